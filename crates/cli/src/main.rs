@@ -1,0 +1,2 @@
+//! The tierway command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Text in, checked tables out: every problem with file, line and mend.

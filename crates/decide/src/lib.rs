@@ -1,0 +1,21 @@
+//! Which tier answers a request, and why.
+//!
+//! Everything here is a value: the ladder of tiers, the features of a request, a prediction, a decision, the state of
+//! one dispatch, a price. Pure: no runtime, clock, environment, file, network or random call; time and chance are
+//! arguments, so that a recorded request can be decided again offline with the same outcome.
+
+mod decision;
+mod ladder;
+mod money;
+mod prediction;
+pub mod pricing;
+mod record;
+
+pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
+pub use ladder::{
+    Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning,
+    Sampling, Target, TargetId, Tier, TierId,
+};
+pub use money::Usd;
+pub use prediction::{Abstain, Prediction, TaskType};
+pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};

@@ -1,0 +1,1 @@
+//! Trains, calibrates and measures the predictor on judged outcomes (pure).

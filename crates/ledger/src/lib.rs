@@ -1,0 +1,1 @@
+//! The store of call records: schema, batched writer, queries.

@@ -1,0 +1,1 @@
+//! One upstream API each: connect, send, receive.

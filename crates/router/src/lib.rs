@@ -1,0 +1,1 @@
+//! The walk of one request: decide, call, relay, record. The public library.

@@ -1,0 +1,1 @@
+//! A fake upstream and other stand-ins, for tests and the demo.

@@ -1,0 +1,1 @@
+//! The neutral form: everything that a request, an answer or a stream says, owned, in no API's words.

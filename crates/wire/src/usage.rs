@@ -1,0 +1,50 @@
+//! Tokens of one answer, in one meaning for every provider.
+
+use serde::{Deserialize, Serialize};
+
+/// What a provider reported for one call. Totals include their parts, so nothing may be added up twice:
+/// `input_tokens` holds cached reads and cache writes, `output_tokens` holds reasoning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// All input, cached and cache-written tokens included.
+    pub input_tokens: u64,
+    /// Part of the input that was read from the provider's prompt cache.
+    pub cached_input_tokens: u64,
+    /// Part of the input that was written to a cache kept for minutes (Anthropic: 5 minutes; OpenAI: default).
+    pub cache_write_5m_tokens: u64,
+    /// Part of the input that was written to a cache kept for an hour.
+    pub cache_write_1h_tokens: u64,
+    /// All output, reasoning included.
+    pub output_tokens: u64,
+    /// Part of the output that is reasoning and not shown as text.
+    pub reasoning_tokens: u64,
+    /// Part of the input that is audio.
+    pub audio_input_tokens: u64,
+    /// Part of the output that is audio.
+    pub audio_output_tokens: u64,
+}
+
+impl Usage {
+    /// Input that is billed at the full input price: neither cached, nor written to a cache, nor audio.
+    #[must_use]
+    pub const fn plain_input_tokens(&self) -> u64 {
+        self.input_tokens
+            .saturating_sub(self.cached_input_tokens)
+            .saturating_sub(self.cache_write_5m_tokens)
+            .saturating_sub(self.cache_write_1h_tokens)
+            .saturating_sub(self.audio_input_tokens)
+    }
+
+    /// Output that is billed at the text price: everything but audio.
+    #[must_use]
+    pub const fn plain_output_tokens(&self) -> u64 {
+        self.output_tokens.saturating_sub(self.audio_output_tokens)
+    }
+
+    /// True when nothing was reported at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
