@@ -4,6 +4,7 @@
 //! one dispatch, a price. Pure: no runtime, clock, environment, file, network or random call; time and chance are
 //! arguments, so that a recorded request can be decided again offline with the same outcome.
 
+mod choose;
 mod decision;
 mod ladder;
 mod money;
@@ -11,6 +12,7 @@ mod prediction;
 pub mod pricing;
 mod record;
 
+pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use ladder::{
     Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning,

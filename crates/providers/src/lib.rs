@@ -1,1 +1,10 @@
-//! One upstream API each: connect, send, receive.
+//! One upstream API each: where it lives, how it wants to be authenticated, how bytes get there and back.
+//!
+//! Never chooses a model, never retries, never reads a prompt. What a body says is `wire`'s business; here it is bytes.
+//! Redirects are not followed: a provider's answer must not send a key to another host.
+
+mod endpoint;
+mod http_provider;
+
+pub use endpoint::{Auth, Endpoint, EndpointError};
+pub use http_provider::HttpProvider;

@@ -1,0 +1,253 @@
+//! Picks the tier that answers one request.
+//! In: the [`Ladder`], how to [choose](Choosing), and one [`Ask`]. Out: a [`Decision`], or who was refused and why.
+//! Pure: the same input gives the same decision, so a recorded request can be decided again offline.
+//! Precedence, first match wins: locked rule, tier named by the request, tier pinned to the caller, rule, prediction by the
+//! policy, doubt (baseline). Floors and ceilings then bound it, and what the request needs may only raise it.
+
+use crate::pricing::Price;
+use crate::{Caller, Complexity, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
+use crate::{Target, TargetId, TierId, Usd};
+use serde::{Deserialize, Serialize};
+use tierway_wire::{Needs, Usage};
+
+/// How a tier is picked when neither a rule nor a pin does it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choosing {
+    /// The policy in force.
+    pub policy: Policy,
+    /// `policy = "target"`: the largest shortfall of P(answer will do) to the best tier that is put up with, 0..1.
+    /// Proven on the operator's own outcomes where there are some, else a cautious constant.
+    pub max_shortfall: f32,
+    /// `policy = "tiers"`: the tier for each complexity, from simple to reasoning.
+    pub by_complexity: [TierId; 4],
+}
+
+/// The policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// The cheapest expected cost among tiers that are good enough.
+    #[default]
+    Target,
+    /// A table from complexity to tier.
+    Tiers,
+}
+
+/// Everything about one request that decides.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What this request asks for by header or model name.
+    pub pins: Pins,
+    /// The rule that matched, if any.
+    pub rule: Option<RuleHit<'a>>,
+    /// The predictor's view.
+    pub prediction: Prediction,
+    /// What a model said when it was asked.
+    pub opinion: Option<Complexity>,
+    /// What a target must be able to do.
+    pub needs: Needs,
+    /// Estimated input tokens.
+    pub input_tokens: u32,
+    /// The output that the client wants room for.
+    pub wanted_output: u32,
+    /// Where the conversation is now.
+    pub session: Option<Session>,
+    /// The day, for prices (days since 1970-01-01, UTC).
+    pub day: i32,
+}
+
+/// The matching rule, as far as it decides.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleHit<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its reason.
+    pub why: &'a str,
+    /// Where it sends.
+    pub tier: TierId,
+    /// Nothing overrides it.
+    pub locked: bool,
+}
+
+/// What is known of a conversation that already went somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Who answered last.
+    pub target: TargetId,
+    /// Input tokens that its prompt cache probably still holds.
+    pub warm_tokens: u32,
+    /// The history may only be seen again by the model that made it.
+    pub bound: bool,
+}
+
+/// Nothing can serve the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NothingFits {
+    /// Everyone, and why not.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Decides. The targets of the decision are in order of preference before health and load are looked at.
+///
+/// # Errors
+/// [`NothingFits`] when no target at or above the chosen tier, within the caller's ceiling, can serve the request.
+pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Decision, NothingFits> {
+    let mut rejected = Vec::new();
+    let ceiling = ceiling(ladder, ask);
+    let (tier, reason) = first_choice(ladder, choosing, ask, ceiling, &mut rejected);
+    let (targets, misfits) = fitting(ladder, ask, tier, ceiling);
+    rejected.extend(misfits);
+    let Some(first) = targets.first() else { return Err(NothingFits { rejected }) };
+    let raised_from = (first.tier != tier).then_some(tier);
+    Ok(Decision { tier: first.tier, targets, reason, raised_from, prediction: ask.prediction, rejected })
+}
+
+/// The dearest tier that may be used at all.
+fn ceiling(ladder: &Ladder, ask: &Ask<'_>) -> TierId {
+    let top = ladder.ids().next_back().unwrap_or(TierId(0));
+    let caller = ask.caller.pins.exact.or(ask.caller.pins.ceiling);
+    match ask.rule {
+        Some(rule) if rule.locked => top,
+        _ => [caller, ask.pins.ceiling].into_iter().flatten().min().unwrap_or(top).min(top),
+    }
+}
+
+fn first_choice(
+    ladder: &Ladder,
+    choosing: &Choosing,
+    ask: &Ask<'_>,
+    ceiling: TierId,
+    rejected: &mut Vec<Rejected>,
+) -> (TierId, Reason) {
+    if let Some(rule) = ask.rule.filter(|rule| rule.locked) {
+        return (rule.tier, Reason::LockedRule { rule: rule.name.into(), why: rule.why.into() });
+    }
+    if let Some(tier) = ask.pins.exact {
+        return (tier.min(ceiling), Reason::RequestedTier);
+    }
+    if let Some(tier) = ask.caller.pins.exact {
+        return (tier, Reason::CallerTier);
+    }
+    let (tier, reason) = match ask.rule {
+        Some(rule) => (rule.tier, Reason::Rule { rule: rule.name.into(), why: rule.why.into() }),
+        None => predicted(ladder, choosing, ask, rejected),
+    };
+    (bounded(tier, ask, ceiling, rejected), reason)
+}
+
+/// Holds a tier between the floors and the ceiling; says who was passed over for it.
+fn bounded(tier: TierId, ask: &Ask<'_>, ceiling: TierId, rejected: &mut Vec<Rejected>) -> TierId {
+    let floor = [ask.caller.pins.floor, ask.pins.floor].into_iter().flatten().max().unwrap_or(TierId(0));
+    let held = tier.max(floor).min(ceiling);
+    if held > tier {
+        rejected.push(Rejected { tier, target: None, why: RejectWhy::BelowFloor });
+    } else if held < tier {
+        rejected.push(Rejected { tier, target: None, why: RejectWhy::AboveCeiling });
+    }
+    held
+}
+
+fn predicted(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>, rejected: &mut Vec<Rejected>) -> (TierId, Reason) {
+    if let Some(complexity) = ask.opinion {
+        return (choosing.by_complexity[complexity as usize], Reason::ModelAsked);
+    }
+    if ask.prediction.abstain.is_some() {
+        return (ladder.baseline(), Reason::Abstained);
+    }
+    match choosing.policy {
+        Policy::Tiers => (choosing.by_complexity[ask.prediction.complexity as usize], Reason::Predicted),
+        Policy::Target => cheapest_good_enough(ladder, choosing, ask, rejected),
+    }
+}
+
+/// The cheapest expected cost among tiers whose shortfall to the best one is small enough. Staying where the conversation
+/// is counts the warm prompt cache in, so that a lower list price does not win by throwing the cache away.
+fn cheapest_good_enough(
+    ladder: &Ladder,
+    choosing: &Choosing,
+    ask: &Ask<'_>,
+    rejected: &mut Vec<Rejected>,
+) -> (TierId, Reason) {
+    let p_ok = |tier: TierId| ask.prediction.p_ok[usize::from(tier.0)];
+    let best = ladder.ids().map(p_ok).fold(0.0, f32::max);
+    let needed = best - choosing.max_shortfall;
+    let mut chosen: Option<(TierId, Option<Usd>)> = None;
+    for tier in ladder.ids() {
+        if p_ok(tier) < needed {
+            let why = RejectWhy::NotGoodEnough { p_ok_mille: mille(p_ok(tier)), needed_mille: mille(needed) };
+            rejected.push(Rejected { tier, target: None, why });
+            continue;
+        }
+        let cost = expected_cost(ladder, tier, ask);
+        let better = match chosen {
+            None => true,
+            // Without both prices the order of the ladder stands for cost.
+            Some((_, Some(least))) => cost.is_some_and(|cost| cost < least),
+            Some((_, None)) => false,
+        };
+        if better && let Some((dearer, _)) = chosen.replace((tier, cost)) {
+            rejected.push(Rejected { tier: dearer, target: None, why: RejectWhy::Dearer });
+        } else if !better {
+            rejected.push(Rejected { tier, target: None, why: RejectWhy::Dearer });
+        }
+    }
+    let tier = chosen.map_or(ladder.baseline(), |(tier, _)| tier);
+    let held = ask.session.is_some_and(|session| session.target.tier == tier && session.warm_tokens > 0);
+    (tier, if held { Reason::SessionHeld } else { Reason::Predicted })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1000")]
+fn mille(p: f32) -> u16 {
+    (p.clamp(0.0, 1.0) * 1000.0).round() as u16
+}
+
+/// What the tier's first fitting target would probably cost: forecast output, and its cache as warm as it is.
+/// None when its price is unknown.
+#[must_use]
+pub fn expected_cost(ladder: &Ladder, tier: TierId, ask: &Ask<'_>) -> Option<Usd> {
+    let (id, target) = ladder.targets_of(tier).find(|(_, target)| misfit(target, ask).is_none())?;
+    let price = target.prices.as_ref()?.on_day(ask.day)?;
+    Some(price.cost(&expected_usage(id, price, ask)))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "forecasts are small and not negative")]
+fn expected_usage(id: TargetId, price: &Price, ask: &Ask<'_>) -> Usage {
+    let input = u64::from(ask.input_tokens);
+    let warm = ask.session.filter(|session| session.target == id).map_or(0, |session| u64::from(session.warm_tokens));
+    let cached_input_tokens = if price.cached_input.is_some() { warm.min(input) } else { 0 };
+    let output_tokens = ask.prediction.output_tokens[usize::from(id.tier.0)].max(0.0) as u64;
+    Usage { input_tokens: input, cached_input_tokens, output_tokens, ..Usage::default() }
+}
+
+/// All targets at or above the tier, up to the ceiling, that can serve the request; and the others with the reason.
+fn fitting(ladder: &Ladder, ask: &Ask<'_>, from: TierId, ceiling: TierId) -> (Vec<TargetId>, Vec<Rejected>) {
+    let (mut fit, mut misfits) = (Vec::with_capacity(4), Vec::new());
+    for tier in ladder.ids().filter(|tier| (from..=ceiling.max(from)).contains(tier)) {
+        for (id, target) in ladder.targets_of(tier) {
+            match misfit_in_session(target, id, ask) {
+                None => fit.push(id),
+                Some(why) => misfits.push(Rejected { tier, target: Some(id), why }),
+            }
+        }
+    }
+    (fit, misfits)
+}
+
+fn misfit_in_session(target: &Target, id: TargetId, ask: &Ask<'_>) -> Option<RejectWhy> {
+    if ask.session.is_some_and(|session| session.bound && session.target != id) {
+        return Some(RejectWhy::BoundToModel);
+    }
+    misfit(target, ask)
+}
+
+/// Why this target cannot serve the request, if it cannot.
+fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
+    if let Some(capability) = target.capabilities.lacking(ask.needs) {
+        return Some(RejectWhy::Lacks { capability: capability.into() });
+    }
+    let window = target.limits.context_window?;
+    let tokens = ask.input_tokens.saturating_add(ask.wanted_output);
+    (tokens > window).then_some(RejectWhy::TooLong { tokens, window })
+}

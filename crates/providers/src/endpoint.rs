@@ -1,0 +1,210 @@
+//! Where an upstream API lives and how it is asked.
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use std::time::Duration;
+use tierway::{Operation, WireRequest};
+use tierway_wire::Format;
+use zeroize::Zeroizing;
+
+/// How a key is shown to the provider. The key is wiped from memory on drop and never printed.
+#[derive(Clone)]
+pub enum Auth {
+    /// No key (local servers).
+    None,
+    /// `authorization: Bearer KEY`.
+    Bearer(Zeroizing<String>),
+    /// A header of the provider's own: `x-api-key`, `api-key`, `x-goog-api-key`.
+    Header(HeaderName, Zeroizing<String>),
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer(..)",
+            Self::Header(..) => "Header(..)",
+        })
+    }
+}
+
+impl Auth {
+    /// The header to send, marked as sensitive.
+    pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, EndpointError> {
+        let (name, text) = match self {
+            Self::None => return Ok(None),
+            Self::Bearer(key) => (AUTHORIZATION, Zeroizing::new(format!("Bearer {}", key.as_str()))),
+            Self::Header(name, key) => (name.clone(), key.clone()),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| EndpointError::BadKey)?;
+        value.set_sensitive(true);
+        Ok(Some((name, value)))
+    }
+}
+
+/// One provider of the config, checked.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name in the config.
+    pub name: String,
+    /// The API it speaks.
+    pub format: Format,
+    /// Everything before the API's own path: `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The key.
+    pub auth: Auth,
+    /// Azure: paths go through `/deployments/MODEL`, with this `api-version`.
+    pub azure_api_version: Option<String>,
+    /// Headers sent with every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Speak HTTP/2 without asking first (never needed with TLS, which negotiates).
+    pub http2_only: bool,
+    /// Idle connections kept.
+    pub max_idle_connections: usize,
+}
+
+/// An endpoint that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The address is none.
+    #[error("base_url `{0}` is not an http or https address")]
+    BadUrl(String),
+    /// The key has characters that no header can carry.
+    #[error("the key has characters that no HTTP header can carry; look for line ends or quotes around it")]
+    BadKey,
+}
+
+/// The fixed part of every address, taken apart once.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+}
+
+impl Base {
+    pub(crate) fn parse(base_url: &str) -> Result<Self, EndpointError> {
+        let bad = || EndpointError::BadUrl(base_url.to_owned());
+        let parts = base_url.parse::<Uri>().map_err(|_| bad())?.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else { return Err(bad()) };
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(bad());
+        }
+        let path = parts.path_and_query.map(|path| path.path().trim_end_matches('/').to_owned()).unwrap_or_default();
+        Ok(Self { scheme, authority, path })
+    }
+
+    /// The address for one request.
+    pub(crate) fn uri(&self, endpoint: &Endpoint, request: &WireRequest) -> Option<Uri> {
+        let path = format!("{}{}", self.path, operation_path(endpoint, request));
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(PathAndQuery::try_from(path).ok()?)
+            .build()
+            .ok()
+    }
+}
+
+/// The API's own path below the base.
+fn operation_path(endpoint: &Endpoint, request: &WireRequest) -> String {
+    let model = percent_encoded(&request.model);
+    if let Some(version) = &endpoint.azure_api_version {
+        let what = match (request.operation, request.format) {
+            (Operation::Embeddings, _) => "embeddings",
+            (_, Format::OpenaiResponses) => return format!("/responses?api-version={version}"),
+            _ => "chat/completions",
+        };
+        return format!("/deployments/{model}/{what}?api-version={version}");
+    }
+    match (request.operation, request.format) {
+        (Operation::Embeddings, Format::Gemini) => format!("/models/{model}:batchEmbedContents"),
+        (Operation::Embeddings, Format::OllamaChat) => "/api/embed".into(),
+        (Operation::Embeddings, _) => "/embeddings".into(),
+        (Operation::CountTokens, Format::Gemini) => format!("/models/{model}:countTokens"),
+        (Operation::CountTokens, _) => "/messages/count_tokens".into(),
+        (Operation::Chat, Format::OpenaiChat) => "/chat/completions".into(),
+        (Operation::Chat, Format::OpenaiResponses) => "/responses".into(),
+        (Operation::Chat, Format::AnthropicMessages) => "/messages".into(),
+        (Operation::Chat, Format::Gemini) if request.stream => format!("/models/{model}:streamGenerateContent?alt=sse"),
+        (Operation::Chat, Format::Gemini) => format!("/models/{model}:generateContent"),
+        (Operation::Chat, Format::OllamaChat) => "/api/chat".into(),
+    }
+}
+
+/// A model name as one path segment.
+fn percent_encoded(model: &str) -> String {
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    #[track_caller]
+    fn check(base_url: &str, azure: Option<&str>, format: Format, operation: Operation, stream: bool, want: &str) {
+        let endpoint = Endpoint {
+            name: "p".into(),
+            format,
+            base_url: base_url.into(),
+            auth: Auth::None,
+            azure_api_version: azure.map(str::to_owned),
+            headers: Vec::new(),
+            connect_timeout: Duration::from_secs(1),
+            http2_only: false,
+            max_idle_connections: 1,
+        };
+        let model = "m:1/x".to_owned();
+        let request = WireRequest { operation, format, model, stream, headers: HeaderMap::new(), body: Bytes::new() };
+        let uri = Base::parse(base_url).unwrap().uri(&endpoint, &request).unwrap();
+        assert_eq!(uri.to_string(), want);
+    }
+
+    #[test]
+    fn every_api_is_asked_at_its_own_path() {
+        use Operation::{Chat, CountTokens, Embeddings};
+        let (openai, google) = ("https://api.openai.com/v1/", "https://g.example/v1beta");
+        check(openai, None, Format::OpenaiChat, Chat, true, "https://api.openai.com/v1/chat/completions");
+        check(openai, None, Format::OpenaiResponses, Chat, true, "https://api.openai.com/v1/responses");
+        check(openai, None, Format::OpenaiChat, Embeddings, false, "https://api.openai.com/v1/embeddings");
+        check(
+            "http://h:1/v1",
+            None,
+            Format::AnthropicMessages,
+            CountTokens,
+            false,
+            "http://h:1/v1/messages/count_tokens",
+        );
+        check(
+            google,
+            None,
+            Format::Gemini,
+            Chat,
+            true,
+            "https://g.example/v1beta/models/m%3A1%2Fx:streamGenerateContent?alt=sse",
+        );
+        check("http://h:1", None, Format::OllamaChat, Chat, false, "http://h:1/api/chat");
+        let azure = "https://r.openai.azure.com/openai";
+        let want = "https://r.openai.azure.com/openai/deployments/m%3A1%2Fx/chat/completions?api-version=2026-01-01";
+        check(azure, Some("2026-01-01"), Format::OpenaiChat, Chat, false, want);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in ["", "api.openai.com", "ftp://h/v1", "/v1"] {
+            assert!(Base::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
