@@ -11,6 +11,7 @@ mod money;
 mod prediction;
 pub mod pricing;
 mod record;
+pub mod savings;
 
 pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};

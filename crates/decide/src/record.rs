@@ -203,8 +203,10 @@ pub struct CallRecord {
     pub paid: Option<Usd>,
     /// Paid to decide (the model-asked classifier).
     pub classifier_paid: Usd,
-    /// What the baseline tier would have cost; none when unknown.
+    /// What the baseline tier would have cost ([`crate::savings`]); none when unknown.
     pub baseline: Option<Usd>,
+    /// What the cheapest tier would have cost, by the same method; none when unknown.
+    pub cheapest: Option<Usd>,
     /// HTTP status that the client saw.
     pub http_status: u16,
     /// How it ended.
