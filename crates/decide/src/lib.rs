@@ -11,7 +11,9 @@ mod money;
 mod prediction;
 pub mod pricing;
 mod record;
+mod rules;
 pub mod savings;
+mod table;
 
 pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
@@ -22,3 +24,5 @@ pub use ladder::{
 pub use money::Usd;
 pub use prediction::{Abstain, Prediction, TaskType};
 pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};
+pub use rules::{Rule, RuleError, RuleMatch, RuleProblem, RuleSet, Scope, UnknownScope};
+pub use table::{AskModel, Classifier, ComplexityMap, DEFAULT_QUALITY_TARGET, RouteTable, SessionPolicy, TableError};
