@@ -9,14 +9,16 @@
 
 mod error;
 mod format;
+mod json;
 pub mod neutral;
 pub mod openai_chat;
 mod outline;
 pub mod splice;
 pub mod sse;
+mod top;
 mod usage;
 
-pub use error::DecodeError;
+pub use error::{ApiError, DecodeError};
 pub use format::Format;
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
 pub use usage::Usage;

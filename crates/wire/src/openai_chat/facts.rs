@@ -1,0 +1,223 @@
+//! What a relay has to know of an answer or of one chunk of it, found without decoding it.
+//!
+//! One walk over the bytes that skips strings; nothing is allocated and nothing is copied.
+
+use super::usage::usage;
+use crate::Usage;
+use crate::json::Cursor;
+use crate::splice::{Edit, Fields};
+
+/// The decisive parts of a `chat.completion` body or of one stream chunk's data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The `[DONE]` mark.
+    pub is_done: bool,
+    /// `choices` holds at least one choice.
+    pub has_choices: bool,
+    /// Text, refusal, reasoning, sound or a tool call came.
+    pub has_content: bool,
+    /// A tool call came.
+    pub has_tool_call: bool,
+    /// A refusal came.
+    pub has_refusal: bool,
+    /// The first finish reason that is not null.
+    pub finish: Option<&'a str>,
+    /// How many choices have a finish reason.
+    pub finished: u32,
+    /// JSON text of the usage object, when there is one.
+    pub usage_json: Option<&'a str>,
+    /// JSON text of the error, when there is one.
+    pub error_json: Option<&'a str>,
+    /// The model that answers.
+    pub model: Option<&'a str>,
+    /// The service tier that was really used.
+    pub service_tier: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    /// Reads the data of one event, or a whole body. None when it is not a JSON object (and not `[DONE]`).
+    #[must_use]
+    pub fn read(data: &'a [u8]) -> Option<Self> {
+        let mut facts = Facts::default();
+        if data.trim_ascii() == b"[DONE]" {
+            facts.is_done = true;
+            return Some(facts);
+        }
+        let mut cursor = Cursor::new(std::str::from_utf8(data).ok()?);
+        cursor.object(|key, cursor| match key {
+            "choices" => cursor.array(|cursor| facts.choice(cursor)),
+            "usage" => object_text(cursor, &mut facts.usage_json),
+            // Groq's older streams carry usage in a field of their own.
+            "x_groq" if cursor.peek() == Some(b'{') => cursor.object(|key, cursor| match key {
+                "usage" if facts.usage_json.is_none() => object_text(cursor, &mut facts.usage_json),
+                _ => cursor.skip().map(|_| ()),
+            }),
+            "error" => {
+                let text = cursor.skip()?;
+                facts.error_json = Some(text).filter(|text| *text != "null");
+                Some(())
+            }
+            "model" => string_text(cursor, &mut facts.model),
+            "service_tier" => string_text(cursor, &mut facts.service_tier),
+            _ => cursor.skip().map(|_| ()),
+        })?;
+        Some(facts)
+    }
+
+    /// Usage as reported.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage_json.and_then(usage)
+    }
+
+    /// The chunk that says nothing but usage. A client that did not ask for it must not see it: clients index
+    /// `choices[0]`.
+    #[must_use]
+    pub const fn is_usage_only(&self) -> bool {
+        self.usage_json.is_some() && !self.has_choices
+    }
+
+    fn choice(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+        self.has_choices = true;
+        if cursor.peek()? != b'{' {
+            return cursor.skip().map(|_| ());
+        }
+        cursor.object(|key, cursor| match key {
+            "delta" | "message" if cursor.peek() == Some(b'{') => {
+                cursor.object(|key, cursor| self.said(key, cursor.skip()?))
+            }
+            "text" => self.said("content", cursor.skip()?),
+            "finish_reason" => {
+                let mut reason = None;
+                string_text(cursor, &mut reason)?;
+                self.finished += u32::from(reason.is_some());
+                self.finish = self.finish.or(reason);
+                Some(())
+            }
+            _ => cursor.skip().map(|_| ()),
+        })
+    }
+
+    fn said(&mut self, key: &str, value: &str) -> Option<()> {
+        if matches!(value, "null" | "\"\"" | "[]" | "{}") {
+            return Some(());
+        }
+        match key {
+            "tool_calls" | "function_call" => self.has_tool_call = true,
+            "refusal" => self.has_refusal = true,
+            "content" | "reasoning_content" | "reasoning" | "reasoning_details" | "audio" => {}
+            _ => return Some(()),
+        }
+        self.has_content = true;
+        Some(())
+    }
+}
+
+fn object_text<'a>(cursor: &mut Cursor<'a>, into: &mut Option<&'a str>) -> Option<()> {
+    let text = cursor.skip()?;
+    if text.starts_with('{') {
+        *into = Some(text);
+    }
+    Some(())
+}
+
+/// The inside of a string, escapes as they came: the words read here have none.
+fn string_text<'a>(cursor: &mut Cursor<'a>, into: &mut Option<&'a str>) -> Option<()> {
+    let text = cursor.skip()?;
+    *into = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).or(*into);
+    Some(())
+}
+
+/// The body or chunk with `cost` (JSON text of a number, US dollars) and `cost_details` (JSON text of an object) set in
+/// its usage object; every other byte as it came. None when there is no usage object to put them in.
+#[must_use]
+pub fn with_cost(data: &[u8], facts: &Facts<'_>, cost: &str, details: Option<&str>) -> Option<Vec<u8>> {
+    let usage = facts.usage_json?;
+    let start = (usage.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+    let (before, after) = (data.get(..start)?, data.get(start + usage.len()..)?);
+    let mut edits = vec![Edit::Set("cost", cost.into())];
+    edits.extend(details.map(|details| Edit::Set("cost_details", details.into())));
+    let priced = Fields::parse(usage.as_bytes()).ok()?.apply(&edits);
+    Some([before, &priced, after].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(data: &str, want: &Expect) {
+        let said = match Facts::read(data.as_bytes()) {
+            None => "no object".to_owned(),
+            Some(facts) => format!(
+                "content {} tool {} finish {:?} usage {:?} error {:?} done {} usage-only {}",
+                facts.has_content,
+                facts.has_tool_call,
+                facts.finish,
+                facts.usage().map(|usage| (usage.input_tokens, usage.output_tokens)),
+                facts.error_json,
+                facts.is_done,
+                facts.is_usage_only(),
+            ),
+        };
+        want.assert_eq(&said);
+    }
+
+    #[test]
+    fn a_chunk_says_what_came() {
+        check(
+            r#"{"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}"#,
+            &expect!["content false tool false finish None usage None error None done false usage-only false"],
+        );
+        check(
+            r#"{"choices":[{"index":0,"delta":{"content":"say \"usage\":{\"prompt_tokens\":9}} \\"},"finish_reason":null}]}"#,
+            &expect!["content true tool false finish None usage None error None done false usage-only false"],
+        );
+        check(
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}, {"delta":{},"finish_reason":"tool_calls"}]}"#,
+            &expect![[
+                r#"content true tool true finish Some("tool_calls") usage None error None done false usage-only false"#
+            ]],
+        );
+        check(
+            r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3}}"#,
+            &expect!["content false tool false finish None usage Some((12, 3)) error None done false usage-only true"],
+        );
+        check(
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":{"prompt_tokens":1,"completion_tokens":2}}}"#,
+            &expect![[
+                r#"content false tool false finish Some("stop") usage Some((1, 2)) error None done false usage-only false"#
+            ]],
+        );
+        check(
+            r#"{"error":{"message":"overloaded"}}"#,
+            &expect![[
+                r#"content false tool false finish None usage None error Some("{\"message\":\"overloaded\"}") done false usage-only false"#
+            ]],
+        );
+        check(
+            " [DONE]",
+            &expect!["content false tool false finish None usage None error None done true usage-only false"],
+        );
+        for garbage in ["", "null", "[1]", "{\"a\":", "{\"a\"", "\"x\""] {
+            check(garbage, &expect!["no object"]);
+        }
+    }
+
+    #[test]
+    fn money_goes_into_usage_and_nothing_else_moves() {
+        let check = |data: &str, want: Option<&str>| {
+            let facts = Facts::read(data.as_bytes()).unwrap();
+            let out = with_cost(data.as_bytes(), &facts, "0.5", Some(r#"{"baseline":1}"#));
+            assert_eq!(out.map(|out| String::from_utf8(out).unwrap()).as_deref(), want);
+        };
+        check(
+            "{ \"usage\" : {\"prompt_tokens\":1,\"cost\":9} , \"seed\":9007199254740993}",
+            Some(
+                "{ \"usage\" : {\"prompt_tokens\":1,\"cost\":0.5,\"cost_details\":{\"baseline\":1}} , \"seed\":9007199254740993}",
+            ),
+        );
+        check(r#"{"usage":null}"#, None);
+    }
+}
