@@ -4,8 +4,10 @@
 //! one dispatch, a price. Pure: no runtime, clock, environment, file, network or random call; time and chance are
 //! arguments, so that a recorded request can be decided again offline with the same outcome.
 
+mod chance;
 mod choose;
 mod decision;
+pub mod dispatch;
 mod ladder;
 mod money;
 mod prediction;
@@ -15,6 +17,7 @@ mod rules;
 pub mod savings;
 mod table;
 
+pub use chance::Chance;
 pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use ladder::{
