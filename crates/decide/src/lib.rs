@@ -4,6 +4,8 @@
 //! one dispatch, a price. Pure: no runtime, clock, environment, file, network or random call; time and chance are
 //! arguments, so that a recorded request can be decided again offline with the same outcome.
 
+pub mod balance;
+pub mod breaker;
 mod chance;
 mod choose;
 mod decision;
