@@ -10,8 +10,10 @@ mod chance;
 mod choose;
 mod decision;
 pub mod dispatch;
+mod features;
 mod ladder;
 mod money;
+mod predict;
 mod prediction;
 pub mod pricing;
 mod record;
@@ -22,11 +24,13 @@ mod table;
 pub use chance::Chance;
 pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
+pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};
 pub use ladder::{
     Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning,
     Sampling, Target, TargetId, Tier, TierId,
 };
 pub use money::Usd;
+pub use predict::{Contribution, Predictor};
 pub use prediction::{Abstain, Prediction, TaskType};
 pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};
 pub use rules::{Rule, RuleError, RuleMatch, RuleProblem, RuleSet, Scope, UnknownScope};
