@@ -1,1 +1,27 @@
 //! The store of call records: schema, batched writer, queries.
+//!
+//! A record is [offered](Ledger::offer) and forgotten: the door is a bounded queue that never makes anyone wait, and one
+//! thread commits groups. Only this crate knows SQL. It refuses to store prompt text, to decide anything, and to stop
+//! serving because a disk is full: what cannot be written waits, then is counted, and is said loudly.
+
+mod bounds;
+mod checksum;
+mod codes;
+mod detail;
+mod engine;
+mod error;
+mod ledger;
+mod reader;
+mod sqlite;
+mod ticket;
+mod varint;
+mod writer;
+
+pub use bounds::MOST_TEXT_BYTES;
+pub use codes::ReasonKind;
+pub use engine::Location;
+pub use error::LedgerError;
+pub use ledger::{Counters, Durability, Ledger, Options};
+pub use reader::{Reader, StoredCall};
+pub use ticket::{NotRecorded, Ticket};
+pub use varint::Garbled;

@@ -1,0 +1,300 @@
+//! The door for records: a bounded queue that never makes anyone wait, and the counters that say what became of them.
+
+use crate::engine::{Engine, Location};
+use crate::ticket::{self, NotRecorded, Promise, Ticket};
+use crate::{LedgerError, bounds, writer};
+use crossbeam_queue::ArrayQueue;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+use tierway_decide::CallRecord;
+
+/// What may be lost when the machine fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Records are committed every [`Options::group_every`]: killing the process loses at most that much. A power cut
+    /// may take what came since the last checkpoint, [`Options::checkpoint_every`] at most. The file is never damaged.
+    #[default]
+    Relaxed,
+    /// Every group is synced to disk before its tickets resolve.
+    Strict,
+}
+
+/// How a ledger records.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What may be lost when the machine fails.
+    pub durability: Durability,
+    /// The most records that wait to be written (about 1 kB each); more are dropped and counted.
+    pub queue: usize,
+    /// How long a group gathers before it is written (relaxed only; strict writes at once what is there).
+    pub group_every: Duration,
+    /// How often the write-ahead log goes into the database when there was something to write.
+    pub checkpoint_every: Duration,
+    /// How soon a group that could not be written is tried again.
+    pub retry_every: Duration,
+    /// How long [`Ledger::close`] tries to write what was accepted.
+    pub close_within: Duration,
+    /// Begin even when the store cannot be opened or is in use, and go on trying: serving goes first, and during a
+    /// rolling restart the old process still has the file. Otherwise that is an error of [`Ledger::open`].
+    pub begin_without_store: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Relaxed,
+            queue: 65_536, // three seconds at 20,000 a second: longer than a slow disk's sync
+            group_every: Duration::from_millis(200),
+            checkpoint_every: Duration::from_secs(5),
+            retry_every: Duration::from_millis(500),
+            close_within: Duration::from_secs(10),
+            begin_without_store: false,
+        }
+    }
+}
+
+/// What became of all records so far. `accepted` = `written` + `write_errors` + what waits in `queue_depth`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Taken into the queue.
+    pub accepted: u64,
+    /// Committed.
+    pub written: u64,
+    /// Turned away: the queue was full, or the ledger closed.
+    pub dropped: u64,
+    /// Accepted, but never written: refused by the store for themselves, or given up at the end.
+    pub write_errors: u64,
+    /// Groups that could not be written at a first or later try. Their records are kept and tried again.
+    pub failed_groups: u64,
+    /// Accepted and not yet committed.
+    pub queue_depth: u64,
+}
+
+/// Keeps call records. Cheap to offer to from any thread; dropping it closes it.
+#[derive(Debug)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<Result<(), LedgerError>>>>,
+    /// To wake the writer without a lock.
+    thread: Thread,
+    durability: Durability,
+    close_within: Duration,
+}
+
+/// A record on its way.
+pub(crate) struct Entry {
+    pub(crate) call: CallRecord,
+    pub(crate) promise: Option<Promise>,
+}
+
+/// What the door and the writer both see.
+pub(crate) struct Shared {
+    pub(crate) queue: ArrayQueue<Box<Entry>>,
+    /// The writer sleeps until somebody wakes it.
+    pub(crate) idle: AtomicBool,
+    /// Somebody waits: do not gather any longer.
+    pub(crate) urgent: AtomicBool,
+    pub(crate) closing: AtomicBool,
+    pub(crate) counts: Counts,
+    /// The last error of a group, until one is written again.
+    pub(crate) failing: Mutex<Option<String>>,
+    settled: Condvar,
+    settling: Mutex<()>,
+}
+
+/// Atomics behind [`Counters`].
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    accepted: AtomicU64,
+    dropped: AtomicU64,
+    pub(crate) written: AtomicU64,
+    pub(crate) write_errors: AtomicU64,
+    pub(crate) failed_groups: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the store, makes or upgrades it, and starts its thread.
+    ///
+    /// # Errors
+    /// Everything in [`LedgerError`] that keeps it from being written, unless [`Options::begin_without_store`].
+    pub fn open(location: impl Into<Location>, options: Options) -> Result<Self, LedgerError> {
+        let location = location.into();
+        let mut engine = Engine::open(&location, options.durability);
+        if !options.begin_without_store {
+            engine = Ok(engine?);
+        }
+        let shared = Arc::new(Shared {
+            queue: ArrayQueue::new(options.queue.max(1)),
+            idle: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            counts: Counts::default(),
+            failing: Mutex::new(None),
+            settled: Condvar::new(),
+            settling: Mutex::new(()),
+        });
+        let (durability, close_within) = (options.durability, options.close_within);
+        let writer = writer::start(Arc::clone(&shared), location, engine, options).map_err(LedgerError::Thread)?;
+        let thread = writer.thread().clone();
+        Ok(Self { shared, writer: Mutex::new(Some(writer)), thread, durability, close_within })
+    }
+
+    /// Takes a record to be written soon. Never blocks; false when it had to be dropped (and was counted).
+    pub fn offer(&self, call: CallRecord) -> bool {
+        self.enqueue(call, None).is_ok()
+    }
+
+    /// Takes a record and gives a ticket that resolves when it is on disk. Does not block either.
+    pub fn offer_with_ticket(&self, call: CallRecord) -> Ticket {
+        let (promise, ticket) = ticket::pair();
+        if let Err((entry, why)) = self.enqueue(call, Some(promise))
+            && let Some(promise) = entry.promise
+        {
+            promise.resolve(Err(why));
+        }
+        ticket
+    }
+
+    fn enqueue(&self, mut call: CallRecord, promise: Option<Promise>) -> Result<(), (Box<Entry>, NotRecorded)> {
+        bounds::cut(&mut call);
+        let entry = Box::new(Entry { call, promise });
+        if self.shared.closing.load(Ordering::Acquire) {
+            self.shared.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return Err((entry, NotRecorded::Closed));
+        }
+        let waited_for = entry.promise.is_some();
+        if let Err(entry) = self.shared.queue.push(entry) {
+            self.shared.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return Err((entry, NotRecorded::QueueFull));
+        }
+        self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        if waited_for {
+            self.hurry();
+        } else if self.shared.idle.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Ok(())
+    }
+
+    fn hurry(&self) {
+        self.shared.urgent.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+
+    /// Waits until everything accepted before is committed, at most for `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotWritten`] with the writer's last error.
+    pub fn flush(&self, limit: Duration) -> Result<(), LedgerError> {
+        let target = self.shared.counts.accepted.load(Ordering::SeqCst);
+        let deadline = Instant::now() + limit;
+        let mut guard = self.shared.settling();
+        loop {
+            let left = target.saturating_sub(self.shared.counts.settled());
+            if left == 0 {
+                return Ok(());
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(LedgerError::NotWritten { rows: left, last_error: self.shared.last_error() });
+            }
+            self.hurry();
+            // Woken after every group; the shorter nap covers a group that began before we hurried.
+            let nap = (deadline - now).min(Duration::from_millis(50));
+            guard = self.shared.settled.wait_timeout(guard, nap).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes no more records, writes all that were accepted, and closes the store. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotWritten`] when records had to be given up, or what closing the store said.
+    pub fn close(&self) -> Result<(), LedgerError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = writer else { return Ok(()) };
+        let flushed = self.flush(self.close_within);
+        self.shared.closing.store(true, Ordering::SeqCst);
+        self.hurry();
+        match writer.join() {
+            Ok(closed) => flushed.and(closed),
+            Err(_) => Err(LedgerError::NotWritten {
+                rows: self.counters().queue_depth,
+                last_error: "the writer's thread ended by a bug".into(),
+            }),
+        }
+    }
+
+    /// What became of all records so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counts.read()
+    }
+
+    /// The last error, while groups cannot be written; none when all is well.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.shared.failing().clone()
+    }
+
+    /// What may be lost when the machine fails.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the ledger was not closed well");
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn failing(&self) -> MutexGuard<'_, Option<String>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settling(&self) -> MutexGuard<'_, ()> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everyone who waits in a flush.
+    pub(crate) fn wake_waiting(&self) {
+        let _guard = self.settling();
+        self.settled.notify_all();
+    }
+
+    fn last_error(&self) -> String {
+        self.failing().clone().unwrap_or_else(|| "nothing, it is only slow".into())
+    }
+}
+
+impl Counts {
+    /// Records whose fate is known.
+    fn settled(&self) -> u64 {
+        self.written.load(Ordering::SeqCst) + self.write_errors.load(Ordering::SeqCst)
+    }
+
+    fn read(&self) -> Counters {
+        let settled = self.settled();
+        let accepted = self.accepted.load(Ordering::SeqCst);
+        Counters {
+            accepted,
+            written: self.written.load(Ordering::SeqCst),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            write_errors: self.write_errors.load(Ordering::SeqCst),
+            failed_groups: self.failed_groups.load(Ordering::Relaxed),
+            queue_depth: accepted.saturating_sub(settled),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The store in a SQLite file: the only place that knows SQL.
+
+mod lock;
+mod reader;
+mod row;
+mod schema;
+mod store;
+mod words;
+
+pub(crate) use reader::SqliteReader;
+pub(crate) use store::Store;

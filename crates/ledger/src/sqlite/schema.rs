@@ -1,0 +1,54 @@
+//! Versions of the schema: one file each, applied in order, each in one transaction.
+
+use crate::LedgerError;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// Marks a SQLite file as ours ("tier" in ASCII).
+const APPLICATION_ID: i64 = 0x7469_6572;
+
+/// What turns version n into n + 1, from the empty file on. Released entries are never changed.
+const STEPS: [&str; 1] = [include_str!("schema_v1.sql")];
+
+/// The newest version, which this build writes.
+#[expect(clippy::cast_possible_wrap, reason = "a handful of versions")]
+pub(crate) const NEWEST: i64 = STEPS.len() as i64;
+
+/// Version of an open database; 0 when it is empty.
+pub(crate) fn version(db: &Connection, path: &Path) -> Result<i64, LedgerError> {
+    let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+    let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite);
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    if application == APPLICATION_ID {
+        return if version <= NEWEST {
+            Ok(version)
+        } else {
+            Err(LedgerError::NewerSchema { path: path.into(), found: version, known: NEWEST })
+        };
+    }
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    if tables == 0 { Ok(0) } else { Err(LedgerError::NotALedger { path: path.into() }) }
+}
+
+/// Brings the database to the newest version.
+pub(crate) fn upgrade(db: &mut Connection, path: &Path) -> Result<(), LedgerError> {
+    upgrade_by(db, path, &STEPS)
+}
+
+fn upgrade_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), LedgerError> {
+    let from = version(db, path)?;
+    for (before, step) in (0i64..).zip(steps).skip_while(|(before, _)| *before < from) {
+        let apply = |db: &mut Connection| {
+            let transaction = db.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", before + 1)?;
+            transaction.commit()
+        };
+        apply(db).map_err(|cause| LedgerError::from_sqlite(path, cause))?;
+        if before > 0 {
+            tracing::info!(path = %path.display(), from = before, to = before + 1, "ledger schema upgraded");
+        }
+    }
+    Ok(())
+}

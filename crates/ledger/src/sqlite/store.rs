@@ -1,0 +1,221 @@
+//! Writes groups of records into a SQLite file.
+
+use super::{lock::WriterLock, schema, words::Words};
+use crate::codes::{Code, ReasonKind, rule_of};
+use crate::{Durability, LedgerError, checksum, detail};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tierway_decide::{CallRecord, Usd};
+
+/// How long the writer waits for another program that holds a lock (a backup, a shell).
+const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pages in the write-ahead log after which SQLite moves them into the database: 16 MB; fewer, larger syncs.
+const CHECKPOINT_PAGES: i64 = 4096;
+/// The write-ahead log is cut back to this size after a burst.
+const WAL_KEPT_BYTES: i64 = 64 << 20;
+
+/// The file that groups are written into. One per database, held by the [`WriterLock`].
+pub(crate) struct Store {
+    path: PathBuf,
+    durability: Durability,
+    _lock: WriterLock,
+    /// None after an error that spoiled it; opened anew by the next group.
+    open: Option<Open>,
+    /// Reused between rows.
+    scratch: Scratch,
+}
+
+struct Open {
+    db: Connection,
+    words: Words,
+}
+
+#[derive(Default)]
+struct Scratch {
+    detail: Vec<u8>,
+    columns: Vec<u8>,
+}
+
+impl Store {
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        let mut store = Self::closed(path, durability)?;
+        store.open = Some(Open::new(path, durability)?);
+        Ok(store)
+    }
+
+    /// Takes the lock; the database is opened by the first group.
+    pub(crate) fn closed(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|cause| LedgerError::Create { path: parent.into(), cause })?;
+        }
+        let lock = WriterLock::take(path)?;
+        Ok(Self { path: path.into(), durability, _lock: lock, open: None, scratch: Scratch::default() })
+    }
+
+    /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
+    /// refused, each by itself, because their id is taken.
+    pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
+        if self.open.is_none() {
+            self.open = Some(Open::new(&self.path, self.durability)?);
+        }
+        let Some(open) = &mut self.open else { return Ok(Vec::new()) };
+        let cause = match open.write(group, &mut self.scratch) {
+            Ok(refused) => {
+                open.words.committed();
+                return Ok(refused);
+            }
+            Err(cause) => LedgerError::from_sqlite(&self.path, cause),
+        };
+        open.words.rolled_back();
+        if !cause.keeps_connection() {
+            self.open = None;
+        }
+        Err(cause)
+    }
+
+    /// Moves the write-ahead log into the database, so that a power cut loses nothing that was written before.
+    pub(crate) fn checkpoint(&self) -> Result<(), LedgerError> {
+        self.move_log("PASSIVE")
+    }
+
+    /// Leaves one file behind, without a write-ahead log.
+    pub(crate) fn close(self) -> Result<(), LedgerError> {
+        self.move_log("TRUNCATE")
+    }
+
+    fn move_log(&self, how: &str) -> Result<(), LedgerError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let moved = open.db.pragma(None, "wal_checkpoint", how, |_| Ok(()));
+        moved.map_err(|cause| LedgerError::from_sqlite(&self.path, cause))
+    }
+}
+
+impl Open {
+    fn new(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+        schema::version(&db, path)?;
+        configure(&db, durability).map_err(sqlite)?;
+        schema::upgrade(&mut db, path)?;
+        let words = Words::load(&db).map_err(sqlite)?;
+        Ok(Self { db, words })
+    }
+
+    fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch) -> rusqlite::Result<Vec<usize>> {
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut refused = Vec::new();
+        {
+            let mut insert = transaction.prepare_cached(INSERT_CALL)?;
+            let mut insert_word = transaction.prepare_cached("INSERT INTO words (id, text) VALUES (?1, ?2)")?;
+            for (place, call) in group.iter().enumerate() {
+                bind(&mut insert, call, &mut self.words, &mut insert_word, scratch)?;
+                match insert.raw_execute() {
+                    Ok(_) => {}
+                    Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                        refused.push(place);
+                    }
+                    Err(cause) => return Err(cause),
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(refused)
+    }
+}
+
+/// Settings of the writer's connection. `auto_vacuum` has to be set before the first table is made.
+fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL never damages the file; what a power cut may take is bounded by the checkpoints. FULL syncs every group.
+    let synchronous = if durability == Durability::Strict { "FULL" } else { "NORMAL" };
+    db.pragma_update(None, "synchronous", synchronous)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)
+}
+
+const INSERT_CALL: &str = "INSERT INTO calls (
+    id, flags, status, http_status, reason, complexity, task_type, abstain, attempts,
+    format, key, team, requested_model, tier, served_tier, provider, served_model, rule, finish, user, session,
+    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    paid, classifier_paid, baseline, cheapest, score, first_byte_ms, total_ms, decide_us, detail, checksum
+) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
+/// Binds all values in the order of [`INSERT_CALL`].
+fn bind(
+    insert: &mut CachedStatement,
+    call: &CallRecord,
+    words: &mut Words,
+    insert_word: &mut CachedStatement,
+    scratch: &mut Scratch,
+) -> rusqlite::Result<()> {
+    let (rule, why) = rule_of(&call.reason);
+    scratch.detail.clear();
+    detail::pack(&mut scratch.detail, call, why);
+    let checksum = checksum::of(call, &scratch.detail, &mut scratch.columns);
+    let mut place = 0;
+    let mut bind = |value: &dyn rusqlite::ToSql| {
+        place += 1;
+        insert.raw_bind_parameter(place, value)
+    };
+    for number in [
+        call.id.as_i64(),
+        flags(call),
+        call.status.code(),
+        i64::from(call.http_status),
+        ReasonKind::of(&call.reason).code(),
+        call.prediction.complexity.code(),
+        call.prediction.task_type.code(),
+        call.prediction.abstain.code(),
+        signed(call.attempts.len() as u64),
+    ] {
+        bind(&number)?;
+    }
+    for text in [
+        &call.format,
+        &call.key,
+        &call.team,
+        &call.requested_model,
+        &call.tier,
+        &call.served_tier,
+        &call.provider,
+        &call.served_model,
+        rule,
+        &call.finish,
+    ] {
+        bind(&words.word(text, insert_word)?)?;
+    }
+    bind(&call.user)?;
+    bind(&call.session)?;
+    for tokens in [
+        call.usage.input_tokens,
+        call.usage.cached_input_tokens,
+        call.usage.cache_write_5m_tokens,
+        call.usage.output_tokens,
+        call.usage.reasoning_tokens,
+    ] {
+        bind(&signed(tokens))?;
+    }
+    bind(&call.paid.map(Usd::picos))?;
+    bind(&call.classifier_paid.picos())?;
+    bind(&call.baseline.map(Usd::picos))?;
+    bind(&call.cheapest.map(Usd::picos))?;
+    bind(&call.prediction.score_strong)?;
+    bind(&call.first_byte_ms)?;
+    bind(&call.total_ms)?;
+    bind(&call.decide_us)?;
+    bind(&scratch.detail)?;
+    bind(&checksum)
+}
+
+fn flags(call: &CallRecord) -> i64 {
+    i64::from(call.stream) | i64::from(call.usage_estimated) << 1 | i64::from(call.prediction.calibrated) << 2
+}
+
+/// Token counts beyond what SQLite holds are cut; [`crate::bounds`] has cut them before.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,231 @@
+//! The ledger's thread: gathers records into groups, commits each group, and never gives up while there is hope.
+//!
+//! A group that cannot be written is kept and tried again; meanwhile the queue fills up, and what does not fit is dropped
+//! and counted at the door. Every outage is said once when it begins, every half minute while it lasts, and when it ends.
+
+use crate::engine::{Engine, Location};
+use crate::ledger::{Entry, Options, Shared};
+use crate::ticket::{NotRecorded, Promise};
+use crate::{Durability, LedgerError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tierway_decide::CallRecord;
+
+/// The most records in one transaction: bounds memory, and how long a ticket or a reader's checkpoint waits.
+const MOST_IN_GROUP: usize = 8_192;
+/// How often an outage that lasts is said again.
+const REMIND_EVERY: Duration = Duration::from_secs(30);
+
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    location: Location,
+    engine: Result<Engine, LedgerError>,
+    options: Options,
+) -> std::io::Result<JoinHandle<Result<(), LedgerError>>> {
+    let mut writer = Writer {
+        shared,
+        location,
+        engine: None,
+        options,
+        calls: Vec::new(),
+        promises: Vec::new(),
+        outage: None,
+        unsynced_since: None,
+    };
+    match engine {
+        Ok(engine) => writer.engine = Some(engine),
+        Err(error) => writer.say_failure(&error),
+    }
+    std::thread::Builder::new().name("ledger".into()).spawn(move || writer.run())
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    location: Location,
+    engine: Option<Engine>,
+    options: Options,
+    /// The group that is being written; kept over failures.
+    calls: Vec<CallRecord>,
+    /// Who waits for which record of the group, by its place.
+    promises: Vec<(usize, Promise)>,
+    outage: Option<Outage>,
+    /// Since when something is committed that no checkpoint has synced.
+    unsynced_since: Option<Instant>,
+}
+
+struct Outage {
+    since: Instant,
+    said: Instant,
+}
+
+impl Writer {
+    fn run(mut self) -> Result<(), LedgerError> {
+        loop {
+            // Read before the queue is emptied: whatever was accepted before closing is in it.
+            let closing = self.shared.closing.load(Ordering::SeqCst);
+            self.fill_group();
+            if !self.calls.is_empty() {
+                self.write_group();
+            }
+            self.checkpoint_if_due();
+            let left = !self.calls.is_empty() || !self.shared.queue.is_empty();
+            if closing && (!left || self.outage.is_some()) {
+                return self.close();
+            }
+            self.pause(left, closing);
+        }
+    }
+
+    fn fill_group(&mut self) {
+        self.shared.urgent.store(false, Ordering::SeqCst);
+        while self.calls.len() < MOST_IN_GROUP {
+            let Some(entry) = self.shared.queue.pop() else { break };
+            let Entry { call, promise } = *entry;
+            if let Some(promise) = promise {
+                self.promises.push((self.calls.len(), promise));
+            }
+            self.calls.push(call);
+        }
+    }
+
+    fn write_group(&mut self) {
+        match self.try_write() {
+            Ok(refused) => {
+                self.settle(&refused);
+                self.say_recovery();
+                self.unsynced_since.get_or_insert_with(Instant::now);
+            }
+            Err(error) => {
+                self.shared.counts.failed_groups.fetch_add(1, Ordering::Relaxed);
+                for (_, promise) in self.promises.drain(..) {
+                    promise.resolve(Err(NotRecorded::Failing));
+                }
+                self.say_failure(&error);
+            }
+        }
+        self.shared.wake_waiting();
+    }
+
+    fn try_write(&mut self) -> Result<Vec<usize>, LedgerError> {
+        if self.engine.is_none() {
+            self.engine = Some(Engine::open(&self.location, self.options.durability)?);
+        }
+        self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls))
+    }
+
+    /// The group is committed, but for the records at the `refused` places.
+    fn settle(&mut self, refused: &[usize]) {
+        for (place, promise) in self.promises.drain(..) {
+            promise.resolve(if refused.contains(&place) { Err(NotRecorded::SameId) } else { Ok(()) });
+        }
+        for id in refused.iter().filter_map(|place| self.calls.get(*place)).map(|call| call.id) {
+            tracing::error!(request = %id, "not recorded: another record has this id");
+        }
+        let counts = &self.shared.counts;
+        counts.write_errors.fetch_add(refused.len() as u64, Ordering::SeqCst);
+        counts.written.fetch_add((self.calls.len() - refused.len()) as u64, Ordering::SeqCst);
+        self.calls.clear();
+    }
+
+    /// A relaxed commit is safe from a killed process at once; from a power cut only when it is synced.
+    fn checkpoint_if_due(&mut self) {
+        let due = self.unsynced_since.is_some_and(|since| since.elapsed() >= self.options.checkpoint_every);
+        if !due || self.outage.is_some() {
+            return;
+        }
+        self.unsynced_since = None;
+        if let Some(Err(error)) = self.engine.as_ref().map(Engine::checkpoint) {
+            // The next group will meet the same trouble and say it; what is committed stays readable.
+            tracing::warn!(%error, "ledger checkpoint failed");
+        }
+    }
+
+    /// Waits until there is a group worth writing.
+    fn pause(&self, left: bool, closing: bool) {
+        if closing {
+            return;
+        }
+        if self.outage.is_some() {
+            std::thread::park_timeout(self.options.retry_every);
+            return;
+        }
+        if !left {
+            self.sleep_until_woken();
+        }
+        if self.options.durability == Durability::Relaxed {
+            self.gather();
+        }
+    }
+
+    fn sleep_until_woken(&self) {
+        self.shared.idle.store(true, Ordering::SeqCst);
+        while self.shared.queue.is_empty() && !self.hurried() {
+            match self.unsynced_since {
+                None => std::thread::park(),
+                Some(since) => {
+                    let left = self.options.checkpoint_every.saturating_sub(since.elapsed());
+                    if left.is_zero() {
+                        break;
+                    }
+                    std::thread::park_timeout(left);
+                }
+            }
+        }
+        self.shared.idle.store(false, Ordering::SeqCst);
+    }
+
+    /// Lets a group grow for a while: one commit for many records.
+    fn gather(&self) {
+        let begun = Instant::now();
+        while !self.hurried() && self.shared.queue.len() < MOST_IN_GROUP {
+            let left = self.options.group_every.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+
+    fn hurried(&self) -> bool {
+        self.shared.urgent.load(Ordering::SeqCst) || self.shared.closing.load(Ordering::SeqCst)
+    }
+
+    fn say_failure(&mut self, error: &LedgerError) {
+        let now = Instant::now();
+        *self.shared.failing() = Some(error.to_string());
+        let outage = self.outage.get_or_insert_with(|| {
+            tracing::error!(%error, "records are not being written; they wait in memory, serving goes on");
+            Outage { since: now, said: now }
+        });
+        if outage.said.elapsed() >= REMIND_EVERY {
+            outage.said = now;
+            let (waiting, seconds) = (self.shared.queue.len() + self.calls.len(), outage.since.elapsed().as_secs());
+            tracing::error!(%error, waiting, seconds, "records still are not being written");
+        }
+    }
+
+    fn say_recovery(&mut self) {
+        if let Some(outage) = self.outage.take() {
+            *self.shared.failing() = None;
+            tracing::info!(seconds = outage.since.elapsed().as_secs(), "records are being written again");
+        }
+    }
+
+    /// Only reached with an empty queue, or when it cannot be written.
+    fn close(mut self) -> Result<(), LedgerError> {
+        let mut lost = self.calls.len() as u64;
+        while self.shared.queue.pop().is_some() {
+            lost += 1;
+        }
+        self.shared.counts.write_errors.fetch_add(lost, Ordering::SeqCst);
+        let closed = self.engine.take().map_or(Ok(()), Engine::close);
+        if lost == 0 {
+            return closed;
+        }
+        let last_error = self.shared.failing().clone().unwrap_or_default();
+        tracing::error!(lost, last_error, "records were given up");
+        Err(LedgerError::NotWritten { rows: lost, last_error })
+    }
+}
