@@ -1,1 +1,30 @@
-//! Text in, checked tables out: every problem with file, line and mend.
+//! Text in, checked tables out.
+//!
+//! Reads `tierway.toml` and what it names, and gives a [`Config`] that the rest can rely on, or [every problem](Problems)
+//! with file, line, cause and mend. Refuses what it does not understand: unknown fields, tiers, rules and providers that
+//! do not exist, keys written into the file. The only crate that knows file syntax; it opens no connection.
+
+mod base_url;
+pub mod catalogue;
+mod config;
+pub mod day;
+mod decimal;
+mod problem;
+mod provider;
+mod reader;
+mod routing;
+mod rule;
+pub mod schema;
+mod secret;
+mod settings;
+mod tier;
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use config::{Config, MissingKey, load, parse};
+pub use problem::{Problem, Problems};
+pub use provider::{KeyError, KeySource, ProviderConfig, ProviderKind};
+pub use reader::{Origin, Setting};
+pub use routing::ClientKey;
+pub use rule::ConfigTest;
+pub use secret::Secret;
+pub use settings::{Balance, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig};

@@ -1,0 +1,194 @@
+//! The whole config: read, checked, put together.
+
+use crate::catalogue::Prices;
+use crate::problem::{Problem, Problems};
+use crate::provider::{self, KeyError, KeySource, ProviderConfig};
+use crate::reader::{Reader, Section, Setting};
+use crate::routing::{self, ClientKey, Routing};
+use crate::rule::{self, ConfigTest};
+use crate::settings::{self, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
+use crate::tier::{self, Known, TierNames};
+use std::path::{Path, PathBuf};
+use tierway_decide::{Ladder, Pins, RouteTable, RuleSet, TableError};
+use toml::de::DeTable;
+
+/// A config that holds together.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, as the user named it.
+    pub file: String,
+    /// What `decide` reads.
+    pub table: RouteTable,
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[providers.NAME]`, in the order of the file.
+    pub providers: Vec<ProviderConfig>,
+    /// `[[keys]]`; empty: everybody may ask.
+    pub keys: Vec<ClientKey>,
+    /// `[dispatch]`
+    pub dispatch: DispatchConfig,
+    /// `[ledger]`
+    pub ledger: LedgerConfig,
+    /// `[report]`
+    pub report: ReportConfig,
+    /// File of evidence to load, if any.
+    pub evidence: Option<PathBuf>,
+    /// `[[tests]]`
+    pub tests: Vec<ConfigTest>,
+    /// Prices and facts of models, for pass-through models that are in no tier.
+    pub prices: Prices,
+    /// What works but should be looked at.
+    pub warnings: Vec<Problem>,
+    /// Every value in force and where it comes from, in the order of reading.
+    pub settings: Vec<Setting>,
+}
+
+/// A provider whose key is not to be had now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingKey {
+    /// The provider.
+    pub provider: String,
+    /// Where its section is.
+    pub line: usize,
+    /// Tiers that need it; empty: it is only a spare.
+    pub tiers: Vec<String>,
+    /// What is wrong.
+    pub error: KeyError,
+}
+
+impl Config {
+    /// The provider of that name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&ProviderConfig> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Providers whose keys cannot be had. Looks at the environment and reads key files; runs no program.
+    #[must_use]
+    pub fn missing_keys(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<MissingKey> {
+        let missing = |provider: &ProviderConfig| {
+            if matches!(provider.key, KeySource::Command(_)) {
+                return None;
+            }
+            let error = provider.key.resolve(env).err()?;
+            let uses =
+                |tier: &&tierway_decide::Tier| tier.targets.iter().any(|target| target.provider == provider.name);
+            let tiers = self.table.ladder().tiers().iter().filter(uses).map(|tier| tier.name.clone()).collect();
+            Some(MissingKey { provider: provider.name.clone(), line: provider.line, tiers, error })
+        };
+        self.providers.iter().filter_map(missing).collect()
+    }
+}
+
+/// Reads a config from a file, with the environment of this process.
+///
+/// # Errors
+/// [`Problems`]: the file cannot be read, or everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, &file, &|name| std::env::var(name).ok()),
+        Err(error) => {
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "there is no such file; `tierway init` writes one".to_owned(),
+                std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+                _ => error.to_string(),
+            };
+            Err(Problems(vec![Problem { file, line: 0, message: format!("cannot read the config: {hint}") }]))
+        }
+    }
+}
+
+/// Reads a config from text. Files that it names are looked for beside `file`.
+///
+/// # Errors
+/// [`Problems`]: everything that is wrong.
+pub fn parse(text: &str, file: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    let reader = Reader::new(file, text, env);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().map_or(0, |span| span.start);
+        reader.problem(at, error.message().replace('\n', ", "));
+    }
+    // A file whose syntax is broken is not looked into further: what was meant is a guess.
+    let config = if errors.is_empty() { read(&reader, &Section::root(&reader, &document), file) } else { None };
+    let findings = reader.finish();
+    match config {
+        Some(mut config) if findings.problems.is_empty() => {
+            config.warnings = findings.warnings;
+            config.settings = findings.settings;
+            Ok(config)
+        }
+        _ => Err(Problems(findings.problems)),
+    }
+}
+
+fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Config> {
+    let base = Path::new(file).parent().unwrap_or(Path::new(""));
+    let names = TierNames::read(root);
+    let server = settings::server(root);
+    let providers = provider::read(root, base);
+    let prices = Prices::default();
+    let provider_names = root.names_under("providers");
+    let tiers = tier::read(root, &Known { providers: &providers, provider_names, prices: &prices });
+    let routing_section = root.table("routing");
+    let routing = Routing::read(&routing_section, &names, base);
+    let ladder =
+        if tiers.len() == names.0.len() && !tiers.is_empty() { tier::ladder(tiers, &routing_section) } else { None };
+    let baseline = ladder.as_ref().map(Ladder::baseline);
+    let rules = rule::rules(root, &names);
+    let users = routing::users(root, &names, baseline);
+    let keys = routing::keys(root, &names, baseline);
+    if keys.is_empty() && !server.listen.ip().is_loopback() {
+        let message = "listens beyond this machine without [[keys]]: everybody who reaches it spends your money";
+        reader.warn(root.table("server").at("listen"), message);
+    }
+    let (dispatch, ledger, report) = (settings::dispatch(root), settings::ledger(root, base), settings::report(root));
+    let tests = rule::tests(root, &names);
+    let evidence = routing.evidence.clone();
+    if !reader.is_clean() {
+        return None;
+    }
+    let table = match table(ladder?, &routing, rules, users) {
+        Ok(table) => table,
+        Err(error) => {
+            reader.problem_of_file(error.to_string());
+            return None;
+        }
+    };
+    let (warnings, settings) = Default::default();
+    let file = file.to_owned();
+    Some(Config {
+        file,
+        table,
+        server,
+        providers,
+        keys,
+        dispatch,
+        ledger,
+        report,
+        evidence,
+        tests,
+        prices,
+        warnings,
+        settings,
+    })
+}
+
+fn table(
+    ladder: Ladder,
+    routing: &Routing,
+    rules: RuleSet,
+    users: std::collections::BTreeMap<String, Pins>,
+) -> Result<RouteTable, TableError> {
+    let map = routing.complexity_map(&ladder);
+    RouteTable::new(ladder)
+        .with_rules(rules)?
+        .with_policy(routing.policy)
+        .with_complexity_map(map)?
+        .with_classifier(routing.classifier.clone())?
+        .with_session(routing.session)
+        .with_escalate_on_broken(routing.escalate_on_broken)
+        .with_quality_target(routing.quality_target)?
+        .with_users(users)
+}

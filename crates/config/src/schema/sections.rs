@@ -1,0 +1,597 @@
+//! The sections themselves.
+
+use super::{Field, Kind, Spec};
+
+const fn field(name: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> Field {
+    Field { name, kind, default, doc }
+}
+
+const fn int(min: u64, max: u64) -> Kind {
+    Kind::Int { min, max }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// The file as a whole.
+pub static ROOT: Spec = Spec {
+    title: "tierway.toml",
+    doc: "The whole file.",
+    fields: &[
+        field("server", Kind::Table(&SERVER), None, "Where and how tierway listens."),
+        field("providers", Kind::Named(&PROVIDER), None, "Who is called."),
+        field("tiers", Kind::Tables(&TIER), None, "The ladder."),
+        field("routing", Kind::Table(&ROUTING), None, "How a tier is chosen."),
+        field("rules", Kind::Tables(&RULE), None, "Hard routes."),
+        field("users", Kind::Named(&USER), None, "Pins of end users."),
+        field("keys", Kind::Tables(&KEY), None, "Keys of clients."),
+        field("dispatch", Kind::Table(&DISPATCH), None, "Retries, fallback, broken streams."),
+        field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
+        field("report", Kind::Table(&REPORT), None, "Reports."),
+        field("prices", Kind::Table(&PRICES), None, "Prices beyond the built-in catalogue."),
+        field("tests", Kind::Tables(&TEST), None, "Requests and where they have to go."),
+    ],
+};
+
+/// `[server]`
+pub static SERVER: Spec = Spec {
+    title: "[server]",
+    doc: "Where and how tierway listens.",
+    fields: &[
+        field(
+            "listen",
+            Kind::Text,
+            Some("\"127.0.0.1:8484\""),
+            "Address and port. The environment variable `TIERWAY_LISTEN` wins over it. Beyond this machine it wants `[[keys]]`.",
+        ),
+        field(
+            "max_body_mb",
+            int(1, 1024),
+            Some("16"),
+            "Largest request body, megabytes; larger ones are refused before they are read.",
+        ),
+        field(
+            "max_concurrent",
+            int(1, 1_000_000),
+            Some("2048"),
+            "Requests in work at once; further ones get 503 with Retry-After.",
+        ),
+        field(
+            "header_timeout_ms",
+            int(100, HOUR_MS),
+            Some("10000"),
+            "Longest wait for the head of a request, milliseconds.",
+        ),
+        field(
+            "body_timeout_ms",
+            int(100, HOUR_MS),
+            Some("30000"),
+            "Longest wait for the body of a request, milliseconds.",
+        ),
+        field(
+            "write_timeout_ms",
+            int(100, HOUR_MS),
+            Some("60000"),
+            "Longest time that a client may take none of its answer, milliseconds.",
+        ),
+        field(
+            "grace_seconds",
+            int(0, 3600),
+            Some("30"),
+            "Time that running requests get to finish on shutdown, seconds.",
+        ),
+    ],
+};
+
+/// `[providers.NAME]`
+pub static PROVIDER: Spec = Spec {
+    title: "[providers.NAME]",
+    doc: "One upstream account. The key is named, never written here: give one of `key_env`, `key_file`, `key_command`.",
+    fields: &[
+        field(
+            "kind",
+            Kind::Choice(&crate::provider::KIND_NAMES),
+            None,
+            "Whose API it is: sets address, way of authentication and catalogue. Required.",
+        ),
+        field(
+            "base_url",
+            Kind::Text,
+            None,
+            "Everything before the API's own path. Default: the provider's public address; required for `azure` (`https://RESOURCE.openai.azure.com/openai`) and `openai_compatible`.",
+        ),
+        field(
+            "format",
+            Kind::Choice(&["openai_chat", "openai_responses", "anthropic_messages", "gemini", "ollama_chat"]),
+            None,
+            "The API that is spoken to it. Default: that of the kind.",
+        ),
+        field(
+            "key_env",
+            Kind::Text,
+            None,
+            "Environment variable that holds the key. Default: the provider's usual one (`OPENAI_API_KEY`, ..) where no other source is given.",
+        ),
+        field("key_file", Kind::Text, None, "File that holds the key, relative to the config."),
+        field("key_command", Kind::Texts, None, "Program and arguments that print the key, run without a shell."),
+        field(
+            "api_version",
+            Kind::Text,
+            None,
+            "Azure: `api-version` of its addresses; required there unless the address ends in `/v1`. Anthropic: version sent when the client names none.",
+        ),
+        field("headers", Kind::TextMap, None, "Further headers for every call; no credentials."),
+        field(
+            "allow_http",
+            Kind::Flag,
+            Some("false"),
+            "Allow plain http to another machine. Prompts and key then travel unprotected.",
+        ),
+        field("connect_ms", int(1, HOUR_MS), Some("5000"), "Longest wait for a connection, milliseconds."),
+        field(
+            "first_byte_ms",
+            int(1, HOUR_MS),
+            Some("120000"),
+            "Longest wait for the first byte of an answer, milliseconds.",
+        ),
+        field("between_chunks_ms", int(1, HOUR_MS), Some("60000"), "Longest silence inside a stream, milliseconds."),
+        field("total_ms", int(1, 24 * HOUR_MS), Some("600000"), "Longest time for one call, milliseconds."),
+        field(
+            "max_connections",
+            int(1, 100_000),
+            Some("512"),
+            "Calls at once; idle connections kept are bounded by it as well.",
+        ),
+        field(
+            "http2",
+            Kind::Flag,
+            Some("false"),
+            "Speak HTTP/2 over plain http without asking (with https it is negotiated anyway).",
+        ),
+    ],
+};
+
+/// `[[tiers]]`
+pub static TIER: Spec = Spec {
+    title: "[[tiers]]",
+    doc: "One rung of the ladder; the order in the file is from cheap to capable. A tier with one target may name `provider` and `model` itself; what is said at the tier holds for all of its targets unless they say otherwise.",
+    fields: &[
+        field("name", Kind::Text, None, "What callers pin and reports show. Required."),
+        field(
+            "targets",
+            Kind::TablesOrTexts(&TARGET),
+            None,
+            "Who can serve it. Short form: `\"provider/model\"` or `\"provider/model@effort\"`.",
+        ),
+        field(
+            "strengths",
+            Kind::Text,
+            Some("\"\""),
+            "What it is good at; shown in `explain`, told to the model that is asked.",
+        ),
+        field("weaknesses", Kind::Text, Some("\"\""), "What it is bad at."),
+        field("provider", Kind::Text, None, "Provider of the only target."),
+        field("model", Kind::Text, None, "Model of the only target."),
+        field("effort", Kind::Text, None, "As in targets."),
+        field("price", Kind::Table(&PRICE), None, "As in targets."),
+        field("context_window", int(1, 1_000_000_000), None, "As in targets."),
+        field("max_output", int(1, 1_000_000_000), None, "As in targets."),
+        field("capabilities", Kind::Table(&CAPABILITIES), None, "As in targets."),
+        field("parameters", Kind::Table(&PARAMETERS), None, "As in targets."),
+    ],
+};
+
+/// One of `targets`
+pub static TARGET: Spec = Spec {
+    title: "targets = [{ .. }]",
+    doc: "One model of one provider, asked in one way. What is not said comes from the built-in catalogue.",
+    fields: &[
+        field("provider", Kind::Text, None, "A name under `[providers]`. Required."),
+        field("model", Kind::Text, None, "The model as the provider knows it. Required."),
+        field(
+            "weight",
+            int(0, 1_000_000),
+            Some("1"),
+            "Share of the tier's traffic relative to its siblings; 0: only as a fallback.",
+        ),
+        field("effort", Kind::Text, None, "Reasoning effort to ask for (`none`, `low`, ..). Default: the model's own."),
+        field(
+            "price",
+            Kind::Table(&PRICE),
+            None,
+            "Default: the catalogue's. A model without a price has unknown cost, never zero.",
+        ),
+        field(
+            "context_window",
+            int(1, 1_000_000_000),
+            None,
+            "Tokens of input and output together. Default: the catalogue's.",
+        ),
+        field(
+            "max_output",
+            int(1, 1_000_000_000),
+            None,
+            "Tokens of output, reasoning included. Default: the catalogue's.",
+        ),
+        field(
+            "capabilities",
+            Kind::Table(&CAPABILITIES),
+            None,
+            "Default: the catalogue's; what is unknown is taken for possible.",
+        ),
+        field("parameters", Kind::Table(&PARAMETERS), None, "Default: the catalogue's."),
+        field(
+            "shutdown",
+            Kind::Text,
+            None,
+            "Last day on which the provider serves it, `YYYY-MM-DD`. Default: the catalogue's.",
+        ),
+    ],
+};
+
+/// `price`
+pub static PRICE: Spec = Spec {
+    title: "price = { .. }",
+    doc: "US dollars per million tokens, exact decimals with up to six places.",
+    fields: &[
+        field("input", Kind::Dollars, None, "Plain input. Required."),
+        field("output", Kind::Dollars, None, "Output, reasoning included. Required."),
+        field(
+            "cached_input",
+            Kind::Dollars,
+            None,
+            "Input read from the provider's prompt cache. Default: as plain input.",
+        ),
+        field(
+            "cache_write",
+            Kind::Dollars,
+            None,
+            "Input written to a cache kept for minutes. Default: as plain input.",
+        ),
+        field(
+            "cache_write_1h",
+            Kind::Dollars,
+            None,
+            "Input written to a cache kept for an hour. Default: as `cache_write`.",
+        ),
+        field("audio_input", Kind::Dollars, None, "Audio in. Default: as plain input."),
+        field("audio_output", Kind::Dollars, None, "Audio out. Default: as output."),
+        field("over", Kind::Tables(&LONG_PRICE), None, "Prices of requests with long input."),
+    ],
+};
+
+/// `over`
+pub static LONG_PRICE: Spec = Spec {
+    title: "over = [{ .. }]",
+    doc: "Prices that hold for all tokens of a request whose whole input is longer than `input_tokens`.",
+    fields: &[
+        field("input_tokens", int(1, 1_000_000_000), None, "Holds when the input has more tokens than this. Required."),
+        field("input", Kind::Dollars, None, "Required."),
+        field("output", Kind::Dollars, None, "Required."),
+        field("cached_input", Kind::Dollars, None, "Default: as plain input."),
+        field("cache_write", Kind::Dollars, None, "Default: as plain input."),
+        field("cache_write_1h", Kind::Dollars, None, "Default: as `cache_write`."),
+    ],
+};
+
+/// `capabilities`
+pub static CAPABILITIES: Spec = Spec {
+    title: "capabilities = { .. }",
+    doc: "What a model can do; a request that needs more goes to a higher tier.",
+    fields: &[
+        field("vision", Kind::Flag, None, "Sees pictures."),
+        field("tools", Kind::Flag, None, "Calls tools."),
+        field("json_schema", Kind::Flag, None, "Follows a JSON schema."),
+        field("streaming", Kind::Flag, None, "Streams."),
+        field("audio", Kind::Flag, None, "Hears or speaks."),
+        field("files", Kind::Flag, None, "Reads documents (PDF)."),
+    ],
+};
+
+/// `parameters`
+pub static PARAMETERS: Spec = Spec {
+    title: "parameters = { .. }",
+    doc: "Which request parameters a model takes; what it does not take is adapted or left out, and reported.",
+    fields: &[
+        field(
+            "sampling",
+            Kind::Choice(&["always", "when_not_reasoning", "never"]),
+            None,
+            "When temperature, top_p and their like are taken.",
+        ),
+        field(
+            "reasoning",
+            Kind::Choice(&["none", "off_by_default", "on_by_default", "always"]),
+            None,
+            "Whether it reasons before it answers.",
+        ),
+        field("efforts", Kind::Texts, None, "Reasoning efforts it knows, weakest first."),
+        field("system_role", Kind::Flag, None, "Takes system messages."),
+        field(
+            "max_tokens_field",
+            Kind::Choice(&["max_tokens", "max_completion_tokens"]),
+            None,
+            "Where its output limit goes.",
+        ),
+        field("stop", Kind::Flag, None, "Takes stop sequences."),
+        field("forced_tool_choice", Kind::Flag, None, "Can be forced to call a tool."),
+        field("prefill", Kind::Flag, None, "Continues a partial assistant message."),
+    ],
+};
+
+/// `[routing]`
+pub static ROUTING: Spec = Spec {
+    title: "[routing]",
+    doc: "How a tier is chosen when neither a rule nor a pin does it.",
+    fields: &[
+        field(
+            "baseline",
+            Kind::Text,
+            Some("\"standard\""),
+            "The tier that everything would go to without a router: doubt goes there, savings are measured against it. The only tier, where there is one.",
+        ),
+        field(
+            "policy",
+            Kind::Choice(&["target", "tiers"]),
+            Some("\"target\""),
+            "`target`: the cheapest expected cost among tiers that are expected to do. `tiers`: by the table `complexity`.",
+        ),
+        field(
+            "quality_target",
+            Kind::Share,
+            Some("0.98"),
+            "Share of the best tier's quality to keep: 0.98 gives up at most two answers in a hundred.",
+        ),
+        field(
+            "complexity",
+            Kind::Table(&COMPLEXITY),
+            None,
+            "Tier for each complexity under `policy = \"tiers\"` and for a model's opinion.",
+        ),
+        field(
+            "classifier",
+            Kind::Choice(&["local", "model", "hybrid"]),
+            Some("\"local\""),
+            "Who tells how hard a request is: the built-in predictor, a model, or a model only where the predictor abstains and asking pays.",
+        ),
+        field("classifier_tier", Kind::Text, None, "The tier that is asked. Default: the cheapest."),
+        field(
+            "classifier_timeout_ms",
+            int(10, 60_000),
+            Some("1500"),
+            "Longest wait for the model's opinion before the predictor decides, milliseconds.",
+        ),
+        field("classifier_max_output_tokens", int(10, 1000), Some("100"), "Longest opinion, tokens."),
+        field(
+            "classifier_max_cost_usd",
+            Kind::Dollars,
+            None,
+            "Most that one opinion may cost; a dearer question is not asked. Default: no bound.",
+        ),
+        field(
+            "escalate_on_broken",
+            Kind::Flag,
+            Some("false"),
+            "Ask one tier up when an answer is verifiably broken (invalid JSON, bad tool arguments, empty, refused, cut). Both are paid for; answers are held back until checked.",
+        ),
+        field(
+            "session_hold",
+            Kind::Flag,
+            Some("true"),
+            "A conversation changes tiers only where that is worth the lost prompt cache.",
+        ),
+        field(
+            "session_idle_minutes",
+            int(1, 10_080),
+            Some("60"),
+            "A conversation is forgotten after this silence, minutes.",
+        ),
+        field("evidence", Kind::Text, None, "File that `tierway calibrate` wrote, relative to the config."),
+    ],
+};
+
+/// `complexity`
+pub static COMPLEXITY: Spec = Spec {
+    title: "complexity = { .. }",
+    doc: "A tier for each complexity. Default: simple to the cheapest, medium and complex to the baseline, reasoning to the top.",
+    fields: &[
+        field("simple", Kind::Text, None, "A tier."),
+        field("medium", Kind::Text, None, "A tier."),
+        field("complex", Kind::Text, None, "A tier."),
+        field("reasoning", Kind::Text, None, "A tier."),
+    ],
+};
+
+/// `[[rules]]`
+pub static RULE: Spec = Spec {
+    title: "[[rules]]",
+    doc: "Hard routes. The first one that matches wins; locked ones are asked before the others.",
+    fields: &[
+        field("name", Kind::Text, None, "Its name in records and tests. Required."),
+        field(
+            "pattern",
+            Kind::Text,
+            None,
+            "What to find, in the syntax of Rust's `regex`; use `\\b` around words. Required.",
+        ),
+        field("tier", Kind::Text, None, "Where matching requests go. Required."),
+        field("reason", Kind::Text, Some("\"\""), "Why, in your words; shown by `explain` and in headers."),
+        field(
+            "scope",
+            Kind::Text,
+            Some("\"last_user\""),
+            "Where it looks: `last_user`, `all_messages`, `system`, `tools` (names), `header:NAME`, `metadata:KEY`.",
+        ),
+        field("locked", Kind::Flag, Some("false"), "Nothing overrides it: no header, no pin, no budget."),
+        field("case_sensitive", Kind::Flag, Some("false"), "Tell capitals from small letters."),
+    ],
+};
+
+/// `[[tests]]`
+pub static TEST: Spec = Spec {
+    title: "[[tests]]",
+    doc: "A request and where it has to go; run by `tierway check`.",
+    fields: &[
+        field("name", Kind::Text, None, "Default: the prompt."),
+        field("prompt", Kind::Text, None, "The user's message."),
+        field("messages", Kind::Tables(&MESSAGE), None, "A conversation instead of a prompt."),
+        field("headers", Kind::TextMap, None, "Request headers."),
+        field("metadata", Kind::TextMap, None, "Request metadata."),
+        field("tools", Kind::Texts, None, "Names of tools on offer."),
+        field("rule", Kind::Text, None, "The rule that has to decide; `\"none\"` when no rule may match."),
+        field("tier", Kind::Text, None, "The tier that has to be chosen."),
+    ],
+};
+
+/// `messages`
+pub static MESSAGE: Spec = Spec {
+    title: "messages = [{ .. }]",
+    doc: "One message of a test.",
+    fields: &[
+        field("role", Kind::Choice(&["system", "user", "assistant", "tool"]), None, "Required."),
+        field("content", Kind::Text, None, "Required."),
+    ],
+};
+
+/// `[users.NAME]`
+pub static USER: Spec = Spec {
+    title: "[users.NAME]",
+    doc: "Pins of one end user, as the application names it (`user` field or `x-tierway-user` header).",
+    fields: &[
+        field("tier", Kind::Text, None, "Exactly this tier."),
+        field("floor", Kind::Text, None, "This tier or a dearer one."),
+        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        field(
+            "always_baseline",
+            Kind::Flag,
+            Some("false"),
+            "Always the baseline tier: the same as naming it as `tier`.",
+        ),
+    ],
+};
+
+/// `[[keys]]`
+pub static KEY: Spec = Spec {
+    title: "[[keys]]",
+    doc: "Keys of clients, hashed; `tierway keys add` makes one. Without any, everybody who reaches the address may ask.",
+    fields: &[
+        field("name", Kind::Text, None, "Its name in records. Required."),
+        field("hash", Kind::Text, None, "`sha256:` and 64 hexadecimal digits. Required."),
+        field("team", Kind::Text, Some("\"\""), "Team in reports."),
+        field("tier", Kind::Text, None, "Exactly this tier."),
+        field("floor", Kind::Text, None, "This tier or a dearer one."),
+        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
+    ],
+};
+
+/// `[dispatch]`
+pub static DISPATCH: Spec = Spec {
+    title: "[dispatch]",
+    doc: "What happens when a target does not answer well.",
+    fields: &[
+        field(
+            "deadline_ms",
+            int(1, 24 * HOUR_MS),
+            Some("600000"),
+            "Longest time for one request, all attempts together, milliseconds.",
+        ),
+        field("max_attempts", int(1, 20), Some("4"), "Upstream calls for one request at most."),
+        field("max_retries", int(0, 20), Some("2"), "Calls at most to targets that this request called before."),
+        field(
+            "retry_budget_percent",
+            int(0, 100),
+            Some("10"),
+            "Share of a target's calls that may be retries, per cent: a provider that is down is not stormed.",
+        ),
+        field(
+            "patience_ms",
+            int(0, HOUR_MS),
+            Some("2000"),
+            "Pause that is accepted before a dearer tier is asked instead, milliseconds.",
+        ),
+        field(
+            "max_wait_ms",
+            int(0, HOUR_MS),
+            Some("30000"),
+            "Pause that is accepted when there is nowhere else to go, milliseconds.",
+        ),
+        field(
+            "balance",
+            Kind::Choice(&["weighted", "least_busy", "latency", "price"]),
+            Some("\"weighted\""),
+            "How targets of a tier share its traffic.",
+        ),
+        field(
+            "hedge",
+            Kind::Flag,
+            Some("false"),
+            "Ask a second target when the first is late; the loser is cancelled, both may be charged.",
+        ),
+        field(
+            "hedge_after_ms",
+            int(1, HOUR_MS),
+            None,
+            "When it is late, milliseconds. Default: its own 95th percentile of first-byte times.",
+        ),
+        field(
+            "stream_recovery",
+            Kind::Choice(&["continue", "error"]),
+            Some("\"continue\""),
+            "After a stream broke half-way: continue with a target that accepts a partial answer, or end with an error.",
+        ),
+        field("max_continues", int(0, 5), Some("1"), "Continuations of one answer at most."),
+        field(
+            "hold_back_ms",
+            int(0, 10_000),
+            Some("0"),
+            "Hold the first bytes back this long, so that early failures stay invisible, milliseconds.",
+        ),
+        field("breaker_failures", int(1, 1000), Some("5"), "Failures in a row after which a target is left alone."),
+        field("breaker_open_ms", int(100, HOUR_MS), Some("15000"), "Time until it is probed again, milliseconds."),
+    ],
+};
+
+/// `[ledger]`
+pub static LEDGER: Spec = Spec {
+    title: "[ledger]",
+    doc: "Records of finished requests: decision, usage, money, timings. No prompt text unless asked for.",
+    fields: &[
+        field(
+            "path",
+            Kind::Text,
+            Some("\"tierway.db\""),
+            "SQLite file, relative to the config. The environment variable `TIERWAY_LEDGER` wins over it.",
+        ),
+        field(
+            "durability",
+            Kind::Choice(&["relaxed", "strict"]),
+            Some("\"relaxed\""),
+            "`strict` holds the last bytes of an answer until its record is on disk; `relaxed` may lose the last moments before a power cut.",
+        ),
+        field("store_text", Kind::Flag, Some("false"), "Keep prompts and answers. Think of whose they are."),
+        field("retention_days", int(1, 36_500), Some("365"), "Days that rows are kept; daily sums stay."),
+        field(
+            "queue",
+            int(16, 10_000_000),
+            Some("65536"),
+            "Records that may wait for the disk; further ones are dropped and counted.",
+        ),
+    ],
+};
+
+/// `[report]`
+pub static REPORT: Spec = Spec {
+    title: "[report]",
+    doc: "Defaults of `tierway report`.",
+    fields: &[
+        field("days", int(1, 36_500), Some("7"), "Period, days."),
+        field("format", Kind::Choice(&["text", "json", "csv", "html"]), Some("\"text\""), "Form."),
+    ],
+};
+
+/// `[prices]`
+pub static PRICES: Spec = Spec {
+    title: "[prices]",
+    doc: "Prices and limits beyond the built-in catalogue. Order: catalogue, overlay, this file.",
+    fields: &[field("overlay", Kind::Text, None, "File that `tierway prices import` wrote, relative to the config.")],
+};

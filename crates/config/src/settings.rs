@@ -1,0 +1,182 @@
+//! `[server]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
+
+use crate::problem::shown;
+use crate::reader::Section;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Largest request body in bytes.
+    pub max_body_bytes: u64,
+    /// Requests in work at once.
+    pub max_concurrent: u32,
+    /// Longest wait for the head of a request.
+    pub header_timeout_ms: u32,
+    /// Longest wait for its body.
+    pub body_timeout_ms: u32,
+    /// Longest time that a client may take none of its answer.
+    pub write_timeout_ms: u32,
+    /// Time that running requests get on shutdown.
+    pub grace_seconds: u32,
+}
+
+/// How targets of a tier share its traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// By weight.
+    #[default]
+    Weighted,
+    /// The one with the fewest calls in flight, by weight.
+    LeastBusy,
+    /// The faster of two.
+    Latency,
+    /// The cheapest.
+    Price,
+}
+
+/// `[dispatch]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DispatchConfig {
+    /// Longest time for one request.
+    pub deadline_ms: u32,
+    /// Upstream calls at most.
+    pub max_attempts: u32,
+    /// Repeated calls at most.
+    pub max_retries: u32,
+    /// Share of a target's calls that may be retries.
+    pub retry_budget_percent: u32,
+    /// Pause accepted before a dearer tier is asked.
+    pub patience_ms: u32,
+    /// Pause accepted when there is nowhere else to go.
+    pub max_wait_ms: u32,
+    /// How targets share traffic.
+    pub balance: Balance,
+    /// Ask a second target when the first is late.
+    pub hedge: bool,
+    /// When it is late; none: its own 95th percentile.
+    pub hedge_after_ms: Option<u32>,
+    /// Continue a broken stream where possible; else end with an error.
+    pub continue_streams: bool,
+    /// Continuations of one answer at most.
+    pub max_continues: u32,
+    /// Hold the first bytes back this long.
+    pub hold_back_ms: u32,
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// Time until a probe.
+    pub breaker_open_ms: u32,
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// Hold the last bytes of an answer until its record is on disk.
+    pub strict: bool,
+    /// Keep prompts and answers.
+    pub store_text: bool,
+    /// Days that rows are kept.
+    pub retention_days: u32,
+    /// Records that may wait for the disk.
+    pub queue: u32,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "names of formats")]
+pub enum ReportFormat {
+    #[default]
+    Text,
+    Json,
+    Csv,
+    Html,
+}
+
+/// `[report]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportConfig {
+    /// Period in days.
+    pub days: u32,
+    /// Form.
+    pub format: ReportFormat,
+}
+
+pub(crate) fn server(root: &Section<'_, '_>) -> ServerConfig {
+    let section = root.table("server");
+    ServerConfig {
+        listen: listen(&section),
+        max_body_bytes: u64::from(section.int32("max_body_mb")) << 20,
+        max_concurrent: section.int32("max_concurrent"),
+        header_timeout_ms: section.int32("header_timeout_ms"),
+        body_timeout_ms: section.int32("body_timeout_ms"),
+        write_timeout_ms: section.int32("write_timeout_ms"),
+        grace_seconds: section.int32("grace_seconds"),
+    }
+}
+
+fn listen(section: &Section<'_, '_>) -> SocketAddr {
+    let fallback = SocketAddr::from(([127, 0, 0, 1], 8484));
+    let Some(text) = section.text_or_env("listen", Some("TIERWAY_LISTEN")) else { return fallback };
+    let numeric = text.text.replace("localhost:", "127.0.0.1:");
+    numeric.parse().unwrap_or_else(|_| {
+        let message = "it takes an address and a port, such as \"127.0.0.1:8484\" or \"0.0.0.0:8484\"";
+        section.problem("listen", format!("`listen` in [server] is {}; {message}", shown(&text.text)));
+        fallback
+    })
+}
+
+pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
+    let section = root.table("dispatch");
+    DispatchConfig {
+        deadline_ms: section.int32("deadline_ms"),
+        max_attempts: section.int32("max_attempts"),
+        max_retries: section.int32("max_retries"),
+        retry_budget_percent: section.int32("retry_budget_percent"),
+        patience_ms: section.int32("patience_ms"),
+        max_wait_ms: section.int32("max_wait_ms"),
+        balance: match section.string("balance").as_str() {
+            "least_busy" => Balance::LeastBusy,
+            "latency" => Balance::Latency,
+            "price" => Balance::Price,
+            _ => Balance::Weighted,
+        },
+        hedge: section.flag("hedge"),
+        hedge_after_ms: section.opt_int32("hedge_after_ms"),
+        continue_streams: section.string("stream_recovery") != "error",
+        max_continues: section.int32("max_continues"),
+        hold_back_ms: section.int32("hold_back_ms"),
+        breaker_failures: section.int32("breaker_failures"),
+        breaker_open_ms: section.int32("breaker_open_ms"),
+    }
+}
+
+pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
+    let section = root.table("ledger");
+    let path = section.text_or_env("path", Some("TIERWAY_LEDGER")).map(|path| path.text).unwrap_or_default();
+    if path.is_empty() {
+        section.problem("path", "`path` in [ledger] is empty; name a file, such as \"tierway.db\"");
+    }
+    LedgerConfig {
+        path: base.join(path),
+        strict: section.string("durability") == "strict",
+        store_text: section.flag("store_text"),
+        retention_days: section.int32("retention_days"),
+        queue: section.int32("queue"),
+    }
+}
+
+pub(crate) fn report(root: &Section<'_, '_>) -> ReportConfig {
+    let section = root.table("report");
+    let format = match section.string("format").as_str() {
+        "json" => ReportFormat::Json,
+        "csv" => ReportFormat::Csv,
+        "html" => ReportFormat::Html,
+        _ => ReportFormat::Text,
+    };
+    ReportConfig { days: section.int32("days"), format }
+}

@@ -1,0 +1,189 @@
+//! A good config comes out as what it says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "tests stop at the first surprise"
+)]
+
+use tierway_config::{Config, KeySource, Origin, ProviderKind, parse};
+use tierway_decide::{Classifier, Complexity, Policy, Scope, TierId};
+
+fn read(text: &str) -> Config {
+    parse(text, "tierway.toml", &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The ladder that every tutorial shows, with its own prices.
+const CLASSIC: &str = r#"
+[providers.openai]
+kind = "openai"
+
+[[tiers]]
+name = "nano"
+provider = "openai"
+model = "gpt-4o-mini"
+price = { input = 0.15, output = 0.60 }
+
+[[tiers]]
+name = "standard"
+provider = "openai"
+model = "gpt-4o"
+price = { input = 5, output = 15 }
+
+[[tiers]]
+name = "reasoning"
+provider = "openai"
+model = "o1-mini"
+price = { input = 3, output = 12.0 }
+"#;
+
+#[test]
+fn the_classic_ladder_is_taken_as_it_is() {
+    let config = read(CLASSIC);
+    let ladder = config.table.ladder();
+    let prices: Vec<_> = ladder
+        .tiers()
+        .iter()
+        .map(|tier| {
+            let price = tier.targets[0].prices.as_ref().unwrap().on_day(0).unwrap();
+            (tier.name.as_str(), price.input.picos(), price.output.picos())
+        })
+        .collect();
+    assert_eq!(
+        prices,
+        [("nano", 150_000, 600_000), ("standard", 5_000_000, 15_000_000), ("reasoning", 3_000_000, 12_000_000)]
+    );
+    assert_eq!(ladder.tier(ladder.baseline()).name, "standard");
+    let map = config.table.complexity_map();
+    assert_eq!(Complexity::ALL.map(|step| map.tier(step).0), [0, 1, 1, 2]);
+    assert_eq!(config.table.policy(), Policy::Target);
+    assert_eq!(config.table.classifier(), &Classifier::Local);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8484");
+    assert_eq!(config.server.max_body_bytes, 16 << 20);
+    assert_eq!(config.ledger.path.to_str(), Some("tierway.db"));
+    assert_eq!(config.providers[0].kind, ProviderKind::OpenAi);
+    assert_eq!(config.providers[0].key, KeySource::Env("OPENAI_API_KEY".into()));
+    assert_eq!(config.providers[0].base_url.as_str(), "https://api.openai.com/v1");
+}
+
+#[test]
+fn targets_take_a_short_and_a_long_form_and_inherit_from_their_tier() {
+    let config = read(
+        r#"
+        [providers.a]
+        kind = "openai_compatible"
+        base_url = "http://127.0.0.1:9000/v1/"
+        [providers.b]
+        kind = "ollama"
+        [[tiers]]
+        name = "only"
+        targets = ["a/org/model@low", { provider = "b", model = "llama", weight = 3, context_window = 8192 }]
+        context_window = 32768
+        max_output = 4096
+        price = { input = 1, output = 2, cached_input = 0.1, over = [{ input_tokens = 200000, input = 2, output = 4 }] }
+        capabilities = { vision = false }
+        "#,
+    );
+    let targets = &config.table.ladder().tiers()[0].targets;
+    let shape = |at: usize| {
+        let target = &targets[at];
+        (target.provider.as_str(), target.model.as_str(), target.effort.as_deref(), target.weight)
+    };
+    assert_eq!(shape(0), ("a", "org/model", Some("low"), 1));
+    assert_eq!(shape(1), ("b", "llama", None, 3));
+    assert_eq!(
+        targets.iter().map(|target| target.limits.context_window).collect::<Vec<_>>(),
+        [Some(32768), Some(8192)]
+    );
+    for target in targets {
+        assert_eq!(target.limits.max_output, Some(4096));
+        assert!(!target.capabilities.vision && target.capabilities.tools);
+        let price = &target.prices.as_ref().unwrap().0[0];
+        assert_eq!((price.input.picos(), price.cached_input.unwrap().picos()), (1_000_000, 100_000));
+        assert_eq!((price.over[0].input_tokens, price.over[0].output.picos()), (200_000, 4_000_000));
+    }
+    assert_eq!(config.providers[0].base_url.as_str(), "http://127.0.0.1:9000/v1");
+    assert_eq!(config.table.ladder().baseline(), TierId(0));
+}
+
+#[test]
+fn rules_users_keys_and_routing_refer_to_tiers_by_name() {
+    let hash = "ab".repeat(32);
+    let config = read(&format!(
+        r#"{CLASSIC}
+        [routing]
+        baseline = "reasoning"
+        policy = "tiers"
+        quality_target = 0.95
+        complexity = {{ medium = "nano" }}
+        classifier = "hybrid"
+        classifier_tier = "standard"
+        classifier_max_cost_usd = 0.001
+        [[rules]]
+        name = "law"
+        pattern = '\bcontract\b'
+        tier = "standard"
+        reason = "legal review"
+        scope = "header:X-Kind"
+        locked = true
+        [users."ann@example.org"]
+        always_baseline = true
+        [users.bob]
+        floor = "nano"
+        ceiling = "standard"
+        [[keys]]
+        name = "app"
+        hash = "sha256:{hash}"
+        team = "web"
+        tier = "nano"
+        "#
+    ));
+    let table = &config.table;
+    let rule = &table.rules().rules()[0];
+    assert_eq!((rule.name.as_str(), rule.tier, rule.locked), ("law", TierId(1), true));
+    assert_eq!(rule.scope, Scope::Header("x-kind".into()));
+    assert_eq!(table.user_pins("ann@example.org").unwrap().exact, Some(TierId(2)));
+    assert_eq!(table.user_pins("bob").unwrap().floor, Some(TierId(0)));
+    assert_eq!(table.user_pins("carl"), None);
+    assert_eq!(Complexity::ALL.map(|step| table.complexity_map().tier(step).0), [0, 0, 2, 2]);
+    let Classifier::Hybrid(ask) = table.classifier() else { panic!() };
+    assert_eq!((ask.tier, ask.max_cost.unwrap().picos(), ask.timeout_ms), (TierId(1), 1_000_000_000, 1500));
+    assert_eq!((config.keys[0].sha256, config.keys[0].pins.exact), ([0xab; 32], Some(TierId(0))));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_where_it_may() {
+    let env = |name: &str| match name {
+        "TIERWAY_LISTEN" => Some("0.0.0.0:80".to_owned()),
+        "TIERWAY_LEDGER" => Some("/var/lib/t.db".to_owned()),
+        _ => None,
+    };
+    let config = parse(&format!("{CLASSIC}\n[server]\nlisten = \"127.0.0.1:1\"\n"), "etc/tierway.toml", &env).unwrap();
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(config.ledger.path.to_str(), Some("/var/lib/t.db"));
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    let origin = |path: &str| config.settings.iter().find(|setting| setting.path == path).unwrap().origin.clone();
+    assert_eq!(origin("server.listen"), Origin::Environment("TIERWAY_LISTEN"));
+    assert_eq!(origin("server.grace_seconds"), Origin::Default);
+    assert_eq!(origin("tiers.nano.model"), Origin::Line(8));
+}
+
+#[test]
+fn files_are_looked_for_beside_the_config() {
+    let config =
+        parse(&format!("{CLASSIC}[routing]\nevidence = \"e.json\""), "/etc/tierway/t.toml", &|_| None).unwrap();
+    assert_eq!(config.evidence.unwrap().to_str(), Some("/etc/tierway/e.json"));
+    assert_eq!(config.ledger.path.to_str(), Some("/etc/tierway/tierway.db"));
+}
+
+#[test]
+fn a_missing_key_is_told_with_the_tiers_that_need_it() {
+    let text = format!("{CLASSIC}[providers.spare]\nkind = \"anthropic\"");
+    let missing = read(&text).missing_keys(&|_| None);
+    let lines: Vec<_> = missing.iter().map(|key| format!("{} {:?} {}", key.provider, key.tiers, key.error)).collect();
+    expect_test::expect![[r#"
+        openai ["nano", "standard", "reasoning"] environment variable OPENAI_API_KEY is not set; export it, or name another source of the key
+        spare [] environment variable ANTHROPIC_API_KEY is not set; export it, or name another source of the key"#]]
+    .assert_eq(&lines.join("\n"));
+    assert!(read(CLASSIC).missing_keys(&|_| Some("k".into())).is_empty());
+}
