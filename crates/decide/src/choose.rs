@@ -5,7 +5,7 @@
 //! policy, doubt (baseline). Floors and ceilings then bound it, and what the request needs may only raise it.
 
 use crate::pricing::Price;
-use crate::{Caller, Complexity, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
+use crate::{Caller, Complexity, ComplexityMap, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
 use crate::{Target, TargetId, TierId, Usd};
 use serde::{Deserialize, Serialize};
 use tierway_wire::{Needs, Usage};
@@ -19,7 +19,7 @@ pub struct Choosing {
     /// Proven on the operator's own outcomes where there are some, else a cautious constant.
     pub max_shortfall: f32,
     /// `policy = "tiers"`: the tier for each complexity, from simple to reasoning.
-    pub by_complexity: [TierId; 4],
+    pub by_complexity: ComplexityMap,
 }
 
 /// The policies.
@@ -151,13 +151,13 @@ fn bounded(tier: TierId, ask: &Ask<'_>, ceiling: TierId, rejected: &mut Vec<Reje
 
 fn predicted(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>, rejected: &mut Vec<Rejected>) -> (TierId, Reason) {
     if let Some(complexity) = ask.opinion {
-        return (choosing.by_complexity[complexity as usize], Reason::ModelAsked);
+        return (choosing.by_complexity.tier(complexity), Reason::ModelAsked);
     }
     if ask.prediction.abstain.is_some() {
         return (ladder.baseline(), Reason::Abstained);
     }
     match choosing.policy {
-        Policy::Tiers => (choosing.by_complexity[ask.prediction.complexity as usize], Reason::Predicted),
+        Policy::Tiers => (choosing.by_complexity.tier(ask.prediction.complexity), Reason::Predicted),
         Policy::Target => cheapest_good_enough(ladder, choosing, ask, rejected),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Prediction, TargetId, TierId};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Who asks, as far as routing is concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,25 @@ pub enum Reason {
     SessionHeld,
     /// No policy is in force: baseline.
     Default,
+}
+
+impl Reason {
+    /// In a word or two, for headers and tables: `predicted`, `rule:health`.
+    #[must_use]
+    pub fn summary(&self) -> Cow<'static, str> {
+        match self {
+            Self::LockedRule { rule, .. } => format!("locked_rule:{rule}").into(),
+            Self::Rule { rule, .. } => format!("rule:{rule}").into(),
+            Self::RequestedModel => "requested_model".into(),
+            Self::RequestedTier => "requested_tier".into(),
+            Self::CallerTier => "caller_tier".into(),
+            Self::Predicted => "predicted".into(),
+            Self::ModelAsked => "model_asked".into(),
+            Self::Abstained => "abstained".into(),
+            Self::SessionHeld => "session_held".into(),
+            Self::Default => "default".into(),
+        }
+    }
 }
 
 /// Why a tier or target was passed over.

@@ -217,7 +217,7 @@ impl RouteTable {
         Choosing {
             policy: self.policy,
             max_shortfall: proven_shortfall.unwrap_or((1.0 - self.quality_target) as f32),
-            by_complexity: self.complexity_map.0,
+            by_complexity: self.complexity_map,
         }
     }
 

@@ -1,6 +1,6 @@
 //! HTTP to one endpoint: pooled, warm, TCP_NODELAY, TLS by rustls, no redirects.
 
-use crate::endpoint::{Auth, Base, Endpoint, EndpointError};
+use crate::endpoint::{Base, Endpoint, EndpointError};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
@@ -149,7 +149,7 @@ impl std::fmt::Debug for HttpProvider {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::{Auth, EndpointError};
 
     #[test]
     fn a_key_is_never_printed() {

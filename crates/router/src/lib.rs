@@ -1,6 +1,34 @@
-//! The walk of one request: decide, call, relay, record. This crate is the library `tierway`.
-mod seam;
+//! The walk of one request: decide, call, relay, record. The public library of tierway.
+//!
+//! [`Router::chat`] takes the bytes of a request as a client sent them and gives the reply as the client shall see it;
+//! [`Router::decide`] only says where it would go. What decides is pure and lives in `tierway-decide`; what the APIs say
+//! lives in `tierway-wire`. Here is what awaits: one call after another as [`tierway_decide::dispatch`] says, and the relay
+//! of streams. The world comes in through three seams: [`Provider`], [`Sink`], [`Clock`].
 
+mod attempt;
+mod call;
+mod headers;
+mod log;
+mod meter;
+mod prepare;
+mod pulse;
+mod refusal;
+mod relay;
+mod reply;
+mod requested;
+mod router;
+mod seam;
+mod setup;
+mod walk;
+
+pub use call::Call;
+pub use refusal::Refusal;
+pub use relay::Relay;
+pub use reply::{Reply, ReplyBody};
+pub use requested::AUTO;
+pub use router::{Decided, ForeignTarget, Router, RouterBuilder};
 pub use seam::{
     BoxFuture, BrokenBody, Clock, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody, WireRequest,
 };
+pub use setup::{IdSource, Setup, Timeouts, Upstream};
+pub use {tierway_decide as decide, tierway_wire as wire};

@@ -96,6 +96,12 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 }
 
 impl<'a> Event<'a> {
+    /// Its lines as they came, without the empty line that ends it.
+    #[must_use]
+    pub const fn raw(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The value of the `event:` line.
     #[must_use]
     pub fn name(&self) -> Option<&'a str> {

@@ -1,0 +1,159 @@
+//! What one worker serves: the routes, and the bounds that hold before a request is looked at.
+
+use crate::body::{Active, Outgoing, read_body};
+use crate::keys::{Keys, Scope};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::{api, health, models};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tierway::{Call, Refusal, Reply, ReplyBody, Router};
+use tierway_decide::Caller;
+use tierway_wire::{ApiError, Format};
+
+/// Bounds of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// Requests in progress; more are told to come back.
+    pub max_active: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { max_body_bytes: 16 * 1024 * 1024, max_active: 20_000 }
+    }
+}
+
+/// What may change on reload, swapped as a whole.
+pub struct Live {
+    /// Decides and calls.
+    pub router: Router,
+    /// Who may come in.
+    pub keys: Keys,
+}
+
+/// One worker's application.
+pub struct App {
+    pub(crate) live: Arc<ArcSwap<Live>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: Option<Store>,
+    pub(crate) active: Active,
+    pub(crate) bounds: Bounds,
+    pub(crate) cut_off: Arc<AtomicBool>,
+}
+
+impl App {
+    /// An application that serves what `live` holds at the time of each request.
+    #[must_use]
+    pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<AtomicBool>) -> Self {
+        Self { live, metrics, store: None, active: Active::default(), bounds, cut_off }
+    }
+
+    /// With a store to read reports and records from.
+    #[must_use]
+    pub fn with_store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Serves one HTTP request. Never fails: whatever is wrong is said in the reply.
+    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
+        let (reply, guard) = match self.active.enter(self.bounds.max_active) {
+            Some(guard) => (self.route(request).await, Some(guard)),
+            None => (overloaded(format_of(request.uri().path())), None),
+        };
+        let mut response = Response::new(Outgoing::new(reply.body, guard));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        Ok(response)
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Reply {
+        let path = request.uri().path();
+        let get = request.method() == Method::GET || request.method() == Method::HEAD;
+        match path {
+            "/v1/chat/completions" => self.chat(Format::OpenaiChat, request).await,
+            "/healthz" if get => health::alive(),
+            "/readyz" if get => health::ready(self),
+            _ => match self.admit(request.headers(), Scope::Client) {
+                Err(refusal) => refusal.reply(format_of(path)),
+                Ok(_) if get && path == "/v1/models" => models::list(self, request.headers()),
+                Ok(_) if get && path.starts_with("/v1/models/") => models::one(self, &path["/v1/models/".len()..]),
+                Ok(_) if get && path == "/metrics" => self.metrics.reply(self),
+                Ok(_) if path.starts_with("/api/v1/") => api::route(self, request).await,
+                Ok(_) => not_found(request.method(), path),
+            },
+        }
+    }
+
+    async fn chat(&self, format: Format, request: Request<Incoming>) -> Reply {
+        match self.call(format, request).await {
+            Ok((call, live)) => live.router.chat(call).await,
+            Err(refusal) => {
+                self.metrics.refused(refusal.error.status);
+                refusal.reply(format)
+            }
+        }
+    }
+
+    /// Everything before the router: who asks, how large, what the headers want.
+    async fn call(&self, format: Format, request: Request<Incoming>) -> Result<(Call, Arc<Live>), Refusal> {
+        if request.method() != Method::POST {
+            let message = format!("{} is asked with POST", request.uri().path());
+            return Err(Refusal::caller(ApiError::new(405, message).with_code("method_not_allowed")));
+        }
+        let live = self.live.load_full();
+        let caller = live.keys.admit(request.headers(), Scope::Client)?;
+        let (head, body) = request.into_parts();
+        let body = read_body(body, &head.headers, self.bounds.max_body_bytes).await?;
+        let call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
+        Ok((call, live))
+    }
+
+    pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {
+        self.live.load().keys.admit(headers, scope)
+    }
+}
+
+/// The API that a path belongs to, for the shape of its errors.
+pub(crate) fn format_of(path: &str) -> Format {
+    match path {
+        "/v1/messages" | "/v1/messages/count_tokens" => Format::AnthropicMessages,
+        "/v1/responses" => Format::OpenaiResponses,
+        _ => Format::OpenaiChat,
+    }
+}
+
+fn overloaded(format: Format) -> Reply {
+    let error = ApiError::new(503, "the router is at its limit of requests in progress; try again in a second");
+    let mut reply = Refusal::caller(error.with_code("overloaded")).reply(format);
+    reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
+fn not_found(method: &Method, path: &str) -> Reply {
+    let path: String = path.chars().take(120).collect();
+    let message = format!(
+        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, models), records and reports at /api/v1"
+    );
+    Refusal::caller(ApiError::new(404, message).with_code("unknown_url")).reply(Format::OpenaiChat)
+}
+
+/// A reply of our own with a JSON body.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+    with_type(status, "application/json", body)
+}
+
+pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Reply { status, headers, body: ReplyBody::from(body.into()) }
+}

@@ -1,0 +1,203 @@
+//! `/metrics` for Prometheus: counters of what went through, gauges of how things are. Labels are bounded: tiers, providers,
+//! models of the ladder, statuses. Never text, ids or keys.
+
+use crate::app::{App, with_type};
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use tierway::Reply;
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus};
+
+/// Label names and values of one series.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Labels<const N: usize>([(&'static str, String); N]);
+
+impl<const N: usize> EncodeLabelSet for Labels<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.as_slice().encode(encoder)
+    }
+}
+
+type Dollars = Counter<f64, AtomicU64>;
+
+/// All series of this process, shared by its workers.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Labels<4>, Counter>,
+    decisions: Family<Labels<2>, Counter>,
+    tokens: Family<Labels<3>, Counter>,
+    paid: Family<Labels<3>, Dollars>,
+    baseline: Dollars,
+    unpriced: Counter,
+    upstream: Family<Labels<3>, Counter>,
+    refused: Family<Labels<1>, Counter>,
+    total: Family<Labels<1>, Histogram>,
+    first_byte: Family<Labels<1>, Histogram>,
+    decide: Histogram,
+    active: Gauge,
+    targets: Family<Labels<3>, Gauge>,
+    ledger: Family<Labels<1>, Gauge>,
+}
+
+/// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.01, 2.0, 14))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tierway"),
+            requests: Family::default(),
+            decisions: Family::default(),
+            tokens: Family::default(),
+            paid: Family::default(),
+            baseline: Dollars::default(),
+            unpriced: Counter::default(),
+            upstream: Family::default(),
+            refused: Family::default(),
+            total: Family::new_with_constructor(seconds),
+            first_byte: Family::new_with_constructor(seconds),
+            decide: Histogram::new(exponential_buckets(0.000_002, 2.0, 14)),
+            active: Gauge::default(),
+            targets: Family::default(),
+            ledger: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Finished requests by tier, model, API and status", self.requests.clone());
+        registry.register("decisions", "Decisions by tier and reason", self.decisions.clone());
+        registry.register("tokens", "Tokens as providers reported them", self.tokens.clone());
+        registry.register("cost_usd", "Paid, all attempts and the classifier included", self.paid.clone());
+        registry.register("baseline_usd", "What the baseline tier would have cost", self.baseline.clone());
+        registry.register("unpriced_requests", "Requests whose cost is unknown", self.unpriced.clone());
+        registry.register("upstream_requests", "Upstream calls by provider, model and outcome", self.upstream.clone());
+        registry.register("refused", "Requests refused at the door, by HTTP status", self.refused.clone());
+        let unit = || Unit::Seconds;
+        registry.register_with_unit("request_duration", "From request to last byte", unit(), self.total.clone());
+        registry.register_with_unit("time_to_first_token", "Streams only", unit(), self.first_byte.clone());
+        registry.register_with_unit("decide", "Time it took to decide", unit(), self.decide.clone());
+        registry.register("active_requests", "Requests in progress in the worker that was asked", self.active.clone());
+        registry.register("target_healthy", "1 when the target may be called", self.targets.clone());
+        registry.register("ledger_records", "Records by what became of them", self.ledger.clone());
+    }
+
+    /// Counts a request that was refused before the router saw it.
+    pub(crate) fn refused(&self, status: u16) {
+        self.refused.get_or_create(&Labels([("status", status.to_string())])).inc();
+    }
+
+    /// Counts a finished request.
+    pub(crate) fn record(&self, call: &CallRecord) {
+        let tier = if call.served_tier.is_empty() { &call.tier } else { &call.served_tier };
+        let (tier, model) = (tier.clone(), call.served_model.clone());
+        let status = match call.status {
+            CallStatus::Answered => "answered",
+            CallStatus::Failed => "failed",
+            CallStatus::Cancelled => "cancelled",
+            CallStatus::Refused => "refused",
+        };
+        let tier_label = Labels([("tier", tier.clone())]);
+        let format = call.format.clone();
+        let labels = [("tier", tier.clone()), ("model", model.clone()), ("api", format), ("status", status.into())];
+        self.requests.get_or_create(&Labels(labels)).inc();
+        let reason = call.reason.summary().into_owned();
+        self.decisions.get_or_create(&Labels([("tier", call.tier.clone()), ("reason", reason)])).inc();
+        for (kind, count) in [
+            ("input", call.usage.input_tokens),
+            ("cached_input", call.usage.cached_input_tokens),
+            ("output", call.usage.output_tokens),
+            ("reasoning", call.usage.reasoning_tokens),
+        ] {
+            if count > 0 {
+                let labels = Labels([("tier", tier.clone()), ("model", model.clone()), ("type", kind.into())]);
+                self.tokens.get_or_create(&labels).inc_by(count);
+            }
+        }
+        match call.paid {
+            Some(paid) => {
+                let labels = Labels([("tier", tier), ("provider", call.provider.clone()), ("model", model)]);
+                self.paid.get_or_create(&labels).inc_by((paid + call.classifier_paid).as_f64().max(0.0));
+            }
+            None => _ = self.unpriced.inc(),
+        }
+        if let Some(baseline) = call.baseline {
+            self.baseline.inc_by(baseline.as_f64().max(0.0));
+        }
+        for attempt in &call.attempts {
+            let labels = [
+                ("provider", attempt.provider.clone()),
+                ("model", attempt.model.clone()),
+                ("outcome", outcome(&attempt.end).into_owned()),
+            ];
+            self.upstream.get_or_create(&Labels(labels)).inc();
+        }
+        self.total.get_or_create(&tier_label).observe(f64::from(call.total_ms) / 1e3);
+        if let Some(first_byte_ms) = call.first_byte_ms {
+            self.first_byte.get_or_create(&tier_label).observe(f64::from(first_byte_ms) / 1e3);
+        }
+        self.decide.observe(f64::from(call.decide_us) / 1e6);
+    }
+
+    /// The page, with gauges as of now.
+    pub(crate) fn reply(&self, app: &App) -> Reply {
+        self.active.set(i64::try_from(app.active.count()).unwrap_or(i64::MAX));
+        let live = app.live.load();
+        let (setup, now) = (live.router.setup(), live.router.now_ms());
+        let ladder = setup.table.ladder();
+        for (id, target) in ladder.ids().flat_map(|tier| ladder.targets_of(tier)) {
+            let labels = [
+                ("tier", ladder.tier(id.tier).name.clone()),
+                ("provider", target.provider.clone()),
+                ("model", target.model.clone()),
+            ];
+            self.targets.get_or_create(&Labels(labels)).set(i64::from(setup.state(id).health(now).callable()));
+        }
+        if let Some(store) = &app.store {
+            let counters = store.counters();
+            for (what, count) in [
+                ("accepted", counters.accepted),
+                ("written", counters.written),
+                ("dropped", counters.dropped),
+                ("write_errors", counters.write_errors),
+                ("queued", counters.queue_depth),
+            ] {
+                let gauge = self.ledger.get_or_create(&Labels([("state", what.into())]));
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+        let mut page = String::with_capacity(16 * 1024);
+        // Writing to a string cannot fail.
+        let _ = encode(&mut page, &self.registry);
+        with_type(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", page)
+    }
+}
+
+fn outcome(end: &AttemptEnd) -> std::borrow::Cow<'static, str> {
+    match end {
+        AttemptEnd::Ok => "ok".into(),
+        AttemptEnd::Http { status, .. } => status.to_string().into(),
+        AttemptEnd::Connect => "connect".into(),
+        AttemptEnd::FirstByteTimeout => "first_byte_timeout".into(),
+        AttemptEnd::Stalled => "stalled".into(),
+        AttemptEnd::Cut => "cut".into(),
+        AttemptEnd::Garbled => "garbled".into(),
+        AttemptEnd::InBand { .. } => "in_band".into(),
+        AttemptEnd::Cancelled => "cancelled".into(),
+        AttemptEnd::Outrun => "outrun".into(),
+        AttemptEnd::Deadline => "deadline".into(),
+    }
+}

@@ -1,0 +1,56 @@
+//! `/v1/models`: `auto`, the tiers, the models. In the shape of the client that asks: Anthropic's send a version header.
+
+use crate::app::{App, json};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use tierway::{AUTO, Refusal, Reply};
+use tierway_decide::Ladder;
+use tierway_wire::{ApiError, Format};
+
+/// Models have no birthday here; clients want a number.
+const CREATED: u64 = 0;
+
+pub(crate) fn list(app: &App, headers: &HeaderMap) -> Reply {
+    let live = app.live.load();
+    let names = names(live.router.setup().table.ladder());
+    let anthropic = headers.contains_key("anthropic-version");
+    let data: Vec<_> = names.iter().map(|(name, owner)| model(name, owner, anthropic)).collect();
+    let body = if anthropic {
+        let edge = |model: Option<&Value>| model.map(|model| model["id"].clone());
+        json!({"data": data, "first_id": edge(data.first()), "last_id": edge(data.last()), "has_more": false})
+    } else {
+        json!({"object": "list", "data": data})
+    };
+    json(StatusCode::OK, body.to_string())
+}
+
+pub(crate) fn one(app: &App, name: &str) -> Reply {
+    let live = app.live.load();
+    let names = names(live.router.setup().table.ladder());
+    match names.iter().find(|(known, _)| known == name) {
+        Some((name, owner)) => json(StatusCode::OK, model(name, owner, false).to_string()),
+        None => {
+            let message = "no such model; GET /v1/models lists what there is";
+            Refusal::caller(ApiError::new(404, message).with_code("model_not_found")).reply(Format::OpenaiChat)
+        }
+    }
+}
+
+fn names(ladder: &Ladder) -> Vec<(String, String)> {
+    let mut names = vec![(AUTO.to_owned(), "tierway".to_owned())];
+    names.extend(ladder.tiers().iter().map(|tier| (tier.name.clone(), "tierway".to_owned())));
+    for target in ladder.tiers().iter().flat_map(|tier| &tier.targets) {
+        if !names.iter().any(|(known, _)| *known == target.model) {
+            names.push((target.model.clone(), target.provider.clone()));
+        }
+    }
+    names
+}
+
+fn model(name: &str, owner: &str, anthropic: bool) -> Value {
+    if anthropic {
+        json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"})
+    } else {
+        json!({"id": name, "object": "model", "created": CREATED, "owned_by": owner})
+    }
+}

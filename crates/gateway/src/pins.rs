@@ -1,0 +1,53 @@
+//! What the `x-tierway-...` headers of a request ask for.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+use tierway::{Call, Refusal};
+use tierway_decide::{Caller, Ladder, Pins, TierId};
+use tierway_wire::{ApiError, Format};
+
+/// Longest name of a session or user that is kept.
+const MAX_NAME: usize = 200;
+
+/// A call with everything that its headers say.
+///
+/// # Errors
+/// A header names a tier that there is not, or a name is too long.
+pub(crate) fn call(
+    format: Format,
+    body: Bytes,
+    headers: HeaderMap,
+    caller: Arc<Caller>,
+    ladder: &Ladder,
+) -> Result<Call, Refusal> {
+    let pins = Pins {
+        exact: tier(&headers, "x-tierway-tier", ladder)?,
+        floor: tier(&headers, "x-tierway-min-tier", ladder)?,
+        ceiling: tier(&headers, "x-tierway-max-tier", ladder)?,
+    };
+    let session = name(&headers, "x-tierway-session")?;
+    let user = name(&headers, "x-tierway-user")?;
+    let dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");
+    Ok(Call { format, body, headers, caller, pins, session, user, dry_run })
+}
+
+fn tier(headers: &HeaderMap, header: &'static str, ladder: &Ladder) -> Result<Option<TierId>, Refusal> {
+    let Some(wanted) = name(headers, header)? else { return Ok(None) };
+    ladder.find(&wanted).map(Some).ok_or_else(|| {
+        let known: Vec<_> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
+        let message = format!("{header}: no tier `{wanted}`; there are {}", known.join(", "));
+        Refusal::caller(ApiError::new(400, message).with_code("unknown_tier").with_param(header))
+    })
+}
+
+fn name(headers: &HeaderMap, header: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get(header) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if text.len() <= MAX_NAME => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        _ => {
+            let message = format!("{header} has to be plain text of at most {MAX_NAME} letters");
+            Err(Refusal::caller(ApiError::new(400, message).with_param(header)))
+        }
+    }
+}

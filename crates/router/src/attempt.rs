@@ -1,0 +1,153 @@
+//! One upstream call: send, wait for the answer or for its first content, say what went wrong.
+
+use crate::log::Log;
+use crate::meter::{Broken, Meter, Out};
+use crate::prepare::Prepared;
+use crate::relay::attempt_end;
+use crate::seam::{SendError, WireAnswer, WireBody};
+use crate::setup::Upstream;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::Body;
+use std::future::poll_fn;
+use tierway_decide::AttemptEnd;
+use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
+use tierway_wire::Usage;
+use tierway_wire::openai_chat::Facts;
+
+/// Answers that are not streamed are gathered; a provider that sends more is broken.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Error bodies are read this far.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// An answer, whole or begun.
+pub(crate) enum Served {
+    Whole(Whole),
+    Stream(Begun),
+}
+
+/// An answer that is all there.
+pub(crate) struct Whole {
+    pub(crate) body: Bytes,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) finish: String,
+    pub(crate) headers: HeaderMap,
+}
+
+/// How the client wants its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) stream: bool,
+    pub(crate) usage: bool,
+}
+
+/// Makes the call. The log's attempt is open before; after a failure it is closed, after a success the answer closes it.
+pub(crate) async fn attempt(
+    upstream: &Upstream,
+    prepared: Prepared,
+    wanted: Wanted,
+    log: &mut Log,
+) -> Result<Served, Broken> {
+    let limits = upstream.timeouts;
+    let served = if wanted.stream {
+        let begun = tokio::time::timeout(limits.first_byte, begin(upstream, prepared, wanted, log)).await;
+        begun.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into())).map(Served::Stream)
+    } else {
+        let whole = tokio::time::timeout(limits.total, whole(upstream, prepared, log)).await;
+        whole.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into()))
+    };
+    if let Err(broken) = &served {
+        log.attempt_ends(attempt_end(broken.kind, broken.reply.as_deref()), Usage::default());
+    }
+    served
+}
+
+async fn send(upstream: &Upstream, prepared: Prepared, log: &Log) -> Result<WireAnswer, Broken> {
+    let answer = upstream.provider.send(prepared.request).await.map_err(|error| {
+        // Said once, here; the client hears it in the words of the failure.
+        tracing::warn!(%error, "upstream call failed");
+        match error {
+            SendError::Connect { .. } | SendError::Broken { .. } => FailureKind::Connect,
+            SendError::Unsendable { .. } => FailureKind::ModelNotFound,
+        }
+    })?;
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    let pause = retry_after_ms(|name| answer.headers.get(name)?.to_str().ok(), log.unix_ms());
+    let body = gather(answer.body, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let reply = ErrorReply::read(answer.status.as_u16(), &body);
+    Err(Broken { kind: reply.kind(pause), reply: Some(Box::new(reply)) })
+}
+
+async fn whole(upstream: &Upstream, prepared: Prepared, log: &mut Log) -> Result<Served, Broken> {
+    let answer = send(upstream, prepared, log).await?;
+    let headers = answer.headers;
+    let body = gather(answer.body, MAX_ANSWER_BYTES).await?;
+    let facts = Facts::read(&body).ok_or(FailureKind::Garbled)?;
+    if facts.error_json.is_some() {
+        let reply = ErrorReply::read(200, &body);
+        return Err(Broken { kind: reply.kind(None), reply: Some(Box::new(reply)) });
+    }
+    if !facts.has_choices {
+        return Err(FailureKind::Garbled.into());
+    }
+    let (usage, finish) = (facts.usage(), facts.finish.unwrap_or_default().to_owned());
+    log.attempt_ends(AttemptEnd::Ok, usage.unwrap_or_default());
+    Ok(Served::Whole(Whole { body, usage, finish, headers }))
+}
+
+/// A stream whose first content has come.
+pub(crate) struct Begun {
+    pub(crate) body: WireBody,
+    pub(crate) meter: Meter,
+    pub(crate) out: Out,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
+async fn begin(upstream: &Upstream, prepared: Prepared, wanted: Wanted, log: &Log) -> Result<Begun, Broken> {
+    let WireAnswer { mut body, headers, .. } = send(upstream, prepared, log).await?;
+    let (mut meter, mut out) = (Meter::new(wanted.usage), Out::default());
+    let mut price = |usage: &Usage| log.money_if(usage);
+    while !meter.said.content && !meter.said.done {
+        match next(&mut body).await {
+            Some(Ok(bytes)) => meter.feed(&bytes, &mut out, &mut price)?,
+            Some(Err(broken)) => return Err(broken.into()),
+            None => {
+                meter.end(&mut out, &mut price)?;
+                break;
+            }
+        }
+    }
+    Ok(Begun { body, meter, out, headers })
+}
+
+/// The next bytes of a body; trailers are passed over.
+async fn next(body: &mut WireBody) -> Option<Result<Bytes, FailureKind>> {
+    loop {
+        match poll_fn(|cx| body.as_mut().poll_frame(cx)).await? {
+            Err(_) => return Some(Err(FailureKind::Cut)),
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
+        }
+    }
+}
+
+async fn gather(mut body: WireBody, limit: usize) -> Result<Bytes, FailureKind> {
+    let Some(first) = next(&mut body).await.transpose()? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(first);
+    while let Some(bytes) = next(&mut body).await.transpose()? {
+        if all.len() + bytes.len() > limit {
+            return Err(FailureKind::Garbled);
+        }
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all.freeze())
+}

@@ -1,0 +1,45 @@
+//! One request as the gateway (or a program) hands it over.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+use tierway_decide::{Caller, Pins};
+use tierway_wire::Format;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The API that the client speaks.
+    pub format: Format,
+    /// The body as it came.
+    pub body: Bytes,
+    /// The client's headers: rules may look at them, and a few are forwarded.
+    pub headers: HeaderMap,
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// Tiers that this request asks for by header.
+    pub pins: Pins,
+    /// The conversation, as the client named it.
+    pub session: Option<String>,
+    /// The end user, when named outside the body.
+    pub user: Option<String>,
+    /// Only decide.
+    pub dry_run: bool,
+}
+
+impl Call {
+    /// A request of an anonymous caller without headers.
+    #[must_use]
+    pub fn new(format: Format, body: impl Into<Bytes>) -> Self {
+        Self {
+            format,
+            body: body.into(),
+            headers: HeaderMap::new(),
+            caller: Arc::default(),
+            pins: Pins::default(),
+            session: None,
+            user: None,
+            dry_run: false,
+        }
+    }
+}

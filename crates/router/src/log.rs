@@ -1,0 +1,315 @@
+//! The call record in the making. Whatever happens to a request, its record is offered exactly once: by
+//! [`Log::finish`], or by dropping it, which is what a client that goes away does to everything on its stack.
+
+use crate::headers;
+use crate::router::Decided;
+use crate::setup::Ground;
+use http::HeaderMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tierway_decide::savings;
+use tierway_decide::{
+    Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
+    TargetId, TaskType, TierId, Usd,
+};
+use tierway_wire::{Format, Outline, Usage};
+
+/// Stands for the target of a request that names a model on no tier.
+pub(crate) const FOREIGN: TargetId = TargetId { tier: TierId(u8::MAX), index: 0 };
+
+/// The record of one request, open until it is finished or dropped.
+pub(crate) struct Log {
+    record: Option<Box<CallRecord>>,
+    ground: Arc<Ground>,
+    started_ms: u64,
+    running: Option<Running>,
+    /// A model that is on no tier, when the request names one.
+    foreign: Option<Arc<Target>>,
+}
+
+/// The upstream call in progress.
+struct Running {
+    target: TargetId,
+    started_ms: u32,
+}
+
+impl Log {
+    pub(crate) fn open(ground: Arc<Ground>, id: RequestId, format: Format) -> Self {
+        let started_ms = ground.clock.monotonic_ms();
+        Self { record: Some(Box::new(blank(id, format))), ground, started_ms, running: None, foreign: None }
+    }
+
+    /// The log as a value of its own; the one left behind is empty and offers nothing.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        Self {
+            record: self.record.take(),
+            ground: self.ground.clone(),
+            started_ms: self.started_ms,
+            running: self.running.take(),
+            foreign: self.foreign.clone(),
+        }
+    }
+
+    /// Set when streams have to say their last words.
+    pub(crate) fn cut_off(&self) -> &AtomicBool {
+        &self.ground.cut_off
+    }
+
+    /// Changes the record, which is there unless it was handed over.
+    pub(crate) fn note(&mut self, change: impl FnOnce(&mut CallRecord)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+
+    pub(crate) fn asked(&mut self, outline: &Outline<'_>) {
+        self.note(|record| {
+            record.stream = outline.stream;
+            record.requested_model = outline.requested_model.clone().into_owned();
+            if let Some(user) = outline.user.as_ref().filter(|_| record.user.is_empty()) {
+                record.user = user.clone().into_owned();
+            }
+        });
+    }
+
+    pub(crate) fn decided(&mut self, decided: &Decided) {
+        self.foreign.clone_from(&decided.foreign);
+        let decision = &decided.decision;
+        let ground = self.ground.clone();
+        let name = |tier: TierId| match ground.setup.table.ladder().tiers().get(usize::from(tier.0)) {
+            Some(tier) => tier.name.clone(),
+            None => String::new(),
+        };
+        self.note(|record| {
+            record.tier = name(decision.tier);
+            record.raised_from = decision.raised_from.map(name).unwrap_or_default();
+            record.reason = decision.reason.clone();
+            record.rejected.clone_from(&decision.rejected);
+            record.prediction = decision.prediction;
+            record.table_version = ground.setup.table.version();
+            record.features.clone_from(&decided.features);
+            record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
+        });
+    }
+
+    pub(crate) fn elapsed_ms(&self) -> u32 {
+        u32::try_from(self.ground.clock.monotonic_ms().saturating_sub(self.started_ms)).unwrap_or(u32::MAX)
+    }
+
+    /// An upstream call begins.
+    pub(crate) fn attempt_begins(&mut self, target: TargetId, adapted: &[String]) {
+        self.running = Some(Running { target, started_ms: self.elapsed_ms() });
+        self.note(|record| record.adapted = adapted.to_vec());
+    }
+
+    /// The first content is about to leave.
+    pub(crate) fn note_first_byte(&mut self) {
+        let elapsed = self.elapsed_ms();
+        self.note(|record| record.first_byte_ms = Some(elapsed));
+    }
+
+    pub(crate) fn id(&self) -> RequestId {
+        self.record.as_ref().map_or(RequestId::from_i64(0), |record| record.id)
+    }
+
+    pub(crate) fn unix_ms(&self) -> i64 {
+        self.ground.clock.unix_ms()
+    }
+
+    /// Sets the headers that tell the client what was decided, as far as it is known.
+    pub(crate) fn head(&self, headers: &mut HeaderMap) {
+        if let Some(record) = &self.record {
+            headers::decision(headers, record);
+        }
+    }
+
+    /// The upstream call in progress ended. Usage is what the provider reported; nothing when it reported none.
+    pub(crate) fn attempt_ends(&mut self, end: AttemptEnd, usage: Usage) {
+        let Some(running) = self.running.take() else { return };
+        let now = self.elapsed_ms();
+        let target = self.target(running.target).clone();
+        let tier = self.tier_name(running.target);
+        self.note(|record| {
+            record.attempts.push(Attempt {
+                tier,
+                started_ms: running.started_ms,
+                took_ms: now.saturating_sub(running.started_ms),
+                end,
+                usage,
+                paid: price_of(&target, &usage, day(record.id)),
+                provider: target.provider,
+                model: target.model,
+            });
+        });
+    }
+
+    fn target(&self, id: TargetId) -> &Target {
+        match &self.foreign {
+            Some(target) if id == FOREIGN => target,
+            _ => self.ground.setup.table.ladder().target(id),
+        }
+    }
+
+    fn tier_name(&self, id: TargetId) -> String {
+        if id == FOREIGN { String::new() } else { self.ground.setup.table.ladder().tier(id.tier).name.clone() }
+    }
+
+    /// The answer that goes to the client comes from this target.
+    pub(crate) fn served_by(&mut self, id: TargetId) {
+        let (tier, target) = (self.tier_name(id), self.target(id).clone());
+        self.note(|record| {
+            record.served_tier = tier;
+            record.provider = target.provider;
+            record.served_model = target.model;
+        });
+    }
+
+    /// What the request will have cost if the call in progress ends with this usage.
+    pub(crate) fn money_if(&self, usage: &Usage) -> Money {
+        let (Some(record), Some(running)) = (&self.record, &self.running) else { return Money::default() };
+        let now = price_of(self.target(running.target), usage, day(record.id));
+        let before = savings::paid(&record.attempts);
+        Money { paid: before.zip(now).map(|(before, now)| before + now), baseline: self.counterfactual(usage).0 }
+    }
+
+    /// What the same tokens cost on the baseline tier and on the cheapest one.
+    fn counterfactual(&self, usage: &Usage) -> (Option<Usd>, Option<Usd>) {
+        let ladder = self.ground.setup.table.ladder();
+        let day = self.record.as_ref().map_or(0, |record| day(record.id));
+        let on = |tier| savings::counterfactual(ladder, tier, usage, day);
+        (on(ladder.baseline()), on(TierId(0)))
+    }
+
+    /// The usage of the answer that was served, and with it the money.
+    pub(crate) fn settle(&mut self, usage: &Usage, estimated: bool) -> Money {
+        let (baseline, cheapest) = self.counterfactual(usage);
+        let mut money = Money::default();
+        self.note(|record| {
+            record.usage = *usage;
+            record.usage_estimated = estimated;
+            record.paid = savings::paid(&record.attempts);
+            record.baseline = baseline;
+            record.cheapest = cheapest;
+            money = Money { paid: record.paid, baseline };
+        });
+        money
+    }
+
+    pub(crate) fn finish(mut self, status: CallStatus, http_status: u16) {
+        self.note(|record| {
+            record.status = status;
+            record.http_status = http_status;
+        });
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let total_ms = self.elapsed_ms();
+        if let Some(mut record) = self.record.take() {
+            record.total_ms = total_ms;
+            self.ground.sink.offer(*record);
+        }
+    }
+}
+
+impl Drop for Log {
+    /// Dropped before its end: the client went away, and the upstream call with it.
+    fn drop(&mut self) {
+        if self.record.is_none() {
+            return;
+        }
+        let usage = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
+        self.attempt_ends(AttemptEnd::Cancelled, usage);
+        self.settle(&usage, true);
+        self.note(|record| {
+            record.status = CallStatus::Cancelled;
+            // What nginx writes for a client that closed its connection.
+            record.http_status = 499;
+        });
+        self.close();
+    }
+}
+
+fn price_of(target: &Target, usage: &Usage, day: i32) -> Option<Usd> {
+    if usage.is_empty() {
+        return Some(Usd::ZERO);
+    }
+    target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.cost(usage))
+}
+
+/// What is known of a request's money; none where a price is unknown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Money {
+    pub(crate) paid: Option<Usd>,
+    pub(crate) baseline: Option<Usd>,
+}
+
+impl Money {
+    /// Dollars as JSON numbers: the value of `usage.cost`, and the object for `usage.cost_details`. Unknown is null.
+    pub(crate) fn as_json(&self) -> (String, String) {
+        let number = |amount: Option<Usd>| amount.map_or_else(|| "null".to_owned(), |amount| amount.to_string());
+        let saved = self.baseline.zip(self.paid).map(|(baseline, paid)| baseline - paid);
+        let details = format!("{{\"baseline_cost\":{},\"saved\":{}}}", number(self.baseline), number(saved));
+        (number(self.paid), details)
+    }
+}
+
+/// The day of a request, for prices: days since 1970-01-01, UTC.
+fn day(id: RequestId) -> i32 {
+    day_of(id.unix_ms())
+}
+
+pub(crate) fn day_of(unix_ms: i64) -> i32 {
+    i32::try_from(unix_ms.div_euclid(86_400_000)).unwrap_or(i32::MAX)
+}
+
+fn blank(id: RequestId, format: Format) -> CallRecord {
+    CallRecord {
+        id,
+        key: String::new(),
+        team: String::new(),
+        user: String::new(),
+        session: String::new(),
+        format: format.name().to_owned(),
+        stream: false,
+        requested_model: String::new(),
+        tier: String::new(),
+        served_tier: String::new(),
+        provider: String::new(),
+        served_model: String::new(),
+        reason: Reason::Default,
+        raised_from: String::new(),
+        rejected: Vec::new(),
+        prediction: no_prediction(),
+        features: Vec::new(),
+        table_version: 0,
+        adapted: Vec::new(),
+        attempts: Vec::new(),
+        usage: Usage::default(),
+        usage_estimated: false,
+        paid: Some(Usd::ZERO),
+        classifier_paid: Usd::ZERO,
+        baseline: Some(Usd::ZERO),
+        cheapest: None,
+        http_status: 0,
+        status: CallStatus::Refused,
+        finish: String::new(),
+        first_byte_ms: None,
+        total_ms: 0,
+        decide_us: 0,
+    }
+}
+
+/// What stands in a record of a request that was refused before it was looked at.
+pub(crate) const fn no_prediction() -> Prediction {
+    Prediction {
+        p_ok: [0.0; MAX_TIERS],
+        score_strong: 0.0,
+        complexity: Complexity::Medium,
+        task_type: TaskType::Other,
+        novelty: 0.0,
+        abstain: None,
+        output_tokens: [0.0; MAX_TIERS],
+        calibrated: false,
+    }
+}

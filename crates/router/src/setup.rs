@@ -1,0 +1,155 @@
+//! What one config turns into, as far as a request is concerned. Never changed; a reload makes a new one.
+
+use crate::router::ForeignTarget;
+use crate::seam::{Clock, Provider, Sink};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+use tierway_decide::balance::{Balance, TargetState};
+use tierway_decide::breaker::BreakerRules;
+use tierway_decide::dispatch::{DispatchLimits, RetryBudget};
+use tierway_decide::{Choosing, Predictor, RequestId, RouteTable, Target, TargetId, Tier};
+
+/// Everything that decides, and what all requests together know of the targets. Shared by all workers.
+#[derive(Debug)]
+pub struct Setup {
+    /// Ladder, rules, policy, pins.
+    pub table: RouteTable,
+    /// How a prediction becomes a tier.
+    pub choosing: Choosing,
+    /// Says how hard a request is.
+    pub predictor: Predictor,
+    /// How traffic is spread within a tier.
+    pub balance: Balance,
+    /// Bounds of retries and fallbacks; its deadline is the time allowed for a whole request.
+    pub limits: DispatchLimits,
+    states: Vec<Vec<Arc<TargetState>>>,
+}
+
+impl Setup {
+    /// A setup in which nothing is known of any target yet.
+    #[must_use]
+    pub fn new(table: RouteTable, predictor: Predictor) -> Self {
+        let choosing = table.choosing(None);
+        let fresh = |tier: &Tier| tier.targets.iter().map(|_| Arc::default()).collect();
+        let states = table.ladder().tiers().iter().map(fresh).collect();
+        let limits = DispatchLimits::until(Timeouts::default().total.as_millis() as u64);
+        Self { table, choosing, predictor, balance: Balance::default(), limits, states }
+    }
+
+    /// With these breaker rules and retry budget for every target.
+    #[must_use]
+    pub fn with_health(mut self, rules: BreakerRules, retry_share_mille: u16, retry_reserve: u16) -> Self {
+        let fresh = || Arc::new(TargetState::new(rules, RetryBudget::new(retry_share_mille, retry_reserve)));
+        self.states.iter_mut().flatten().for_each(|state| *state = fresh());
+        self
+    }
+
+    /// Takes over what an earlier setup knew of the same targets.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        let known = |tier: &Tier, target: &Target| {
+            let (tiers, states) = (earlier.table.ladder().tiers(), &earlier.states);
+            let (at, old) = tiers.iter().enumerate().find(|(_, old)| old.name == tier.name)?;
+            let place =
+                old.targets.iter().position(|old| old.provider == target.provider && old.model == target.model)?;
+            Some(states[at][place].clone())
+        };
+        for (tier, states) in self.table.ladder().tiers().iter().zip(&mut self.states) {
+            for (target, state) in tier.targets.iter().zip(states) {
+                if let Some(known) = known(tier, target) {
+                    *state = known;
+                }
+            }
+        }
+        self
+    }
+
+    /// What is known of a target of the ladder.
+    #[must_use]
+    pub fn state(&self, id: TargetId) -> &Arc<TargetState> {
+        &self.states[usize::from(id.tier.0)][usize::from(id.index)]
+    }
+}
+
+/// A provider and how long to wait for it.
+#[derive(Clone)]
+pub struct Upstream {
+    /// Who is asked.
+    pub provider: Arc<dyn Provider>,
+    /// How long.
+    pub timeouts: Timeouts,
+}
+
+/// Limits of one upstream call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the request to the first content of a stream.
+    pub first_byte: Duration,
+    /// Longest silence inside a stream.
+    pub between_chunks: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// A minute for the first byte (reasoning models think before they speak), a minute of silence, ten minutes in all
+    /// (what the official SDKs wait).
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(60),
+            between_chunks: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What a request stands on; shared by everything that outlives the call that made it.
+pub(crate) struct Ground {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) upstreams: BTreeMap<String, Upstream>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<IdSource>,
+    /// Set at the end of the grace time: streams say their last words.
+    pub(crate) cut_off: Arc<AtomicBool>,
+    pub(crate) foreign: Option<Arc<ForeignTarget>>,
+}
+
+/// Makes ids that sort by time and never repeat within a process, whatever the clock does.
+#[derive(Debug)]
+pub struct IdSource {
+    process: u16,
+    last: AtomicI64,
+}
+
+impl IdSource {
+    /// `process`: 10 bits that tell this source from others that write to the same ledger.
+    #[must_use]
+    pub const fn new(process: u16) -> Self {
+        Self { process, last: AtomicI64::new(0) }
+    }
+
+    /// The next id: of this millisecond, or just after the last one when the clock stood still or went back.
+    pub fn next(&self, unix_ms: i64) -> RequestId {
+        let fresh = RequestId::new(unix_ms, self.process, 0).as_i64();
+        let after = |last: i64| Some(fresh.max(last + 1));
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or(fresh);
+        RequestId::from_i64(fresh.max(last + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_rise_even_when_the_clock_goes_back() {
+        let ids = IdSource::new(7);
+        let times = [5_000, 5_000, 4_000, 5_001, 9_000, 0].map(|ms| RequestId::EPOCH_MS + ms);
+        let made = times.map(|ms| ids.next(ms));
+        assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
+        assert_eq!(made[4].unix_ms(), times[4]);
+    }
+}

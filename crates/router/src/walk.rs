@@ -1,0 +1,207 @@
+//! One request, from its bytes to its reply, in a straight line.
+
+use crate::attempt::{Begun, Served, Wanted, Whole, attempt};
+use crate::call::Call;
+use crate::headers;
+use crate::log::{FOREIGN, Log};
+use crate::meter::Broken;
+use crate::prepare::prepare;
+use crate::refusal::Refusal;
+use crate::relay::Relay;
+use crate::reply::{Reply, ReplyBody};
+use crate::router::{Decided, Router};
+use crate::setup::Upstream;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
+use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
+use tierway_decide::{CallStatus, RequestId, Target, TargetId};
+use tierway_wire::Outline;
+use tierway_wire::openai_chat::{Facts, with_cost};
+use tierway_wire::splice::Fields;
+
+impl Router {
+    /// Serves one request. Every request gets a reply and a record, whatever happens.
+    pub async fn chat(&self, call: Call) -> Reply {
+        let mut log = self.log(&call);
+        match self.answer(&call, &mut log).await {
+            Ok(reply) => reply,
+            Err(refusal) => {
+                let mut reply = refusal.reply(call.format);
+                log.head(&mut reply.headers);
+                log.finish(refusal.status, refusal.error.status);
+                reply
+            }
+        }
+    }
+
+    async fn answer(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
+        let (outline, fields) = tierway_wire::openai_chat::outline(&call.body)?;
+        log.asked(&outline);
+        let decided = self.decide(call, &outline)?;
+        log.decided(&decided);
+        if call.dry_run {
+            return Ok(headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log));
+        }
+        self.dispatch(call, &outline, &fields, &decided, log).await
+    }
+
+    /// Performs what [`Dispatch`] says; chooses nothing.
+    async fn dispatch(
+        &self,
+        call: &Call,
+        outline: &Outline<'_>,
+        fields: &Fields<'_>,
+        decided: &Decided,
+        log: &mut Log,
+    ) -> Result<Reply, Refusal> {
+        let clock = &*self.ground.clock;
+        let mut dispatch = self.plan(decided, log.id());
+        let mut last: Option<Broken> = None;
+        let mut step = dispatch.next(clock.monotonic_ms());
+        loop {
+            step = match step {
+                Step::Call { target, again } => {
+                    let id = dispatch.plan()[target].id;
+                    let asked = match self.admitted(id, decided, again) {
+                        Ok(asked) => asked,
+                        Err(ready_at_ms) => {
+                            step = dispatch.on_refused(clock.monotonic_ms(), ready_at_ms);
+                            continue;
+                        }
+                    };
+                    match self.call(call, outline, fields, decided, asked, log).await {
+                        Ok(reply) => return Ok(reply),
+                        Err(broken) => {
+                            let kind = broken.kind;
+                            last = Some(broken);
+                            dispatch.on_failure(clock.monotonic_ms(), kind, false)
+                        }
+                    }
+                }
+                Step::Wait { until_ms } => {
+                    clock.sleep(Duration::from_millis(until_ms.saturating_sub(clock.monotonic_ms()))).await;
+                    dispatch.next(clock.monotonic_ms())
+                }
+                Step::Continue { .. } => dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true),
+                Step::GiveUp { failure } => {
+                    let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
+                    return Err(Refusal::upstream(failure, said));
+                }
+            };
+        }
+    }
+
+    /// The targets of a decision in the order of health, load and weight, with the bounds of this request.
+    fn plan(&self, decided: &Decided, id: RequestId) -> Dispatch {
+        let setup = &*self.ground.setup;
+        let now = self.ground.clock.monotonic_ms();
+        let seed = id.as_i64().cast_unsigned();
+        let limits = DispatchLimits { deadline_ms: now.saturating_add(setup.limits.deadline_ms), ..setup.limits };
+        if let Some(target) = &decided.foreign {
+            let window = target.limits.context_window;
+            let only = Candidate { id: FOREIGN, provider: 0, model: 0, window, prefill: target.parameters.prefill };
+            return Dispatch::new(vec![only], limits, seed);
+        }
+        let mut ordered = Vec::with_capacity(decided.decision.targets.len());
+        for tier in decided.decision.targets.chunk_by(|a, b| a.tier == b.tier) {
+            if let [only] = tier {
+                ordered.push(*only);
+                continue;
+            }
+            let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id)).collect();
+            ordered.extend(order(setup.balance, &weighed, now, seed).into_iter().map(|at| tier[at]));
+        }
+        Dispatch::new(plan(setup.table.ladder(), &ordered), limits, seed)
+    }
+
+    fn weighed(&self, id: TargetId) -> Weighed<'_> {
+        let target = self.ground.setup.table.ladder().target(id);
+        let day = crate::log::day_of(self.ground.clock.unix_ms());
+        let price = target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.output);
+        Weighed { weight: target.weight, price, state: self.ground.setup.state(id) }
+    }
+
+    /// Everything that a call to this target needs, if its breaker and retry budget let it through.
+    fn admitted<'a>(&'a self, id: TargetId, decided: &'a Decided, again: bool) -> Result<Asked<'a>, Option<u64>> {
+        let ground = &*self.ground;
+        let (target, state) = match &decided.foreign {
+            Some(target) => (&**target, Arc::default()),
+            None => (ground.setup.table.ladder().target(id), ground.setup.state(id).clone()),
+        };
+        let upstream = ground.upstreams.get(&target.provider).ok_or(None)?;
+        state.admit(ground.clock.monotonic_ms(), again)?;
+        let in_flight = state.depart();
+        Ok(Asked { id, target, upstream, state, in_flight })
+    }
+
+    async fn call(
+        &self,
+        call: &Call,
+        outline: &Outline<'_>,
+        fields: &Fields<'_>,
+        decided: &Decided,
+        asked: Asked<'_>,
+        log: &mut Log,
+    ) -> Result<Reply, Broken> {
+        let clock = &*self.ground.clock;
+        let prepared = prepare(call, outline, fields, asked.target);
+        log.attempt_begins(asked.id, &prepared.adapted);
+        let wanted = Wanted { stream: outline.stream, usage: outline.usage_wanted };
+        let began = clock.monotonic_ms();
+        let served = attempt(asked.upstream, prepared, wanted, log).await;
+        let now = clock.monotonic_ms();
+        match served {
+            Err(broken) => {
+                if asked.state.on_failure(now, broken.kind) {
+                    tracing::warn!(provider = asked.target.provider, model = asked.target.model, "breaker opened");
+                }
+                Err(broken)
+            }
+            Ok(served) => {
+                asked.state.on_first_byte(now, now.saturating_sub(began));
+                log.served_by(asked.id);
+                Ok(match served {
+                    Served::Whole(whole) => whole_reply(whole, log),
+                    Served::Stream(begun) => stream_reply(begun, asked, decided.input_tokens, log),
+                })
+            }
+        }
+    }
+}
+
+/// A target that may be called now.
+struct Asked<'a> {
+    id: TargetId,
+    target: &'a Target,
+    upstream: &'a Upstream,
+    state: Arc<TargetState>,
+    in_flight: InFlight,
+}
+
+fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
+    let mut log = log.hand_over();
+    let usage = whole.usage.unwrap_or_default();
+    let money = log.settle(&usage, whole.usage.is_none());
+    let (cost, details) = money.as_json();
+    let priced = Facts::read(&whole.body).and_then(|facts| with_cost(&whole.body, &facts, &cost, Some(&details)));
+    let mut headers = headers::passed_on(&whole.headers);
+    log.head(&mut headers);
+    headers::money(&mut headers, money);
+    log.note(|record| record.finish = whole.finish);
+    log.finish(CallStatus::Answered, 200);
+    Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
+}
+
+fn stream_reply(begun: Begun, asked: Asked<'_>, input_tokens: u32, log: &mut Log) -> Reply {
+    let mut headers = headers::passed_on(&begun.headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    log.note_first_byte();
+    log.head(&mut headers);
+    let relay = Relay::new(begun, log.hand_over(), asked.in_flight, asked.upstream.timeouts, input_tokens);
+    Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
+}
