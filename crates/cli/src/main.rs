@@ -1,2 +1,43 @@
-//! The tierway command.
-fn main() {}
+//! The `tierway` command: one file per subcommand, arguments in, text out.
+//!
+//! Data goes to stdout, talk to stderr. Exit 0: good. 1: refused or failed, with a message that says what to do.
+//! 2: the command line was not understood.
+
+mod ask;
+mod exit;
+mod load;
+mod route;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Routes each request to the cheapest tier of models that will answer it well, and proves what that saved.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API in front of the providers of a config
+    Serve(serve::Args),
+    /// Ask one question, end to end
+    Ask(ask::Args),
+    /// Say where requests would go, without calling anybody
+    Route(route::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Ask(args) => ask::run(args),
+        Command::Route(args) => route::run(&args),
+    };
+    exit::code(done)
+}

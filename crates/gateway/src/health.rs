@@ -20,7 +20,7 @@ pub(crate) fn ready(app: &App) -> Reply {
         .filter(|tier| !ladder.targets_of(*tier).any(|(id, _)| setup.state(id).health(now).callable()))
         .map(|tier| ladder.tier(tier).name.as_str())
         .collect();
-    let store = app.store.as_ref().and_then(|store| store.failing());
+    let store = app.store.as_ref().and_then(crate::store::Store::failing);
     let ready = down.is_empty() && store.is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": ready, "tiers_without_a_healthy_target": down, "store_problem": store});

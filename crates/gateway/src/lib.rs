@@ -1,10 +1,11 @@
 //! HTTP in front of the router: routes, keys, bounds, metrics, and a shutdown that loses nothing.
 //!
-//! Reads no config file and chooses no model: it is handed a [`Live`] that it can swap while it runs.
+//! Chooses no model and reads no file: it is handed a checked config, and can be handed another while it runs.
 
 mod api;
 mod app;
 mod body;
+mod gateway;
 mod health;
 mod keys;
 mod metrics;
@@ -14,6 +15,7 @@ mod server;
 mod store;
 
 pub use app::{App, Bounds, Live};
+pub use gateway::{Desk, Gateway, GatewayError, setup};
 pub use keys::{KeyEntry, Keys, Scope};
 pub use metrics::Metrics;
 pub use server::{Server, ServerOptions};

@@ -74,6 +74,9 @@ pub enum EndpointError {
     /// The key has characters that no header can carry.
     #[error("the key has characters that no HTTP header can carry; look for line ends or quotes around it")]
     BadKey,
+    /// A header of the config that is none.
+    #[error("`{0}` cannot be sent as a header; use letters, digits and dashes in its name and plain text in its value")]
+    BadHeader(String),
 }
 
 /// The fixed part of every address, taken apart once.

@@ -1,0 +1,68 @@
+//! `tierway ask`: one question, end to end, recorded like any other.
+
+use crate::exit::{Done, Failed, say};
+use crate::load::ConfigArg;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use tierway::{AUTO, Call, ReplyBody};
+use tierway_gateway::Desk;
+use tierway_wire::Format;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The question; `-` reads it from stdin
+    prompt: String,
+    #[command(flatten)]
+    config: ConfigArg,
+    /// `auto`, a tier or a model
+    #[arg(long, short, default_value = AUTO)]
+    model: String,
+    /// Instructions to go before the question
+    #[arg(long)]
+    system: Option<String>,
+    /// The whole reply as JSON
+    #[arg(long)]
+    json: bool,
+    /// Record into this ledger instead of the config's
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args) -> Done {
+    let mut config = args.config.load()?;
+    if let Some(path) = args.ledger {
+        config.ledger.path = path;
+    }
+    let prompt = if args.prompt == "-" { io::read_to_string(io::stdin())? } else { args.prompt };
+    let mut messages = Vec::new();
+    messages.extend(args.system.map(|system| json!({"role": "system", "content": system})));
+    messages.push(json!({"role": "user", "content": prompt}));
+    let body = json!({"model": args.model, "messages": messages}).to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let desk = Desk::open(&config).map_err(Failed::told)?;
+    let reply = runtime.block_on(desk.router().chat(Call::new(Format::OpenaiChat, body)));
+    let ReplyBody::Whole(Some(bytes)) = reply.body else { return Err(Failed::told("the reply is no whole answer")) };
+    let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
+    desk.close().map_err(Failed::told)?;
+    if !reply.status.is_success() {
+        let message = answer["error"]["message"].as_str().unwrap_or("no answer");
+        return Err(Failed::told(format_args!("HTTP {}: {message}", reply.status.as_u16())));
+    }
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{answer}")?;
+        return Ok(());
+    }
+    writeln!(out, "{}", answer["choices"][0]["message"]["content"].as_str().unwrap_or_default())?;
+    let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+    let usage = &answer["usage"];
+    say(format_args!("\ntier    {}", header("x-tierway-tier")));
+    say(format_args!("model   {}", header("x-tierway-model")));
+    say(format_args!("reason  {}", header("x-tierway-reason")));
+    say(format_args!("tokens  {} in, {} out", usage["prompt_tokens"], usage["completion_tokens"]));
+    let (cost, baseline) = (header("x-tierway-cost-usd"), header("x-tierway-baseline-usd"));
+    say(format_args!("cost    ${cost} (baseline ${baseline})"));
+    say(format_args!("id      {}  (tierway explain shows why)", header("x-tierway-request-id")));
+    Ok(())
+}

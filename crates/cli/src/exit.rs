@@ -1,0 +1,46 @@
+//! How a command ends.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// A command's end: good, or a message that says what to do.
+pub(crate) type Done = Result<(), Failed>;
+
+/// Refused or failed.
+pub(crate) enum Failed {
+    /// What to tell; printed on stderr after the program's name.
+    Told(String),
+    /// Everything was said already.
+    Silent,
+}
+
+impl Failed {
+    /// A failure with a message.
+    pub(crate) fn told(message: impl Display) -> Self {
+        Self::Told(message.to_string())
+    }
+}
+
+/// Whoever reads our output went away (`| head`): no reason to complain.
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::Silent } else { Self::told(error) }
+    }
+}
+
+pub(crate) fn code(done: Done) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Told(message)) => {
+            say(format_args!("tierway: {message}"));
+            ExitCode::FAILURE
+        }
+        Err(Failed::Silent) => ExitCode::FAILURE,
+    }
+}
+
+/// A line of talk, on stderr.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

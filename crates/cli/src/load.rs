@@ -1,0 +1,52 @@
+//! The config of a command: the file that was named, or the usual one, or the built-in example.
+
+use crate::exit::{Failed, say};
+use std::path::{Path, PathBuf};
+use tierway::Setup;
+use tierway_config::Config;
+
+/// The file that is looked for when none is named.
+const USUAL: &str = "tierway.toml";
+
+/// Where the config is.
+#[derive(clap::Args)]
+pub(crate) struct ConfigArg {
+    /// The config file
+    #[arg(long, short, value_name = "FILE", env = "TIERWAY_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    /// The file that counts.
+    pub(crate) fn path(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(USUAL))
+    }
+
+    /// Reads and checks it; warnings go to stderr.
+    pub(crate) fn load(&self) -> Result<Config, Failed> {
+        let config = tierway_config::load(self.path()).map_err(Failed::told)?;
+        for warning in &config.warnings {
+            say(format_args!("warning: {warning}"));
+        }
+        Ok(config)
+    }
+
+    /// Like [`Self::load`]; without a file, a ladder to decide with that calls nobody.
+    pub(crate) fn load_or_example(&self) -> Result<Config, Failed> {
+        if self.config.is_some() || self.path().exists() {
+            return self.load();
+        }
+        tierway_config::parse(EXAMPLE, "(built-in example)", &|_| None).map_err(Failed::told)
+    }
+}
+
+/// The classic ladder, priced as published when its models were new.
+pub(crate) const EXAMPLE: &str = include_str!("../data/example.toml");
+
+/// What decides under a config. Evidence that cannot be used is refused: to decide without it would be another promise.
+pub(crate) fn setup(config: &Config, evidence: Option<&Path>) -> Result<Setup, Failed> {
+    if let Some(path) = evidence {
+        return Err(Failed::told(format_args!("{}: evidence cannot be loaded yet", path.display())));
+    }
+    Ok(tierway_gateway::setup(config))
+}

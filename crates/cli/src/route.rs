@@ -1,0 +1,139 @@
+//! `tierway route`: where requests would go, without calling anybody.
+
+use crate::exit::{Done, Failed, say};
+use crate::load::ConfigArg;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tierway::decide::{Decision, Ladder};
+use tierway::{AUTO, Call, Decided, Router};
+use tierway_wire::{Format, Outline, openai_chat};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The prompt to decide about; `-` reads it from stdin
+    #[arg(required_unless_present = "input", conflicts_with = "input")]
+    prompt: Option<String>,
+    /// JSON lines with `id` and `messages` (and `tools`, `response_format`); `-` is stdin
+    #[arg(long, value_name = "IN.jsonl")]
+    input: Option<PathBuf>,
+    /// Where the decisions go, one JSON line each [default: stdout]
+    #[arg(long, value_name = "OUT.jsonl", requires = "input")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Evidence of `tierway calibrate` to decide with
+    #[arg(long, value_name = "FILE")]
+    evidence: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let config = args.config.load_or_example()?;
+    let evidence = args.evidence.as_deref().or(config.evidence.as_deref());
+    let setup = crate::load::setup(&config, evidence)?;
+    let router = Router::builder(Arc::new(setup)).build();
+    match (&args.input, &args.prompt) {
+        (Some(input), _) => batch(&router, input, args.output.as_deref()),
+        (None, Some(prompt)) => one(&router, prompt, args.json),
+        (None, None) => Ok(()),
+    }
+}
+
+fn one(router: &Router, prompt: &str, as_json: bool) -> Done {
+    let prompt = if prompt == "-" { io::read_to_string(io::stdin())? } else { prompt.to_owned() };
+    let line = json!({"model": AUTO, "messages": [{"role": "user", "content": prompt}]}).to_string();
+    let decided = decide(router, line.as_bytes()).map_err(Failed::told)?;
+    let ladder = router.setup().table.ladder();
+    let mut out = io::stdout().lock();
+    if as_json {
+        writeln!(out, "{}", row(&Value::Null, &decided, ladder))?;
+    } else {
+        explain(&mut out, &decided.decision, ladder)?;
+    }
+    Ok(())
+}
+
+fn explain(out: &mut impl Write, decision: &Decision, ladder: &Ladder) -> io::Result<()> {
+    let prediction = &decision.prediction;
+    writeln!(out, "tier        {}", ladder.tier(decision.tier).name)?;
+    if let Some(id) = decision.targets.first() {
+        let target = ladder.target(*id);
+        writeln!(out, "model       {}/{}", target.provider, target.model)?;
+    }
+    writeln!(out, "reason      {}", decision.reason.summary())?;
+    writeln!(out, "complexity  {}", prediction.complexity.name())?;
+    writeln!(out, "task type   {}", prediction.task_type.name())?;
+    let chances = ladder.tiers().iter().zip(prediction.p_ok).map(|(tier, p)| format!("{} {p:.2}", tier.name));
+    writeln!(out, "will do     {}", chances.collect::<Vec<_>>().join(", "))?;
+    if !prediction.calibrated {
+        writeln!(out, "            not calibrated: `tierway calibrate` proves thresholds on your own outcomes")?;
+    }
+    Ok(())
+}
+
+/// Decides each line; a bad one is said on stderr with its number, the others are still written.
+fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
+    let lines: Box<dyn BufRead> = if input == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(input).map_err(|error| Failed::told(format_args!("{}: {error}", input.display())))?;
+        Box::new(BufReader::new(file))
+    };
+    let mut out: Box<dyn Write> = match output {
+        None => Box::new(BufWriter::new(io::stdout().lock())),
+        Some(path) => {
+            let file = File::create(path).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
+            Box::new(BufWriter::new(file))
+        }
+    };
+    let ladder = router.setup().table.ladder();
+    let mut bad = 0usize;
+    for (number, line) in (1usize..).zip(lines.split(b'\n')) {
+        let line = line?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match routed(router, ladder, &line) {
+            Ok(row) => writeln!(out, "{row}")?,
+            Err(problem) => {
+                bad += 1;
+                say(format_args!("{}:{number}: {problem}", input.display()));
+            }
+        }
+    }
+    out.flush()?;
+    if bad == 0 { Ok(()) } else { Err(Failed::told(format_args!("{bad} bad lines were left out"))) }
+}
+
+fn routed(router: &Router, ladder: &Ladder, line: &[u8]) -> Result<Value, String> {
+    let fields = tierway_wire::splice::Fields::parse(line).map_err(|error| error.to_string())?;
+    let id: Value = fields.get("id").and_then(|id| serde_json::from_str(id).ok()).ok_or("`id` is missing")?;
+    // A line is a request without a model; ours is `auto`.
+    let body = fields.apply(&[tierway_wire::splice::Edit::Set("model", format!("\"{AUTO}\"").into())]);
+    Ok(row(&id, &decide(router, &body)?, ladder))
+}
+
+fn decide(router: &Router, body: &[u8]) -> Result<Decided, String> {
+    let (outline, _): (Outline<'_>, _) = openai_chat::outline(body).map_err(|error| error.to_string())?;
+    let call = Call::new(Format::OpenaiChat, bytes::Bytes::new());
+    router.decide(&call, &outline).map_err(|refusal| refusal.error.message.clone())
+}
+
+fn row(id: &Value, decided: &Decided, ladder: &Ladder) -> Value {
+    let (decision, prediction) = (&decided.decision, &decided.decision.prediction);
+    json!({
+        "id": id,
+        "tier": ladder.tier(decision.tier).name,
+        "complexity": prediction.complexity.name(),
+        "task_type": prediction.task_type.name(),
+        "score_strong": prediction.score_strong,
+        "abstained": prediction.abstain.is_some(),
+        "reason": decision.reason.summary(),
+        "decide_us": decided.decide_us,
+    })
+}

@@ -1,0 +1,82 @@
+//! `tierway serve`: the gateway, until it is told to stop.
+
+use crate::exit::{Done, Failed, say};
+use crate::load::ConfigArg;
+use tierway_config::Config;
+use tierway_gateway::Gateway;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Worker threads, one core each [default: all cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Logs as JSON lines
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    start_logs(args.log_json);
+    let config = args.config.load()?;
+    for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
+        say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let gateway = Gateway::start(&config, args.workers.unwrap_or(cores)).map_err(Failed::told)?;
+    greet(&config, &gateway);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(until_stopped(&args.config, &gateway))?;
+    say("tierway: stopping; requests in progress may finish");
+    gateway.stop().map_err(Failed::told)
+}
+
+/// Waits for SIGTERM or Ctrl-C; SIGHUP reads the config again.
+async fn until_stopped(arg: &ConfigArg, gateway: &Gateway) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => reload(arg, gateway),
+        }
+    }
+}
+
+/// A bad new config keeps the old one in force and says why.
+fn reload(arg: &ConfigArg, gateway: &Gateway) {
+    let reloaded = match arg.load() {
+        Ok(config) => gateway.reload(&config).map_err(|error| error.to_string()),
+        Err(Failed::Told(problems)) => Err(problems),
+        Err(Failed::Silent) => Err("the config cannot be read".to_owned()),
+    };
+    match reloaded {
+        Ok(()) => say(format_args!("tierway: {} is in force", arg.path().display())),
+        Err(problems) => say(format_args!("tierway: the old config stays in force; {problems}")),
+    }
+}
+
+fn greet(config: &Config, gateway: &Gateway) {
+    let ladder = config.table.ladder();
+    let tiers: Vec<_> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
+    let address = gateway.address();
+    say(format_args!("tierway {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("  OpenAI clients:  base_url = \"http://{address}/v1\", model = \"auto\""));
+    say(format_args!("  tiers:           {} (baseline: {})", tiers.join(" < "), ladder.tier(ladder.baseline()).name));
+    say(format_args!("  records:         {}", config.ledger.path.display()));
+    if config.keys.is_empty() {
+        say("  keys:            none; everybody who reaches this address may ask");
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` chooses what, warnings by default.
+fn start_logs(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { logs.json().init() } else { logs.init() }
+}

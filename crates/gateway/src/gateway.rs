@@ -1,0 +1,319 @@
+//! The running gateway: a config put to work, and swapped while it runs.
+
+use crate::app::{App, Bounds, Live};
+use crate::keys::{KeyEntry, Keys, Scope};
+use crate::metrics::Metrics;
+use crate::server::{Server, ServerOptions};
+use crate::store::{Recorder, Store};
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
+use tierway_config::{Config, ProviderConfig, ProviderKind};
+use tierway_decide::balance::Balance;
+use tierway_decide::breaker::BreakerRules;
+use tierway_decide::dispatch::{DispatchLimits, StreamRecovery};
+use tierway_decide::{Caller, Predictor, Target};
+use tierway_ledger::{Durability, Ledger, LedgerError, Location, Options};
+use tierway_providers::{Auth, Endpoint, EndpointError, HttpProvider};
+
+/// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
+const RETRY_RESERVE: u16 = 10;
+
+/// Why a gateway cannot start, or a new config cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Somebody else listens there, or we may not.
+    #[error("cannot listen on {address}: {cause}; choose another address with `[server] listen` or TIERWAY_LISTEN")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A provider of the config cannot be used.
+    #[error("provider `{provider}`: {cause}")]
+    Provider {
+        /// Its name.
+        provider: String,
+        /// Why.
+        cause: EndpointError,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The system gives no randomness.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+/// A config at work.
+pub struct Gateway {
+    server: Server,
+    workers: Vec<Arc<ArcSwap<Live>>>,
+    ground: Ground,
+    ledger: Arc<Ledger>,
+}
+
+/// A router with its ledger and without a door: for one request from the command line.
+pub struct Desk {
+    live: Live,
+    ledger: Arc<Ledger>,
+}
+
+/// What outlives a reload.
+struct Ground {
+    metrics: Arc<Metrics>,
+    store: Store,
+    recorder: Arc<Recorder>,
+    clock: Arc<SystemClock>,
+    ids: Arc<IdSource>,
+    cut_off: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    /// Opens the ledger, binds the address, starts the workers. Connects to no provider.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
+        let (ground, ledger) = Ground::open(config)?;
+        let setup = Arc::new(setup(config));
+        let mut live = Vec::new();
+        for _ in 0..workers.max(1) {
+            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup)?)));
+        }
+        let options = server_options(config, live.len());
+        let bounds = bounds(config, live.len());
+        let app = |worker: usize| {
+            let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
+            Arc::new(App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone()).with_store(store))
+        };
+        let server =
+            Server::start(&options, app).map_err(|cause| GatewayError::Listen { address: options.listen, cause })?;
+        Ok(Self { server, workers: live, ground, ledger })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Takes a new config: requests in progress finish on the old one. Address, workers and ledger stay as they are.
+    ///
+    /// # Errors
+    /// When a provider cannot be used; then the old config stays in force.
+    pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
+        let Some(first) = self.workers.first() else { return Ok(()) };
+        let setup = Arc::new(setup(config).after(first.load().router.setup()));
+        let fresh: Result<Vec<_>, _> = self.workers.iter().map(|_| self.ground.live(config, &setup)).collect();
+        for (worker, live) in self.workers.iter().zip(fresh?) {
+            worker.store(Arc::new(live));
+        }
+        Ok(())
+    }
+
+    /// Stops accepting, lets requests finish, writes every record.
+    ///
+    /// # Errors
+    /// When records could not be written.
+    pub fn stop(self) -> Result<(), GatewayError> {
+        let Self { server, workers, ground, ledger } = self;
+        server.stop();
+        drop((workers, ground));
+        Ok(ledger.close()?)
+    }
+}
+
+impl Desk {
+    /// Opens the ledger and makes a router.
+    ///
+    /// # Errors
+    /// See [`GatewayError`].
+    pub fn open(config: &Config) -> Result<Self, GatewayError> {
+        let (ground, ledger) = Ground::open(config)?;
+        let live = ground.live(config, &Arc::new(setup(config)))?;
+        Ok(Self { live, ledger })
+    }
+
+    /// The router.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.live.router
+    }
+
+    /// Writes every record.
+    ///
+    /// # Errors
+    /// When records could not be written.
+    pub fn close(self) -> Result<(), GatewayError> {
+        drop(self.live);
+        Ok(self.ledger.close()?)
+    }
+}
+
+impl Ground {
+    fn open(config: &Config) -> Result<(Self, Arc<Ledger>), GatewayError> {
+        let location = Location::from(config.ledger.path.as_path());
+        let ledger = Arc::new(Ledger::open(location.clone(), ledger_options(config))?);
+        let metrics = Arc::new(Metrics::default());
+        let store = Store::new(ledger.clone(), location);
+        let ground = Self {
+            recorder: Arc::new(Recorder::new(metrics.clone(), Some(store.clone()))),
+            metrics,
+            store,
+            clock: Arc::default(),
+            ids: Arc::new(IdSource::new(process_number()?)),
+            cut_off: Arc::default(),
+        };
+        Ok((ground, ledger))
+    }
+
+    /// What one worker serves under a config; its own providers, so that connections stay on its core.
+    fn live(&self, config: &Config, setup: &Arc<Setup>) -> Result<Live, GatewayError> {
+        let prices = config.prices.clone();
+        let formats: BTreeMap<_, _> = config.providers.iter().map(|p| (p.name.clone(), (p.kind, p.format))).collect();
+        let foreign = move |provider: &str, model: &str| {
+            let (kind, format) = formats.get(provider)?;
+            let facts = prices.lookup(kind.catalogue(), model).unwrap_or_default();
+            Some(Target {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+                format: *format,
+                effort: None,
+                weight: 1,
+                prices: facts.prices,
+                limits: facts.limits,
+                capabilities: facts.capabilities,
+                parameters: facts.parameters,
+                shutdown: facts.shutdown,
+            })
+        };
+        let mut router = Router::builder(setup.clone())
+            .sink(self.recorder.clone())
+            .clock(self.clock.clone())
+            .ids(self.ids.clone())
+            .cut_off(self.cut_off.clone())
+            .foreign(Arc::new(foreign));
+        for provider in &config.providers {
+            router = router.upstream(&provider.name, upstream(provider)?);
+        }
+        Ok(Live { router: router.build(), keys: keys(config) })
+    }
+}
+
+/// The part of a config that decides.
+#[must_use]
+pub fn setup(config: &Config) -> Setup {
+    let dispatch = &config.dispatch;
+    let rules = BreakerRules {
+        failures_in_a_row: dispatch.breaker_failures,
+        probe_interval_ms: u64::from(dispatch.breaker_open_ms),
+        ..BreakerRules::default()
+    };
+    let retry_share_mille = u16::try_from(dispatch.retry_budget_percent * 10).unwrap_or(u16::MAX);
+    let mut setup = Setup::new(config.table.clone(), Predictor::embedded().clone()).with_health(
+        rules,
+        retry_share_mille,
+        RETRY_RESERVE,
+    );
+    setup.balance = match dispatch.balance {
+        tierway_config::Balance::Weighted => Balance::Weighted,
+        tierway_config::Balance::LeastBusy => Balance::LeastInFlight,
+        tierway_config::Balance::Latency => Balance::Latency,
+        tierway_config::Balance::Price => Balance::Price,
+    };
+    setup.limits = DispatchLimits {
+        max_attempts: dispatch.max_attempts,
+        max_retries: dispatch.max_retries,
+        max_continues: dispatch.max_continues,
+        patience_ms: u64::from(dispatch.patience_ms),
+        max_wait_ms: u64::from(dispatch.max_wait_ms),
+        stream_recovery: if dispatch.continue_streams { StreamRecovery::Continue } else { StreamRecovery::Error },
+        ..DispatchLimits::until(u64::from(dispatch.deadline_ms))
+    };
+    setup
+}
+
+fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
+    let failed = |cause| GatewayError::Provider { provider: provider.name.clone(), cause };
+    // A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
+    let key = provider.key.resolve(&|name| std::env::var(name).ok()).ok().flatten();
+    let auth = key.map_or(Auth::None, |key| auth(provider.kind, key.expose().clone()));
+    let mut headers = Vec::new();
+    for (name, value) in &provider.headers {
+        let name = HeaderName::try_from(name).map_err(|_| failed(EndpointError::BadHeader(name.clone())))?;
+        let value = HeaderValue::try_from(value).map_err(|_| failed(EndpointError::BadHeader(name.to_string())))?;
+        headers.push((name, value));
+    }
+    let endpoint = Endpoint {
+        name: provider.name.clone(),
+        format: provider.format,
+        base_url: provider.base_url.as_str().to_owned(),
+        auth,
+        azure_api_version: provider.api_version.clone().filter(|_| provider.kind == ProviderKind::Azure),
+        headers,
+        connect_timeout: Duration::from_millis(provider.connect_ms.into()),
+        http2_only: provider.http2,
+        max_idle_connections: provider.max_connections as usize,
+    };
+    let timeouts = Timeouts {
+        first_byte: Duration::from_millis(provider.first_byte_ms.into()),
+        between_chunks: Duration::from_millis(provider.between_chunks_ms.into()),
+        total: Duration::from_millis(provider.total_ms.into()),
+    };
+    let provider = HttpProvider::new(endpoint).map_err(failed)?;
+    Ok(Upstream { provider: Arc::new(provider), timeouts })
+}
+
+fn auth(kind: ProviderKind, key: zeroize::Zeroizing<String>) -> Auth {
+    match kind {
+        ProviderKind::Anthropic => Auth::Header(HeaderName::from_static("x-api-key"), key),
+        ProviderKind::Gemini => Auth::Header(HeaderName::from_static("x-goog-api-key"), key),
+        ProviderKind::Azure => Auth::Header(HeaderName::from_static("api-key"), key),
+        _ => Auth::Bearer(key),
+    }
+}
+
+fn keys(config: &Config) -> Keys {
+    Keys::new(config.keys.iter().map(|key| KeyEntry {
+        digest: key.sha256,
+        scope: Scope::Client,
+        caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins },
+    }))
+}
+
+fn server_options(config: &Config, workers: usize) -> ServerOptions {
+    ServerOptions {
+        listen: config.server.listen,
+        workers,
+        grace: Duration::from_secs(config.server.grace_seconds.into()),
+        // An idle connection is no request: allow a few for each.
+        max_connections: (config.server.max_concurrent as usize).div_ceil(workers).saturating_mul(4),
+    }
+}
+
+fn bounds(config: &Config, workers: usize) -> Bounds {
+    Bounds {
+        max_body_bytes: usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX),
+        max_active: (config.server.max_concurrent as usize).div_ceil(workers),
+    }
+}
+
+fn ledger_options(config: &Config) -> Options {
+    let durability = if config.ledger.strict { Durability::Strict } else { Durability::Relaxed };
+    Options { durability, queue: config.ledger.queue as usize, begin_without_store: true, ..Options::default() }
+}
+
+/// Ten random bits that tell the ids of this process from those of others on the same ledger.
+fn process_number() -> Result<u16, GatewayError> {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).map_err(|error| GatewayError::Random(error.to_string()))?;
+    Ok(u16::from_le_bytes(bytes) & 0x3ff)
+}
