@@ -70,6 +70,14 @@ impl BaseUrl {
     }
 }
 
+impl BaseUrl {
+    /// Host and port as written, without the scheme.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.split('/').nth(2).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,7 +1,8 @@
 //! The whole config: read, checked, put together.
 
 use crate::catalogue::Prices;
-use crate::problem::{Problem, Problems};
+use crate::day;
+use crate::problem::{Problem, Problems, shown};
 use crate::provider::{self, KeyError, KeySource, ProviderConfig};
 use crate::reader::{Reader, Section, Setting};
 use crate::routing::{self, ClientKey, Routing};
@@ -9,7 +10,7 @@ use crate::rule::{self, ConfigTest};
 use crate::settings::{self, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
 use crate::tier::{self, Known, TierNames};
 use std::path::{Path, PathBuf};
-use tierway_decide::{Ladder, Pins, RouteTable, RuleSet, TableError};
+use tierway_decide::{Ladder, Pins, RouteTable, RuleSet, TableError, Target, Tier};
 use toml::de::DeTable;
 
 /// A config that holds together.
@@ -56,11 +57,53 @@ pub struct MissingKey {
     pub error: KeyError,
 }
 
+/// A configured model that its provider switches off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// The tier that it serves.
+    pub tier: String,
+    /// `provider/model`.
+    pub target: String,
+    /// The announced day, `YYYY-MM-DD`.
+    pub last_day: String,
+    /// Days until then; negative when it is past.
+    pub days_left: i32,
+}
+
+impl std::fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tier, target, last_day, days_left } = self;
+        match days_left {
+            ..0 => write!(f, "{target} (tier {tier}) was switched off on {last_day}; name a current model"),
+            0 => write!(f, "{target} (tier {tier}) is switched off today; name a current model"),
+            1 => write!(f, "{target} (tier {tier}) is switched off tomorrow, {last_day}; name a current model"),
+            _ => write!(
+                f,
+                "{target} (tier {tier}) is switched off on {last_day}, in {days_left} days; plan its successor"
+            ),
+        }
+    }
+}
+
 impl Config {
     /// The provider of that name.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&ProviderConfig> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Targets whose model is switched off already, or within `days` from `today` (days since 1970-01-01).
+    #[must_use]
+    pub fn shutdowns(&self, today: i32, days: i32) -> Vec<Shutdown> {
+        let ladder = self.table.ladder();
+        let targets = ladder.tiers().iter().flat_map(|tier| tier.targets.iter().map(move |target| (tier, target)));
+        let near = |(tier, target): (&Tier, &Target)| {
+            let last_day = target.shutdown.clone()?;
+            let days_left = day::parse(&last_day)? - today;
+            let (tier, target) = (tier.name.clone(), format!("{}/{}", target.provider, target.model));
+            (days_left <= days).then_some(Shutdown { tier, target, last_day, days_left })
+        };
+        targets.filter_map(near).collect()
     }
 
     /// Providers whose keys cannot be had. Looks at the environment and reads key files; runs no program.
@@ -71,8 +114,7 @@ impl Config {
                 return None;
             }
             let error = provider.key.resolve(env).err()?;
-            let uses =
-                |tier: &&tierway_decide::Tier| tier.targets.iter().any(|target| target.provider == provider.name);
+            let uses = |tier: &&Tier| tier.targets.iter().any(|target| target.provider == provider.name);
             let tiers = self.table.ladder().tiers().iter().filter(uses).map(|tier| tier.name.clone()).collect();
             Some(MissingKey { provider: provider.name.clone(), line: provider.line, tiers, error })
         };
@@ -128,7 +170,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let names = TierNames::read(root);
     let server = settings::server(root);
     let providers = provider::read(root, base);
-    let prices = Prices::default();
+    let prices = prices(root, base);
     let provider_names = root.names_under("providers");
     let tiers = tier::read(root, &Known { providers: &providers, provider_names, prices: &prices });
     let routing_section = root.table("routing");
@@ -172,6 +214,15 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         prices,
         warnings,
         settings,
+    })
+}
+
+fn prices(root: &Section<'_, '_>, base: &Path) -> Prices {
+    let section = root.table("prices");
+    let Some(path) = section.text("overlay") else { return Prices::default() };
+    Prices::with_overlay(&base.join(&path.text)).unwrap_or_else(|error| {
+        section.problem("overlay", format!("`overlay` in [prices] is {}: {error}", shown(&path.text)));
+        Prices::default()
     })
 }
 

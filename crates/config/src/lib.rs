@@ -20,7 +20,7 @@ mod settings;
 mod tier;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use config::{Config, MissingKey, load, parse};
+pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeySource, ProviderConfig, ProviderKind};
 pub use reader::{Origin, Setting};

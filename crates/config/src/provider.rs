@@ -283,6 +283,23 @@ pub struct ProviderConfig {
     pub line: usize,
 }
 
+impl ProviderConfig {
+    /// The catalogue's name for its models: that of its kind, or else the one that its host is known for.
+    #[must_use]
+    pub fn catalogue(&self) -> Option<&'static str> {
+        self.kind.catalogue().or_else(|| {
+            let host = self.base_url.host();
+            let known = |facts: &&KindFacts| facts.base_url.is_some_and(|url| url.split('/').nth(2) == Some(host));
+            let by_suffix = HOST_SUFFIXES.iter().find(|(suffix, _)| host.ends_with(suffix)).map(|(_, name)| *name);
+            KINDS.iter().find(known).and_then(|facts| facts.catalogue).or(by_suffix)
+        })
+    }
+}
+
+/// Hosts with a part of the customer's own in front.
+const HOST_SUFFIXES: [(&str, &str); 3] =
+    [(".openai.azure.com", "azure"), (".services.ai.azure.com", "azure"), (".amazonaws.com", "bedrock")];
+
 /// Reads all providers. `base` is the directory of the config.
 pub(crate) fn read(root: &Section<'_, '_>, base: &Path) -> Vec<ProviderConfig> {
     root.named("providers").iter().filter_map(|(name, section)| one(&name.text, section, base)).collect()

@@ -8,6 +8,7 @@ use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
 use tierway_decide::{
     Capabilities, Ladder, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
 };
+use tierway_wire::Format;
 
 /// The names of the tiers, for everything that refers to one.
 pub(crate) struct TierNames(pub(crate) Vec<String>);
@@ -193,14 +194,22 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
         let _ = own_facts(sources, Facts::default());
         return None;
     };
-    let found = known.prices.lookup(provider.kind.catalogue(), &asked.model.text);
+    let found = known.prices.lookup(provider.catalogue(), &asked.model.text);
     note_origin(section, &asked.model.text, found.as_ref());
     let facts = own_facts(sources, found.unwrap_or_default());
     check_effort(section, at, asked, &facts);
+    if facts.prices.is_none() {
+        let message = format!(
+            "no price is known for {}/{}: the cost of its calls is unknown, shown as such and left out of savings; give              `price = {{ input = .., output = .. }}` (dollars per million tokens)",
+            provider.name, asked.model.text
+        );
+        reader.warn(at, message);
+    }
+    let responses = facts.parameters.responses_only && provider.format == Format::OpenaiChat;
     Some(Target {
         provider: provider.name.clone(),
         model: asked.model.text.clone(),
-        format: provider.format,
+        format: if responses { Format::OpenaiResponses } else { provider.format },
         effort: asked.effort.clone(),
         weight: asked.weight,
         prices: facts.prices,
@@ -303,6 +312,7 @@ fn long_price(section: &Section<'_, '_>) -> Option<LongPrice> {
     }
     let (input_tokens, input, output) = (section.int("input_tokens"), section.price("input"), section.price("output"));
     Some(LongPrice {
+        reasoning_output: None,
         cached_input: section.price("cached_input"),
         cache_write_5m: section.price("cache_write"),
         cache_write_1h: section.price("cache_write_1h"),

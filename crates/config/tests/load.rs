@@ -187,3 +187,41 @@ fn a_missing_key_is_told_with_the_tiers_that_need_it() {
     .assert_eq(&lines.join("\n"));
     assert!(read(CLASSIC).missing_keys(&|_| Some("k".into())).is_empty());
 }
+
+#[test]
+fn models_on_the_way_out_are_named_with_their_last_day() {
+    let text = r#"
+        [providers.openai]
+        kind = "openai"
+        [[tiers]]
+        name = "only"
+        targets = ["openai/gpt-5-mini", { provider = "openai", model = "gpt-4o", shutdown = "2026-12-31" }, "openai/gpt-6-luna"]
+    "#;
+    let config = read(text);
+    let told = |date: &str, days| {
+        let shutdowns = config.shutdowns(tierway_config::day::parse(date).unwrap(), days);
+        shutdowns.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    expect_test::expect![[r#"
+        openai/gpt-5-mini (tier only) is switched off on 2026-12-11, in 18 days; plan its successor
+        openai/gpt-4o (tier only) is switched off on 2026-12-31, in 38 days; plan its successor"#]]
+    .assert_eq(&told("2026-11-23", 90));
+    expect_test::expect![[r#"
+        openai/gpt-5-mini (tier only) was switched off on 2026-12-11; name a current model
+        openai/gpt-4o (tier only) is switched off tomorrow, 2026-12-31; name a current model"#]]
+    .assert_eq(&told("2026-12-30", 90));
+    assert_eq!(told("2026-11-23", 10), "");
+}
+
+#[test]
+fn a_compatible_server_at_a_known_host_is_priced_and_an_unknown_one_is_not() {
+    let config = |url: &str| {
+        read(&format!(
+            "[providers.p]\nkind = \"openai_compatible\"\nbase_url = \"{url}\"\n[[tiers]]\nname = \"t\"\ntargets = [\"p/mistral-small-2603\"]"
+        ))
+    };
+    let (known, unknown) = (config("https://api.mistral.ai/v1"), config("https://models.example.org/v1"));
+    assert!(known.table.ladder().tiers()[0].targets[0].prices.is_some() && known.warnings.is_empty());
+    assert!(unknown.table.ladder().tiers()[0].targets[0].prices.is_none());
+    assert!(unknown.warnings[0].to_string().starts_with("tierway.toml:6: no price is known for p/mistral-small-2603"));
+}

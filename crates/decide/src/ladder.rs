@@ -145,6 +145,27 @@ pub enum Reasoning {
     Always,
 }
 
+/// How a model is told to think, in the APIs that have several ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thinking {
+    /// Not known, or by reasoning effort alone.
+    #[default]
+    Effort,
+    /// Anthropic `thinking: adaptive`.
+    Adaptive,
+    /// Anthropic `thinking: enabled` with a budget of tokens; Gemini `thinkingBudget`.
+    Budget,
+    /// Either of the two.
+    AdaptiveOrBudget,
+    /// Always, between tool calls.
+    BetweenTools,
+    /// Gemini `thinkingLevel`.
+    Level,
+    /// On or off.
+    Toggle,
+}
+
 /// The field in which an OpenAI-style target takes its output limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +198,12 @@ pub struct ParameterRules {
     pub forced_tool_choice: bool,
     /// It continues a partial assistant turn at the end.
     pub prefill: bool,
+    /// It takes presence and frequency penalties where it takes sampling parameters.
+    pub penalties: bool,
+    /// How it is told to think.
+    pub thinking: Thinking,
+    /// It answers on OpenAI's Responses API only.
+    pub responses_only: bool,
 }
 
 impl Default for Capabilities {
@@ -196,6 +223,9 @@ impl Default for ParameterRules {
             stop: true,
             forced_tool_choice: true,
             prefill: false,
+            penalties: true,
+            thinking: Thinking::Effort,
+            responses_only: false,
         }
     }
 }

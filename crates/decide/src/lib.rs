@@ -27,7 +27,7 @@ pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};
 pub use ladder::{
     Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning,
-    Sampling, Target, TargetId, Tier, TierId,
+    Sampling, Target, TargetId, Thinking, Tier, TierId,
 };
 pub use money::Usd;
 pub use predict::{Contribution, Predictor};

@@ -24,8 +24,38 @@ pub struct Price {
     pub audio_input: Option<Usd>,
     /// An audio token out; none: as plain output.
     pub audio_output: Option<Usd>,
+    /// Any output token of an answer that was thought about, where the provider charges those more (Qwen); none: as plain.
+    pub reasoning_output: Option<Usd>,
     /// Prices for requests whose whole input is longer than a limit; they hold for all tokens of the request.
     pub over: Vec<LongPrice>,
+    /// Prices under other terms: a service tier, an hour of the day. Each is whole, and has no variants of its own.
+    pub variants: Vec<Variant>,
+}
+
+/// A price under other terms than the usual ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// When it holds.
+    pub terms: Terms,
+    /// What is charged then.
+    pub price: Price,
+}
+
+/// When a variant of a price holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Terms {
+    /// The answer reports this service tier: `flex`, `priority`, `batch`, `fast`.
+    ServiceTier(String),
+    /// Between two times of the day.
+    Hours {
+        /// First minute after midnight, UTC.
+        from_minute: u16,
+        /// First minute in which it no longer holds; below `from_minute` when midnight lies between.
+        to_minute: u16,
+        /// Not on Saturdays and Sundays (UTC).
+        weekdays_only: bool,
+    },
 }
 
 /// Prices above an input length.
@@ -44,6 +74,8 @@ pub struct LongPrice {
     pub cache_write_1h: Option<Usd>,
     /// An output token.
     pub output: Usd,
+    /// Any output token of an answer that was thought about; none: as plain output.
+    pub reasoning_output: Option<Usd>,
 }
 
 /// Prices of one model over time, oldest first; at least one.
@@ -56,6 +88,38 @@ impl PriceHistory {
     pub fn on_day(&self, day: i32) -> Option<&Price> {
         self.0.iter().rev().find(|price| price.from_day <= day).or_else(|| self.0.first())
     }
+
+    /// The price of a call: at its time, and under the service tier that the answer reports (empty when it reports none).
+    ///
+    /// A tier that the price has no terms for (`default`, `standard`, `auto`) is charged the usual price. A service tier
+    /// goes before the hour of the day: no provider combines the two.
+    #[must_use]
+    pub fn at(&self, unix_ms: i64, service_tier: &str) -> Option<&Price> {
+        let minutes = unix_ms.div_euclid(60_000);
+        let day = i32::try_from(minutes.div_euclid(MINUTES_PER_DAY)).ok()?;
+        let usual = self.on_day(day)?;
+        let by_tier = usual.variants.iter().find(|variant| match &variant.terms {
+            Terms::ServiceTier(name) => name == service_tier,
+            Terms::Hours { .. } => false,
+        });
+        let variant = by_tier.or_else(|| usual.variants.iter().find(|variant| variant.terms.hold_at(minutes)));
+        Some(variant.map_or(usual, |variant| &variant.price))
+    }
+}
+
+const MINUTES_PER_DAY: i64 = 24 * 60;
+
+impl Terms {
+    /// Whether this minute (since 1970-01-01 UTC) lies in the hours of the terms.
+    fn hold_at(&self, minutes: i64) -> bool {
+        let Self::Hours { from_minute, to_minute, weekdays_only } = self else { return false };
+        let (from, to) = (i64::from(*from_minute), i64::from(*to_minute));
+        let of_day = minutes.rem_euclid(MINUTES_PER_DAY);
+        // 1970-01-01 was a Thursday: counted from Monday, day 0 is 3.
+        let weekend = (minutes.div_euclid(MINUTES_PER_DAY) + 3).rem_euclid(7) >= 5;
+        let inside = if from <= to { (from..to).contains(&of_day) } else { of_day >= from || of_day < to };
+        inside && !(*weekdays_only && weekend)
+    }
 }
 
 impl Price {
@@ -64,10 +128,15 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> Usd {
         let long =
             self.over.iter().filter(|long| usage.input_tokens > long.input_tokens).max_by_key(|long| long.input_tokens);
-        let (input, cached, write_5m, write_1h, output) = match long {
-            Some(long) => (long.input, long.cached_input, long.cache_write_5m, long.cache_write_1h, long.output),
-            None => (self.input, self.cached_input, self.cache_write_5m, self.cache_write_1h, self.output),
+        let (input, cached, write_5m, write_1h) = match long {
+            Some(long) => (long.input, long.cached_input, long.cache_write_5m, long.cache_write_1h),
+            None => (self.input, self.cached_input, self.cache_write_5m, self.cache_write_1h),
         };
+        let (plain_output, thought_output) = match long {
+            Some(long) => (long.output, long.reasoning_output),
+            None => (self.output, self.reasoning_output),
+        };
+        let output = thought_output.filter(|_| usage.reasoning_tokens > 0).unwrap_or(plain_output);
         let write_5m = write_5m.unwrap_or(input);
         input.times(usage.plain_input_tokens())
             + cached.unwrap_or(input).times(usage.cached_input_tokens)
