@@ -7,18 +7,35 @@
 //!
 //! Pure: no runtime, clock, file, network or random call. Types what we act on, carries the rest untouched.
 
+mod adapt;
+pub mod anthropic;
+mod codec;
+mod context;
 mod error;
 mod format;
+mod ids;
 mod json;
 pub mod neutral;
 pub mod openai_chat;
+mod options;
 mod outline;
+mod restore;
 pub mod splice;
 pub mod sse;
+mod stream;
 mod top;
 mod usage;
+mod write;
 
+pub use adapt::{Fitted, adapt};
+pub use codec::{decode_answer, decode_error, decode_request, encode_answer, encode_error, encode_request, outline};
+pub use context::Context;
 pub use error::{ApiError, DecodeError};
 pub use format::Format;
+pub use options::{
+    Adaptation, Adapted, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,
+    SystemRole,
+};
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
+pub use stream::{StreamDecoder, StreamEncoder};
 pub use usage::Usage;

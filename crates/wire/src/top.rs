@@ -56,6 +56,27 @@ impl<'a> Top<'_, 'a> {
         Ok(pairs.collect())
     }
 
+    pub(crate) fn f64(&self, name: &str) -> Result<Option<f64>, DecodeError> {
+        let node = self.node(name, 0)?;
+        node.map(|node| node.as_f64().ok_or_else(|| node.wrong(At::Top(name), "a number"))).transpose()
+    }
+
+    pub(crate) fn i64(&self, name: &str) -> Result<Option<i64>, DecodeError> {
+        let node = self.node(name, 0)?;
+        node.map(|node| node.raw.parse().map_err(|_| node.wrong(At::Top(name), "a whole number"))).transpose()
+    }
+
+    /// A field's JSON text.
+    pub(crate) fn raw(&self, name: &str) -> Option<String> {
+        self.0.get(name).filter(|text| *text != "null").map(str::to_owned)
+    }
+
+    /// All fields that are not among the known ones, and not null.
+    pub(crate) fn extra(&self, known: &[&str]) -> Vec<(String, String)> {
+        let unknown = self.0.iter().filter(|(name, value)| *value != "null" && !known.contains(&name.as_ref()));
+        unknown.map(|(name, value)| (name.clone().into_owned(), value.to_owned())).collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<Cow<'a, str>> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }

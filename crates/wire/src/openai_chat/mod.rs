@@ -2,11 +2,19 @@
 //!
 //! Source: OpenAI's OpenAPI description 2.3.0; differences of compatible servers are named where they are handled.
 
+mod answer;
+mod decode;
+mod encode;
 mod error;
 mod facts;
 mod outline;
+pub(crate) mod stream;
+mod thought;
 mod usage;
 
+pub use answer::{decode_answer, encode_answer, encode_usage};
+pub use decode::decode_request;
+pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
 pub use facts::{Facts, with_cost};
 pub use outline::outline;

@@ -1,0 +1,472 @@
+//! Fits a request to its target while client and target speak the same API: as edits of top-level fields, so that all
+//! other bytes stay as they came.
+
+use crate::json::{Kind, Node};
+use crate::neutral::ReasoningAsk;
+use crate::options::{Changes, Thought};
+use crate::splice::{Edit, Fields};
+use crate::write::{Arr, Obj, quoted};
+use crate::{Adaptation, DecodeError, EncodeOptions, Format, MaxTokensField, SystemRole};
+
+/// The edits that make a request fit, and what they change for the client (the model's name goes without saying).
+pub type Fitted = (Vec<Edit<'static>>, Vec<Adaptation>);
+
+/// Edits for a request that goes on in its own API.
+///
+/// # Errors
+/// When a field that has to be changed is not what the API says.
+pub fn adapt(format: Format, fields: &Fields<'_>, options: &EncodeOptions) -> Result<Fitted, DecodeError> {
+    let mut edits = Edits { fields, list: Vec::with_capacity(4), changes: Changes::default() };
+    edits.set("model", quoted(&options.model));
+    match format {
+        Format::OpenaiChat => chat(&mut edits, options)?,
+        Format::AnthropicMessages => messages(&mut edits, options)?,
+        Format::OpenaiResponses => responses(&mut edits, options)?,
+        // Ollama names its model in the body as well; Gemini has it in the path and takes no such field.
+        Format::OllamaChat => {}
+        Format::Gemini => edits.list.clear(),
+    }
+    Ok((edits.list, edits.changes.0))
+}
+
+struct Edits<'f, 'a> {
+    fields: &'f Fields<'a>,
+    list: Vec<Edit<'static>>,
+    changes: Changes,
+}
+
+impl<'a> Edits<'_, 'a> {
+    fn set(&mut self, name: &'static str, json: String) {
+        self.list.push(Edit::Set(name, json.into()));
+    }
+
+    /// A field's JSON text, null counting as missing.
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(name).filter(|text| *text != "null")
+    }
+
+    fn node(&self, name: &str, depth: u8) -> Result<Option<Node<'a>>, DecodeError> {
+        self.get(name).map(|text| Node::parse(text, depth)).transpose()
+    }
+
+    fn drop(&mut self, name: &'static str, why: &str) {
+        if self.fields.get(name).is_some() {
+            self.list.push(Edit::Remove(name));
+            if self.get(name).is_some() {
+                self.changes.dropped(name, why);
+            }
+        }
+    }
+
+    /// Lowers the output limit to what the model takes; true when the field was set.
+    fn limit(&mut self, name: &'static str, options: &EncodeOptions) -> bool {
+        let asked = self.get(name).and_then(|text| text.parse::<u64>().ok());
+        match (asked, options.max_output_tokens) {
+            (Some(asked), Some(most)) if asked > u64::from(most) => {
+                self.changes.changed(name, format!("this model writes at most {most} tokens"));
+                self.set(name, most.to_string());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn sampling(&mut self, names: &[&'static str], taken: bool, reasons: bool) {
+        if taken {
+            return;
+        }
+        let why =
+            if reasons { "the model takes no sampling parameters while it reasons" } else { "the model refuses it" };
+        for name in names {
+            self.drop(name, why);
+        }
+    }
+
+    /// An object field with one of its fields set.
+    fn set_inner(&mut self, name: &'static str, inner: &'static str, json: String) -> Result<(), DecodeError> {
+        let value = match self.get(name) {
+            Some(text) => {
+                let fields = Fields::parse(text.as_bytes())?;
+                String::from_utf8_lossy(&fields.apply(&[Edit::Set(inner, json.into())])).into_owned()
+            }
+            None => Obj::new().raw(inner, &json).end(),
+        };
+        self.set(name, value);
+        Ok(())
+    }
+}
+
+fn chat(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
+    let (other, wanted) = match options.max_tokens_field {
+        MaxTokensField::MaxTokens => ("max_completion_tokens", "max_tokens"),
+        MaxTokensField::MaxCompletionTokens => ("max_tokens", "max_completion_tokens"),
+    };
+    if edits.fields.get(other).is_some() {
+        if edits.get(other).is_none() || edits.fields.get(wanted).is_some() {
+            edits.list.push(Edit::Remove(other));
+        } else if edits.limit(other, options) {
+            // One edit for each field: the lowered value goes out under the right name.
+            let value = options.max_output_tokens.unwrap_or_default().to_string();
+            edits.list.pop();
+            edits.list.push(Edit::Remove(other));
+            edits.set(wanted, value);
+        } else {
+            edits.list.push(Edit::Rename(other, wanted));
+            edits.changes.changed(other, format!("the model takes {wanted}"));
+        }
+    } else {
+        edits.limit(wanted, options);
+    }
+    let asked = edits.node("reasoning_effort", 0)?.and_then(|node| node.as_str().map(str::to_owned));
+    let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
+    let thought = options.thought(&ask, "reasoning_effort", &mut edits.changes);
+    match &thought {
+        Thought::Effort(effort) if asked.as_ref() != Some(effort) => edits.set("reasoning_effort", quoted(effort)),
+        Thought::Off if asked.as_deref() != Some("none") => edits.set("reasoning_effort", quoted("none")),
+        Thought::Default if edits.fields.get("reasoning_effort").is_some() => {
+            edits.list.push(Edit::Remove("reasoning_effort"));
+        }
+        _ => {}
+    }
+    let reasons = options.reasons(&thought);
+    let taken = options.takes_sampling(reasons);
+    edits.sampling(&["temperature", "top_p", "top_k"], taken, reasons);
+    let fine = ["presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"];
+    edits.sampling(&fine, taken && options.penalties, reasons);
+    if !options.stop {
+        edits.drop("stop", "the model takes no stop sequences");
+    }
+    chat_tool_choice(edits, options)?;
+    if options.include_usage && edits.get("stream") == Some("true") {
+        let asked = edits.node("stream_options", 1)?;
+        if asked.and_then(|node| node.get("include_usage")?.as_bool()) != Some(true) {
+            edits.set_inner("stream_options", "include_usage", "true".to_owned())?;
+        }
+    }
+    instructions(edits, options)
+}
+
+fn chat_tool_choice(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
+    let forced = edits.node("tool_choice", 1)?.is_some_and(|choice| match &choice.kind {
+        Kind::String(word) => word == "required" || word == "any",
+        _ => choice.str("type") != Some("allowed_tools"),
+    });
+    if forced && !options.forced_tool_choice {
+        edits.changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
+        edits.set("tool_choice", quoted("auto"));
+    }
+    Ok(())
+}
+
+/// Rewrites the messages only when one of them speaks in a role that the model does not know.
+fn instructions(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
+    let Some(text) = edits.get("messages").filter(|_| options.system_role != SystemRole::Both) else {
+        return Ok(());
+    };
+    let fold = options.system_role == SystemRole::None;
+    let there = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    if !(there("developer") || fold && there("system")) {
+        return Ok(());
+    }
+    let messages = Node::parse(text, 3)?;
+    let mut instructions = Vec::new();
+    let mut list = Vec::new();
+    let mut changed = false;
+    for message in messages.items() {
+        match message.str("role") {
+            Some("system" | "developer") if fold => {
+                instructions.extend(message.get("content"));
+                changed = true;
+            }
+            Some("developer") => {
+                let renamed = Fields::parse(message.raw.as_bytes())?.apply(&[Edit::Set("role", "\"system\"".into())]);
+                list.push(String::from_utf8_lossy(&renamed).into_owned());
+                changed = true;
+                edits.changes.changed("messages.role", "developer became system");
+            }
+            _ => list.push(message.raw.to_owned()),
+        }
+    }
+    if !changed {
+        return Ok(());
+    }
+    if fold {
+        edits.changes.moved("system", "the model takes no system role; instructions stand in the first user turn");
+        fold_into_first_user(&messages, &instructions, &mut list)?;
+    }
+    edits.set("messages", Arr::of(list));
+    Ok(())
+}
+
+fn fold_into_first_user(
+    messages: &Node<'_>,
+    instructions: &[&Node<'_>],
+    list: &mut Vec<String>,
+) -> Result<(), DecodeError> {
+    let parts = |node: &Node<'_>| -> Vec<String> {
+        match &node.kind {
+            Kind::String(text) => vec![Obj::new().str("type", "text").str("text", text).end()],
+            _ => node.items().iter().map(|part| part.raw.to_owned()).collect(),
+        }
+    };
+    let mut content: Vec<String> = instructions.iter().flat_map(|node| parts(node)).collect();
+    let rest = messages.items().iter().filter(|message| !matches!(message.str("role"), Some("system" | "developer")));
+    for (at, message) in rest.enumerate() {
+        if message.str("role") == Some("user") {
+            content.extend(message.get("content").map(parts).unwrap_or_default());
+            let set = Edit::Set("content", Arr::of(content).into());
+            let text = Fields::parse(message.raw.as_bytes())?.apply(&[set]);
+            list[at] = String::from_utf8_lossy(&text).into_owned();
+            return Ok(());
+        }
+    }
+    list.insert(0, Obj::new().str("role", "user").raw("content", &Arr::of(content)).end());
+    Ok(())
+}
+
+fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
+    edits.limit("max_tokens", options);
+    let thinking = edits.node("thinking", 1)?;
+    let config = edits.node("output_config", 1)?;
+    let asked = config.as_ref().and_then(|config| config.str("effort")).map(str::to_owned);
+    let budget = thinking.as_ref().and_then(|thinking| thinking.u64("budget_tokens"));
+    let ask = ReasoningAsk {
+        effort: asked.clone(),
+        budget_tokens: budget.and_then(|tokens| u32::try_from(tokens).ok()),
+        enabled: thinking.as_ref().map(|thinking| thinking.str("type") != Some("disabled")),
+        summary: None,
+    };
+    let thought = options.thought(&ask, "thinking", &mut edits.changes);
+    match &thought {
+        Thought::Default if thinking.is_some() => edits.list.push(Edit::Remove("thinking")),
+        Thought::Effort(effort) => {
+            if budget.is_some() {
+                edits.set("thinking", r#"{"type":"adaptive"}"#.to_owned());
+            }
+            if asked.as_ref() != Some(effort) {
+                edits.set_inner("output_config", "effort", quoted(effort))?;
+            }
+        }
+        Thought::Budget(tokens) => set_budget(edits, budget, *tokens, options),
+        Thought::On if options.reasoning_budget => set_budget(edits, budget, DEFAULT_BUDGET, options),
+        _ => {}
+    }
+    let reasons = options.reasons(&thought);
+    edits.sampling(&["temperature", "top_p", "top_k"], options.takes_sampling(reasons), reasons);
+    if !options.stop {
+        edits.drop("stop_sequences", "the model takes no stop sequences");
+    }
+    let forced = edits.node("tool_choice", 1)?;
+    let forced = forced.is_some_and(|choice| matches!(choice.str("type"), Some("any" | "tool")));
+    if forced && !options.forced_tool_choice {
+        edits.changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
+        edits.set("tool_choice", r#"{"type":"auto"}"#.to_owned());
+    }
+    if !options.prefill {
+        after_prefill(edits)?;
+    }
+    Ok(())
+}
+
+/// Thinking tokens for a client that asked for thinking without a number.
+const DEFAULT_BUDGET: u32 = 8_192;
+
+/// The least budget that the API takes.
+const LEAST_BUDGET: u32 = 1_024;
+
+/// A budget has to stay under the output limit; where that leaves no room there is no thinking.
+fn set_budget(edits: &mut Edits<'_, '_>, asked: Option<u64>, tokens: u32, options: &EncodeOptions) {
+    let limit = edits.get("max_tokens").and_then(|text| text.parse::<u32>().ok()).unwrap_or(u32::MAX);
+    let limit = limit.min(options.max_output_tokens.unwrap_or(u32::MAX));
+    if limit <= LEAST_BUDGET {
+        edits.changes.dropped("thinking", "the output limit leaves no room for thinking");
+        edits.set("thinking", r#"{"type":"disabled"}"#.to_owned());
+        return;
+    }
+    let fitting = tokens.clamp(LEAST_BUDGET, limit - 1);
+    if asked != Some(u64::from(fitting)) {
+        edits
+            .changes
+            .changed("thinking", format!("this model wants a budget under the output limit: {fitting} tokens"));
+        edits.set("thinking", Obj::new().str("type", "enabled").num("budget_tokens", fitting).end());
+    }
+}
+
+/// Models without prefill want the user to speak last.
+fn after_prefill(edits: &mut Edits<'_, '_>) -> Result<(), DecodeError> {
+    let Some(text) = edits.get("messages") else {
+        return Ok(());
+    };
+    let messages = Node::parse(text, 2)?;
+    if messages.items().last().is_some_and(|last| last.str("role") == Some("assistant")) {
+        edits.changes.changed("messages", "the model continues no partial turn; a request to go on was added");
+        let mut list: Vec<String> = messages.items().iter().map(|message| message.raw.to_owned()).collect();
+        list.push(r#"{"role":"user","content":"Continue exactly where you stopped."}"#.to_owned());
+        edits.set("messages", Arr::of(list));
+    }
+    Ok(())
+}
+
+fn responses(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
+    edits.limit("max_output_tokens", options);
+    let asked = edits.node("reasoning", 1)?.and_then(|node| node.str("effort").map(str::to_owned));
+    let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
+    let thought = options.thought(&ask, "reasoning", &mut edits.changes);
+    match &thought {
+        Thought::Effort(effort) if asked.as_ref() != Some(effort) => {
+            edits.set_inner("reasoning", "effort", quoted(effort))?;
+        }
+        Thought::Off if asked.as_deref() != Some("none") => edits.set_inner("reasoning", "effort", quoted("none"))?,
+        Thought::Default if asked.is_some() => edits.list.push(Edit::Remove("reasoning")),
+        _ => {}
+    }
+    let reasons = options.reasons(&thought);
+    edits.sampling(&["temperature", "top_p", "top_logprobs"], options.takes_sampling(reasons), reasons);
+    chat_tool_choice(edits, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reasoning, Sampling};
+    use expect_test::{Expect, expect};
+
+    fn modern() -> EncodeOptions {
+        EncodeOptions {
+            max_tokens_field: MaxTokensField::MaxCompletionTokens,
+            sampling: Sampling::WhenNotReasoning,
+            reasoning: Reasoning::OnByDefault,
+            efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
+            stop: false,
+            forced_tool_choice: false,
+            prefill: false,
+            max_output_tokens: Some(1_000),
+            include_usage: true,
+            ..EncodeOptions::new("new")
+        }
+    }
+
+    fn old() -> EncodeOptions {
+        EncodeOptions { reasoning: Reasoning::None, system_role: SystemRole::None, ..EncodeOptions::new("old") }
+    }
+
+    #[track_caller]
+    fn check(format: Format, options: &EncodeOptions, body: &str, want: &Expect) {
+        let fields = Fields::parse(body.as_bytes()).unwrap();
+        let (edits, adaptations) = adapt(format, &fields, options).unwrap();
+        let said: Vec<String> =
+            adaptations.iter().map(|adaptation| format!("{} {:?}", adaptation.field, adaptation.what)).collect();
+        let out = String::from_utf8(fields.apply(&edits)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&out).expect("still JSON");
+        want.assert_eq(&format!("{out}\n{}", said.join(", ")));
+    }
+
+    #[test]
+    fn a_chat_request_that_fits_keeps_its_bytes() {
+        let body = r#"{ "model":"auto", "messages":[{"role":"developer","content":"x"}], "temperature": 1.0, "seed":9007199254740993 }"#;
+        check(
+            Format::OpenaiChat,
+            &EncodeOptions::new("m"),
+            body,
+            &expect![[r#"
+            { "model":"m", "messages":[{"role":"developer","content":"x"}], "temperature": 1.0, "seed":9007199254740993 }
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_chat_request_is_fitted_to_a_model_that_reasons() {
+        let body = r#"{"model":"auto","messages":[],"temperature":0.1,"top_p":null,"max_tokens":10,"stop":["a"],"stream":true,"stream_options":{"include_obfuscation":false},"tool_choice":"required","reasoning_effort":"max","logprobs":true}"#;
+        check(
+            Format::OpenaiChat,
+            &modern(),
+            body,
+            &expect![[r#"
+            {"model":"new","messages":[],"max_completion_tokens":10,"stream":true,"stream_options":{"include_obfuscation":false,"include_usage":true},"tool_choice":"auto","reasoning_effort":"high"}
+            max_tokens Changed, reasoning_effort Changed, temperature Dropped, logprobs Dropped, stop Dropped, tool_choice Changed"#]],
+        );
+        let body = r#"{"model":"auto","messages":[],"temperature":0.1,"max_tokens":5000,"reasoning_effort":"none"}"#;
+        check(
+            Format::OpenaiChat,
+            &modern(),
+            body,
+            &expect![[r#"
+            {"model":"new","messages":[],"temperature":0.1,"reasoning_effort":"none","max_completion_tokens":1000}
+            max_tokens Changed"#]],
+        );
+    }
+
+    #[test]
+    fn a_chat_request_is_fitted_to_an_old_model() {
+        let body = r#"{"model":"auto","max_completion_tokens":10,"reasoning_effort":"low","messages":[{"role":"system","content":"Be brief."},{"role":"assistant","content":"a"},{"role":"user","content":"hi","name":"ann"},{"role":"developer","content":[{"type":"text","text":"Be kind."}]}]}"#;
+        check(
+            Format::OpenaiChat,
+            &old(),
+            body,
+            &expect![[r#"
+            {"model":"old","max_tokens":10,"messages":[{"role":"assistant","content":"a"},{"role":"user","content":[{"type":"text","text":"Be brief."},{"type":"text","text":"Be kind."},{"type":"text","text":"hi"}],"name":"ann"}]}
+            max_completion_tokens Changed, reasoning_effort Dropped, system Moved"#]],
+        );
+        let system = EncodeOptions { system_role: SystemRole::System, ..EncodeOptions::new("m") };
+        check(
+            Format::OpenaiChat,
+            &system,
+            body,
+            &expect![[r#"
+            {"model":"m","max_tokens":10,"reasoning_effort":"low","messages":[{"role":"system","content":"Be brief."},{"role":"assistant","content":"a"},{"role":"user","content":"hi","name":"ann"},{"role":"system","content":[{"type":"text","text":"Be kind."}]}]}
+            max_completion_tokens Changed, messages.role Changed"#]],
+        );
+    }
+
+    #[test]
+    fn a_messages_request_is_fitted() {
+        let body = r#"{"model":"auto","max_tokens":4000,"temperature":1,"top_k":5,"thinking":{"type":"enabled","budget_tokens":2000},"stop_sequences":["x"],"tool_choice":{"type":"any"},"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#;
+        check(
+            Format::AnthropicMessages,
+            &modern(),
+            body,
+            &expect![[r#"
+            {"model":"new","max_tokens":1000,"thinking":{"type":"adaptive"},"tool_choice":{"type":"auto"},"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"Continue exactly where you stopped."}],"output_config":{"effort":"low"}}
+            max_tokens Changed, thinking Changed, temperature Dropped, top_k Dropped, stop_sequences Dropped, tool_choice Changed, messages Changed"#]],
+        );
+        check(
+            Format::AnthropicMessages,
+            &old(),
+            body,
+            &expect![[r#"
+            {"model":"old","max_tokens":4000,"temperature":1,"top_k":5,"stop_sequences":["x"],"tool_choice":{"type":"any"},"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}
+            thinking Dropped"#]],
+        );
+        let budget = EncodeOptions { reasoning_budget: true, ..EncodeOptions::new("m") };
+        let body = r#"{"model":"auto","max_tokens":40,"thinking":{"type":"adaptive"},"messages":[]}"#;
+        check(
+            Format::AnthropicMessages,
+            &budget,
+            body,
+            &expect![[r#"
+                {"model":"m","max_tokens":40,"thinking":{"type":"disabled"},"messages":[]}
+                thinking Dropped"#]],
+        );
+    }
+
+    #[test]
+    fn a_responses_request_is_fitted() {
+        let body = r#"{"model":"auto","input":"x","max_output_tokens":4000,"temperature":1,"reasoning":{"effort":"minimal","summary":"auto"},"tool_choice":{"type":"function","name":"f"}}"#;
+        check(
+            Format::OpenaiResponses,
+            &modern(),
+            body,
+            &expect![[r#"
+            {"model":"new","input":"x","max_output_tokens":1000,"reasoning":{"effort":"low","summary":"auto"},"tool_choice":"auto"}
+            max_output_tokens Changed, reasoning Changed, temperature Dropped, tool_choice Changed"#]],
+        );
+        check(
+            Format::OpenaiResponses,
+            &old(),
+            body,
+            &expect![[r#"
+            {"model":"old","input":"x","max_output_tokens":4000,"temperature":1,"tool_choice":{"type":"function","name":"f"}}
+            reasoning Dropped"#]],
+        );
+    }
+}

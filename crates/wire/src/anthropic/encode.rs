@@ -1,0 +1,269 @@
+//! A neutral request as a Messages body.
+
+use super::turns::{system_and_turns, tool_block};
+use crate::ids::JSON_INSTRUCTION;
+use crate::neutral::{Output, Request, ToolChoice, ToolKind};
+use crate::options::{Changes, Thought};
+use crate::write::{Arr, Obj};
+use crate::{EncodeError, EncodeOptions, Encoded, Format, Structured};
+
+/// Asked for when neither the client nor the table of models names a limit; every Claude since 3.5 takes it.
+const DEFAULT_MAX_TOKENS: u32 = 8_192;
+
+/// The least budget that the API takes.
+const LEAST_BUDGET: u32 = 1_024;
+
+/// Writes a request for a target.
+///
+/// # Errors
+/// When the request would lose its meaning: several answers, sound.
+pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Encoded, EncodeError> {
+    if request.n > 1 {
+        return Err(EncodeError::new("n", "the Messages API gives one answer; ask once for each"));
+    }
+    let mut changes = Changes::default();
+    let native = options.structured == Structured::Native;
+    let structured_tool = match &request.output {
+        Output::JsonSchema { name, .. } if !native => Some(name.clone()),
+        _ => None,
+    };
+    let mut body = Obj::new();
+    body.str("model", &options.model);
+    let limit = options.limit(request.max_output_tokens, "max_tokens", &mut changes);
+    let limit = limit.or(options.max_output_tokens).unwrap_or(DEFAULT_MAX_TOKENS);
+    body.num("max_tokens", limit);
+    let instruction = (request.output == Output::JsonObject).then_some(JSON_INSTRUCTION);
+    if instruction.is_some() {
+        changes.changed("response_format", "JSON mode became an instruction");
+    }
+    let (system, messages, loop_unsigned) = system_and_turns(request, options, instruction, &mut changes)?;
+    body.opt_raw("system", system.as_deref()).raw("messages", &messages);
+    let forced = tools(&mut body, request, options, structured_tool.as_deref(), &mut changes);
+    let thought = thought(request, options, limit, forced, loop_unsigned, &mut changes);
+    reasoning_and_form(&mut body, request, &thought, native);
+    sampling(&mut body, request, options, options.reasons(&thought), &mut changes);
+    if request.stream {
+        body.bool("stream", true);
+    }
+    if let Some(user) = &request.user {
+        body.raw("metadata", &Obj::new().str("user_id", user).end());
+    }
+    if !request.metadata.is_empty() {
+        changes.dropped("metadata", "the API keeps a user id only");
+    }
+    if request.origin == Format::AnthropicMessages {
+        body.opt_str("service_tier", request.service_tier.as_deref());
+        for (name, json) in &request.extra {
+            body.raw(name, json);
+        }
+    } else {
+        if request.service_tier.is_some() {
+            changes.dropped("service_tier", "the target's tiers are others");
+        }
+        changes.drop_extra(request);
+    }
+    let custom_tools = crate::ids::custom_tools(request);
+    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool, custom_tools })
+}
+
+/// Thinking that the rules of this API allow beside the rest of the request.
+fn thought(
+    request: &Request,
+    options: &EncodeOptions,
+    limit: u32,
+    forced: bool,
+    loop_unsigned: bool,
+    changes: &mut Changes,
+) -> Thought {
+    let field = if request.origin == Format::AnthropicMessages { "thinking" } else { "reasoning_effort" };
+    let thought = options.thought(&request.reasoning, field, changes);
+    let active = matches!(thought, Thought::Budget(_) | Thought::On | Thought::Effort(_));
+    if active && forced {
+        changes.dropped(field, "a forced tool and thinking exclude each other");
+        return Thought::Off;
+    }
+    match thought {
+        Thought::Budget(_) if loop_unsigned => {
+            changes.dropped(field, "the running tool calls were made without this model's thinking");
+            Thought::Off
+        }
+        Thought::Budget(_) if limit <= LEAST_BUDGET => {
+            changes.dropped(field, "the output limit leaves no room for thinking");
+            Thought::Off
+        }
+        Thought::Budget(budget) => Thought::Budget(budget.clamp(LEAST_BUDGET, limit - 1)),
+        Thought::Effort(effort) if options.efforts.is_empty() && effort == "minimal" => {
+            changes.changed(field, "minimal became low");
+            Thought::Effort("low".to_owned())
+        }
+        other => other,
+    }
+}
+
+fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, native: bool) {
+    let mut thinking = Obj::new();
+    let mut config = Obj::new();
+    match thought {
+        Thought::Default => {}
+        Thought::Off => {
+            thinking.str("type", "disabled");
+        }
+        Thought::On => {
+            thinking.str("type", "adaptive");
+        }
+        Thought::Effort(effort) => {
+            // An effort alone steers all output; thinking was asked for unless the client spoke of the effort only.
+            if request.reasoning.enabled.is_some() || request.origin != Format::AnthropicMessages {
+                thinking.str("type", "adaptive");
+            }
+            config.str("effort", effort);
+        }
+        Thought::Budget(budget) => {
+            thinking.str("type", "enabled").num("budget_tokens", *budget);
+        }
+    }
+    if !thinking.is_empty() {
+        if *thought != Thought::Off && request.origin == Format::AnthropicMessages {
+            thinking.opt_str("display", request.reasoning.summary.as_deref());
+        }
+        body.raw("thinking", &thinking.end());
+    }
+    if let Output::JsonSchema { schema, .. } = &request.output
+        && native
+    {
+        config.raw("format", &Obj::new().str("type", "json_schema").raw("schema", schema).end());
+    }
+    if !config.is_empty() {
+        body.raw("output_config", &config.end());
+    }
+}
+
+fn sampling(body: &mut Obj, request: &Request, options: &EncodeOptions, reasons: bool, changes: &mut Changes) {
+    // With thinking on, the API takes no temperature at all, whatever the model.
+    let taken = options.takes_sampling(reasons) && !reasons;
+    let why = if reasons { "no sampling parameters while the model thinks" } else { "the model refuses it" };
+    match request.temperature {
+        Some(_) if !taken => changes.dropped("temperature", why),
+        Some(temperature) if temperature > 1.0 => {
+            changes.changed("temperature", "the API's range ends at 1");
+            body.float("temperature", 1.0);
+        }
+        Some(temperature) => {
+            body.float("temperature", temperature);
+        }
+        None => {}
+    }
+    match request.top_p {
+        Some(_) if !taken => changes.dropped("top_p", why),
+        Some(_) if request.temperature.is_some() => changes.dropped("top_p", "not beside temperature"),
+        Some(top_p) => {
+            body.float("top_p", top_p);
+        }
+        None => {}
+    }
+    match request.top_k {
+        Some(top_k) if taken => {
+            body.num("top_k", top_k);
+        }
+        Some(_) => changes.dropped("top_k", why),
+        None => {}
+    }
+    let (stops, blank): (Vec<&String>, Vec<_>) = request.stop.iter().partition(|text| !text.trim().is_empty());
+    if !blank.is_empty() {
+        changes.dropped("stop", "stop sequences of white space alone are refused");
+    }
+    if !stops.is_empty() {
+        if options.stop {
+            body.raw("stop_sequences", &Arr::of_strings(stops));
+        } else {
+            changes.dropped("stop", "the model takes no stop sequences");
+        }
+    }
+    for (name, there) in [
+        ("presence_penalty", request.presence_penalty.is_some()),
+        ("frequency_penalty", request.frequency_penalty.is_some()),
+        ("seed", request.seed.is_some()),
+        ("logprobs", request.logprobs),
+        ("logit_bias", request.logit_bias.is_some()),
+        ("verbosity", request.verbosity.is_some()),
+    ] {
+        if there {
+            changes.dropped(name, "the Messages API has no such parameter");
+        }
+    }
+}
+
+/// Writes tools and their choice; true when the model is forced to call one.
+fn tools(
+    body: &mut Obj,
+    request: &Request,
+    options: &EncodeOptions,
+    structured_tool: Option<&str>,
+    changes: &mut Changes,
+) -> bool {
+    let mut list = Arr::new();
+    let allowed = match &request.tool_choice {
+        ToolChoice::Allowed { names, .. } => Some(names),
+        _ => None,
+    };
+    for tool in &request.tools {
+        if allowed.is_some_and(|names| !names.contains(&tool.name)) {
+            changes.changed("tool_choice", "tools that are not allowed were left out");
+            continue;
+        }
+        match &tool.kind {
+            ToolKind::Hosted { origin: Format::AnthropicMessages, json } => list.push(json),
+            ToolKind::Hosted { .. } => {
+                changes.dropped(format!("tools.{}", tool.name), "this tool is run by another provider");
+            }
+            _ => list.push(&tool_block(tool, changes)),
+        }
+    }
+    let other_tools = !list.is_empty();
+    if let (Some(name), Output::JsonSchema { description, schema, .. }) = (structured_tool, &request.output) {
+        let mut tool = Obj::new();
+        tool.str("name", name);
+        tool.str("description", description.as_deref().unwrap_or("Gives the final answer in the form that is wanted."));
+        tool.raw("input_schema", schema);
+        list.push(&tool.end());
+        changes.changed("response_format", "the schema became a tool that the model has to call");
+    }
+    if list.is_empty() {
+        return false;
+    }
+    body.raw("tools", &list.end());
+    let mut choice = Obj::new();
+    let wanted = match &request.tool_choice {
+        _ if structured_tool.is_some() && other_tools => ToolChoice::Required,
+        _ if structured_tool.is_some() => ToolChoice::Named(structured_tool.unwrap_or_default().to_owned()),
+        ToolChoice::Allowed { required: true, .. } => ToolChoice::Required,
+        ToolChoice::Allowed { required: false, .. } => ToolChoice::Auto,
+        other => other.clone(),
+    };
+    let mut forced = matches!(wanted, ToolChoice::Required | ToolChoice::Named(_));
+    if forced && !options.forced_tool_choice {
+        changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
+        forced = false;
+        choice.str("type", "auto");
+    } else {
+        match &wanted {
+            ToolChoice::None => choice.str("type", "none"),
+            ToolChoice::Required => choice.str("type", "any"),
+            ToolChoice::Named(name) => choice.str("type", "tool").str("name", name),
+            ToolChoice::Auto => choice.str("type", "auto"),
+            ToolChoice::Unset | ToolChoice::Allowed { .. } => &mut choice,
+        };
+    }
+    if let Some(parallel) = request.parallel_tool_calls
+        && wanted != ToolChoice::None
+    {
+        if choice.is_empty() {
+            choice.str("type", "auto");
+        }
+        choice.bool("disable_parallel_tool_use", !parallel);
+    }
+    if !choice.is_empty() {
+        body.raw("tool_choice", &choice.end());
+    }
+    forced
+}

@@ -1,0 +1,82 @@
+//! One function for each thing that every API can do, by [`Format`].
+
+use crate::neutral::{Answer, Request};
+use crate::splice::Fields;
+use crate::{
+    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, openai_chat,
+};
+
+/// Reads what routing needs from a request of that API, and its top-level fields for splicing.
+///
+/// # Errors
+/// When the body breaks the API's rules in something that routing depends on, or for an API that clients cannot use here.
+pub fn outline(format: Format, body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
+    match format {
+        Format::OpenaiChat => openai_chat::outline(body),
+        Format::AnthropicMessages => anthropic::outline(body),
+        _ => Err(DecodeError::body(format!("clients cannot speak {} here", format.name()))),
+    }
+}
+
+/// Reads a request into the neutral form.
+///
+/// # Errors
+/// When a field has another type than the API says.
+pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, DecodeError> {
+    match format {
+        Format::OpenaiChat => openai_chat::decode_request(fields),
+        Format::AnthropicMessages => anthropic::decode_request(fields),
+        _ => Err(DecodeError::body(format!("clients cannot speak {} here", format.name()))),
+    }
+}
+
+/// Writes a neutral request for a target of that API.
+///
+/// # Errors
+/// When the request would lose its meaning on this target.
+pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions) -> Result<Encoded, EncodeError> {
+    match format {
+        Format::OpenaiChat => openai_chat::encode_request(request, options),
+        Format::AnthropicMessages => anthropic::encode_request(request, options),
+        _ => Err(EncodeError::new("model", format!("no requests are written for {}", format.name()))),
+    }
+}
+
+/// Reads a whole answer.
+///
+/// # Errors
+/// When the body is no answer of this API.
+pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<Answer, DecodeError> {
+    match format {
+        Format::OpenaiChat => openai_chat::decode_answer(body, context),
+        Format::AnthropicMessages => anthropic::decode_answer(body, context),
+        _ => Err(DecodeError::body(format!("no answers are read from {}", format.name()))),
+    }
+}
+
+/// Writes a whole answer for a client of that API.
+#[must_use]
+pub fn encode_answer(format: Format, answer: &Answer, context: &Context) -> Vec<u8> {
+    match format {
+        Format::AnthropicMessages => anthropic::encode_answer(answer, context),
+        _ => openai_chat::encode_answer(answer, context),
+    }
+}
+
+/// Reads a provider's error body.
+#[must_use]
+pub fn decode_error(format: Format, status: u16, body: &[u8]) -> ApiError {
+    match format {
+        Format::AnthropicMessages => anthropic::decode_error(status, body),
+        _ => openai_chat::decode_error(status, body),
+    }
+}
+
+/// Writes an error body for a client of that API.
+#[must_use]
+pub fn encode_error(format: Format, error: &ApiError) -> Vec<u8> {
+    match format {
+        Format::AnthropicMessages => anthropic::encode_error(error),
+        _ => openai_chat::encode_error(error),
+    }
+}

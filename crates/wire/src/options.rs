@@ -1,0 +1,354 @@
+//! What a target takes, and what had to change so that it takes a request.
+
+use crate::neutral::{ReasoningAsk, Request};
+use serde::{Deserialize, Serialize};
+
+/// How one target wants to be asked. Plain data: the caller fills it from its table of models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
+pub struct EncodeOptions {
+    /// The model as the target knows it.
+    pub model: String,
+    /// Where an OpenAI-style target takes its output limit.
+    pub max_tokens_field: MaxTokensField,
+    /// When it takes `temperature`, `top_p`, `top_k`.
+    pub sampling: Sampling,
+    /// It takes presence and frequency penalties, `logit_bias` and logprobs (also bound to [`EncodeOptions::sampling`]).
+    pub penalties: bool,
+    /// Whether it reasons.
+    pub reasoning: Reasoning,
+    /// Efforts it knows, weakest first; empty: unknown, pass what came.
+    pub efforts: Vec<String>,
+    /// Effort that this target is configured for; goes before the client's.
+    pub effort: Option<String>,
+    /// It is told a token budget instead of an effort (Claude up to 4.5, Gemini 2.5).
+    pub reasoning_budget: bool,
+    /// Who may give instructions.
+    pub system_role: SystemRole,
+    /// It takes stop sequences.
+    pub stop: bool,
+    /// It can be forced to call a tool.
+    pub forced_tool_choice: bool,
+    /// It continues an assistant turn that stands last.
+    pub prefill: bool,
+    /// How it is held to a JSON schema.
+    pub structured: Structured,
+    /// Output limit to ask for when the client named none and the API demands one; also the most it takes.
+    pub max_output_tokens: Option<u32>,
+    /// Ask for usage at the end of streams.
+    pub include_usage: bool,
+    /// It fetches pictures by link.
+    pub image_links: bool,
+    /// It takes cache markers in the OpenAI shape (OpenRouter and Claude behind compatible servers).
+    pub cache_marks: bool,
+    /// It knows tools that take free text (OpenAI's `custom`).
+    pub custom_tools: bool,
+    /// The history's signed or encrypted reasoning was made by this very model and may go back to it.
+    pub same_model: bool,
+}
+
+/// When sampling parameters are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// Always.
+    #[default]
+    Always,
+    /// Only while the model does not reason.
+    WhenNotReasoning,
+    /// Never.
+    Never,
+}
+
+/// Whether a model reasons before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// It cannot, and refuses to be asked.
+    #[default]
+    None,
+    /// Only when asked to.
+    OffByDefault,
+    /// Unless told not to.
+    OnByDefault,
+    /// Always.
+    Always,
+}
+
+/// The field in which an OpenAI-style target takes its output limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// `max_tokens`.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+/// Who may give instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemRole {
+    /// `system`; `developer` is rewritten to it where the API has one word only.
+    #[default]
+    System,
+    /// Both words are taken as they come.
+    Both,
+    /// Nobody: instructions are folded into the first user turn.
+    None,
+}
+
+/// How a target is held to a JSON schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structured {
+    /// By its own parameter.
+    #[default]
+    Native,
+    /// By forcing a tool whose arguments follow the schema.
+    ForcedTool,
+}
+
+/// What happened to a field that a target does not take as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adapted {
+    /// Left out.
+    Dropped,
+    /// Another value or another name.
+    Changed,
+    /// Said in another place.
+    Moved,
+}
+
+/// One field that had to be adapted. Goes into a response header and the call record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adaptation {
+    /// The field as the client's API names it.
+    pub field: String,
+    /// What was done.
+    pub what: Adapted,
+    /// Why, in a few words.
+    pub note: String,
+}
+
+/// A list of adaptations that names nothing twice.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes(pub(crate) Vec<Adaptation>);
+
+/// A request for a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The body to send.
+    pub body: Vec<u8>,
+    /// What the target cannot take as it came.
+    pub adaptations: Vec<Adaptation>,
+    /// The tool that stands in for a JSON schema; the answer's call of it is the answer's text.
+    pub structured_tool: Option<String>,
+    /// Tools of free text that went out as functions with one string argument.
+    pub custom_tools: Vec<String>,
+}
+
+/// A request that this target cannot take without losing its meaning.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this target cannot take `{field}`: {reason}")]
+pub struct EncodeError {
+    /// The field at fault.
+    pub field: String,
+    /// Why, and what would do.
+    pub reason: String,
+}
+
+impl EncodeError {
+    pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+/// Efforts from weak to strong, as OpenAI names them.
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Tokens of thought that stand for an effort where a target wants a number: powers of two between Anthropic's least
+/// (1,024) and the 32,000 beyond which it advises batches.
+const BUDGETS: [(&str, u32); 6] =
+    [("minimal", 1_024), ("low", 2_048), ("medium", 8_192), ("high", 16_384), ("xhigh", 24_576), ("max", 32_000)];
+
+/// What is finally asked of a target's reasoning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Thought {
+    /// Nothing is said: the model's default.
+    Default,
+    /// Off.
+    Off,
+    /// On, without more.
+    On,
+    /// An effort that the target knows.
+    Effort(String),
+    /// A budget.
+    Budget(u32),
+}
+
+impl EncodeOptions {
+    /// A target that takes everything.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            max_tokens_field: MaxTokensField::MaxTokens,
+            sampling: Sampling::Always,
+            penalties: true,
+            reasoning: Reasoning::OffByDefault,
+            efforts: Vec::new(),
+            effort: None,
+            reasoning_budget: false,
+            system_role: SystemRole::Both,
+            stop: true,
+            forced_tool_choice: true,
+            prefill: true,
+            structured: Structured::Native,
+            max_output_tokens: None,
+            include_usage: false,
+            image_links: true,
+            cache_marks: false,
+            custom_tools: true,
+            same_model: true,
+        }
+    }
+
+    /// What to ask of the target's reasoning, given what the client asked. `field`: the client's name for it.
+    pub(crate) fn thought(&self, ask: &ReasoningAsk, field: &str, changes: &mut Changes) -> Thought {
+        if let Some(effort) = &self.effort {
+            if ask.effort.as_ref().is_some_and(|asked| asked != effort) || ask.budget_tokens.is_some() {
+                changes.changed(field, format!("this target is configured for effort {effort}"));
+            }
+            return self.named(effort);
+        }
+        let asked = ask.effort.is_some() || ask.budget_tokens.is_some() || ask.enabled == Some(true);
+        let off = ask.enabled == Some(false) || ask.effort.as_deref() == Some("none");
+        match self.reasoning {
+            Reasoning::None => {
+                if asked && !off {
+                    changes.dropped(field, "this model does not reason");
+                }
+                return Thought::Default;
+            }
+            Reasoning::Always if off => {
+                let weakest = self.efforts.first().map_or("minimal", String::as_str);
+                changes.changed(field, format!("this model always reasons; asked for {weakest}"));
+                return self.named(weakest);
+            }
+            _ => {}
+        }
+        if off {
+            return Thought::Off;
+        }
+        match (&ask.effort, ask.budget_tokens) {
+            (_, Some(budget)) if self.reasoning_budget => Thought::Budget(budget),
+            (Some(effort), _) => {
+                let known = self.nearest(effort);
+                if known != *effort {
+                    changes.changed(field, format!("this model knows effort {known}, not {effort}"));
+                }
+                self.named(&known)
+            }
+            (None, Some(budget)) => {
+                let name = BUDGETS.iter().find(|(_, tokens)| budget <= *tokens).map_or("max", |(name, _)| name);
+                let effort = self.nearest(name);
+                changes.changed(field, format!("a budget of {budget} tokens became effort {effort}"));
+                self.named(&effort)
+            }
+            (None, None) if ask.enabled == Some(true) => Thought::On,
+            (None, None) => Thought::Default,
+        }
+    }
+
+    /// Whether the model will reason.
+    pub(crate) fn reasons(&self, thought: &Thought) -> bool {
+        match (self.reasoning, thought) {
+            (Reasoning::None, _) | (Reasoning::OnByDefault | Reasoning::OffByDefault, Thought::Off) => false,
+            (Reasoning::Always | Reasoning::OnByDefault, _) => true,
+            (Reasoning::OffByDefault, thought) => *thought != Thought::Default,
+        }
+    }
+
+    /// Whether sampling parameters may be sent.
+    pub(crate) fn takes_sampling(&self, reasons: bool) -> bool {
+        match self.sampling {
+            Sampling::Always => true,
+            Sampling::WhenNotReasoning => !reasons,
+            Sampling::Never => false,
+        }
+    }
+
+    /// The output limit to ask for: the client's, but no more than the model takes.
+    pub(crate) fn limit(&self, asked: Option<u32>, field: &str, changes: &mut Changes) -> Option<u32> {
+        match (asked, self.max_output_tokens) {
+            (Some(asked), Some(most)) if asked > most => {
+                changes.changed(field, format!("this model writes at most {most} tokens"));
+                Some(most)
+            }
+            (asked, _) => asked,
+        }
+    }
+
+    fn named(&self, effort: &str) -> Thought {
+        match effort {
+            "none" => Thought::Off,
+            _ if self.reasoning_budget => {
+                Thought::Budget(BUDGETS.iter().find(|(name, _)| *name == effort).map_or(8_192, |(_, tokens)| *tokens))
+            }
+            _ => Thought::Effort(effort.to_owned()),
+        }
+    }
+
+    /// The known effort that is closest to the one asked for; the stronger one when two are equally close.
+    pub(crate) fn nearest(&self, effort: &str) -> String {
+        let place = |name: &str| EFFORTS.iter().position(|known| *known == name);
+        if self.efforts.is_empty() || self.efforts.iter().any(|known| known == effort) {
+            return effort.to_owned();
+        }
+        let Some(wanted) = place(effort) else {
+            return effort.to_owned();
+        };
+        let known = self.efforts.iter().filter_map(|name| Some((place(name)?.abs_diff(wanted), name)));
+        known.rev_min().unwrap_or_else(|| effort.to_owned())
+    }
+}
+
+trait RevMin {
+    fn rev_min(self) -> Option<String>;
+}
+
+impl<'n, I: Iterator<Item = (usize, &'n String)>> RevMin for I {
+    /// The last of the smallest.
+    fn rev_min(self) -> Option<String> {
+        self.reduce(|best, next| if next.0 <= best.0 { next } else { best }).map(|(_, name)| name.clone())
+    }
+}
+
+impl Changes {
+    pub(crate) fn dropped(&mut self, field: impl Into<String>, note: impl Into<String>) {
+        self.push(field.into(), Adapted::Dropped, note.into());
+    }
+
+    pub(crate) fn changed(&mut self, field: impl Into<String>, note: impl Into<String>) {
+        self.push(field.into(), Adapted::Changed, note.into());
+    }
+
+    pub(crate) fn moved(&mut self, field: impl Into<String>, note: impl Into<String>) {
+        self.push(field.into(), Adapted::Moved, note.into());
+    }
+
+    fn push(&mut self, field: String, what: Adapted, note: String) {
+        if !self.0.iter().any(|known| known.field == field && known.what == what) {
+            self.0.push(Adaptation { field, what, note });
+        }
+    }
+
+    /// Drops every field that only the origin understands.
+    pub(crate) fn drop_extra(&mut self, request: &Request) {
+        for (name, _) in &request.extra {
+            self.dropped(name.clone(), "the target's API has no such field");
+        }
+    }
+}
