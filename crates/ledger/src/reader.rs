@@ -1,7 +1,8 @@
 //! Questions to a ledger: reports, lists, one request. Reads beside the writer, in this or another process.
 
 use crate::engine::Location;
-use crate::{LedgerError, sqlite};
+use crate::{Filter, LedgerError, Page, Point, Span, Step, Summary, sqlite};
+use std::ops::ControlFlow;
 use tierway_decide::{CallRecord, RequestId};
 
 /// A record as it was read.
@@ -42,6 +43,57 @@ impl Reader {
     pub fn call(&mut self, id: RequestId) -> Result<Option<StoredCall>, LedgerError> {
         match &mut self.source {
             Source::Sqlite(reader) => reader.call(id),
+        }
+    }
+
+    /// Sums of a span (widened to whole hours) by everything that reports show.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn summary(&mut self, span: Span) -> Result<Summary, LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(reader) => reader.summary(span),
+        }
+    }
+
+    /// Sums by hour or day and tier, the oldest first; hours and days without a call are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn series(&mut self, span: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(reader) => reader.series(span, step),
+        }
+    }
+
+    /// Requests of a span that match, the newest first, from `before` on; at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError::BadRow`] when one cannot be read, or what the database says.
+    pub fn list(
+        &mut self,
+        filter: &Filter,
+        span: Span,
+        before: Option<RequestId>,
+        limit: usize,
+    ) -> Result<Page, LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(reader) => reader.list(filter, span, before, limit),
+        }
+    }
+
+    /// Shows every request of a span, the oldest first, until `each` breaks off. A row that cannot be read is shown as
+    /// its error. For exports and replays: it reads every row, and holds the ledger's state of its beginning.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn each(
+        &mut self,
+        span: Span,
+        mut each: impl FnMut(Result<StoredCall, LedgerError>) -> ControlFlow<()>,
+    ) -> Result<(), LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(reader) => reader.each(span, &mut each),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes in comes out; nothing accepted is lost while the process lives; who cannot write says so.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
 mod synthetic;
 

@@ -1,10 +1,13 @@
 //! The store in a SQLite file: the only place that knows SQL.
 
+mod cells;
+mod list;
 mod lock;
 mod reader;
 mod row;
 mod schema;
 mod store;
+mod sums;
 mod words;
 
 pub(crate) use reader::SqliteReader;

@@ -46,3 +46,62 @@ CREATE TABLE calls (
     detail BLOB NOT NULL,               -- the rest, packed; first byte: version of the packing
     checksum INTEGER NOT NULL           -- first eight bytes of SHA-256 over all of the above as texts and numbers
 ) STRICT;
+
+-- Sums of calls, so that reports never scan rows. Written in the transaction of the rows that they count.
+-- cube: 0 by tier; 1 by tier, provider, model, task type, complexity, reason; 2 by tier, team, key.
+-- -1 in a dimension: all of them. Tier is the one that answered, or the decided one where none did.
+CREATE TABLE cells (
+    cube INTEGER NOT NULL,
+    grain INTEGER NOT NULL,             -- 0 hours, 1 days
+    start INTEGER NOT NULL,             -- hours or days since 1970-01-01 UTC
+    tier INTEGER NOT NULL,              -- word
+    provider INTEGER NOT NULL,          -- word
+    model INTEGER NOT NULL,             -- word
+    task_type INTEGER NOT NULL,
+    complexity INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    team INTEGER NOT NULL,              -- word
+    key INTEGER NOT NULL,               -- word
+    calls INTEGER NOT NULL,
+    answered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    abstained INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
+    calibrated INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    cached_input_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    decide_us INTEGER NOT NULL,
+    total_ms INTEGER NOT NULL,          -- of answered calls
+    first_byte_ms INTEGER NOT NULL,
+    priced_calls INTEGER NOT NULL,
+    unpriced_calls INTEGER NOT NULL,
+    passed_calls INTEGER NOT NULL,
+    lost_calls INTEGER NOT NULL,
+    cheapest_calls INTEGER NOT NULL,
+    paid INTEGER NOT NULL,
+    classifier INTEGER NOT NULL,
+    baseline INTEGER NOT NULL,
+    gained INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    cheapest INTEGER NOT NULL,
+    cheapest_baseline INTEGER NOT NULL,
+    paid_elsewhere INTEGER NOT NULL,
+    total_histogram BLOB NOT NULL,      -- milliseconds, packed pairs of (buckets skipped, count)
+    first_byte_histogram BLOB NOT NULL,
+    PRIMARY KEY (cube, grain, start, tier, provider, model, task_type, complexity, reason, team, key)
+) STRICT, WITHOUT ROWID;
+
+-- What the rows of an hour have to add up to.
+CREATE TABLE hours (
+    hour INTEGER PRIMARY KEY,           -- since 1970-01-01 UTC
+    calls INTEGER NOT NULL,
+    digest INTEGER NOT NULL,            -- sum of the rows' checksums, modulo 2^64
+    expired INTEGER NOT NULL            -- 1: the rows are gone, by the rule of retention
+) STRICT;

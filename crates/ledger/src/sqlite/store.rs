@@ -1,5 +1,6 @@
 //! Writes groups of records into a SQLite file.
 
+use super::cells::{Cells, Sums};
 use super::{lock::WriterLock, schema, words::Words};
 use crate::codes::{Code, ReasonKind, rule_of};
 use crate::{Durability, LedgerError, checksum, detail};
@@ -29,6 +30,7 @@ pub(crate) struct Store {
 struct Open {
     db: Connection,
     words: Words,
+    cells: Cells,
 }
 
 #[derive(Default)]
@@ -63,11 +65,13 @@ impl Store {
         let cause = match open.write(group, &mut self.scratch) {
             Ok(refused) => {
                 open.words.committed();
+                open.cells.committed();
                 return Ok(refused);
             }
             Err(cause) => LedgerError::from_sqlite(&self.path, cause),
         };
         open.words.rolled_back();
+        open.cells.rolled_back();
         if !cause.keeps_connection() {
             self.open = None;
         }
@@ -101,19 +105,19 @@ impl Open {
         configure(&db, durability).map_err(sqlite)?;
         schema::upgrade(&mut db, path)?;
         let words = Words::load(&db).map_err(sqlite)?;
-        Ok(Self { db, words })
+        Ok(Self { db, words, cells: Cells::default() })
     }
 
     fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch) -> rusqlite::Result<Vec<usize>> {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut refused = Vec::new();
+        let (mut refused, mut sums) = (Vec::new(), Sums::default());
         {
             let mut insert = transaction.prepare_cached(INSERT_CALL)?;
             let mut insert_word = transaction.prepare_cached("INSERT INTO words (id, text) VALUES (?1, ?2)")?;
             for (place, call) in group.iter().enumerate() {
-                bind(&mut insert, call, &mut self.words, &mut insert_word, scratch)?;
+                let checksum = bind(&mut insert, call, &mut self.words, &mut insert_word, scratch)?;
                 match insert.raw_execute() {
-                    Ok(_) => {}
+                    Ok(_) => sums.add(call, checksum, &self.words),
                     Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                         refused.push(place);
                     }
@@ -121,6 +125,7 @@ impl Open {
                 }
             }
         }
+        self.cells.write(&transaction, sums)?;
         transaction.commit()?;
         Ok(refused)
     }
@@ -144,14 +149,14 @@ const INSERT_CALL: &str = "INSERT INTO calls (
     paid, classifier_paid, baseline, cheapest, score, first_byte_ms, total_ms, decide_us, detail, checksum
 ) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
-/// Binds all values in the order of [`INSERT_CALL`].
+/// Binds all values in the order of [`INSERT_CALL`]; gives the row's checksum.
 fn bind(
     insert: &mut CachedStatement,
     call: &CallRecord,
     words: &mut Words,
     insert_word: &mut CachedStatement,
     scratch: &mut Scratch,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let (rule, why) = rule_of(&call.reason);
     scratch.detail.clear();
     detail::pack(&mut scratch.detail, call, why);
@@ -208,7 +213,8 @@ fn bind(
     bind(&call.total_ms)?;
     bind(&call.decide_us)?;
     bind(&scratch.detail)?;
-    bind(&checksum)
+    bind(&checksum)?;
+    Ok(checksum)
 }
 
 fn flags(call: &CallRecord) -> i64 {

@@ -11,6 +11,9 @@ use std::collections::HashMap;
 /// The most texts that are numbered.
 pub(crate) const MOST_WORDS: usize = 10_000;
 
+/// Stands in sums for all texts that came when the table was full.
+const OTHERS: &str = "(others)";
+
 /// What a column holds for a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word<'a> {
@@ -37,6 +40,7 @@ pub(crate) struct Words {
 
 impl Words {
     pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
+        db.execute("INSERT OR IGNORE INTO words (id, text) VALUES (0, ?1)", [OTHERS])?;
         let mut rows = db.prepare("SELECT text, id FROM words")?;
         let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?.into_boxed_str(), row.get(1)?)))?;
         Ok(Self { ids: rows.collect::<Result<_, _>>()?, fresh: Vec::new() })
@@ -56,6 +60,11 @@ impl Words {
         self.ids.insert(text.into(), id);
         self.fresh.push(text.into());
         Ok(Word::Numbered(id))
+    }
+
+    /// The number that stands for a text in sums: its own, or that of all others.
+    pub(crate) fn number(&self, text: &str) -> i64 {
+        self.ids.get(text).copied().unwrap_or_default()
     }
 
     pub(crate) fn committed(&mut self) {
@@ -78,6 +87,11 @@ impl Spelling {
         let mut rows = db.prepare_cached("SELECT id, text FROM words")?;
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Self(rows.collect::<Result<_, _>>()?))
+    }
+
+    /// The text of a number; the number itself in brackets when it has none.
+    pub(crate) fn number(&self, id: i64) -> String {
+        self.0.get(&id).cloned().unwrap_or_else(|| format!("({id})"))
     }
 
     /// The text of a column; none when it is no word at all.

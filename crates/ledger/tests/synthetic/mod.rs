@@ -1,5 +1,12 @@
 //! Traffic that never was, the same for the same seed: for tests, benches and examples.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::too_many_lines
+)]
 
 use tierway_decide::{
     Abstain, Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RejectWhy,
@@ -123,10 +130,11 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
         *output = 200.0 * (at + 1) as f32;
     }
     let served_name = |text: &str| if served { text.to_owned() } else { String::new() };
+    let key = chance.skewed(40.0);
     CallRecord {
         id: RequestId::new(unix_ms, 7, count as u16),
-        key: format!("key-{}", chance.skewed(40.0)),
-        team: format!("team-{}", chance.below(8)),
+        key: format!("key-{key}"),
+        team: format!("team-{}", key % 8),
         user: format!("u{:06x}", chance.skewed(100_000.0)),
         session: format!("{:012x}", chance.next() >> 16),
         format: "openai_chat".into(),

@@ -1,0 +1,134 @@
+//! Fills a ledger with synthetic traffic and times the writer and every question.
+//!
+//! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--path FILE] [--rate ROWS_PER_SECOND] [--days 30]`
+#![expect(clippy::print_stdout, reason = "a report for people")]
+#![expect(clippy::unwrap_used, reason = "a failed measurement is no measurement")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
+#[path = "../tests/synthetic/mod.rs"]
+mod synthetic;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use synthetic::{HOUR_MS, MONDAY_MS, traffic};
+use tierway_decide::{CallStatus, TaskType};
+use tierway_ledger::{Filter, Ledger, Options, Reader, Span, Step};
+
+struct Arguments {
+    rows: u64,
+    path: PathBuf,
+    rate: Option<u64>,
+    /// Over how many days the traffic is spread.
+    days: i64,
+}
+
+fn main() {
+    let arguments = arguments();
+    write(&arguments);
+    ask(&arguments);
+}
+
+fn arguments() -> Arguments {
+    let path = std::env::temp_dir().join("tierway-million.db");
+    let mut found = Arguments { rows: 1_000_000, path, rate: None, days: 30 };
+    let mut words = std::env::args().skip(1);
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        match name.as_str() {
+            "--rows" => found.rows = value.parse().unwrap(),
+            "--path" => found.path = value.into(),
+            "--rate" => found.rate = Some(value.parse().unwrap()),
+            "--days" => found.days = value.parse().unwrap(),
+            _ => println!("ignored: {name}"),
+        }
+    }
+    found
+}
+
+/// Processor seconds of the writer's thread, as the kernel counts them (ticks of 10 ms).
+fn writer_seconds() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let ticks = |stat: String| {
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        (stat.contains("(ledger)")).then(|| fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap())
+    };
+    tasks.filter_map(|task| ticks(std::fs::read_to_string(task.path().join("stat")).ok()?)).sum::<f64>() / 100.0
+}
+
+fn bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+fn write(arguments: &Arguments) {
+    let Arguments { rows, path, rate, days } = arguments;
+    let ledger = Ledger::open(path, Options::default()).unwrap();
+    let before = bytes(path);
+    let (begun, mut deepest) = (Instant::now(), 0);
+    for (at, call) in (0u64..).zip(traffic(42, *rows, MONDAY_MS, days * 24 * HOUR_MS)) {
+        if let Some(rate) = rate {
+            let due = Duration::from_secs_f64(at as f64 / *rate as f64);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        } else {
+            while ledger.counters().queue_depth > 32_768 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert!(ledger.offer(call), "dropped: {:?}", ledger.counters());
+        if at % 1024 == 0 {
+            deepest = deepest.max(ledger.counters().queue_depth);
+        }
+    }
+    ledger.flush(Duration::from_secs(600)).unwrap();
+    let (seconds, busy) = (begun.elapsed().as_secs_f64(), writer_seconds());
+    let counters = ledger.counters();
+    ledger.close().unwrap();
+    println!("wrote {rows} rows in {seconds:.1} s: {:.0} rows/s, deepest queue {deepest}", *rows as f64 / seconds);
+    println!("writer: {busy:.2} s of processor time, {:.2} us a row", busy * 1e6 / *rows as f64);
+    println!("file: {:.1} bytes a row", (bytes(path) - before) as f64 / *rows as f64);
+    println!("{counters:?}");
+}
+
+fn ask(arguments: &Arguments) {
+    let mut reader = Reader::open(&arguments.path).unwrap();
+    let end = MONDAY_MS + arguments.days * 24 * HOUR_MS + HOUR_MS / 2;
+    let week = Span::last_days(7, end);
+    let month = Span::last_days(30, end);
+    let filter = |change: fn(&mut Filter)| {
+        let mut filter = Filter::default();
+        change(&mut filter);
+        filter
+    };
+    let newest = reader.list(&Filter::default(), month, None, 1).unwrap().calls[0].id;
+    time("summary of 7 days", || reader.summary(week).unwrap().totals.calls);
+    time("summary of 30 days", || reader.summary(month).unwrap().totals.calls);
+    time("series of 7 days by hour", || reader.series(week, Step::Hour).unwrap().len() as u64);
+    time("series of 30 days by day", || reader.series(month, Step::Day).unwrap().len() as u64);
+    time("one request", || u64::from(reader.call(newest).unwrap().is_some()));
+    let filters: [(&str, Filter); 7] = [
+        ("newest 50", Filter::default()),
+        ("newest 50 failed", filter(|f| f.status = Some(CallStatus::Failed))),
+        ("newest 50 of a rare key", filter(|f| f.key = Some("key-39".into()))),
+        (
+            "newest 50 of tier and task",
+            filter(|f| (f.tier, f.task_type) = (Some("nano".into()), Some(TaskType::Coding))),
+        ),
+        ("newest 50 of a user", filter(|f| f.user = Some("u000001".into()))),
+        ("a session that is not there", filter(|f| f.session = Some("none".into()))),
+        ("a model that is not there", filter(|f| f.model = Some("none".into()))),
+    ];
+    for (name, filter) in filters {
+        time(name, || reader.list(&filter, month, None, 50).unwrap().calls.len() as u64);
+    }
+}
+
+/// Median and worst of 20.
+fn time(what: &str, mut question: impl FnMut() -> u64) {
+    let mut took: Vec<f64> = Vec::new();
+    let mut answer = 0;
+    for _ in 0..20 {
+        let begun = Instant::now();
+        answer = question();
+        took.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    took.sort_by(f64::total_cmp);
+    println!("{what}: median {:.1} ms, worst {:.1} ms (answer {answer})", took[10], took[19]);
+}

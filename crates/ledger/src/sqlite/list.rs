@@ -1,0 +1,287 @@
+//! Lists of requests, the newest first, in bounded time however rare the match.
+//!
+//! Ids are ordered by time, so a page begins where the last one ended. Hours in which the sums know no match are
+//! skipped without looking at a row; what sums cannot tell (users, sessions, rules) is looked for in so many rows.
+
+use super::cells::Cube;
+use super::row;
+use super::words::Spelling;
+use crate::LedgerError;
+use crate::codes::Code;
+use crate::queries::{Filter, Page, Span};
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Row, Transaction};
+use std::path::Path;
+use tierway_decide::{CallStatus, RequestId};
+
+/// Rows that one question looks at: some 30 ms.
+const MOST_ROWS: usize = 50_000;
+/// Hours that one question looks into.
+const MOST_HOURS: usize = 200;
+const HOUR_MS: i64 = 3_600_000;
+
+pub(crate) fn page(
+    view: &Transaction,
+    filter: &Filter,
+    span: Span,
+    before: Option<RequestId>,
+    limit: usize,
+    path: &Path,
+) -> Result<Page, LedgerError> {
+    let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+    let spelling = Spelling::load(view).map_err(sqlite)?;
+    let search = Search::new(view, filter).map_err(sqlite)?;
+    let first = RequestId::first_at(span.from_ms).as_i64();
+    let end = RequestId::first_at(span.to_ms).as_i64().min(before.map_or(i64::MAX, RequestId::as_i64));
+    let mut scan = Scan { calls: Vec::new(), limit, rows_left: MOST_ROWS, end };
+    for _ in 0..MOST_HOURS {
+        let hour = search.busy_hour(view, first, scan.end).map_err(sqlite)?;
+        let Some(hour) = hour else { return Ok(Page { calls: scan.calls, next: None }) };
+        let starts = RequestId::first_at(hour * HOUR_MS).as_i64();
+        scan.end = scan.end.min(RequestId::first_at((hour + 1) * HOUR_MS).as_i64());
+        let done = scan.rows(view, &search, starts.max(first), &spelling, path)?;
+        if done {
+            break;
+        }
+        scan.end = starts;
+    }
+    let next = (scan.end > first).then(|| RequestId::from_i64(scan.end));
+    Ok(Page { calls: scan.calls, next })
+}
+
+/// The state of one question.
+struct Scan {
+    calls: Vec<tierway_decide::CallRecord>,
+    limit: usize,
+    rows_left: usize,
+    /// Everything from here on was looked at.
+    end: i64,
+}
+
+impl Scan {
+    /// Looks at the rows from `first` to `self.end`, backwards. True when the page is full or the rows are used up.
+    fn rows(
+        &mut self,
+        view: &Transaction,
+        search: &Search,
+        first: i64,
+        spelling: &Spelling,
+        path: &Path,
+    ) -> Result<bool, LedgerError> {
+        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+        let sql = format!("SELECT {} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY id DESC", row::COLUMNS);
+        let mut select = view.prepare_cached(&sql).map_err(sqlite)?;
+        let mut rows = select.query([first, self.end]).map_err(sqlite)?;
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            if self.calls.len() == self.limit || self.rows_left == 0 {
+                return Ok(true);
+            }
+            self.rows_left -= 1;
+            self.end = row.get(0).map_err(sqlite)?;
+            if search.matches(row).map_err(sqlite)? {
+                self.calls.push(row::read(row, spelling, path)?.call);
+            }
+        }
+        Ok(self.calls.len() == self.limit)
+    }
+}
+
+/// A filter in the terms of the tables.
+struct Search {
+    /// What a row has to have, by column.
+    tests: Vec<(usize, Test)>,
+    tier: Option<Test>,
+    /// The number of the empty text.
+    no_tier: i64,
+    /// What cells have to have that know of a match, by cube; as SQL, numbers only.
+    routes: String,
+    callers: String,
+}
+
+enum Test {
+    Number(i64),
+    AtLeast(i64),
+    Text(String),
+    /// A numbered text, or the text itself.
+    Word(i64, String),
+}
+
+impl Test {
+    fn holds(&self, value: ValueRef) -> bool {
+        match (self, value) {
+            (Self::Number(wanted) | Self::Word(wanted, _), ValueRef::Integer(number)) => *wanted == number,
+            (Self::AtLeast(least), ValueRef::Integer(number)) => number >= *least,
+            (Self::Text(wanted) | Self::Word(_, wanted), ValueRef::Text(text)) => wanted.as_bytes() == text,
+            _ => false,
+        }
+    }
+}
+
+/// Places of columns in [`row::COLUMNS`].
+mod column {
+    pub(super) const STATUS: usize = 2;
+    pub(super) const REASON: usize = 4;
+    pub(super) const COMPLEXITY: usize = 5;
+    pub(super) const TASK_TYPE: usize = 6;
+    pub(super) const ATTEMPTS: usize = 8;
+    pub(super) const KEY: usize = 10;
+    pub(super) const TEAM: usize = 11;
+    pub(super) const TIER: usize = 13;
+    pub(super) const SERVED_TIER: usize = 14;
+    pub(super) const PROVIDER: usize = 15;
+    pub(super) const SERVED_MODEL: usize = 16;
+    pub(super) const RULE: usize = 17;
+    pub(super) const USER: usize = 19;
+    pub(super) const SESSION: usize = 20;
+    pub(super) const TOTAL_MS: usize = 32;
+}
+
+impl Search {
+    fn new(view: &Transaction, filter: &Filter) -> rusqlite::Result<Self> {
+        let (no_tier, none) = (word(view, "")?, String::new());
+        let mut search = Self { tests: Vec::new(), tier: None, no_tier, routes: none.clone(), callers: none };
+        if let Some(tier) = &filter.tier {
+            let id = word(view, tier)?;
+            search.tier = Some(Test::Word(id, tier.clone()));
+            search.routes += &format!(" AND tier = {id}");
+            search.callers += &format!(" AND tier = {id}");
+        }
+        for (text, at, cell) in
+            [(&filter.provider, column::PROVIDER, "provider"), (&filter.model, column::SERVED_MODEL, "model")]
+        {
+            if let Some(text) = text {
+                let id = search.word(view, at, text)?;
+                search.routes += &format!(" AND {cell} = {id}");
+            }
+        }
+        for (text, at, cell) in [(&filter.team, column::TEAM, "team"), (&filter.key, column::KEY, "key")] {
+            if let Some(text) = text {
+                let id = search.word(view, at, text)?;
+                search.callers += &format!(" AND {cell} = {id}");
+            }
+        }
+        for (code, at, cell) in [
+            (filter.task_type.map(Code::code), column::TASK_TYPE, "task_type"),
+            (filter.complexity.map(Code::code), column::COMPLEXITY, "complexity"),
+            (filter.reason.map(Code::code), column::REASON, "reason"),
+        ] {
+            if let Some(code) = code {
+                search.tests.push((at, Test::Number(code)));
+                search.routes += &format!(" AND {cell} = {code}");
+            }
+        }
+        search.others(view, filter)?;
+        Ok(search)
+    }
+
+    /// What no dimension of a cube tells.
+    fn others(&mut self, view: &Transaction, filter: &Filter) -> rusqlite::Result<()> {
+        if let Some(status) = filter.status {
+            self.tests.push((column::STATUS, Test::Number(status.code())));
+            let some = match status {
+                CallStatus::Answered => " AND answered > 0",
+                CallStatus::Failed => " AND failed > 0",
+                CallStatus::Cancelled => " AND cancelled > 0",
+                CallStatus::Refused => " AND refused > 0",
+            };
+            self.routes += some;
+            self.callers += some;
+        }
+        if let Some(rule) = &filter.rule {
+            self.word(view, column::RULE, rule)?;
+        }
+        for (text, at) in [(&filter.user, column::USER), (&filter.session, column::SESSION)] {
+            if let Some(text) = text {
+                self.tests.push((at, Test::Text(text.clone())));
+            }
+        }
+        if let Some(least) = filter.slower_than_ms {
+            self.tests.push((column::TOTAL_MS, Test::AtLeast(i64::from(least))));
+        }
+        if filter.retried {
+            self.tests.push((column::ATTEMPTS, Test::AtLeast(2)));
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, view: &Transaction, column: usize, text: &str) -> rusqlite::Result<i64> {
+        let id = word(view, text)?;
+        self.tests.push((column, Test::Word(id, text.to_owned())));
+        Ok(id)
+    }
+
+    fn matches(&self, row: &Row) -> rusqlite::Result<bool> {
+        for (column, test) in &self.tests {
+            if !test.holds(row.get_ref(*column)?) {
+                return Ok(false);
+            }
+        }
+        let Some(tier) = &self.tier else { return Ok(true) };
+        // As in the sums: the decided tier counts where none answered.
+        let served = row.get_ref(column::SERVED_TIER)?;
+        let unserved = Test::Number(self.no_tier).holds(served);
+        Ok(tier.holds(if unserved { row.get_ref(column::TIER)? } else { served }))
+    }
+
+    /// The last hour before id `end`, and not before id `first`, of which the sums know a match.
+    fn busy_hour(&self, view: &Transaction, first: i64, end: i64) -> rusqlite::Result<Option<i64>> {
+        let hour_of = |id: i64| RequestId::from_i64(id).unix_ms().div_euclid(HOUR_MS);
+        if end <= first {
+            return Ok(None);
+        }
+        let first_hour = hour_of(first);
+        let mut last_hour = hour_of(end - 1);
+        loop {
+            let Some(day) = self.last(view, 1, first_hour.div_euclid(24), last_hour.div_euclid(24))? else {
+                return Ok(None);
+            };
+            let day_hours = (day * 24).max(first_hour)..=(day * 24 + 23).min(last_hour);
+            if let Some(hour) = self.last(view, 0, *day_hours.start(), *day_hours.end())? {
+                return Ok(Some(hour));
+            }
+            last_hour = day * 24 - 1;
+            if last_hour < first_hour {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The last hour or day of a span (both ends included) in which both cubes know a match.
+    fn last(&self, view: &Transaction, grain: i64, first: i64, last: i64) -> rusqlite::Result<Option<i64>> {
+        let mut last = last;
+        loop {
+            let route = last_start(view, Cube::Routes, grain, first, last, &self.routes)?;
+            let Some(start) = route else { return Ok(None) };
+            if self.callers.is_empty() {
+                return Ok(Some(start));
+            }
+            match last_start(view, Cube::Callers, grain, first, start, &self.callers)? {
+                None => return Ok(None),
+                Some(caller) if caller == start => return Ok(Some(start)),
+                Some(earlier) => last = earlier,
+            }
+        }
+    }
+}
+
+fn last_start(
+    view: &Transaction,
+    cube: Cube,
+    grain: i64,
+    first: i64,
+    last: i64,
+    and: &str,
+) -> rusqlite::Result<Option<i64>> {
+    let cube = cube.code();
+    let sql = format!(
+        "SELECT start FROM cells WHERE cube = {cube} AND grain = {grain} AND start >= ?1 AND start <= ?2{and} \
+         ORDER BY start DESC LIMIT 1"
+    );
+    view.prepare_cached(&sql)?.query_row([first, last], |row| row.get(0)).optional()
+}
+
+/// The number of a text; that of all others when it has none.
+fn word(view: &Transaction, text: &str) -> rusqlite::Result<i64> {
+    let id = view.query_row("SELECT id FROM words WHERE text = ?1", [text], |row| row.get(0)).optional()?;
+    Ok(id.unwrap_or_default())
+}

@@ -1,0 +1,157 @@
+//! Answers from the sums: summary and series. No row is looked at.
+
+use super::cells::{Cube, FIGURES_AT, Place, read_figures, select_cells, span};
+use super::words::Spelling;
+use crate::Figures;
+use crate::codes::{Code, ReasonKind};
+use crate::queries::{Line, Point, Route, Span, Step, Summary};
+use rusqlite::Transaction;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use tierway_decide::{Complexity, TaskType, Usd};
+
+pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summary> {
+    let spelling = Spelling::load(view)?;
+    let (from, to) = asked.hours();
+    let mut tiers = Group::new();
+    let mut models: Group<(i64, i64)> = Group::new();
+    let mut task_types = Group::new();
+    let mut complexities = Group::new();
+    let mut reasons = Group::new();
+    let mut routes: HashMap<(i64, i64, i64), (u64, Usd)> = HashMap::new();
+    each_cell(view, Cube::Routes, from, to, |place, figures| {
+        let (calls, paid) = routes.entry((place.task_type, place.complexity, place.tier)).or_default();
+        *calls += figures.calls;
+        *paid += figures.savings.paid_in_all();
+        models.add((place.provider, place.model), &figures);
+        task_types.add(place.task_type, &figures);
+        complexities.add(place.complexity, &figures);
+        reasons.add(place.reason, &figures);
+    })?;
+    each_cell(view, Cube::Tiers, from, to, |place, figures| tiers.add(place.tier, &figures))?;
+    let (mut teams, mut keys) = (Group::new(), Group::new());
+    each_cell(view, Cube::Callers, from, to, |place, figures| {
+        teams.add(place.team, &figures);
+        keys.add(place.key, &figures);
+    })?;
+    let mut totals = Figures::default();
+    tiers.0.values().for_each(|figures| totals.merge(figures));
+    Ok(Summary {
+        span: asked.widened(),
+        totals,
+        tiers: tiers.lines(|tier| spelling.number(*tier)),
+        models: models.lines(|(provider, model)| match (spelling.number(*provider), spelling.number(*model)) {
+            (provider, model) if provider.is_empty() => model,
+            (provider, model) => format!("{provider}/{model}"),
+        }),
+        task_types: task_types.lines(|code| name_of(*code, TaskType::name)),
+        complexities: complexities.lines(|code| name_of(*code, Complexity::name)),
+        reasons: reasons.lines(|code| name_of(*code, ReasonKind::name)),
+        teams: teams.lines(|team| spelling.number(*team)),
+        keys: keys.lines(|key| spelling.number(*key)),
+        routes: named_routes(routes, &spelling),
+    })
+}
+
+pub(crate) fn series(view: &Transaction, asked: Span, step: Step) -> rusqlite::Result<Vec<Point>> {
+    let spelling = Spelling::load(view)?;
+    let (from, to) = asked.hours();
+    let hours_per_point = match step {
+        Step::Hour => 1,
+        Step::Day => 24,
+    };
+    let mut points: BTreeMap<i64, Group<i64>> = BTreeMap::new();
+    let mut add = |place: Place, figures: Figures| {
+        let hour = if place.grain == 0 { place.start } else { place.start * 24 };
+        points.entry(hour.div_euclid(hours_per_point)).or_default().add(place.tier, &figures);
+    };
+    if step == Step::Hour {
+        each_hour_cell(view, Cube::Tiers, from, to, &mut add)?;
+    } else {
+        each_cell(view, Cube::Tiers, from, to, &mut add)?;
+    }
+    let point = |(start, tiers): (i64, Group<i64>)| {
+        let mut tiers = tiers.lines(|tier| spelling.number(*tier));
+        tiers.sort_by(|left, right| left.name.cmp(&right.name));
+        Point { start_ms: start * hours_per_point * 3_600_000, tiers }
+    };
+    Ok(points.into_iter().map(point).collect())
+}
+
+/// Figures by something.
+struct Group<K>(HashMap<K, Figures>);
+
+impl<K> Default for Group<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Group<K> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn add(&mut self, key: K, figures: &Figures) {
+        self.0.entry(key).or_default().merge(figures);
+    }
+
+    /// The most calls first; equal ones by name.
+    fn lines(self, name: impl Fn(&K) -> String) -> Vec<Line> {
+        let mut lines: Vec<_> = self.0.into_iter().map(|(key, figures)| Line { name: name(&key), figures }).collect();
+        lines.sort_by(|left, right| {
+            right.figures.calls.cmp(&left.figures.calls).then_with(|| left.name.cmp(&right.name))
+        });
+        lines
+    }
+}
+
+fn named_routes(routes: HashMap<(i64, i64, i64), (u64, Usd)>, spelling: &Spelling) -> Vec<Route> {
+    let named = routes.into_iter().filter_map(|((task_type, complexity, tier), (calls, paid))| {
+        let (task_type, complexity) = (TaskType::from_code(task_type)?, Complexity::from_code(complexity)?);
+        Some(Route { task_type, complexity, tier: spelling.number(tier), calls, paid })
+    });
+    let mut routes: Vec<_> = named.collect();
+    routes.sort_by(|left, right| {
+        (left.task_type, left.complexity, &left.tier).cmp(&(right.task_type, right.complexity, &right.tier))
+    });
+    routes
+}
+
+fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
+    T::from_code(code).map_or_else(|| format!("({code})"), |member| name(member).to_owned())
+}
+
+/// All cells of a cube for a span of hours, days where whole days are asked for.
+fn each_cell(
+    view: &Transaction,
+    cube: Cube,
+    from_hour: i64,
+    to_hour: i64,
+    mut each: impl FnMut(Place, Figures),
+) -> rusqlite::Result<()> {
+    for condition in span(cube, from_hour, to_hour) {
+        select(view, &condition, &mut each)?;
+    }
+    Ok(())
+}
+
+fn each_hour_cell(
+    view: &Transaction,
+    cube: Cube,
+    from_hour: i64,
+    to_hour: i64,
+    each: &mut impl FnMut(Place, Figures),
+) -> rusqlite::Result<()> {
+    let cube = cube.code();
+    select(view, &format!("cube = {cube} AND grain = 0 AND start >= {from_hour} AND start < {to_hour}"), each)
+}
+
+fn select(view: &Transaction, condition: &str, each: &mut impl FnMut(Place, Figures)) -> rusqlite::Result<()> {
+    let mut cells = view.prepare(&select_cells(condition))?;
+    let mut cells = cells.query([])?;
+    while let Some(row) = cells.next()? {
+        each(Place::read(row)?, read_figures(row, FIGURES_AT)?);
+    }
+    Ok(())
+}

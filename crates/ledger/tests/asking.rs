@@ -1,0 +1,229 @@
+//! Sums equal a recount of the records, lists equal a search through them.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
+
+mod synthetic;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+use synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
+use tempfile::TempDir;
+use tierway_decide::{CallRecord, CallStatus, Complexity, Reason, TaskType, Usd};
+use tierway_ledger::{Filter, Ledger, Line, Options, Reader, ReasonKind, Span, Step};
+
+/// Sixty hours of traffic, offered out of order as real answers end.
+fn filled(count: u64) -> (TempDir, Reader, Vec<CallRecord>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let mut calls: Vec<_> = traffic(11, count, MONDAY_MS + HOUR_MS / 3, 60 * HOUR_MS).collect();
+    let mut chance = Chance(1);
+    for at in 0..calls.len() {
+        let other = (at + usize::try_from(chance.below(50)).unwrap()).min(calls.len() - 1);
+        calls.swap(at, other);
+    }
+    let ledger = Ledger::open(&path, Options { group_every: Duration::from_millis(5), ..Options::default() }).unwrap();
+    for (at, call) in calls.iter().enumerate() {
+        assert!(ledger.offer(call.clone()));
+        if at % 700 == 0 {
+            ledger.flush(Duration::from_secs(20)).unwrap();
+        }
+    }
+    ledger.close().unwrap();
+    calls.sort_by_key(|call| call.id);
+    (dir, Reader::open(&path).unwrap(), calls)
+}
+
+/// What a person would count.
+#[derive(Debug, Default, PartialEq)]
+struct Recount {
+    calls: u64,
+    failed: u64,
+    output_tokens: u64,
+    paid: i64,
+    baseline: i64,
+    unpriced: u64,
+}
+
+fn recount<'a>(calls: impl IntoIterator<Item = &'a CallRecord>) -> Recount {
+    let mut sum = Recount::default();
+    for call in calls {
+        sum.calls += 1;
+        sum.failed += u64::from(call.status == CallStatus::Failed);
+        sum.output_tokens += call.usage.output_tokens;
+        sum.paid += call.paid.map_or(0, Usd::picos) + call.classifier_paid.picos();
+        if call.reason == Reason::RequestedModel {
+            continue;
+        }
+        match (call.paid, call.baseline) {
+            (Some(_), Some(baseline)) => sum.baseline += baseline.picos(),
+            _ => sum.unpriced += 1,
+        }
+    }
+    sum
+}
+
+fn of_line(figures: &tierway_ledger::Figures) -> Recount {
+    Recount {
+        calls: figures.calls,
+        failed: figures.failed,
+        output_tokens: figures.output_tokens,
+        paid: figures.savings.paid_in_all().picos(),
+        baseline: figures.savings.baseline.picos(),
+        unpriced: figures.savings.unpriced_calls,
+    }
+}
+
+/// Each line is the recount of the calls that have its name, and there is one for each name.
+#[track_caller]
+fn check_lines(lines: &[Line], calls: &[&CallRecord], name: impl Fn(&CallRecord) -> String) {
+    let mut groups: BTreeMap<String, Vec<&CallRecord>> = BTreeMap::new();
+    for call in calls {
+        groups.entry(name(call)).or_default().push(call);
+    }
+    let got: BTreeMap<_, _> = lines.iter().map(|line| (line.name.clone(), of_line(&line.figures))).collect();
+    let want: BTreeMap<_, _> = groups.into_iter().map(|(name, calls)| (name, recount(calls))).collect();
+    assert_eq!(got, want);
+    assert!(lines.is_sorted_by(|left, right| left.figures.calls >= right.figures.calls), "most calls first");
+}
+
+fn tier_of(call: &CallRecord) -> &str {
+    if call.served_tier.is_empty() { &call.tier } else { &call.served_tier }
+}
+
+#[test]
+fn sums_of_any_span_equal_a_recount() {
+    let (_dir, mut reader, calls) = filled(6_000);
+    let hour = |at: i64| MONDAY_MS + at * HOUR_MS;
+    for (from, to) in [(0, 100), (0, 24), (5, 24), (5, 31), (23, 25), (30, 33), (24, 48), (3, 59), (61, 70), (-9, -3)] {
+        let span = Span { from_ms: hour(from) + 1, to_ms: hour(to) - 1 };
+        let inside: Vec<_> = calls.iter().filter(|call| (hour(from)..hour(to)).contains(&call.id.unix_ms())).collect();
+        let summary = reader.summary(span).unwrap();
+        assert_eq!(summary.span, Span { from_ms: hour(from), to_ms: hour(to) });
+        assert_eq!(of_line(&summary.totals), recount(inside.iter().copied()), "{from}..{to}");
+        check_lines(&summary.tiers, &inside, |call| tier_of(call).into());
+        check_lines(&summary.models, &inside, |call| match call.provider.as_str() {
+            "" => String::new(),
+            provider => format!("{provider}/{}", call.served_model),
+        });
+        check_lines(&summary.task_types, &inside, |call| call.prediction.task_type.name().into());
+        check_lines(&summary.complexities, &inside, |call| call.prediction.complexity.name().into());
+        check_lines(&summary.reasons, &inside, |call| ReasonKind::of(&call.reason).name().into());
+        check_lines(&summary.teams, &inside, |call| call.team.clone());
+        check_lines(&summary.keys, &inside, |call| call.key.clone());
+        assert_eq!(summary.routes.iter().map(|route| route.calls).sum::<u64>(), summary.totals.calls);
+    }
+}
+
+#[test]
+fn latencies_are_of_answered_calls_and_within_a_bucket() {
+    let (_dir, mut reader, calls) = filled(5_000);
+    let summary = reader.summary(Span::ALL).unwrap();
+    let mut exact: Vec<_> =
+        calls.iter().filter(|call| call.status == CallStatus::Answered).map(|call| call.total_ms).collect();
+    exact.sort_unstable();
+    let mean = exact.iter().map(|ms| f64::from(*ms)).sum::<f64>() / exact.len() as f64;
+    assert!((summary.totals.mean_ms().unwrap() - mean).abs() < 1e-6);
+    for (share, at) in [(0.5, exact.len() / 2), (0.95, exact.len() * 95 / 100), (0.99, exact.len() * 99 / 100)] {
+        let (got, want) = (summary.totals.total.quantile(share).unwrap(), f64::from(exact[at]));
+        assert!((got / want - 1.0).abs() < 0.06, "p{share}: {got} for {want}");
+    }
+}
+
+#[test]
+fn series_have_a_point_for_each_hour_or_day_with_calls() {
+    let (_dir, mut reader, calls) = filled(3_000);
+    for (step, width) in [(Step::Hour, HOUR_MS), (Step::Day, 24 * HOUR_MS)] {
+        let points = reader.series(Span::ALL, step).unwrap();
+        let mut want: BTreeMap<i64, u64> = BTreeMap::new();
+        for call in &calls {
+            *want.entry(call.id.unix_ms().div_euclid(width) * width).or_default() += 1;
+        }
+        let got: BTreeMap<i64, u64> = points
+            .iter()
+            .map(|point| (point.start_ms, point.tiers.iter().map(|line| line.figures.calls).sum()))
+            .collect();
+        assert_eq!(got, want, "{step:?}");
+    }
+}
+
+fn matches(call: &CallRecord, filter: &Filter) -> bool {
+    fn same<T: PartialEq<U> + ?Sized, U: ?Sized>(wanted: Option<&T>, got: &U) -> bool {
+        wanted.is_none_or(|wanted| wanted == got)
+    }
+    let rule = match &call.reason {
+        Reason::Rule { rule, .. } | Reason::LockedRule { rule, .. } => rule.as_str(),
+        _ => "",
+    };
+    same(filter.tier.as_deref(), tier_of(call))
+        && same(filter.model.as_deref(), call.served_model.as_str())
+        && same(filter.provider.as_deref(), call.provider.as_str())
+        && same(filter.team.as_deref(), call.team.as_str())
+        && same(filter.key.as_deref(), call.key.as_str())
+        && same(filter.user.as_deref(), call.user.as_str())
+        && same(filter.session.as_deref(), call.session.as_str())
+        && same(filter.status.as_ref(), &call.status)
+        && same(filter.task_type.as_ref(), &call.prediction.task_type)
+        && same(filter.complexity.as_ref(), &call.prediction.complexity)
+        && same(filter.reason.as_ref(), &ReasonKind::of(&call.reason))
+        && same(filter.rule.as_deref(), rule)
+        && filter.slower_than_ms.is_none_or(|least| call.total_ms >= least)
+        && (!filter.retried || call.attempts.len() > 1)
+}
+
+#[test]
+fn pages_together_hold_every_match_once_the_newest_first() {
+    let (_dir, mut reader, calls) = filled(4_000);
+    let some = |text: &str| Some(text.to_owned());
+    let session = calls[1_234].session.clone();
+    let filters = [
+        Filter::default(),
+        Filter { tier: some("nano"), ..Filter::default() },
+        Filter { tier: some(""), ..Filter::default() },
+        Filter { tier: some("no such tier"), ..Filter::default() },
+        Filter { model: some("o1-mini"), team: some("team-1"), ..Filter::default() },
+        Filter { provider: some("openai"), key: some("key-5"), ..Filter::default() },
+        Filter { status: Some(CallStatus::Failed), ..Filter::default() },
+        Filter { status: Some(CallStatus::Refused), key: some("key-3"), ..Filter::default() },
+        Filter { task_type: Some(TaskType::Coding), complexity: Some(Complexity::Reasoning), ..Filter::default() },
+        Filter { reason: Some(ReasonKind::LockedRule), ..Filter::default() },
+        Filter { rule: some("translation"), ..Filter::default() },
+        Filter { user: some("u000001"), ..Filter::default() },
+        Filter { session: Some(session), ..Filter::default() },
+        Filter { slower_than_ms: Some(9_000), retried: true, ..Filter::default() },
+    ];
+    let spans = [Span::ALL, Span { from_ms: MONDAY_MS + 20 * HOUR_MS + 77, to_ms: MONDAY_MS + 30 * HOUR_MS + 99 }];
+    for (filter, span) in filters.iter().flat_map(|filter| spans.map(|span| (filter, span))) {
+        let mut got = Vec::new();
+        let mut before = None;
+        loop {
+            let page = reader.list(filter, span, before, 37).unwrap();
+            assert!(page.calls.len() <= 37);
+            got.extend(page.calls);
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let inside = |call: &&CallRecord| (span.from_ms..span.to_ms).contains(&call.id.unix_ms());
+        let want: Vec<_> = calls.iter().rev().filter(inside).filter(|call| matches(call, filter)).collect();
+        assert_eq!(
+            got.iter().map(|call| call.id).collect::<Vec<_>>(),
+            want.iter().map(|call| call.id).collect::<Vec<_>>()
+        );
+        assert_eq!(got.iter().collect::<Vec<_>>(), want, "{filter:?}");
+    }
+}
+
+#[test]
+fn everything_can_be_read_in_order_and_left_early() {
+    let (_dir, mut reader, calls) = filled(500);
+    let mut seen = Vec::new();
+    reader
+        .each(Span::ALL, |stored| {
+            seen.push(stored.unwrap().call);
+            if seen.len() == 300 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!(seen, calls[..300]);
+}
