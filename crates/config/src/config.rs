@@ -150,7 +150,7 @@ pub fn parse(text: &str, file: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
-        reader.problem(at, error.message().replace('\n', ", "));
+        reader.problem(at, explain(error, text));
     }
     // A file whose syntax is broken is not looked into further: what was meant is a guess.
     let config = if errors.is_empty() { read(&reader, &Section::root(&reader, &document), file) } else { None };
@@ -165,6 +165,22 @@ pub fn parse(text: &str, file: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
     }
 }
 
+/// What the parser says, in words for people who do not know TOML by heart.
+fn explain(error: &toml::de::Error, text: &str) -> String {
+    let said = error.message().replace('\n', ", ");
+    let place = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+    if said.starts_with("invalid boolean") {
+        return "this value is no number and not `true` or `false`; a string stands in quotes".into();
+    }
+    if said.starts_with("duplicate key") {
+        return format!("{} is given twice; keep one", shown(place));
+    }
+    if said.starts_with("missing escaped value") {
+        return "a `\\` in double quotes has a meaning of its own; write patterns and paths in single quotes".into();
+    }
+    said
+}
+
 fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Config> {
     let base = Path::new(file).parent().unwrap_or(Path::new(""));
     let names = TierNames::read(root);
@@ -175,12 +191,11 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let tiers = tier::read(root, &Known { providers: &providers, provider_names, prices: &prices });
     let routing_section = root.table("routing");
     let routing = Routing::read(&routing_section, &names, base);
-    let ladder =
-        if tiers.len() == names.0.len() && !tiers.is_empty() { tier::ladder(tiers, &routing_section) } else { None };
-    let baseline = ladder.as_ref().map(Ladder::baseline);
+    let baseline = tier::baseline(&names, &routing_section);
+    let baseline_id = baseline.as_ref().and_then(|name| names.id(name));
     let rules = rule::rules(root, &names);
-    let users = routing::users(root, &names, baseline);
-    let keys = routing::keys(root, &names, baseline);
+    let users = routing::users(root, &names, baseline_id);
+    let keys = routing::keys(root, &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {
         let message = "listens beyond this machine without [[keys]]: everybody who reaches it spends your money";
         reader.warn(root.table("server").at("listen"), message);
@@ -191,10 +206,12 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     if !reader.is_clean() {
         return None;
     }
-    let table = match table(ladder?, &routing, rules, users) {
+    let ladder = Ladder::new(tiers, &baseline?).map_err(|error| error.to_string());
+    let table = ladder.and_then(|ladder| table(ladder, &routing, rules, users).map_err(|error| error.to_string()));
+    let table = match table {
         Ok(table) => table,
-        Err(error) => {
-            reader.problem_of_file(error.to_string());
+        Err(message) => {
+            reader.problem_of_file(message);
             return None;
         }
     };

@@ -70,7 +70,12 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         let distance = edit_distance(word, candidate);
         (distance <= candidate.chars().count().max(3) / 3).then_some(distance)
     };
-    candidates.into_iter().filter_map(|candidate| Some((near(&candidate)?, candidate))).min().map(|(_, best)| best)
+    let candidates: Vec<&'a str> = candidates.into_iter().collect();
+    let nearest = candidates.iter().filter_map(|candidate| Some((near(candidate)?, *candidate))).min();
+    // `retries` for `max_retries`: the word is part of exactly one candidate.
+    let mut holding = candidates.iter().filter(|candidate| word.len() >= 5 && candidate.contains(word));
+    let part = holding.next().filter(|_| holding.next().is_none()).copied();
+    nearest.map(|(_, best)| best).or(part)
 }
 
 /// Letters to insert, drop, replace or swap with their neighbour to turn one word into the other
@@ -106,6 +111,7 @@ mod tests {
             ("Rules", Some("rules")),
             ("url", None),
             ("baseurl", Some("base_url")),
+            ("timeout", Some("timeout_ms")),
             ("colour", None),
         ] {
             assert_eq!(nearest(word, known), want, "{word}");

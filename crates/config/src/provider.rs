@@ -403,7 +403,7 @@ fn variable(section: &Section<'_, '_>, name: String) -> Option<KeySource> {
 }
 
 fn command(section: &Section<'_, '_>) -> Option<KeySource> {
-    let words: Vec<String> = section.texts("key_command").into_iter().map(|word| word.text).collect();
+    let words: Vec<String> = section.opt_texts("key_command")?.into_iter().map(|word| word.text).collect();
     if words.is_empty() {
         section
             .problem("key_command", format!("`key_command` in {} is empty; give program and arguments", section.title));

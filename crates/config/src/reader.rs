@@ -202,7 +202,7 @@ impl<'r, 'e> Section<'r, 'e> {
 
     /// A field that has to be there.
     pub(crate) fn require(&self, name: &str) {
-        if !self.has(name) {
+        if self.is_present() && !self.has(name) {
             let field = self.field(name);
             let takes = field.map(|field| field.kind.words()).unwrap_or_default();
             self.reader.problem(self.at, format!("`{name}` is missing in {}; it takes {takes}", self.title));
@@ -233,9 +233,9 @@ impl<'r, 'e> Section<'r, 'e> {
             && !words.contains(&text)
         {
             let meant = nearest(text, words.iter().copied());
-            let hint = meant.map(|word| format!("; did you mean \"{word}\"?")).unwrap_or_default();
+            let hint = meant.map(|word| format!("did you mean \"{word}\"? ")).unwrap_or_default();
             let (title, takes) = (&self.title, field.kind.words());
-            self.reader.problem(at, format!("`{name}` in {title} is {}{hint}; it takes {takes}", shown(text)));
+            self.reader.problem(at, format!("`{name}` in {title} is {}; {hint}it takes {takes}", shown(text)));
             return self.default(field).map(|text| Text { at, text: unquoted(text) });
         }
         self.settle(name, quoted(text), at);
@@ -318,8 +318,8 @@ impl<'r, 'e> Section<'r, 'e> {
             }
             _ => {
                 let hint = text.parse().ok().filter(|percent| (1.0..=100.0).contains(percent));
-                let hint = hint.map(|percent: f64| format!("; did you mean {}?", percent / 100.0)).unwrap_or_default();
-                let message = format!("`{name}` in {} is {text}{hint}; it takes {}", self.title, field.kind.words());
+                let hint = hint.map(|percent: f64| format!("did you mean {}? ", percent / 100.0)).unwrap_or_default();
+                let message = format!("`{name}` in {} is {text}; {hint}it takes {}", self.title, field.kind.words());
                 self.reader.problem(at, message);
                 default()
             }
@@ -358,10 +358,15 @@ impl<'r, 'e> Section<'r, 'e> {
 
     /// A list of strings; empty when not given.
     pub(crate) fn texts(&self, name: &str) -> Vec<Text> {
-        let (Some(field), Some((at, value))) = (self.field(name), self.item(name)) else { return Vec::new() };
+        self.opt_texts(name).unwrap_or_default()
+    }
+
+    /// A list of strings, when one is given.
+    pub(crate) fn opt_texts(&self, name: &str) -> Option<Vec<Text>> {
+        let (field, (at, value)) = (self.field(name)?, self.item(name)?);
         let Some(array) = value.as_array() else {
             self.wrong_type(field, at, value);
-            return Vec::new();
+            return None;
         };
         let mut texts = Vec::new();
         for item in array.iter() {
@@ -372,7 +377,7 @@ impl<'r, 'e> Section<'r, 'e> {
         }
         let list = texts.iter().map(|text| quoted(&text.text)).collect::<Vec<_>>().join(", ");
         self.settle(name, format!("[{list}]"), at);
-        texts
+        Some(texts)
     }
 
     /// A table of strings, in the order of the file.
@@ -529,8 +534,13 @@ impl<'r, 'e> Section<'r, 'e> {
     }
 
     fn wrong_type(&self, field: &Field, at: usize, value: &DeValue<'_>) {
-        let (title, what, takes) = (&self.title, type_words(value), field.kind.words());
-        self.reader.problem(at, format!("`{}` in {title} is {what}; it takes {takes}", field.name));
+        let (name, what, takes) = (field.name, type_words(value), field.kind.words());
+        let message = match field.kind {
+            _ if !self.path.is_empty() => format!("`{name}` in {} is {what}; it takes {takes}", self.title),
+            Kind::Tables(_) => format!("`{name}` is {what}; it takes {takes}, each begun by [[{name}]]"),
+            _ => format!("`{name}` is {what}; it takes {takes}, as in [{name}]"),
+        };
+        self.reader.problem(at, message);
     }
 
     fn refuse_unknown(&self) {

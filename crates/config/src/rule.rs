@@ -1,6 +1,6 @@
 //! `[[rules]]` and `[[tests]]`: hard routes, and requests that show where they lead.
 
-use crate::problem::shown;
+use crate::problem::{nearest, shown};
 use crate::reader::{Section, Text};
 use crate::tier::TierNames;
 use std::borrow::Cow;
@@ -14,16 +14,25 @@ pub(crate) fn rules(root: &Section<'_, '_>, tiers: &TierNames) -> RuleSet {
         for name in ["name", "pattern", "tier"] {
             section.require(name);
         }
-        rules.push(Rule {
+        let pattern = section.text("pattern");
+        if pattern.as_ref().is_some_and(|pattern| pattern.text.contains('\u{8}')) {
+            let message =
+                "holds a backspace: that is what `\\b` means in double quotes; write it in single quotes, '\\bword\\b'";
+            section.problem("pattern", format!("the pattern of {} {message}", section.title));
+        }
+        let rule = Rule {
             name: section.string("name"),
-            pattern: section.string("pattern"),
+            pattern: pattern.as_ref().map(|pattern| pattern.text.clone()).unwrap_or_default(),
             tier: tiers.tier(&section, "tier").unwrap_or(TierId(0)),
             reason: section.string("reason"),
             scope: scope(&section),
             locked: section.flag("locked"),
             case_sensitive: section.flag("case_sensitive"),
-        });
-        sections.push(section);
+        };
+        if pattern.is_some() {
+            rules.push(rule);
+            sections.push(section);
+        }
     }
     match RuleSet::new(rules) {
         Ok(set) => set,
@@ -40,7 +49,7 @@ pub(crate) fn rules(root: &Section<'_, '_>, tiers: &TierNames) -> RuleSet {
 fn report(section: &Section<'_, '_>, name: &str, problem: &RuleProblem) {
     let (field, about) = match problem {
         RuleProblem::SameName => ("name", format!("two rules are named {}; give each its own name", shown(name))),
-        other => ("pattern", format!("rule {}: {other}", shown(name))),
+        other => ("pattern", format!("{}: {other}", section.title)),
     };
     if section.has(field) {
         section.problem(field, about);
@@ -147,7 +156,9 @@ fn expected_rule(section: &Section<'_, '_>, rule: Text, names: &[String]) -> Opt
     if !names.contains(&rule.text) {
         let known =
             if names.is_empty() { "there are none".to_owned() } else { format!("known rules: {}", names.join(", ")) };
-        section.reader.problem(rule.at, format!("no rule {}; {known}, or \"none\"", shown(&rule.text)));
+        let hint = nearest(&rule.text, names.iter().map(String::as_str));
+        let hint = hint.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+        section.reader.problem(rule.at, format!("no rule {}; {hint}{known}, or \"none\"", shown(&rule.text)));
     }
     Some(rule.text)
 }

@@ -1,12 +1,12 @@
 //! `[[tiers]]`: the ladder, its targets and what is known of their models.
 
 use crate::catalogue::{Facts, Prices};
-use crate::problem::shown;
+use crate::problem::{nearest, shown};
 use crate::provider::ProviderConfig;
-use crate::reader::{Entry, Origin, Section, Text};
+use crate::reader::{Entry, Origin, Section, Text, quoted};
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
 use tierway_decide::{
-    Capabilities, Ladder, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
+    Capabilities, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
 };
 use tierway_wire::Format;
 
@@ -25,12 +25,20 @@ impl TierNames {
     }
 
     fn find(&self, section: &Section<'_, '_>, name: &Text) -> Option<TierId> {
-        let found = self.0.iter().position(|known| *known == name.text).and_then(|at| u8::try_from(at).ok());
+        let found = self.id(&name.text);
         if found.is_none() {
+            let hint = nearest(&name.text, self.0.iter().map(String::as_str));
+            let hint = hint.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
             let known = self.0.join(", ");
-            section.reader.problem(name.at, format!("no tier {}; known tiers: {known}", shown(&name.text)));
+            section.reader.problem(name.at, format!("no tier {}; {hint}known tiers: {known}", shown(&name.text)));
         }
-        found.map(TierId)
+        found
+    }
+
+    /// The tier of that name.
+    pub(crate) fn id(&self, name: &str) -> Option<TierId> {
+        let at = self.0.iter().position(|known| known == name)?;
+        u8::try_from(at).ok().map(TierId)
     }
 }
 
@@ -363,32 +371,29 @@ fn parameters(section: &Section<'_, '_>, into: &mut ParameterRules) {
     }
 }
 
-/// The ladder, once everything is in order. The baseline falls back to the only tier.
-pub(crate) fn ladder(tiers: Vec<Tier>, routing: &Section<'_, '_>) -> Option<Ladder> {
-    let baseline = match &tiers[..] {
-        [only] if !routing.has("baseline") => {
-            routing.derived("baseline", format!("\"{}\"", only.name), Origin::Default);
-            only.name.clone()
-        }
-        _ => {
-            let name = routing.string("baseline");
-            if !tiers.iter().any(|tier| tier.name == name) {
-                let known = tiers.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>().join(", ");
-                let message = match routing.has("baseline") {
-                    true => format!("no tier {} for `baseline`; known tiers: {known}", shown(&name)),
-                    false => format!(
-                        "no tier is named `standard`, so `baseline` has to be set in [routing]: the tier that everything \
-                         would go to without a router; known tiers: {known}"
-                    ),
-                };
-                match routing.has("baseline") || routing.is_present() {
-                    true => routing.problem("baseline", message),
-                    false => routing.reader.problem_of_file(message),
-                }
-                return None;
-            }
-            name
-        }
-    };
-    Ladder::new(tiers, &baseline).ok()
+/// The name of the baseline tier: as given, or the only tier, or `standard`. A problem when there is no such tier.
+pub(crate) fn baseline(names: &TierNames, routing: &Section<'_, '_>) -> Option<String> {
+    if let [only] = &names.0[..]
+        && !routing.has("baseline")
+    {
+        routing.derived("baseline", quoted(only), Origin::Default);
+        return Some(only.clone());
+    }
+    let name = routing.text("baseline")?;
+    if routing.has("baseline") {
+        return names.find(routing, &name).map(|_| name.text);
+    }
+    if names.0.contains(&name.text) || names.0.is_empty() {
+        return Some(name.text);
+    }
+    let known = names.0.join(", ");
+    let message = format!(
+        "no tier is named `standard`, so `baseline` has to be set in [routing]: the tier that everything would go to \
+         without a router; known tiers: {known}"
+    );
+    match routing.is_present() {
+        true => routing.reader.problem(routing.at, message),
+        false => routing.reader.problem_of_file(message),
+    }
+    None
 }
