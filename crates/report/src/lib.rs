@@ -1,1 +1,26 @@
 //! Figures and pages made of call records.
+//!
+//! In: a [`Report`] that the caller fills from the ledger's sums. Out: text for terminals, JSON, CSV, HTML. Pure: the
+//! same report gives the same bytes. It refuses to make anything look better than it is: the baseline's method, what
+//! was left out, and what sending everything to the cheapest tier would have saved are part of every form.
+
+mod csv;
+mod figures;
+mod html;
+mod report;
+mod text;
+mod wording;
+
+pub use csv::{csv, field as csv_field};
+pub use figures::{dollars, milliseconds, percent, thousands};
+pub use html::html;
+pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, Totals};
+pub use text::text;
+
+/// The report as one JSON object, indented. Money is in US dollars, times in milliseconds, shares from 0 to 1.
+///
+/// # Errors
+/// None that a report can cause; the serializer's type is kept for honesty.
+pub fn json(report: &Report) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(report)
+}

@@ -1,0 +1,127 @@
+//! Numbers for people: as many digits as tell something, no more.
+
+use tierway_decide::Usd;
+
+/// `$12.35`, `$1,234.00`, `$0.0004`, `-$3.20`: cents, and for amounts below a cent two digits that are not 0.
+#[must_use]
+pub fn dollars(amount: Usd) -> String {
+    let sign = if amount < Usd::ZERO { "-" } else { "" };
+    let value = amount.as_f64().abs();
+    if value == 0.0 {
+        return "$0".into();
+    }
+    if value >= 0.01 {
+        // Integer cents, so that thousands can be set apart; ties go away from zero.
+        let cents = (u128::from(amount.picos().unsigned_abs()) + 5_000_000_000) / 10_000_000_000;
+        return format!("{sign}${}.{:02}", grouped(cents / 100), cents % 100);
+    }
+    let zeros = (-value.log10().floor()).clamp(1.0, 12.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=12")]
+    let digits = zeros as usize + 1;
+    format!("{sign}${}", format!("{value:.digits$}").trim_end_matches('0'))
+}
+
+/// `1,234,567`.
+#[must_use]
+pub fn thousands(count: u64) -> String {
+    grouped(u128::from(count))
+}
+
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `12.3%`; `0%` and `100%` only when they are exact.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let rounded = (percent * 10.0).round() / 10.0;
+    if share == 0.0 {
+        "0%".into()
+    } else if rounded == 0.0 {
+        (if share > 0.0 { "<0.1%" } else { ">-0.1%" }).into()
+    } else if rounded == 100.0 && share < 1.0 {
+        ">99.9%".into()
+    } else if share == 1.0 {
+        "100%".into()
+    } else {
+        format!("{rounded:.1}%")
+    }
+}
+
+/// `840 ms`, `1.2 s`, `3 min 20 s`; a dash for none.
+#[must_use]
+pub fn milliseconds(ms: Option<f64>) -> String {
+    match ms {
+        None => "–".into(),
+        Some(ms) if ms < 999.5 => format!("{ms:.0} ms"),
+        Some(ms) if ms < 99_950.0 => format!("{:.1} s", ms / 1e3),
+        Some(ms) => {
+            let seconds = (ms / 1e3).round();
+            format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+        }
+    }
+}
+
+/// Date and time of a Unix millisecond, UTC, to the minute: `2026-03-02 00:00`.
+pub(crate) fn minute(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map_or_else(|_| format!("{unix_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_tell_something_at_every_size() {
+        for (picos, want) in [
+            (0, "$0"),
+            (1, "$0.000000000001"),
+            (150_000, "$0.00000015"),
+            (9_900_000_000, "$0.0099"),
+            (10_000_000_000, "$0.01"),
+            (14_999_999_999, "$0.01"),
+            (15_000_000_000, "$0.02"),
+            (1_999_000_000_000, "$2.00"),
+            (1_234_567_890_000_000_000, "$1,234,567.89"),
+            (-3_200_000_000_000, "-$3.20"),
+            (i64::MAX, "$9,223,372.04"),
+        ] {
+            assert_eq!(dollars(Usd::from_picos(picos)), want, "{picos}");
+        }
+    }
+
+    #[test]
+    fn shares_do_not_round_to_nothing_or_everything() {
+        for (share, want) in [
+            (0.0, "0%"),
+            (0.0001, "<0.1%"),
+            (0.123, "12.3%"),
+            (0.9999, ">99.9%"),
+            (1.0, "100%"),
+            (-0.25, "-25.0%"),
+            (-0.0001, ">-0.1%"),
+        ] {
+            assert_eq!(percent(share), want);
+        }
+    }
+
+    #[test]
+    fn times_have_the_unit_that_fits() {
+        for (ms, want) in [(None, "–"), (Some(0.4), "0 ms"), (Some(999.4), "999 ms"), (Some(999.6), "1.0 s")] {
+            assert_eq!(milliseconds(ms), want);
+        }
+        assert_eq!(milliseconds(Some(200_400.0)), "3 min 20 s");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!((thousands(0), thousands(999), thousands(1000)), ("0".into(), "999".into(), "1,000".into()));
+    }
+}

@@ -1,0 +1,171 @@
+//! The report as one HTML page: no script, no request to anybody, readable in a mail, in light and dark.
+//!
+//! Mail programs drop SVG and much of CSS, so shares are drawn as coloured table cells; the small picture of days is
+//! SVG and may be missing without loss: every figure is also there as text.
+
+use crate::figures::{dollars, milliseconds, minute, percent, thousands};
+use crate::report::{Day, Group, Line, Report};
+use crate::wording::{facts, heading, name, note};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--bar:#2f6fde;--loss:#c4442f;--note:#fff6df}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b6;--line:#2c3644;--paper:#12171e;--bar:#6ea0ff;--loss:#ff8a73;--note:#332b14}}\
+body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}\
+main{max-width:860px;margin:0 auto;padding:24px 16px 48px}h1{font-size:22px;margin:0}h2{font-size:16px;margin:32px 0 8px}\
+p.soft,td.soft{color:var(--soft)}.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}\
+th,td{padding:6px 10px 6px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
+th{font-weight:600;color:var(--soft);font-size:13px}th:first-child,td:first-child{text-align:left}\
+td.words{text-align:left;white-space:normal;color:var(--soft)}td.big{font-size:18px;font-weight:600}\
+tr.all td{font-weight:600}.note{background:var(--note);padding:10px 14px;margin:16px 0;border-radius:6px}\
+.bar{background:var(--bar);height:10px;border-radius:3px;padding:0;border:0}.track{width:120px}.track table{width:120px}.track td{padding:0;border:0}\
+svg{width:100%;height:auto;display:block}rect{fill:var(--bar)}rect.loss{fill:var(--loss)}text{fill:var(--soft);font-size:11px}";
+
+/// Renders one page.
+#[must_use]
+pub fn html(report: &Report) -> String {
+    let period = format!("{} to {} UTC", minute(report.from_ms), minute(report.to_ms));
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>tierway report, {period}</title>\
+         <style>{STYLE}</style></head>\n<body><main>\n<h1>tierway report</h1>\n<p class=\"soft\">{period}</p>\n"
+    );
+    for words in report.notes.iter().map(note) {
+        out.push_str(&format!("<p class=\"note\">{}</p>\n", escaped(&words)));
+    }
+    facts_table(&mut out, report);
+    days(&mut out, &report.days);
+    tiers(&mut out, report);
+    for group in report.groups.iter().filter(|group| group.lines.iter().any(|line| !line.name.is_empty())) {
+        group_table(&mut out, group);
+    }
+    out.push_str("</main></body></html>\n");
+    out
+}
+
+fn facts_table(out: &mut String, report: &Report) {
+    out.push_str("<table>\n");
+    for fact in facts(report) {
+        out.push_str(&format!(
+            "<tr><td>{}</td><td class=\"big\">{}</td><td class=\"words\">{}</td></tr>\n",
+            fact.name,
+            escaped(&fact.value),
+            escaped(&fact.more)
+        ));
+    }
+    out.push_str("</table>\n");
+}
+
+const HEADS: &str =
+    "<th>Calls</th><th colspan=\"2\">Share</th><th>Cost</th><th>Saved</th><th>Mean</th><th>p95</th><th>Failed</th>";
+
+fn tiers(out: &mut String, report: &Report) {
+    let (totals, money) = (&report.totals, &report.totals.money);
+    begin_table(out, "Tiers", "Tier");
+    report.tiers.iter().for_each(|line| row(out, line, ""));
+    let all = Line {
+        name: "all".into(),
+        calls: totals.calls,
+        share: if totals.calls == 0 { 0.0 } else { 1.0 },
+        failed: totals.failed,
+        paid: money.paid_in_all,
+        saved: money.saved,
+        saved_share: money.saved_share,
+        mean_ms: totals.mean_ms,
+        p95_ms: totals.p95_ms,
+        ..Line::default()
+    };
+    row(out, &all, " class=\"all\"");
+    out.push_str("</table></div>\n");
+}
+
+fn group_table(out: &mut String, group: &Group) {
+    begin_table(out, heading(group.by), heading(group.by));
+    group.lines.iter().for_each(|line| row(out, line, ""));
+    out.push_str("</table></div>\n");
+}
+
+fn begin_table(out: &mut String, title: &str, head: &str) {
+    out.push_str(&format!("<h2>{title}</h2>\n<div class=\"wide\"><table>\n<tr><th>{head}</th>{HEADS}</tr>\n"));
+}
+
+fn row(out: &mut String, line: &Line, class: &str) {
+    out.push_str(&format!(
+        "<tr{class}><td>{}</td><td>{}</td><td class=\"track\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+         <td>{}</td><td>{}</td></tr>\n",
+        escaped(name(&line.name)),
+        thousands(line.calls),
+        bar(line.share),
+        percent(line.share),
+        dollars(line.paid),
+        line.saved_share.map_or_else(|| "–".into(), percent),
+        milliseconds(line.mean_ms),
+        milliseconds(line.p95_ms),
+        thousands(line.failed),
+    ));
+}
+
+/// A bar that every mail program draws.
+fn bar(share: f64) -> String {
+    let width = (share.clamp(0.0, 1.0) * 120.0).round();
+    format!(
+        "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\"><tr><td class=\"bar\" bgcolor=\"#2f6fde\" \
+         width=\"{width}\"></td><td></td></tr></table>"
+    )
+}
+
+/// Saved by day, losses below the line.
+fn days(out: &mut String, days: &[Day]) {
+    if days.len() < 2 {
+        return;
+    }
+    let most = days.iter().map(|day| day.saved.as_f64().abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let deepest = days.iter().map(|day| -day.saved.as_f64()).fold(0.0, f64::max);
+    let (up, down) = (90.0, (90.0 * deepest / most).round());
+    #[expect(clippy::cast_precision_loss, reason = "a position in a picture")]
+    let place = |at: usize| at as f64 * 800.0 / days.len() as f64;
+    out.push_str(&format!(
+        "<h2>Saved by day</h2>\n<svg viewBox=\"0 0 800 {:.0}\" role=\"img\" aria-label=\"Saved by day, from {} to {}\">\n",
+        up + down + 20.0,
+        days[0].date,
+        days[days.len() - 1].date
+    ));
+    for (at, day) in days.iter().enumerate() {
+        let saved = day.saved.as_f64();
+        let height = (saved.abs() / most * 90.0).max(1.0);
+        let (top, class) = if saved < 0.0 { (up, " class=\"loss\"") } else { (up - height, "") };
+        out.push_str(&format!(
+            "<rect{class} x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {} saved, {} paid, \
+             {} calls</title></rect>\n",
+            place(at) + 1.0,
+            (place(1) - 2.0).max(1.0),
+            day.date,
+            dollars(day.saved),
+            dollars(day.paid),
+            thousands(day.calls)
+        ));
+    }
+    out.push_str(&format!(
+        "<text x=\"0\" y=\"{y:.0}\">{}</text><text x=\"800\" y=\"{y:.0}\" text-anchor=\"end\">{}</text>\n</svg>\n",
+        days[0].date,
+        days[days.len() - 1].date,
+        y = up + down + 15.0
+    ));
+}
+
+/// Names come from clients; none of them may become markup.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            letter if letter.is_control() => out.push('\u{fffd}'),
+            letter => out.push(letter),
+        }
+    }
+    out
+}

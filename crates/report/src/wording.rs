@@ -1,0 +1,133 @@
+//! The sentences of a report, the same in every form for people.
+
+use crate::figures::{dollars, percent, thousands};
+use crate::report::{GroupBy, Money, Note, Report};
+
+/// A name and what is to be said under it.
+pub(crate) struct Fact {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+    pub(crate) more: String,
+}
+
+/// Money first, then what was left out or went wrong.
+pub(crate) fn facts(report: &Report) -> Vec<Fact> {
+    let (totals, money) = (&report.totals, &report.totals.money);
+    let baseline_tier = if report.baseline.tier.is_empty() { "the baseline tier" } else { &report.baseline.tier };
+    let mut facts = vec![
+        Fact { name: "Paid", value: dollars(money.paid + money.classifier), more: paid(money) },
+        Fact {
+            name: "Baseline",
+            value: dollars(money.baseline),
+            more: format!("everything on {baseline_tier}; {}", report.baseline.method),
+        },
+        Fact { name: saved_name(money), value: dollars(saved_amount(money)), more: saved(money) },
+        always_cheapest(report, money),
+    ];
+    if money.unpriced_calls > 0 {
+        let value = thousands(money.unpriced_calls);
+        let more = "calls without a known price, left out of the four lines above; `tierway prices` mends it";
+        facts.push(Fact { name: "Unpriced", value, more: more.into() });
+    }
+    if money.passed_calls > 0 {
+        let value = thousands(money.passed_calls);
+        facts.push(Fact { name: "Not routed", value, more: "calls that named their model, left out as well".into() });
+    }
+    if money.paid_in_all != money.paid + money.classifier {
+        let more = "known to be paid in all, with unpriced and not routed calls";
+        facts.push(Fact { name: "In all", value: dollars(money.paid_in_all), more: more.into() });
+    }
+    let of_all = |count: u64| percent(if totals.calls == 0 { 0.0 } else { ratio(count, totals.calls) });
+    facts.push(Fact { name: "Failed", value: thousands(totals.failed), more: failed(report, &of_all(totals.failed)) });
+    facts.push(Fact {
+        name: "Abstained",
+        value: thousands(totals.abstained),
+        more: format!("{} of calls gave the predictor too little to go by", of_all(totals.abstained)),
+    });
+    facts
+}
+
+fn paid(money: &Money) -> String {
+    let calls = format!("for {} priced calls, failed attempts included", thousands(money.priced_calls));
+    if money.classifier.picos() == 0 {
+        return calls;
+    }
+    format!("{calls}; {} of it to decide", dollars(money.classifier))
+}
+
+const fn saved_name(money: &Money) -> &'static str {
+    if money.saved.picos() < 0 { "Lost" } else { "Saved" }
+}
+
+fn saved_amount(money: &Money) -> tierway_decide::Usd {
+    if money.saved.picos() < 0 { -money.saved } else { money.saved }
+}
+
+fn saved(money: &Money) -> String {
+    let share = money.saved_share.map_or_else(|| "no baseline yet".into(), |share| format!("{} of it", percent(share)));
+    if money.lost_calls == 0 {
+        return share;
+    }
+    let (lost, calls) = (dollars(money.lost), thousands(money.lost_calls));
+    format!("{share}: {} gained, {lost} lost on {calls} calls that were dearer", dollars(money.gained))
+}
+
+/// The line that keeps everyone honest.
+fn always_cheapest(report: &Report, money: &Money) -> Fact {
+    let tier = if report.cheapest_tier.is_empty() { "the cheapest tier" } else { &report.cheapest_tier };
+    let share = money.always_cheapest_share.map_or(String::new(), |share| format!(" ({})", percent(share)));
+    let more = format!("would have been saved{share} by sending everything to {tier}, whatever its answers are worth");
+    Fact { name: "Always cheapest", value: dollars(money.always_cheapest_saved), more }
+}
+
+fn failed(report: &Report, share: &str) -> String {
+    let totals = &report.totals;
+    let besides = [
+        (totals.refused, "refused"),
+        (totals.cancelled, "cancelled by the client"),
+        (totals.moved, "answered by another tier than decided"),
+    ];
+    let besides = besides.iter().filter(|(count, _)| *count > 0);
+    let besides: Vec<_> = besides.map(|(count, what)| format!("{} {what}", thousands(*count))).collect();
+    let besides = if besides.is_empty() { String::new() } else { format!("; besides {}", besides.join(", ")) };
+    format!("{share} of calls{besides}")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// A note in words.
+pub(crate) fn note(note: &Note) -> String {
+    match note {
+        Note::Empty => "No calls in this period.".into(),
+        Note::NotCalibrated { calls } => format!(
+            "Not calibrated: {} calls went by built-in thresholds. What was saved is measured, what the answers were \
+             worth is not; `tierway calibrate` proves thresholds on your own outcomes.",
+            thousands(*calls)
+        ),
+        Note::StandIn => "A built-in stand-in answered, no real model: the figures show how tierway works, not what \
+                          it saves."
+            .into(),
+        Note::Shutdown { what } => format!("Model shutdown: {what}."),
+        Note::Other { text } => text.clone(),
+    }
+}
+
+/// Heading of a group.
+pub(crate) const fn heading(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::Model => "Model",
+        GroupBy::TaskType => "Task",
+        GroupBy::Complexity => "Complexity",
+        GroupBy::Reason => "Reason",
+        GroupBy::Team => "Team",
+        GroupBy::Key => "Key",
+    }
+}
+
+/// A name, or what to show for an empty one.
+pub(crate) fn name(name: &str) -> &str {
+    if name.is_empty() { "(none)" } else { name }
+}
