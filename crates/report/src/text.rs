@@ -4,30 +4,34 @@ use crate::figures::{dollars, milliseconds, minute, percent, thousands};
 use crate::report::{Group, Line, Report};
 use crate::wording::{facts, heading, name, note};
 
-/// Below this many columns a table would wrap: each line becomes a small block instead.
-const NARROW: usize = 66;
 /// Lines of a group that are shown; the rest is counted.
 const MOST_LINES: usize = 8;
-const NAMES: usize = 15;
+/// Room for the names of facts.
+const NAMES: usize = 16;
+/// Room for the names of lines in a table, at least and at most.
+const LEAST_NAME: usize = 12;
+const MOST_NAME: usize = 34;
 
-/// Renders for a terminal of `width` columns.
+/// Renders for a terminal of `width` columns; fewer than 32 are taken for 32.
 #[must_use]
 pub fn text(report: &Report, width: usize) -> String {
-    let width = width.clamp(20, 110);
+    let width = width.clamp(32, 110);
     let mut out = String::from("tierway report\n");
     wrapped(&mut out, "", &format!("{} to {} UTC", minute(report.from_ms), minute(report.to_ms)), width);
     out.push('\n');
-    table(&mut out, "Tier", &report.tiers, width);
-    total_line(&mut out, report, width);
+    let shown: Vec<_> = report.groups.iter().filter(|group| tells_something(group)).collect();
+    let tiers: Vec<_> = report.tiers.iter().cloned().chain([total(report)]).collect();
+    let layout = Layout::of(tiers.iter().chain(shown.iter().flat_map(|group| &group.lines)), width);
+    table(&mut out, "Tier", &tiers, layout);
     out.push('\n');
     for fact in facts(report) {
         let head = format!("{:<NAMES$}  {:>12}  ", fact.name, fact.value);
         wrapped(&mut out, &head, &fact.more, width);
     }
-    for group in report.groups.iter().filter(|group| tells_something(group)) {
+    for group in shown {
         out.push('\n');
-        let shown = &group.lines[..group.lines.len().min(MOST_LINES)];
-        table(&mut out, heading(group.by), shown, width);
+        let lines = &group.lines[..group.lines.len().min(MOST_LINES)];
+        table(&mut out, heading(group.by), lines, layout);
         if let Some(more) = group.lines.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
             out.push_str(&format!("… and {more} more\n"));
         }
@@ -58,29 +62,48 @@ fn cells(line: &Line) -> [String; 7] {
 
 const HEADS: [&str; 6] = ["Calls", "Share", "Cost", "Saved", "Mean", "p95"];
 
-fn table(out: &mut String, head: &str, lines: &[Line], width: usize) {
-    if width < NARROW {
-        out.push_str(&format!("By {}\n", head.to_lowercase()));
-        lines.iter().for_each(|line| block(out, line, width));
-        return;
-    }
-    let rows: Vec<_> = lines.iter().map(cells).collect();
-    let widths = widths(&rows, width);
-    row(out, &widths, &std::array::from_fn(|at| if at == 0 { head } else { HEADS[at - 1] }.to_owned()));
-    out.push_str(&"─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
-    out.push('\n');
-    rows.iter().for_each(|cells| row(out, &widths, cells));
+/// One for all tables of a report, so that figures stand under each other.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// Columns of these widths.
+    Columns([usize; 7]),
+    /// A table would wrap in so few columns: each line becomes a small block.
+    Blocks(usize),
 }
 
-/// Figures have fixed widths, so that all tables of a report stand under each other; names take what is left.
-fn widths(rows: &[[String; 7]], width: usize) -> [usize; 7] {
-    let mut widths = [0, 10, 7, 11, 8, 8, 8];
-    for (at, own) in widths.iter_mut().enumerate().skip(1) {
-        *own = rows.iter().map(|cells| cells[at].chars().count()).max().unwrap_or(0).max(*own);
+impl Layout {
+    fn of<'a>(lines: impl Iterator<Item = &'a Line>, width: usize) -> Self {
+        let mut widths = [0, 9, 6, 10, 7, 7, 7];
+        for cells in lines.map(cells) {
+            for (own, cell) in widths.iter_mut().zip(&cells).skip(1) {
+                *own = cell.chars().count().max(*own);
+            }
+        }
+        // Names take what is left.
+        let figures: usize = widths.iter().sum::<usize>() + 2 * 6;
+        match width.checked_sub(figures) {
+            Some(left) if left >= LEAST_NAME => {
+                widths[0] = left.min(MOST_NAME);
+                Self::Columns(widths)
+            }
+            _ => Self::Blocks(width),
+        }
     }
-    let figures: usize = widths.iter().sum::<usize>() + 2 * 6;
-    widths[0] = width.saturating_sub(figures).clamp(NAMES - 3, 34);
-    widths
+}
+
+fn table(out: &mut String, head: &str, lines: &[Line], layout: Layout) {
+    match layout {
+        Layout::Blocks(width) => {
+            out.push_str(&format!("By {}\n", head.to_lowercase()));
+            lines.iter().for_each(|line| block(out, line, width));
+        }
+        Layout::Columns(widths) => {
+            row(out, &widths, &std::array::from_fn(|at| if at == 0 { head } else { HEADS[at - 1] }.to_owned()));
+            out.push_str(&"─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
+            out.push('\n');
+            lines.iter().map(cells).for_each(|cells| row(out, &widths, &cells));
+        }
+    }
 }
 
 fn row(out: &mut String, widths: &[usize; 7], cells: &[String; 7]) {
@@ -109,9 +132,9 @@ fn block(out: &mut String, line: &Line, width: usize) {
     wrapped(out, "  ", &format!("{calls} calls, {share}; cost {cost}, saved {saved}; mean {mean}, p95 {p95}"), width);
 }
 
-fn total_line(out: &mut String, report: &Report, width: usize) {
+fn total(report: &Report) -> Line {
     let (totals, money) = (&report.totals, &report.totals.money);
-    let all = Line {
+    Line {
         name: "all".into(),
         calls: totals.calls,
         share: if totals.calls == 0 { 0.0 } else { 1.0 },
@@ -120,12 +143,6 @@ fn total_line(out: &mut String, report: &Report, width: usize) {
         mean_ms: totals.mean_ms,
         p95_ms: totals.p95_ms,
         ..Line::default()
-    };
-    if width < NARROW {
-        block(out, &all, width);
-    } else {
-        let rows: Vec<_> = report.tiers.iter().map(cells).collect();
-        row(out, &widths(&rows, width), &cells(&all));
     }
 }
 

