@@ -6,8 +6,10 @@
 mod ask;
 mod exit;
 mod load;
+mod report;
 mod route;
 mod serve;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Command {
     Ask(ask::Args),
     /// Say where requests would go, without calling anybody
     Route(route::Args),
+    /// Report what a period cost and saved
+    Report(report::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(args),
         Command::Route(args) => route::run(&args),
+        Command::Report(args) => report::run(&args),
     };
     exit::code(done)
 }
