@@ -9,6 +9,7 @@ pub mod catalogue;
 mod config;
 pub mod day;
 mod decimal;
+pub mod init;
 mod problem;
 mod provider;
 mod reader;

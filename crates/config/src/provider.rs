@@ -63,16 +63,14 @@ static KINDS: [KindFacts; 15] = [
             Some("anthropic"),
         )
     },
-    KindFacts {
-        format: Format::Gemini,
-        ..facts(
-            ProviderKind::Gemini,
-            "gemini",
-            Some("https://generativelanguage.googleapis.com/v1beta"),
-            Some("GEMINI_API_KEY"),
-            Some("google"),
-        )
-    },
+    // Google's own endpoint for OpenAI's format; `format = "gemini"` speaks the native one.
+    facts(
+        ProviderKind::Gemini,
+        "gemini",
+        Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+        Some("GEMINI_API_KEY"),
+        Some("google"),
+    ),
     facts(
         ProviderKind::OpenRouter,
         "openrouter",
@@ -312,9 +310,9 @@ fn one(name: &str, section: &Section<'_, '_>, base: &Path) -> Option<ProviderCon
     section.require("kind");
     // Everything is read before anything is given up, so that every problem is found.
     let kind = section.text("kind").and_then(|kind| ProviderKind::named(&kind.text));
-    let base_url = base_url(section, kind);
-    let key = key(section, kind, base);
     let format = section.text("format").and_then(|format| format_named(&format.text));
+    let base_url = base_url(section, kind, format);
+    let key = key(section, kind, base);
     let api_version = section.text("api_version").map(|version| version.text);
     let config = ProviderConfig {
         name: name.to_owned(),
@@ -349,11 +347,18 @@ fn format_named(name: &str) -> Option<Format> {
     Format::ALL.into_iter().find(|format| format.name() == name)
 }
 
-fn base_url(section: &Section<'_, '_>, kind: Option<&KindFacts>) -> Option<BaseUrl> {
+/// Addresses of a provider's own format, where it is asked for and lives elsewhere than the kind's usual one.
+const NATIVE_URLS: [(ProviderKind, Format, &str); 2] = [
+    (ProviderKind::Gemini, Format::Gemini, "https://generativelanguage.googleapis.com/v1beta"),
+    (ProviderKind::Ollama, Format::OllamaChat, "http://127.0.0.1:11434"),
+];
+
+fn base_url(section: &Section<'_, '_>, kind: Option<&KindFacts>, given_format: Option<Format>) -> Option<BaseUrl> {
     let allow_http = section.flag("allow_http");
     let Some(text) = section.text("base_url") else {
         let kind = kind?;
-        if let Some(url) = kind.base_url {
+        let native = NATIVE_URLS.iter().find(|(own, format, _)| *own == kind.kind && Some(*format) == given_format);
+        if let Some(url) = native.map(|(_, _, url)| *url).or(kind.base_url) {
             section.derived("base_url", quoted(url), Origin::Default);
             return BaseUrl::parse(url, allow_http).ok();
         }
