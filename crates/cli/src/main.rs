@@ -4,8 +4,11 @@
 //! 2: the command line was not understood.
 
 mod ask;
+mod check;
 mod exit;
+mod init;
 mod load;
+mod prices;
 mod report;
 mod route;
 mod serve;
@@ -27,6 +30,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a first config for the keys at hand
+    Init(init::Args),
+    /// Validate a config and run its tests
+    Check(check::Args),
     /// Serve the API in front of the providers of a config
     Serve(serve::Args),
     /// Ask one question, end to end
@@ -35,10 +42,15 @@ enum Command {
     Route(route::Args),
     /// Report what a period cost and saved
     Report(report::Args),
+    /// List prices, or import a list
+    Prices(prices::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(args),
         Command::Route(args) => route::run(&args),

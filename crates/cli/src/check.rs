@@ -1,0 +1,177 @@
+//! `tierway check`: is this config what its author meant? Validates it, looks for its keys, runs its tests.
+
+use crate::exit::{Done, Failed, say};
+use crate::load::{ConfigArg, setup};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tierway::decide::Decision;
+use tierway::{Call, Router};
+use tierway_config::{Config, ConfigTest, Origin};
+use tierway_wire::Format;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Print every value in force and where it comes from
+    #[arg(long)]
+    show: bool,
+    /// Do not look for the keys of providers (on a build machine)
+    #[arg(long)]
+    no_keys: bool,
+}
+
+/// Days ahead in which a shutdown is announced.
+const SHUTDOWN_NOTICE_DAYS: i32 = 90;
+
+pub(crate) fn run(args: &Args) -> Done {
+    let config = tierway_config::load(args.config.path()).map_err(|problems| {
+        say(&problems);
+        say(format_args!("{} to mend", counted(problems.0.len(), "problem")));
+        Failed::Silent
+    })?;
+    for warning in &config.warnings {
+        say(format_args!("warning: {warning}"));
+    }
+    if args.show {
+        show(&config)?;
+    }
+    let mut faults = 0;
+    for shutdown in config.shutdowns(today(), SHUTDOWN_NOTICE_DAYS) {
+        say(format_args!("WARNING: {shutdown}"));
+    }
+    if !args.no_keys {
+        faults += missing_keys(&config);
+    }
+    faults += run_tests(&config)?;
+    if faults > 0 {
+        return Err(Failed::Silent);
+    }
+    say(summary(&config));
+    Ok(())
+}
+
+fn summary(config: &Config) -> String {
+    let ladder = config.table.ladder();
+    let tier = |tier: &tierway::decide::Tier| match tier.name == ladder.tier(ladder.baseline()).name {
+        true => format!("{} (baseline)", tier.name),
+        false => tier.name.clone(),
+    };
+    let tiers = ladder.tiers().iter().map(tier).collect::<Vec<_>>().join(" < ");
+    let providers = counted(config.providers.len(), "provider");
+    let rules = counted(config.table.rules().rules().len(), "rule");
+    let tests = counted(config.tests.len(), "test");
+    format!("{}: good. tiers {tiers}; {providers}, {rules}, {tests} passed", config.file)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Keys that are not to be had: a fault where a tier needs them.
+fn missing_keys(config: &Config) -> usize {
+    let missing = config.missing_keys(&|name| std::env::var(name).ok());
+    for key in &missing {
+        let (file, line, provider, error) = (&config.file, key.line, &key.provider, &key.error);
+        match key.tiers.is_empty() {
+            true => say(format_args!("warning: {file}:{line}: provider `{provider}` (in no tier): {error}")),
+            false => {
+                say(format_args!("{file}:{line}: provider `{provider}` (tiers {}): {error}", key.tiers.join(", ")))
+            }
+        }
+    }
+    missing.iter().filter(|key| !key.tiers.is_empty()).count()
+}
+
+/// Runs the tests of the config; says those that fail and how many they are.
+fn run_tests(config: &Config) -> Result<usize, Failed> {
+    let router = Router::builder(Arc::new(setup(config, config.evidence.as_deref())?)).build();
+    let mut failed = 0;
+    for test in &config.tests {
+        if let Err(why) = run_test(&router, config, test) {
+            failed += 1;
+            say(format_args!("{}:{}: test \"{}\": {why}", config.file, test.line, shortened(&test.name)));
+        }
+    }
+    if failed > 0 {
+        say(format_args!("{failed} of {} tests failed", config.tests.len()));
+    }
+    Ok(failed)
+}
+
+fn run_test(router: &Router, config: &Config, test: &ConfigTest) -> Result<(), String> {
+    let outline = test.outline();
+    if let Some(expected) = &test.rule {
+        let hit = config.table.rules().first_match(&outline, &|name| test.header(name));
+        let got = hit.map(|hit| hit.rule.name.as_str());
+        if got != expected.as_deref() {
+            let name = |rule: Option<&str>| rule.map_or("no rule".to_owned(), |rule| format!("rule `{rule}`"));
+            return Err(format!("{} matches, expected {}", name(got), name(expected.as_deref())));
+        }
+    }
+    let Some(expected) = test.tier else { return Ok(()) };
+    let mut call = Call::new(Format::OpenaiChat, "");
+    call.headers = headers(test)?;
+    let decision = router.decide(&call, &outline).map_err(|refusal| refusal.error.message.clone())?.decision;
+    judge(&decision, expected, config)
+}
+
+fn judge(decision: &Decision, expected: tierway::decide::TierId, config: &Config) -> Result<(), String> {
+    let name = |tier| &config.table.ladder().tier(tier).name;
+    if decision.tier == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "goes to tier `{}` ({}), expected `{}`",
+        name(decision.tier),
+        decision.reason.summary(),
+        name(expected)
+    ))
+}
+
+fn headers(test: &ConfigTest) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &test.headers {
+        let bad = |_| format!("`{name}` with this value is no HTTP header");
+        let value = HeaderValue::from_str(value).map_err(|error| bad(error.to_string()))?;
+        headers.insert(HeaderName::try_from(name).map_err(|error| bad(error.to_string()))?, value);
+    }
+    Ok(headers)
+}
+
+/// One value a line, with its origin; sections apart.
+fn show(config: &Config) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let mut section = "";
+    for setting in &config.settings {
+        let own = setting.path.split('.').next().unwrap_or_default();
+        if own != section && !section.is_empty() {
+            writeln!(out)?;
+        }
+        section = own;
+        let origin = match &setting.origin {
+            Origin::Line(line) => format!("{}:{line}", config.file),
+            Origin::Environment(name) => format!("environment {name}"),
+            Origin::Default => "default".into(),
+            Origin::Catalogue(source) => source.clone(),
+        };
+        writeln!(out, "{} = {}  # {origin}", setting.path, setting.value)?;
+    }
+    Ok(())
+}
+
+fn shortened(name: &str) -> String {
+    let line = name.lines().next().unwrap_or_default();
+    match line.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Days since 1970-01-01, UTC.
+pub(crate) fn today() -> i32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i32::try_from(since.as_secs() / 86_400).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,110 @@
+//! `tierway init`: a first config for the keys at hand.
+
+use crate::exit::{Done, Failed, say};
+use serde_json::Value;
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tierway_config::init::{Found, Maker, summary, write};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where the config goes; `-` is stdout
+    #[arg(long, short, value_name = "FILE", default_value = "tierway.toml")]
+    output: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let found = Found { keys: keys(&|name| std::env::var(name).ok()), ollama: ollama().unwrap_or_default() };
+    let text = write(&found);
+    say(format_args!("tierway: {}", summary(&found)));
+    if args.output == Path::new("-") {
+        io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(());
+    }
+    store(&args.output, &text, args.force)?;
+    let file = args.output.display();
+    say(format_args!(
+        "tierway: wrote {file}; next: `tierway check --config {file}`, then `tierway serve --config {file}`"
+    ));
+    Ok(())
+}
+
+/// Providers with a key in the environment.
+fn keys(env: &dyn Fn(&str) -> Option<String>) -> Vec<(Maker, String)> {
+    let set = |name: &&&str| env(name).is_some_and(|key| !key.trim().is_empty());
+    let key = |maker: Maker| Some((maker, (*maker.key_variables().iter().find(set)?).to_owned()));
+    Maker::ALL.into_iter().filter_map(key).collect()
+}
+
+/// Never overwrites by accident, not even a file that appears at the last moment.
+fn store(path: &Path, text: &str, force: bool) -> Done {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failed::told(format_args!(
+            "{} is there already; name another with --output, or replace it with --force",
+            path.display()
+        )),
+        _ => Failed::told(format_args!("cannot write {}: {error}", path.display())),
+    })?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| Failed::told(format_args!("cannot write {}: {error}", path.display())))
+}
+
+/// Longest wait for a local Ollama: it answers in a millisecond, or is not there.
+const OLLAMA_WAIT: Duration = Duration::from_millis(300);
+
+/// Names of the models of a local Ollama, smallest first; none when nothing sensible answers.
+fn ollama() -> Option<Vec<String>> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 11434));
+    let mut stream = TcpStream::connect_timeout(&address, OLLAMA_WAIT).ok()?;
+    stream.set_read_timeout(Some(OLLAMA_WAIT)).ok()?;
+    stream.write_all(b"GET /api/tags HTTP/1.0\r\nHost: 127.0.0.1:11434\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.take(1 << 20).read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    if head.split_whitespace().nth(1) == Some("200") { models(body) } else { None }
+}
+
+fn models(body: &str) -> Option<Vec<String>> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let model = |entry: &Value| Some((entry.get("size")?.as_u64()?, entry.get("name")?.as_str()?.to_owned()));
+    let mut models: Vec<(u64, String)> = body.get("models")?.as_array()?.iter().filter_map(model).collect();
+    models.retain(|(_, name)| !name.contains("embed"));
+    models.sort();
+    Some(models.into_iter().map(|(_, name)| name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_with_a_key_counts_and_an_empty_one_does_not() {
+        let env = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("  ".to_owned()),
+            "GOOGLE_API_KEY" | "ANTHROPIC_API_KEY" => Some("k".to_owned()),
+            _ => None,
+        };
+        let want = [(Maker::Anthropic, "ANTHROPIC_API_KEY".to_owned()), (Maker::Gemini, "GOOGLE_API_KEY".to_owned())];
+        assert_eq!(keys(&env), want);
+    }
+
+    #[test]
+    fn local_models_are_listed_by_size_without_embedders() {
+        let body = r#"{"models":[{"name":"big:70b","size":40},{"name":"nomic-embed-text","size":1},{"name":"small","size":2}]}"#;
+        assert_eq!(models(body).unwrap(), ["small", "big:70b"]);
+        assert_eq!(models("<html>"), None);
+    }
+}

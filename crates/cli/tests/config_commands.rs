@@ -1,0 +1,249 @@
+//! `init`, `check` and `prices` as a user sees them: what is printed, what is written, how they end.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests stop at the first surprise")]
+
+use expect_test::{Expect, expect};
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the command in a directory; gives exit code, stdout and stderr.
+fn tierway(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tierway"))
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .envs(env.iter().copied())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Checks a config; `want` is exit code and stderr.
+#[track_caller]
+fn check(config: &str, args: &[&str], env: &[(&str, &str)], want: Expect) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
+    let (code, _, talk) = tierway(dir.path(), &[&["check"], args].concat(), env);
+    want.assert_eq(&format!("exit {code}\n{talk}"));
+}
+
+const LADDER: &str = r#"
+[providers.openai]
+kind = "openai"
+[providers.spare]
+kind = "anthropic"
+[[tiers]]
+name = "nano"
+targets = ["openai/gpt-6-luna"]
+[[tiers]]
+name = "standard"
+targets = ["openai/gpt-6.1-terra"]
+"#;
+
+const KEY: &[(&str, &str)] = &[("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")];
+
+#[test]
+fn init_writes_a_config_that_check_finds_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = [("OPENAI_API_KEY", "k"), ("GEMINI_API_KEY", "k")];
+    let (code, out, talk) = tierway(dir.path(), &["init"], &env);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(talk.contains("found openai (OPENAI_API_KEY), gemini (GEMINI_API_KEY)"), "{talk}");
+    assert!(!std::fs::read_to_string(dir.path().join("tierway.toml")).unwrap().contains("\"k\""));
+    let (code, _, talk) = tierway(dir.path(), &["check"], &env);
+    assert_eq!(code, 0, "{talk}");
+    assert!(
+        talk.contains("tiers nano < standard (baseline) < reasoning; 2 providers, 6 rules, 29 tests passed"),
+        "{talk}"
+    );
+}
+
+#[test]
+fn init_replaces_nothing_unless_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tierway.toml"), "mine").unwrap();
+    let (code, _, talk) = tierway(dir.path(), &["init"], &[]);
+    assert_eq!(code, 1);
+    assert!(talk.contains("tierway.toml is there already; name another with --output, or replace it with --force"));
+    assert_eq!(std::fs::read_to_string(dir.path().join("tierway.toml")).unwrap(), "mine");
+    assert_eq!(tierway(dir.path(), &["init", "--force"], &[]).0, 0);
+    let (code, out, _) = tierway(dir.path(), &["init", "--output", "-"], &[]);
+    assert_eq!((code, out), (0, std::fs::read_to_string(dir.path().join("tierway.toml")).unwrap()));
+}
+
+#[test]
+fn a_good_config_says_so() {
+    check(
+        LADDER,
+        &[],
+        KEY,
+        expect![[r#"
+        exit 0
+        tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
+    "#]],
+    );
+}
+
+#[test]
+fn a_key_that_a_tier_needs_is_a_fault_and_a_spare_one_a_warning() {
+    check(
+        LADDER,
+        &[],
+        &[],
+        expect![[r#"
+        exit 1
+        tierway.toml:2: provider `openai` (tiers nano, standard): environment variable OPENAI_API_KEY is not set; export it, or name another source of the key
+        warning: tierway.toml:4: provider `spare` (in no tier): environment variable ANTHROPIC_API_KEY is not set; export it, or name another source of the key
+    "#]],
+    );
+    check(
+        LADDER,
+        &["--no-keys"],
+        &[],
+        expect![[r#"
+        exit 0
+        tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
+    "#]],
+    );
+}
+
+#[test]
+fn failing_tests_are_named_with_their_line() {
+    let config = format!(
+        r#"{LADDER}
+[[rules]]
+name = "sums"
+pattern = '\bsum\b'
+tier = "nano"
+[[tests]]
+prompt = "the sum of all things"
+rule = "none"
+[[tests]]
+prompt = "summer"
+rule = "sums"
+[[tests]]
+prompt = "the sum"
+tier = "standard"
+[[tests]]
+prompt = "the sum"
+rule = "sums"
+tier = "nano"
+"#
+    );
+    check(
+        &config,
+        &[],
+        KEY,
+        expect![[r#"
+        exit 1
+        tierway.toml:17: test "the sum of all things": rule `sums` matches, expected no rule
+        tierway.toml:20: test "summer": no rule matches, expected rule `sums`
+        tierway.toml:23: test "the sum": goes to tier `nano` (rule:sums), expected `standard`
+        3 of 4 tests failed
+    "#]],
+    );
+}
+
+#[test]
+fn a_bad_config_is_told_in_full() {
+    check(
+        "[server]\nlistn = \"x\"\n[ledger]\nqueue = 1\n",
+        &[],
+        KEY,
+        expect![[r#"
+            exit 1
+            tierway.toml: no tiers; add a [[tiers]] section with name, provider and model, or run `tierway init`
+            tierway.toml:2: unknown field `listn` in [server]; did you mean `listen`? known fields: listen, max_body_mb, max_concurrent, header_timeout_ms, body_timeout_ms, write_timeout_ms, grace_seconds
+            tierway.toml:4: `queue` in [ledger] is 1; it takes a whole number from 16 to 10000000
+            3 problems to mend
+        "#]],
+    );
+}
+
+#[test]
+fn a_model_that_is_switched_off_is_a_loud_warning() {
+    let config = LADDER
+        .replace("\"openai/gpt-6-luna\"", "{ provider = \"openai\", model = \"gpt-4o\", shutdown = \"2020-01-01\" }");
+    check(
+        &config,
+        &[],
+        KEY,
+        expect![[r#"
+        exit 0
+        WARNING: openai/gpt-4o (tier nano) was switched off on 2020-01-01; name a current model
+        tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
+    "#]],
+    );
+}
+
+#[test]
+fn no_config_says_how_to_get_one_and_nonsense_is_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, _, talk) = tierway(dir.path(), &["check"], &[]);
+    assert_eq!(code, 1);
+    assert!(talk.contains("there is no such file; `tierway init` writes one"), "{talk}");
+    assert_eq!(tierway(dir.path(), &["check", "--nonsense"], &[]).0, 2);
+}
+
+#[test]
+fn show_tells_the_origin_of_each_value() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tierway.toml"), LADDER).unwrap();
+    let env = [KEY, &[("TIERWAY_LISTEN", "127.0.0.1:9")]].concat();
+    let (code, out, _) = tierway(dir.path(), &["check", "--show"], &env);
+    assert_eq!(code, 0);
+    for line in [
+        "server.listen = \"127.0.0.1:9\"  # environment TIERWAY_LISTEN",
+        "server.grace_seconds = 30  # default",
+        "providers.openai.kind = \"openai\"  # tierway.toml:3",
+        "providers.openai.base_url = \"https://api.openai.com/v1\"  # default",
+        "tiers.nano.targets.0 = \"openai/gpt-6-luna\"  # tierway.toml:8",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}\n{out}");
+    }
+    assert!(
+        out.lines()
+            .any(|line| line.starts_with("tiers.nano.(gpt-6-luna).price = { input = 0.1, output = 0.5 }  # catalogue")),
+        "{out}"
+    );
+}
+
+#[test]
+fn prices_are_listed_in_three_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |format: &str| {
+        let args = ["prices", "list", "--provider", "anthropic", "--model", "haiku-5-5", "--format", format];
+        let (code, out, _) = tierway(dir.path(), &args, &[]);
+        assert_eq!(code, 0);
+        out
+    };
+    expect![[r#"
+        provider   model             input  cached  output  context  max output  last day
+        anthropic  claude-haiku-5-5    0.1    0.01     0.5  1000000      128000         -
+    "#]]
+    .assert_eq(&list("text"));
+    expect![[r#"
+        provider,model,input,cached,output,context,max_output,last_day
+        anthropic,claude-haiku-5-5,0.1,0.01,0.5,1000000,128000,
+    "#]]
+    .assert_eq(&list("csv"));
+    let json: serde_json::Value = serde_json::from_str(&list("json")).unwrap();
+    assert_eq!(json[0]["output_usd_per_mtok"], "0.5");
+    assert_eq!(tierway(dir.path(), &["prices", "list", "--model", "no-such"], &[]).0, 1);
+}
+
+#[test]
+fn an_imported_list_is_used_by_the_config_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = r#"{"gpt-6-luna": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 7e-06, "output_cost_per_token": 9e-06}}"#;
+    std::fs::write(dir.path().join("map.json"), list).unwrap();
+    let (code, _, talk) = tierway(dir.path(), &["prices", "import", "map.json"], &[]);
+    assert_eq!(code, 0, "{talk}");
+    std::fs::write(dir.path().join("tierway.toml"), format!("[prices]\noverlay = \"prices.json\"\n{LADDER}")).unwrap();
+    let (code, out, talk) = tierway(dir.path(), &["check", "--show", "--no-keys"], &[]);
+    assert_eq!(code, 0, "{talk}");
+    assert!(out.contains("tiers.nano.(gpt-6-luna).price = { input = 7, output = 9 }  # overlay prices.json"), "{out}");
+    let (_, out, _) = tierway(dir.path(), &["prices", "list", "--model", "gpt-6-luna", "--format", "csv"], &[]);
+    assert!(out.contains("openai,gpt-6-luna,7,,9,1050000,128000,"), "{out}");
+    assert_eq!(tierway(dir.path(), &["prices", "import", "tierway.toml"], &[]).0, 1);
+}
