@@ -75,11 +75,11 @@ fn missing_keys(config: &Config) -> usize {
     let missing = config.missing_keys(&|name| std::env::var(name).ok());
     for key in &missing {
         let (file, line, provider, error) = (&config.file, key.line, &key.provider, &key.error);
-        match key.tiers.is_empty() {
-            true => say(format_args!("warning: {file}:{line}: provider `{provider}` (in no tier): {error}")),
-            false => {
-                say(format_args!("{file}:{line}: provider `{provider}` (tiers {}): {error}", key.tiers.join(", ")))
-            }
+        if key.tiers.is_empty() {
+            say(format_args!("warning: {file}:{line}: provider `{provider}` (in no tier): {error}"));
+        } else {
+            let tiers = key.tiers.join(", ");
+            say(format_args!("{file}:{line}: provider `{provider}` (tiers {tiers}): {error}"));
         }
     }
     missing.iter().filter(|key| !key.tiers.is_empty()).count()
