@@ -3,7 +3,8 @@
 use crate::neutral::{Answer, Request};
 use crate::splice::Fields;
 use crate::{
-    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, openai_chat,
+    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, gemini,
+    ollama_chat, openai_chat, openai_responses,
 };
 
 /// Reads what routing needs from a request of that API, and its top-level fields for splicing.
@@ -13,6 +14,7 @@ use crate::{
 pub fn outline(format: Format, body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     match format {
         Format::OpenaiChat => openai_chat::outline(body),
+        Format::OpenaiResponses => openai_responses::outline(body),
         Format::AnthropicMessages => anthropic::outline(body),
         _ => Err(DecodeError::body(format!("clients cannot speak {} here", format.name()))),
     }
@@ -25,8 +27,10 @@ pub fn outline(format: Format, body: &[u8]) -> Result<(Outline<'_>, Fields<'_>),
 pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, DecodeError> {
     match format {
         Format::OpenaiChat => openai_chat::decode_request(fields),
+        Format::OpenaiResponses => openai_responses::decode_request(fields),
         Format::AnthropicMessages => anthropic::decode_request(fields),
-        _ => Err(DecodeError::body(format!("clients cannot speak {} here", format.name()))),
+        Format::Gemini => gemini::decode_request(fields),
+        Format::OllamaChat => ollama_chat::decode_request(fields),
     }
 }
 
@@ -37,8 +41,10 @@ pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, De
 pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions) -> Result<Encoded, EncodeError> {
     match format {
         Format::OpenaiChat => openai_chat::encode_request(request, options),
+        Format::OpenaiResponses => openai_responses::encode_request(request, options),
         Format::AnthropicMessages => anthropic::encode_request(request, options),
-        _ => Err(EncodeError::new("model", format!("no requests are written for {}", format.name()))),
+        Format::Gemini => gemini::encode_request(request, options),
+        Format::OllamaChat => ollama_chat::encode_request(request, options),
     }
 }
 
@@ -49,8 +55,10 @@ pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions
 pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<Answer, DecodeError> {
     match format {
         Format::OpenaiChat => openai_chat::decode_answer(body, context),
+        Format::OpenaiResponses => openai_responses::decode_answer(body, context),
         Format::AnthropicMessages => anthropic::decode_answer(body, context),
-        _ => Err(DecodeError::body(format!("no answers are read from {}", format.name()))),
+        Format::Gemini => gemini::decode_answer(body, context),
+        Format::OllamaChat => ollama_chat::decode_answer(body, context),
     }
 }
 
@@ -58,8 +66,11 @@ pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<A
 #[must_use]
 pub fn encode_answer(format: Format, answer: &Answer, context: &Context) -> Vec<u8> {
     match format {
+        Format::OpenaiChat => openai_chat::encode_answer(answer, context),
+        Format::OpenaiResponses => openai_responses::encode_answer(answer, context),
         Format::AnthropicMessages => anthropic::encode_answer(answer, context),
-        _ => openai_chat::encode_answer(answer, context),
+        Format::Gemini => gemini::encode_answer(answer, context),
+        Format::OllamaChat => ollama_chat::encode_answer(answer, context),
     }
 }
 
@@ -67,8 +78,11 @@ pub fn encode_answer(format: Format, answer: &Answer, context: &Context) -> Vec<
 #[must_use]
 pub fn decode_error(format: Format, status: u16, body: &[u8]) -> ApiError {
     match format {
+        Format::OpenaiChat => openai_chat::decode_error(status, body),
+        Format::OpenaiResponses => openai_responses::decode_error(status, body),
         Format::AnthropicMessages => anthropic::decode_error(status, body),
-        _ => openai_chat::decode_error(status, body),
+        Format::Gemini => gemini::decode_error(status, body),
+        Format::OllamaChat => ollama_chat::decode_error(status, body),
     }
 }
 
@@ -76,7 +90,10 @@ pub fn decode_error(format: Format, status: u16, body: &[u8]) -> ApiError {
 #[must_use]
 pub fn encode_error(format: Format, error: &ApiError) -> Vec<u8> {
     match format {
+        Format::OpenaiChat => openai_chat::encode_error(error),
+        Format::OpenaiResponses => openai_responses::encode_error(error),
         Format::AnthropicMessages => anthropic::encode_error(error),
-        _ => openai_chat::encode_error(error),
+        Format::Gemini => gemini::encode_error(error),
+        Format::OllamaChat => ollama_chat::encode_error(error),
     }
 }

@@ -124,3 +124,29 @@ impl Carried {
         }
     }
 }
+
+/// The tool that a call named, for APIs whose results say the name and not (only) the id.
+pub(crate) fn called_tool<'r>(request: &'r Request, call_id: &str) -> Option<&'r str> {
+    request.messages.iter().flat_map(|message| &message.parts).find_map(|part| match &part.content {
+        Content::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// All text of a tool's result; what else it holds goes to the second place.
+pub(crate) fn result_text(content: &[Content]) -> (String, Vec<&Content>) {
+    let mut text = String::new();
+    let mut rest = Vec::new();
+    for content in content {
+        match content {
+            Content::Text { text: more, .. } => {
+                if !text.is_empty() {
+                    text.push('\n');
+                }
+                text.push_str(more);
+            }
+            other => rest.push(other),
+        }
+    }
+    (text, rest)
+}

@@ -5,7 +5,9 @@
 
 use crate::neutral::Event;
 use crate::restore::Restore;
-use crate::{ApiError, Context, DecodeError, Format, anthropic, openai_chat, sse};
+use crate::{
+    ApiError, Context, DecodeError, Format, anthropic, gemini, ollama_chat, openai_chat, openai_responses, sse,
+};
 use bytes::{Buf, BytesMut};
 
 /// The most choices in one stream (OpenAI's own bound for `n`).
@@ -48,7 +50,10 @@ enum Framing {
 #[derive(Debug)]
 enum Decoder {
     Chat(openai_chat::stream::Decoder),
+    Responses(openai_responses::stream::Decoder),
     Anthropic(anthropic::stream::Decoder),
+    Gemini(gemini::stream::Decoder),
+    Ollama(ollama_chat::stream::Decoder),
 }
 
 impl StreamDecoder {
@@ -57,7 +62,10 @@ impl StreamDecoder {
     pub fn new(format: Format, context: &Context) -> Self {
         let codec = match format {
             Format::OpenaiChat => Decoder::Chat(openai_chat::stream::Decoder::new(context)),
-            _ => Decoder::Anthropic(anthropic::stream::Decoder::new()),
+            Format::OpenaiResponses => Decoder::Responses(openai_responses::stream::Decoder::new(context)),
+            Format::AnthropicMessages => Decoder::Anthropic(anthropic::stream::Decoder::new()),
+            Format::Gemini => Decoder::Gemini(gemini::stream::Decoder::new(context)),
+            Format::OllamaChat => Decoder::Ollama(ollama_chat::stream::Decoder::new(context)),
         };
         let framing = match format {
             Format::OllamaChat => Framing::Lines(BytesMut::new()),
@@ -124,14 +132,20 @@ impl Decoder {
         let data = std::str::from_utf8(data).map_err(|_| DecodeError::body("the stream is not valid UTF-8"))?;
         match self {
             Self::Chat(codec) => codec.event(data, out),
+            Self::Responses(codec) => codec.event(data, out),
             Self::Anthropic(codec) => codec.event(name, data, out),
+            Self::Gemini(codec) => codec.event(data, out),
+            Self::Ollama(codec) => codec.event(data, out),
         }
     }
 
     fn end(&mut self, out: &mut Vec<Event>) {
         match self {
             Self::Chat(codec) => codec.end(out),
+            Self::Responses(codec) => codec.end(out),
             Self::Anthropic(codec) => codec.end(out),
+            Self::Gemini(codec) => codec.end(out),
+            Self::Ollama(codec) => codec.end(out),
         }
     }
 }
@@ -146,7 +160,10 @@ pub struct StreamEncoder {
 #[derive(Debug)]
 enum Encoder {
     Chat(openai_chat::stream::Encoder),
+    Responses(Box<openai_responses::stream::Encoder>),
     Anthropic(anthropic::stream::Encoder),
+    Gemini(gemini::stream::Encoder),
+    Ollama(ollama_chat::stream::Encoder),
 }
 
 impl StreamEncoder {
@@ -155,7 +172,12 @@ impl StreamEncoder {
     pub fn new(format: Format, origin: Format, context: &Context) -> Self {
         let codec = match format {
             Format::OpenaiChat => Encoder::Chat(openai_chat::stream::Encoder::new(context)),
-            _ => Encoder::Anthropic(anthropic::stream::Encoder::new(origin, context)),
+            Format::OpenaiResponses => {
+                Encoder::Responses(Box::new(openai_responses::stream::Encoder::new(origin, context)))
+            }
+            Format::AnthropicMessages => Encoder::Anthropic(anthropic::stream::Encoder::new(origin, context)),
+            Format::Gemini => Encoder::Gemini(gemini::stream::Encoder::new(context)),
+            Format::OllamaChat => Encoder::Ollama(ollama_chat::stream::Encoder::new(context)),
         };
         Self { origin, codec }
     }
@@ -164,7 +186,10 @@ impl StreamEncoder {
     pub fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
         match &mut self.codec {
             Encoder::Chat(codec) => codec.event(event, self.origin, out),
+            Encoder::Responses(codec) => codec.event(event, out),
             Encoder::Anthropic(codec) => codec.event(event, out),
+            Encoder::Gemini(codec) => codec.event(event, out),
+            Encoder::Ollama(codec) => codec.event(event, out),
         }
     }
 }

@@ -76,6 +76,15 @@ impl Obj {
         self.0.len() == 1
     }
 
+    /// Both objects' fields as one object.
+    pub(crate) fn join(&mut self, other: &mut Self) -> String {
+        if !self.is_empty() && !other.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(&other.0[1..]);
+        self.end()
+    }
+
     pub(crate) fn end(&mut self) -> String {
         let mut text = std::mem::take(&mut self.0);
         text.push('}');

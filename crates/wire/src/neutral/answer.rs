@@ -1,6 +1,7 @@
 //! An answer in the neutral form.
 
-use super::{Json, Part};
+use super::{BlockKind, Content, Delta, Event, Json, Part};
+use crate::json::Node;
 use crate::{Format, Usage};
 
 /// A whole answer.
@@ -51,4 +52,59 @@ pub enum Finish {
     Pause,
     /// The model failed in a way that is no answer (Gemini: `MALFORMED_FUNCTION_CALL`).
     Failed(String),
+}
+
+impl Answer {
+    /// The answer as the events of a stream, each block in one piece: for clients that asked for a stream and an answer
+    /// that came whole.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = vec![Event::Start { id: self.id.clone(), model: self.model.clone(), usage: self.usage }];
+        for (choice, said) in (0u32..).zip(&self.choices) {
+            for (block, part) in (0u32..).zip(&said.parts) {
+                if let Some((kind, deltas)) = block_of(&part.content) {
+                    events.push(Event::BlockStart { choice, block, kind });
+                    events.extend(deltas.into_iter().map(|delta| Event::Delta { choice, block, delta }));
+                    events.push(Event::BlockStop { choice, block });
+                }
+            }
+            events.push(Event::Finish { choice, finish: said.finish.clone() });
+        }
+        events.extend(self.usage.map(Event::Usage));
+        events.push(Event::Done);
+        events
+    }
+}
+
+/// The kind of block that holds a part, and what comes in it.
+fn block_of(content: &Content) -> Option<(BlockKind, Vec<Delta>)> {
+    Some(match content {
+        Content::Text { text, citations } => {
+            let list = citations.as_deref().and_then(|list| Node::parse(list, 1).ok());
+            let notes = list.iter().flat_map(|list| list.items()).map(|note| Delta::Citation(note.raw.to_owned()));
+            let notes: Vec<Delta> = notes.collect();
+            (BlockKind::Text, some_text(text).map(Delta::Text).into_iter().chain(notes).collect())
+        }
+        Content::Refusal(text) => (BlockKind::Refusal, some_text(text).map(Delta::Text).into_iter().collect()),
+        Content::Reasoning { text, signature, encrypted, id, .. } => {
+            let kind = BlockKind::Reasoning { encrypted: encrypted.clone(), id: id.clone() };
+            let text = some_text(text).map(Delta::Reasoning);
+            (kind, text.into_iter().chain(signature.clone().map(Delta::Signature)).collect())
+        }
+        Content::ToolCall { id, name, arguments, custom, signature } => {
+            let kind = BlockKind::ToolCall {
+                id: id.clone(),
+                name: name.clone(),
+                custom: *custom,
+                signature: signature.clone(),
+            };
+            (kind, some_text(arguments).map(Delta::Arguments).into_iter().collect())
+        }
+        Content::Raw { json, .. } => (BlockKind::Raw(json.clone()), Vec::new()),
+        _ => return None,
+    })
+}
+
+fn some_text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }

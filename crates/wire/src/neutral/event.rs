@@ -177,7 +177,7 @@ impl Collector {
 }
 
 impl BlockKind {
-    fn empty(&self, origin: Format) -> Content {
+    pub(crate) fn empty(&self, origin: Format) -> Content {
         match self.clone() {
             Self::Text => Content::text(""),
             Self::Refusal => Content::Refusal(String::new()),
@@ -193,7 +193,7 @@ impl BlockKind {
 }
 
 impl Delta {
-    fn append_to(&self, content: &mut Content) {
+    pub(crate) fn append_to(&self, content: &mut Content) {
         match (content, self) {
             (Content::Text { text, .. } | Content::Refusal(text), Self::Text(more))
             | (Content::Reasoning { text, .. }, Self::Reasoning(more))
