@@ -80,7 +80,7 @@ impl App {
         let path = request.uri().path();
         let get = request.method() == Method::GET || request.method() == Method::HEAD;
         match path {
-            "/v1/chat/completions" => self.chat(Format::OpenaiChat, request).await,
+            "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.chat(format_of(path), request).await,
             "/healthz" if get => health::alive(),
             "/readyz" if get => health::ready(self),
             _ => match self.admit(request.headers(), Scope::Client) {
@@ -142,7 +142,7 @@ fn overloaded(format: Format) -> Reply {
 fn not_found(method: &Method, path: &str) -> Reply {
     let path: String = path.chars().take(120).collect();
     let message = format!(
-        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, models), records and reports at /api/v1"
+        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, responses, messages, models), records and reports at /api/v1"
     );
     Refusal::caller(ApiError::new(404, message).with_code("unknown_url")).reply(Format::OpenaiChat)
 }

@@ -1,10 +1,10 @@
 //! One upstream call: send, wait for the answer or for its first content, say what went wrong.
 
 use crate::log::Log;
-use crate::meter::{Broken, Meter, Out};
+use crate::meter::{Broken, Meter, Out, finish_word};
 use crate::prepare::Prepared;
 use crate::relay::attempt_end;
-use crate::seam::{SendError, WireAnswer, WireBody};
+use crate::seam::{SendError, WireAnswer, WireBody, WireRequest};
 use crate::setup::Upstream;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -12,8 +12,8 @@ use http_body::Body;
 use std::future::poll_fn;
 use tierway_decide::AttemptEnd;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
-use tierway_wire::Usage;
 use tierway_wire::openai_chat::Facts;
+use tierway_wire::{Context, Format, Usage};
 
 /// Answers that are not streamed are gathered; a provider that sends more is broken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -22,11 +22,11 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// An answer, whole or begun.
 pub(crate) enum Served {
-    Whole(Whole),
-    Stream(Begun),
+    Whole(Box<Whole>),
+    Stream(Box<Begun>),
 }
 
-/// An answer that is all there.
+/// An answer that is all there, as the client shall see it but for the cost.
 pub(crate) struct Whole {
     pub(crate) body: Bytes,
     pub(crate) usage: Option<Usage>,
@@ -34,26 +34,19 @@ pub(crate) struct Whole {
     pub(crate) headers: HeaderMap,
 }
 
-/// How the client wants its answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) stream: bool,
-    pub(crate) usage: bool,
-}
-
 /// Makes the call. The log's attempt is open before; after a failure it is closed, after a success the answer closes it.
 pub(crate) async fn attempt(
     upstream: &Upstream,
     prepared: Prepared,
-    wanted: Wanted,
+    client: Format,
     log: &mut Log,
 ) -> Result<Served, Broken> {
     let limits = upstream.timeouts;
-    let served = if wanted.stream {
-        let begun = tokio::time::timeout(limits.first_byte, begin(upstream, prepared, wanted, log)).await;
-        begun.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into())).map(Served::Stream)
+    let served = if prepared.request.stream {
+        let begun = tokio::time::timeout(limits.first_byte, begin(upstream, prepared, client, log)).await;
+        begun.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into())).map(|begun| Served::Stream(Box::new(begun)))
     } else {
-        let whole = tokio::time::timeout(limits.total, whole(upstream, prepared, log)).await;
+        let whole = tokio::time::timeout(limits.total, whole(upstream, prepared, client, log)).await;
         whole.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into()))
     };
     if let Err(broken) = &served {
@@ -62,8 +55,8 @@ pub(crate) async fn attempt(
     served
 }
 
-async fn send(upstream: &Upstream, prepared: Prepared, log: &Log) -> Result<WireAnswer, Broken> {
-    let answer = upstream.provider.send(prepared.request).await.map_err(|error| {
+async fn send(upstream: &Upstream, request: WireRequest, log: &Log) -> Result<WireAnswer, Broken> {
+    let answer = upstream.provider.send(request).await.map_err(|error| {
         // Said once, here; the client hears it in the words of the failure.
         tracing::warn!(%error, "upstream call failed");
         match error {
@@ -80,21 +73,48 @@ async fn send(upstream: &Upstream, prepared: Prepared, log: &Log) -> Result<Wire
     Err(Broken { kind: reply.kind(pause), reply: Some(Box::new(reply)) })
 }
 
-async fn whole(upstream: &Upstream, prepared: Prepared, log: &mut Log) -> Result<Served, Broken> {
-    let answer = send(upstream, prepared, log).await?;
+async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mut Log) -> Result<Served, Broken> {
+    let provider = prepared.request.format;
+    let answer = send(upstream, prepared.request, log).await?;
     let headers = answer.headers;
     let body = gather(answer.body, MAX_ANSWER_BYTES).await?;
+    let read = if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
+        facts(body)?
+    } else {
+        decoded(provider, client, body, &prepared.context)?
+    };
+    let (body, usage, finish) = read;
+    log.attempt_ends(AttemptEnd::Ok, usage.unwrap_or_default());
+    Ok(Served::Whole(Box::new(Whole { body, usage, finish, headers })))
+}
+
+/// Body for the client, usage, finish reason.
+type Read = (Bytes, Option<Usage>, String);
+
+/// Chat to chat: the body stays as it is.
+fn facts(body: Bytes) -> Result<Read, Broken> {
     let facts = Facts::read(&body).ok_or(FailureKind::Garbled)?;
     if facts.error_json.is_some() {
-        let reply = ErrorReply::read(200, &body);
-        return Err(Broken { kind: reply.kind(None), reply: Some(Box::new(reply)) });
+        return Err(Broken::in_band(ErrorReply::read(200, &body)));
     }
     if !facts.has_choices {
         return Err(FailureKind::Garbled.into());
     }
     let (usage, finish) = (facts.usage(), facts.finish.unwrap_or_default().to_owned());
-    log.attempt_ends(AttemptEnd::Ok, usage.unwrap_or_default());
-    Ok(Served::Whole(Whole { body, usage, finish, headers }))
+    Ok((body, usage, finish))
+}
+
+/// Any other pair of APIs: the body is decoded, and written anew where they differ.
+fn decoded(provider: Format, client: Format, body: Bytes, context: &Context) -> Result<Read, Broken> {
+    let answer = tierway_wire::decode_answer(provider, &body, context).map_err(|_| {
+        let reply = ErrorReply::read(200, &body);
+        if reply.word().is_empty() { Broken::from(FailureKind::Garbled) } else { Broken::in_band(reply) }
+    })?;
+    let finish = answer.choices.first().map(|choice| finish_word(&choice.finish)).unwrap_or_default().to_owned();
+    let usage = answer.usage;
+    let body =
+        if provider == client { body } else { Bytes::from(tierway_wire::encode_answer(client, &answer, context)) };
+    Ok((body, usage, finish))
 }
 
 /// A stream whose first content has come.
@@ -106,9 +126,9 @@ pub(crate) struct Begun {
 }
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
-async fn begin(upstream: &Upstream, prepared: Prepared, wanted: Wanted, log: &Log) -> Result<Begun, Broken> {
-    let WireAnswer { mut body, headers, .. } = send(upstream, prepared, log).await?;
-    let (mut meter, mut out) = (Meter::new(wanted.usage), Out::default());
+async fn begin(upstream: &Upstream, prepared: Prepared, client: Format, log: &Log) -> Result<Begun, Broken> {
+    let (mut meter, mut out) = (Meter::new(prepared.request.format, client, &prepared.context), Out::default());
+    let WireAnswer { mut body, headers, .. } = send(upstream, prepared.request, log).await?;
     let mut price = |usage: &Usage| log.money_if(usage);
     while !meter.said.content && !meter.said.done {
         match next(&mut body).await {

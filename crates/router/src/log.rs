@@ -12,7 +12,7 @@ use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
     TargetId, TaskType, TierId, Usd,
 };
-use tierway_wire::{Format, Outline, Usage};
+use tierway_wire::{Context, Format, Outline, Usage};
 
 /// Stands for the target of a request that names a model on no tier.
 pub(crate) const FOREIGN: TargetId = TargetId { tier: TierId(u8::MAX), index: 0 };
@@ -110,6 +110,12 @@ impl Log {
 
     pub(crate) fn id(&self) -> RequestId {
         self.record.as_ref().map_or(RequestId::from_i64(0), |record| record.id)
+    }
+
+    /// What translating the answer of this request needs to know.
+    pub(crate) fn context(&self, usage_wanted: bool) -> Context {
+        let created_s = u64::try_from(self.unix_ms() / 1000).unwrap_or(0);
+        Context { request_id: self.id().to_string(), created_s, usage_wanted, ..Context::default() }
     }
 
     pub(crate) fn unix_ms(&self) -> i64 {

@@ -2,14 +2,15 @@
 //!
 //! When client and provider speak the same API, bytes go through as they came. Three things are changed: usage that the
 //! client did not ask for is held back, the cost is put into usage that it did ask for, and the end mark of a stream that
-//! is not whole never goes out.
+//! is not whole never goes out. When they speak different APIs every event is written anew.
 
 use crate::log::Money;
 use bytes::{Bytes, BytesMut};
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
+use tierway_wire::neutral::{self, Delta, Finish};
 use tierway_wire::openai_chat::{self, Facts};
-use tierway_wire::sse::{Event, Events};
-use tierway_wire::{ApiError, Usage};
+use tierway_wire::sse::Events;
+use tierway_wire::{ApiError, Context, Format, StreamDecoder, StreamEncoder, Usage};
 
 /// What a stream has said so far.
 #[derive(Clone, Debug, Default)]
@@ -38,97 +39,207 @@ impl From<FailureKind> for Broken {
     }
 }
 
-/// Reads an OpenAI Chat stream for a client of the same API.
+impl Broken {
+    /// An error that came inside an answer that began with 200.
+    pub(crate) fn in_band(reply: ErrorReply) -> Self {
+        let kind = match reply.kind(None) {
+            FailureKind::BadRequest { .. } | FailureKind::ServerError { .. } => FailureKind::InBand,
+            kind => kind,
+        };
+        Self { kind, reply: Some(Box::new(reply)) }
+    }
+}
+
+/// Tells the money of a usage.
+pub(crate) type Price<'p> = &'p mut dyn FnMut(&Usage) -> Money;
+
+/// Reads one stream.
 pub(crate) struct Meter {
-    events: Events,
-    usage_wanted: bool,
+    mode: Mode,
+    client: Format,
     pub(crate) said: Said,
 }
 
+enum Mode {
+    /// Chat to chat: the facts of each chunk are enough.
+    Chat { events: Events, usage_wanted: bool },
+    /// Another API to itself: decoded beside, passed on as it came.
+    Beside { events: Events, decoder: Box<StreamDecoder> },
+    /// One API to another.
+    Anew { decoder: Box<StreamDecoder>, encoder: Box<StreamEncoder> },
+}
+
 impl Meter {
-    pub(crate) fn new(usage_wanted: bool) -> Self {
-        Self { events: Events::default(), usage_wanted, said: Said::default() }
+    /// For a stream of `provider`'s API to a client of `client`'s.
+    pub(crate) fn new(provider: Format, client: Format, context: &Context) -> Self {
+        let decoder = || Box::new(StreamDecoder::new(provider, context));
+        let mode = match (provider, client) {
+            (Format::OpenaiChat, Format::OpenaiChat) => {
+                Mode::Chat { events: Events::default(), usage_wanted: context.usage_wanted }
+            }
+            (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder() },
+            (from, to) => Mode::Anew { decoder: decoder(), encoder: Box::new(StreamEncoder::new(to, from, context)) },
+        };
+        Self { mode, client, said: Said::default() }
     }
 
-    /// Takes the next bytes and adds to `out` what goes to the client. `price` tells the money of a usage.
-    pub(crate) fn feed(
-        &mut self,
-        bytes: &Bytes,
-        out: &mut Out,
-        price: &mut dyn FnMut(&Usage) -> Money,
-    ) -> Result<(), Broken> {
-        let whole = self.events.unfinished().is_empty();
-        let mark = out.mark();
-        let (mut broken, mut untouched) = (None, true);
-        let (said, usage_wanted) = (&mut self.said, self.usage_wanted);
-        let pushed = self.events.push(bytes, |event| {
-            if broken.is_some() {
-                return;
+    /// Takes the next bytes and adds to `out` what goes to the client.
+    pub(crate) fn feed(&mut self, bytes: &Bytes, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
+        let said = &mut self.said;
+        match &mut self.mode {
+            Mode::Chat { events, usage_wanted } => {
+                pass(events, bytes, out, |data| said.hear_chunk(data, *usage_wanted, price))
             }
-            match said.hear(event, usage_wanted, price) {
-                Ok(Pass::AsIs) => out.event(event.raw()),
-                Ok(Pass::HeldBack) => untouched = false,
-                Ok(Pass::Changed(data)) => {
-                    untouched = false;
-                    out.data(&data);
-                }
-                Err(error) => broken = Some(error),
+            Mode::Beside { events, decoder } => {
+                let mut heard = Vec::new();
+                // What it means is known before any of it goes out.
+                decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
+                heard.iter().try_for_each(|event| said.hear(event))?;
+                pass(events, bytes, out, |_| Ok(Pass::AsIs))
             }
-        });
-        if let Some(broken) = broken {
-            return Err(broken);
+            Mode::Anew { decoder, encoder } => {
+                let mut heard = Vec::new();
+                decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
+                write_anew(&heard, encoder, self.client, said, out, price)
+            }
         }
-        pushed.map_err(|_| FailureKind::Garbled)?;
-        if whole && untouched && self.events.unfinished().is_empty() {
-            out.instead(mark, bytes);
-        }
-        Ok(())
     }
 
     /// The stream ended. Fails when it ended before its time.
-    pub(crate) fn end(&mut self, out: &mut Out, price: &mut dyn FnMut(&Usage) -> Money) -> Result<(), Broken> {
-        if !self.events.unfinished().is_empty() {
-            // Some servers end without the empty line after the last event.
-            self.feed(&Bytes::from_static(b"\n\n"), out, price)?;
+    pub(crate) fn end(&mut self, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
+        let said = &mut self.said;
+        match &mut self.mode {
+            Mode::Chat { events, usage_wanted } => {
+                if !events.unfinished().is_empty() {
+                    // Some servers end without the empty line after the last event.
+                    let wanted = *usage_wanted;
+                    pass(events, &Bytes::from_static(b"\n\n"), out, |data| said.hear_chunk(data, wanted, price))?;
+                }
+                if said.finish.is_empty() {
+                    return Err(FailureKind::MissingEnd.into());
+                }
+                if !said.done {
+                    // Finished by its own word; only the mark is missing, and clients wait for it.
+                    out.data(b"[DONE]");
+                }
+            }
+            Mode::Beside { decoder, .. } => {
+                let mut heard = Vec::new();
+                decoder.end(&mut heard);
+                heard.iter().try_for_each(|event| said.hear(event)).map_err(|_| FailureKind::MissingEnd)?;
+            }
+            Mode::Anew { decoder, encoder } => {
+                let mut heard = Vec::new();
+                decoder.end(&mut heard);
+                write_anew(&heard, encoder, self.client, said, out, price).map_err(|_| FailureKind::MissingEnd)?;
+            }
         }
-        if self.said.finish.is_empty() {
-            return Err(FailureKind::MissingEnd.into());
-        }
-        if !self.said.done {
-            // Finished by its own word; only the mark is missing, and clients wait for it.
-            self.said.done = true;
-            out.data(b"[DONE]");
-        }
+        said.done = true;
         Ok(())
+    }
+
+    /// Ends the stream with an error in the client's API; no end mark follows it.
+    pub(crate) fn last_words(&mut self, error: &ApiError, out: &mut Out) {
+        let mut words = Vec::new();
+        let event = neutral::Event::Error(error.clone());
+        match &mut self.mode {
+            Mode::Anew { encoder, .. } => encoder.push(&event, &mut words),
+            _ => StreamEncoder::new(self.client, self.client, &Context::default()).push(&event, &mut words),
+        }
+        out.raw(&words);
     }
 }
 
+/// What to do with one event.
 enum Pass {
     AsIs,
     HeldBack,
     Changed(Vec<u8>),
 }
 
-impl Said {
-    fn hear(
-        &mut self,
-        event: Event<'_>,
-        usage_wanted: bool,
-        price: &mut dyn FnMut(&Usage) -> Money,
-    ) -> Result<Pass, Broken> {
-        let data = event.data();
-        if data.is_empty() {
-            return Ok(Pass::AsIs);
+/// Passes whole events on: the received bytes themselves where none of their events had to be changed.
+fn pass(
+    events: &mut Events,
+    bytes: &Bytes,
+    out: &mut Out,
+    mut hear: impl FnMut(&[u8]) -> Result<Pass, Broken>,
+) -> Result<(), Broken> {
+    let whole = events.unfinished().is_empty();
+    let mark = out.mark();
+    let (mut broken, mut untouched) = (None, true);
+    let pushed = events.push(bytes, |event| {
+        if broken.is_some() {
+            return;
         }
-        let facts = Facts::read(&data).ok_or(FailureKind::Garbled)?;
+        let data = event.data();
+        match if data.is_empty() { Ok(Pass::AsIs) } else { hear(&data) } {
+            Ok(Pass::AsIs) => out.event(event.raw()),
+            Ok(Pass::HeldBack) => untouched = false,
+            Ok(Pass::Changed(data)) => {
+                untouched = false;
+                out.data(&data);
+            }
+            Err(error) => broken = Some(error),
+        }
+    });
+    if let Some(broken) = broken {
+        return Err(broken);
+    }
+    pushed.map_err(|_| FailureKind::Garbled)?;
+    if whole && untouched && events.unfinished().is_empty() {
+        out.instead(mark, bytes);
+    }
+    Ok(())
+}
+
+fn write_anew(
+    heard: &[neutral::Event],
+    encoder: &mut StreamEncoder,
+    client: Format,
+    said: &mut Said,
+    out: &mut Out,
+    price: Price<'_>,
+) -> Result<(), Broken> {
+    let mut written = Vec::new();
+    for event in heard {
+        said.hear(event)?;
+        written.clear();
+        encoder.push(event, &mut written);
+        match said.usage {
+            Some(usage) if client == Format::OpenaiChat && memchr::memmem::find(&written, b"\"usage\":{").is_some() => {
+                out.raw(&with_money(&written, price(&usage)));
+            }
+            _ => out.raw(&written),
+        }
+    }
+    Ok(())
+}
+
+/// Chat events with the cost in their usage.
+fn with_money(written: &[u8], money: Money) -> Vec<u8> {
+    let (cost, details) = money.as_json();
+    let mut out = Vec::with_capacity(written.len() + 96);
+    // Written by us a moment ago: whole events that can be read again.
+    let _ = Events::default().push(written, |event| {
+        let data = event.data();
+        let priced = Facts::read(&data).and_then(|facts| openai_chat::with_cost(&data, &facts, &cost, Some(&details)));
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(priced.as_deref().unwrap_or(&data));
+        out.extend_from_slice(b"\n\n");
+    });
+    out
+}
+
+impl Said {
+    fn hear_chunk(&mut self, data: &[u8], usage_wanted: bool, price: Price<'_>) -> Result<Pass, Broken> {
+        let facts = Facts::read(data).ok_or(FailureKind::Garbled)?;
         if facts.is_done {
             self.done = true;
             // The mark of an answer without an end is not passed on.
             return if self.finish.is_empty() { Err(FailureKind::MissingEnd.into()) } else { Ok(Pass::AsIs) };
         }
         if facts.error_json.is_some() {
-            let reply = ErrorReply::read(200, &data);
-            return Err(Broken { kind: in_band(&reply), reply: Some(Box::new(reply)) });
+            return Err(Broken::in_band(ErrorReply::read(200, data)));
         }
         self.content |= facts.has_content;
         self.content_chunks += u64::from(facts.has_content);
@@ -141,21 +252,49 @@ impl Said {
             return Ok(Pass::HeldBack);
         }
         let (cost, details) = price(&usage).as_json();
-        Ok(openai_chat::with_cost(&data, &facts, &cost, Some(&details)).map_or(Pass::AsIs, Pass::Changed))
+        Ok(openai_chat::with_cost(data, &facts, &cost, Some(&details)).map_or(Pass::AsIs, Pass::Changed))
+    }
+
+    fn hear(&mut self, event: &neutral::Event) -> Result<(), Broken> {
+        match event {
+            neutral::Event::Start { usage, .. } => self.usage = usage.or(self.usage),
+            neutral::Event::Usage(usage) => self.usage = Some(*usage),
+            neutral::Event::BlockStart { kind, .. } => {
+                self.content |= matches!(kind, neutral::BlockKind::ToolCall { .. } | neutral::BlockKind::Raw(_));
+            }
+            neutral::Event::Delta { delta, .. } => {
+                self.content |= !matches!(delta, Delta::Logprobs(_));
+                self.content_chunks += 1;
+            }
+            neutral::Event::Finish { finish, .. } => finish_word(finish).clone_into(&mut self.finish),
+            neutral::Event::Done => self.done = true,
+            neutral::Event::Error(error) => return Err(Broken::in_band(reply_of(error))),
+            neutral::Event::BlockStop { .. } => {}
+        }
+        Ok(())
     }
 }
 
-/// What an error inside a stream that began with 200 means; unknown words stay what they are.
-fn in_band(reply: &ErrorReply) -> FailureKind {
-    match reply.kind(None) {
-        FailureKind::BadRequest { .. } | FailureKind::ServerError { .. } => FailureKind::InBand,
-        kind => kind,
+/// The finish reason in OpenAI's words, for records.
+pub(crate) const fn finish_word(finish: &Finish) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::StopSequence(_) | Finish::Pause => "stop",
+        Finish::Length | Finish::ContextFull => "length",
+        Finish::ToolCalls => "tool_calls",
+        Finish::ContentFilter => "content_filter",
+        Finish::Failed(_) => "failed",
     }
 }
 
-/// The in-band error that ends a stream of this API; no end mark follows it.
-pub(crate) fn last_words(error: &ApiError, out: &mut Out) {
-    out.data(&openai_chat::encode_error(error));
+fn reply_of(error: &ApiError) -> ErrorReply {
+    ErrorReply {
+        status: if error.status == 0 { 200 } else { error.status },
+        code: error.code.clone().unwrap_or_default(),
+        error_type: error.kind.clone(),
+        message: error.message.clone(),
+        param: error.param.clone(),
+        retry_after_ms: None,
+    }
 }
 
 /// Bytes on their way to the client: one received chunk as it came where possible, else a buffer.
@@ -171,17 +310,19 @@ impl Out {
         self.buffer.len()
     }
 
-    fn event(&mut self, raw: &[u8]) {
+    fn raw(&mut self, bytes: &[u8]) {
         self.own();
-        self.buffer.extend_from_slice(raw);
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    fn event(&mut self, raw: &[u8]) {
+        self.raw(raw);
         self.buffer.extend_from_slice(b"\n\n");
     }
 
     fn data(&mut self, data: &[u8]) {
-        self.own();
-        self.buffer.extend_from_slice(b"data: ");
-        self.buffer.extend_from_slice(data);
-        self.buffer.extend_from_slice(b"\n\n");
+        self.raw(b"data: ");
+        self.event(data);
     }
 
     /// All that was added since the mark is this chunk, byte for byte.

@@ -1,12 +1,15 @@
-//! The request as one target wants it.
+//! The request as one target wants it: its own bytes with a few fields changed when client and target speak the same API,
+//! else written anew from the neutral form.
 
 use crate::call::Call;
 use crate::seam::{Operation, WireRequest};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use tierway_decide::Target;
-use tierway_wire::Outline;
-use tierway_wire::splice::{Edit, Fields};
+use std::sync::OnceLock;
+use tierway_decide::{MaxTokensField, Reasoning, Sampling, Target};
+use tierway_wire::neutral::Request;
+use tierway_wire::splice::Fields;
+use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Outline, Structured, SystemRole};
 
 /// Headers of the client that mean something to a provider. Everything else stays here, credentials above all.
 const FORWARDED: [HeaderName; 4] = [
@@ -16,28 +19,117 @@ const FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
+/// A request as it came, taken apart as far as somebody needed it.
+pub(crate) struct Asked<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) outline: &'a Outline<'a>,
+    fields: &'a Fields<'a>,
+    neutral: OnceLock<Request>,
+}
+
 /// A request that is ready to be sent, and what had to be changed for it.
 pub(crate) struct Prepared {
     pub(crate) request: WireRequest,
     pub(crate) adapted: Vec<String>,
+    /// What translating the answer needs to know.
+    pub(crate) context: Context,
 }
 
-/// Writes the request for a target. Same API: the bytes as they came, but for the fields that must change.
-pub(crate) fn prepare(call: &Call, outline: &Outline<'_>, fields: &Fields<'_>, target: &Target) -> Prepared {
-    let model = serde_json::Value::from(target.model.as_str()).to_string();
-    let mut edits = vec![Edit::Set("model", model.into())];
-    if outline.stream && !outline.usage_wanted {
-        edits.push(Edit::Set("stream_options", "{\"include_usage\":true}".into()));
+impl<'a> Asked<'a> {
+    pub(crate) const fn new(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
+        Self { call, outline, fields, neutral: OnceLock::new() }
     }
-    let request = WireRequest {
-        operation: Operation::Chat,
-        format: target.format,
-        model: target.model.clone(),
-        stream: outline.stream,
-        headers: forwarded(&call.headers),
-        body: Bytes::from(fields.apply(&edits)),
+
+    /// Writes the request for a target.
+    ///
+    /// # Errors
+    /// When it would lose its meaning there.
+    pub(crate) fn prepare(&self, target: &Target, context: Context) -> Result<Prepared, EncodeError> {
+        let options = options(self, target);
+        let same = target.format == self.call.format;
+        let (body, adaptations, context) =
+            if same { self.spliced(&options, context)? } else { self.translated(&options, context, target.format)? };
+        let request = WireRequest {
+            operation: Operation::Chat,
+            format: target.format,
+            model: target.model.clone(),
+            stream: self.outline.stream,
+            headers: if same { forwarded(&self.call.headers) } else { HeaderMap::new() },
+            body: Bytes::from(body),
+        };
+        Ok(Prepared { request, adapted: adaptations.iter().map(said).collect(), context })
+    }
+
+    fn spliced(&self, options: &EncodeOptions, context: Context) -> Result<Written, EncodeError> {
+        let fitted = tierway_wire::adapt(self.call.format, self.fields, options);
+        let (edits, adaptations) =
+            fitted.map_err(|error| EncodeError { field: "request".into(), reason: error.message })?;
+        Ok((self.fields.apply(&edits), adaptations, context))
+    }
+
+    fn translated(&self, options: &EncodeOptions, context: Context, to: Format) -> Result<Written, EncodeError> {
+        let unreadable = |error: tierway_wire::DecodeError| EncodeError {
+            field: error.param.unwrap_or_default(),
+            reason: error.message,
+        };
+        let neutral = match self.neutral.get() {
+            Some(neutral) => neutral,
+            None => {
+                let decoded = tierway_wire::decode_request(self.call.format, self.fields).map_err(unreadable)?;
+                self.neutral.get_or_init(|| decoded)
+            }
+        };
+        let encoded = tierway_wire::encode_request(to, neutral, options)?;
+        let context =
+            Context { structured_tool: encoded.structured_tool, custom_tools: encoded.custom_tools, ..context };
+        Ok((encoded.body, encoded.adaptations, context))
+    }
+}
+
+/// Body, what was adapted, and what the answer's translation needs.
+type Written = (Vec<u8>, Vec<Adaptation>, Context);
+
+/// How a target of the ladder wants to be asked.
+fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
+    let rules = &target.parameters;
+    EncodeOptions {
+        max_tokens_field: match rules.max_tokens_field {
+            MaxTokensField::MaxTokens => tierway_wire::MaxTokensField::MaxTokens,
+            MaxTokensField::MaxCompletionTokens => tierway_wire::MaxTokensField::MaxCompletionTokens,
+        },
+        sampling: match rules.sampling {
+            Sampling::Always => tierway_wire::Sampling::Always,
+            Sampling::WhenNotReasoning => tierway_wire::Sampling::WhenNotReasoning,
+            Sampling::Never => tierway_wire::Sampling::Never,
+        },
+        reasoning: match rules.reasoning {
+            Reasoning::None => tierway_wire::Reasoning::None,
+            Reasoning::OffByDefault => tierway_wire::Reasoning::OffByDefault,
+            Reasoning::OnByDefault => tierway_wire::Reasoning::OnByDefault,
+            Reasoning::Always => tierway_wire::Reasoning::Always,
+        },
+        efforts: rules.efforts.clone(),
+        effort: target.effort.clone(),
+        system_role: if rules.system_role { SystemRole::Both } else { SystemRole::None },
+        stop: rules.stop,
+        forced_tool_choice: rules.forced_tool_choice,
+        prefill: rules.prefill,
+        structured: if target.capabilities.json_schema { Structured::Native } else { Structured::ForcedTool },
+        max_output_tokens: target.limits.max_output,
+        include_usage: asked.outline.stream,
+        same_model: target.format == asked.call.format,
+        ..EncodeOptions::new(target.model.as_str())
+    }
+}
+
+/// One adaptation in words, for the header and the record: `temperature dropped (the model refuses it)`.
+fn said(adaptation: &Adaptation) -> String {
+    let what = match adaptation.what {
+        tierway_wire::Adapted::Dropped => "dropped",
+        tierway_wire::Adapted::Changed => "changed",
+        tierway_wire::Adapted::Moved => "moved",
     };
-    Prepared { request, adapted: Vec::new() }
+    format!("{} {what} ({})", adaptation.field, adaptation.note)
 }
 
 fn forwarded(headers: &HeaderMap) -> HeaderMap {

@@ -72,15 +72,7 @@ impl Refusal {
             set(&mut headers, HeaderName::from_static("retry-after-ms"), pause);
         }
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        Reply {
-            status,
-            headers,
-            body: Bytes::from({
-                let _ = format;
-                tierway_wire::openai_chat::encode_error(&self.error)
-            })
-            .into(),
-        }
+        Reply { status, headers, body: Bytes::from(tierway_wire::encode_error(format, &self.error)).into() }
     }
 }
 
@@ -119,6 +111,7 @@ const fn told(kind: FailureKind) -> &'static str {
         FailureKind::ContentFilter => "The provider declined the content.",
         FailureKind::ModelNotFound => "The provider does not serve this model.",
         FailureKind::Unfit => "No model gave an answer of the requested form.",
+        FailureKind::Unsayable => "No configured model can take this request without losing its meaning.",
         FailureKind::CoolingDown { .. } => {
             "All providers of this tier are cooling down after failures; try again later."
         }

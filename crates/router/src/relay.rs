@@ -5,7 +5,7 @@
 
 use crate::attempt::Begun;
 use crate::log::Log;
-use crate::meter::{Broken, Meter, Out, last_words};
+use crate::meter::{Broken, Meter, Out};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
 use crate::seam::WireBody;
@@ -125,7 +125,7 @@ impl Relay {
             End::CutOff => Some(ApiError::new(503, "The router is shutting down; this answer is not whole.")),
         };
         if let Some(error) = error {
-            last_words(&error, &mut self.out);
+            self.meter.last_words(&error, &mut self.out);
         }
         log.attempt_ends(attempt_end, usage);
         log.settle(&usage, estimated);

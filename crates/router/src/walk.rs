@@ -1,11 +1,11 @@
 //! One request, from its bytes to its reply, in a straight line.
 
-use crate::attempt::{Begun, Served, Wanted, Whole, attempt};
+use crate::attempt::{Begun, Served, Whole, attempt};
 use crate::call::Call;
 use crate::headers;
 use crate::log::{FOREIGN, Log};
 use crate::meter::Broken;
-use crate::prepare::prepare;
+use crate::prepare::Asked;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::reply::{Reply, ReplyBody};
@@ -17,11 +17,10 @@ use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
-use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
+use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, ErrorReply, FailureKind, Step, plan};
 use tierway_decide::{CallStatus, RequestId, Target, TargetId};
-use tierway_wire::Outline;
-use tierway_wire::openai_chat::{Facts, with_cost};
-use tierway_wire::splice::Fields;
+use tierway_wire::EncodeError;
+use tierway_wire::splice::{Edit, Fields};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
@@ -39,25 +38,18 @@ impl Router {
     }
 
     async fn answer(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
-        let (outline, fields) = tierway_wire::openai_chat::outline(&call.body)?;
+        let (outline, fields) = tierway_wire::outline(call.format, &call.body)?;
         log.asked(&outline);
         let decided = self.decide(call, &outline)?;
         log.decided(&decided);
         if call.dry_run {
             return Ok(headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log));
         }
-        self.dispatch(call, &outline, &fields, &decided, log).await
+        self.dispatch(&Asked::new(call, &outline, &fields), &decided, log).await
     }
 
     /// Performs what [`Dispatch`] says; chooses nothing.
-    async fn dispatch(
-        &self,
-        call: &Call,
-        outline: &Outline<'_>,
-        fields: &Fields<'_>,
-        decided: &Decided,
-        log: &mut Log,
-    ) -> Result<Reply, Refusal> {
+    async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, log.id());
         let mut last: Option<Broken> = None;
@@ -66,14 +58,14 @@ impl Router {
             step = match step {
                 Step::Call { target, again } => {
                     let id = dispatch.plan()[target].id;
-                    let asked = match self.admitted(id, decided, again) {
-                        Ok(asked) => asked,
+                    let to = match self.admitted(id, decided, again) {
+                        Ok(to) => to,
                         Err(ready_at_ms) => {
                             step = dispatch.on_refused(clock.monotonic_ms(), ready_at_ms);
                             continue;
                         }
                     };
-                    match self.call(call, outline, fields, decided, asked, log).await {
+                    match self.call(asked, decided, to, log).await {
                         Ok(reply) => return Ok(reply),
                         Err(broken) => {
                             let kind = broken.kind;
@@ -126,7 +118,7 @@ impl Router {
     }
 
     /// Everything that a call to this target needs, if its breaker and retry budget let it through.
-    fn admitted<'a>(&'a self, id: TargetId, decided: &'a Decided, again: bool) -> Result<Asked<'a>, Option<u64>> {
+    fn admitted<'a>(&'a self, id: TargetId, decided: &'a Decided, again: bool) -> Result<To<'a>, Option<u64>> {
         let ground = &*self.ground;
         let (target, state) = match &decided.foreign {
             Some(target) => (&**target, Arc::default()),
@@ -135,38 +127,30 @@ impl Router {
         let upstream = ground.upstreams.get(&target.provider).ok_or(None)?;
         state.admit(ground.clock.monotonic_ms(), again)?;
         let in_flight = state.depart();
-        Ok(Asked { id, target, upstream, state, in_flight })
+        Ok(To { id, target, upstream, state, in_flight })
     }
 
-    async fn call(
-        &self,
-        call: &Call,
-        outline: &Outline<'_>,
-        fields: &Fields<'_>,
-        decided: &Decided,
-        asked: Asked<'_>,
-        log: &mut Log,
-    ) -> Result<Reply, Broken> {
+    async fn call(&self, asked: &Asked<'_>, decided: &Decided, to: To<'_>, log: &mut Log) -> Result<Reply, Broken> {
         let clock = &*self.ground.clock;
-        let prepared = prepare(call, outline, fields, asked.target);
-        log.attempt_begins(asked.id, &prepared.adapted);
-        let wanted = Wanted { stream: outline.stream, usage: outline.usage_wanted };
+        let client = asked.call.format;
+        let prepared = asked.prepare(to.target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
+        log.attempt_begins(to.id, &prepared.adapted);
         let began = clock.monotonic_ms();
-        let served = attempt(asked.upstream, prepared, wanted, log).await;
+        let served = attempt(to.upstream, prepared, client, log).await;
         let now = clock.monotonic_ms();
         match served {
             Err(broken) => {
-                if asked.state.on_failure(now, broken.kind) {
-                    tracing::warn!(provider = asked.target.provider, model = asked.target.model, "breaker opened");
+                if to.state.on_failure(now, broken.kind) {
+                    tracing::warn!(provider = to.target.provider, model = to.target.model, "breaker opened");
                 }
                 Err(broken)
             }
             Ok(served) => {
-                asked.state.on_first_byte(now, now.saturating_sub(began));
-                log.served_by(asked.id);
+                to.state.on_first_byte(now, now.saturating_sub(began));
+                log.served_by(to.id);
                 Ok(match served {
-                    Served::Whole(whole) => whole_reply(whole, log),
-                    Served::Stream(begun) => stream_reply(begun, asked, decided.input_tokens, log),
+                    Served::Whole(whole) => whole_reply(*whole, log),
+                    Served::Stream(begun) => stream_reply(*begun, to, decided.input_tokens, log),
                 })
             }
         }
@@ -174,7 +158,7 @@ impl Router {
 }
 
 /// A target that may be called now.
-struct Asked<'a> {
+struct To<'a> {
     id: TargetId,
     target: &'a Target,
     upstream: &'a Upstream,
@@ -187,7 +171,7 @@ fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     let usage = whole.usage.unwrap_or_default();
     let money = log.settle(&usage, whole.usage.is_none());
     let (cost, details) = money.as_json();
-    let priced = Facts::read(&whole.body).and_then(|facts| with_cost(&whole.body, &facts, &cost, Some(&details)));
+    let priced = with_cost(&whole.body, &cost, &details);
     let mut headers = headers::passed_on(&whole.headers);
     log.head(&mut headers);
     headers::money(&mut headers, money);
@@ -196,12 +180,34 @@ fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
 }
 
-fn stream_reply(begun: Begun, asked: Asked<'_>, input_tokens: u32, log: &mut Log) -> Reply {
+fn stream_reply(begun: Begun, to: To<'_>, input_tokens: u32, log: &mut Log) -> Reply {
     let mut headers = headers::passed_on(&begun.headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     log.note_first_byte();
     log.head(&mut headers);
-    let relay = Relay::new(begun, log.hand_over(), asked.in_flight, asked.upstream.timeouts, input_tokens);
+    let relay = Relay::new(begun, log.hand_over(), to.in_flight, to.upstream.timeouts, input_tokens);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
+}
+
+/// The body with the cost in its usage object, which all APIs that we answer in call `usage`; none when there is none.
+fn with_cost(body: &[u8], cost: &str, details: &str) -> Option<Vec<u8>> {
+    let fields = Fields::parse(body).ok()?;
+    let usage = Fields::parse(fields.get("usage")?.as_bytes()).ok()?;
+    let priced = usage.apply(&[Edit::Set("cost", cost.into()), Edit::Set("cost_details", details.into())]);
+    let priced = String::from_utf8(priced).ok()?;
+    Some(fields.apply(&[Edit::Set("usage", priced.into())]))
+}
+
+/// A request that this target cannot take without losing its meaning; another may.
+fn unsayable(error: EncodeError) -> Broken {
+    let reply = ErrorReply {
+        status: 400,
+        code: "unsupported_parameter".into(),
+        error_type: "invalid_request_error".into(),
+        message: error.to_string(),
+        param: Some(error.field),
+        retry_after_ms: None,
+    };
+    Broken { kind: FailureKind::Unsayable, reply: Some(Box::new(reply)) }
 }

@@ -53,6 +53,8 @@ pub enum FailureKind {
     ModelNotFound,
     /// A whole answer that verifiably does not do: against the schema, bad tool arguments, empty. A tier up may do it.
     Unfit,
+    /// Not called: the request cannot be said in the target's API without losing its meaning.
+    Unsayable,
     /// Not called: the target is cooling down after failures.
     CoolingDown {
         /// Until it may be called again.
@@ -114,7 +116,8 @@ impl FailureKind {
             | Self::Tls
             | Self::Garbled
             | Self::BodyTooLarge
-            | Self::ModelNotFound => Recovery::NextTarget,
+            | Self::ModelNotFound
+            | Self::Unsayable => Recovery::NextTarget,
             Self::Unauthorized | Self::QuotaExhausted => Recovery::NextProvider,
             Self::ContextTooLong => Recovery::LargerWindow,
             Self::Unfit => Recovery::NextTier,
@@ -126,7 +129,11 @@ impl FailureKind {
     #[must_use]
     pub const fn blame(self) -> Blame {
         match self {
-            Self::BadRequest { .. } | Self::BodyTooLarge | Self::ContextTooLong | Self::ContentFilter => Blame::Caller,
+            Self::BadRequest { .. }
+            | Self::BodyTooLarge
+            | Self::ContextTooLong
+            | Self::ContentFilter
+            | Self::Unsayable => Blame::Caller,
             Self::Unauthorized | Self::QuotaExhausted | Self::ModelNotFound | Self::Tls => Blame::Operator,
             Self::Deadline | Self::ClientGone => Blame::Nobody,
             Self::Connect
@@ -168,6 +175,7 @@ impl FailureKind {
             | Self::ContextTooLong
             | Self::ContentFilter
             | Self::Unfit
+            | Self::Unsayable
             | Self::CoolingDown { .. }
             | Self::Deadline
             | Self::ClientGone => false,
@@ -190,7 +198,7 @@ impl FailureKind {
     pub const fn client_status(self) -> u16 {
         match self {
             Self::BadRequest { status } => status,
-            Self::ContextTooLong | Self::ContentFilter => 400,
+            Self::ContextTooLong | Self::ContentFilter | Self::Unsayable => 400,
             Self::BodyTooLarge => 413,
             Self::RateLimited { .. } => 429,
             Self::Overloaded { .. } | Self::CoolingDown { .. } => 503,
@@ -233,6 +241,7 @@ impl FailureKind {
             Self::ContentFilter => "content_filter",
             Self::ModelNotFound => "model_not_found",
             Self::Unfit => "unfit",
+            Self::Unsayable => "unsupported_parameter",
             Self::CoolingDown { .. } => "cooling_down",
             Self::Deadline => "deadline",
             Self::ClientGone => "client_gone",
