@@ -11,6 +11,7 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use tierway_wire::{Outline, Part, Role};
 
 /// Where a rule looks.
@@ -94,15 +95,15 @@ pub enum RuleProblem {
     #[error("the pattern matches every text, even an empty one; write out what it should find")]
     MatchesAll,
     /// The compiled pattern would be too large.
-    #[error("the compiled pattern is larger than {limit} bytes; use smaller repetition counts")]
+    #[error("compiled, the patterns take more than {limit} bytes; use smaller repetition counts")]
     TooLarge {
         /// The limit.
         limit: usize,
     },
 }
 
-/// Bytes that one compiled pattern may take: `\w{100}` fits, `\w{10000}` does not.
-const COMPILED_LIMIT: usize = 4 << 20;
+/// Bytes that the compiled patterns of one scope may take together: `\w{100}` fits, `\w{10000}` does not.
+const COMPILED_LIMIT: usize = 16 << 20;
 /// Bytes of the cache that the search over all patterns fills as it goes, per thread; a full cache starts afresh.
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -127,8 +128,19 @@ struct Group {
 #[derive(Clone, Debug)]
 struct Member {
     rule: usize,
-    /// Confirms a candidate, where the search left something out.
-    exact: Option<meta::Regex>,
+    /// The whole pattern, where the search left something out of it.
+    whole: Option<Hir>,
+    /// Confirms a candidate; compiled when the first one comes, so that start-up does not pay for it.
+    exact: OnceLock<Option<meta::Regex>>,
+}
+
+impl Member {
+    /// Whether a candidate is a match of the whole pattern.
+    fn confirms(&self, text: &str) -> bool {
+        let Some(whole) = &self.whole else { return true };
+        let compiled = self.exact.get_or_init(|| build(std::slice::from_ref(whole), None).ok());
+        compiled.as_ref().is_some_and(|exact| exact.is_match(text))
+    }
 }
 
 impl<'a> RuleMatch<'a> {
@@ -147,25 +159,27 @@ impl RuleSet {
     /// Every rule that cannot be, not only the first.
     pub fn new(rules: Vec<Rule>) -> Result<Self, Vec<RuleError>> {
         let mut errors = Vec::new();
-        let mut compiled = Vec::with_capacity(rules.len());
+        let mut hirs = Vec::with_capacity(rules.len());
         for (index, rule) in rules.iter().enumerate() {
             let mut fail = |problem| errors.push(RuleError { index, name: rule.name.clone(), problem });
             if rules[..index].iter().any(|earlier| earlier.name == rule.name) {
                 fail(RuleProblem::SameName);
             }
-            match compile(rule) {
-                Ok(pattern) => compiled.push(pattern),
+            match parse(rule) {
+                Ok(hir) => hirs.push(hir),
                 Err(problem) => fail(problem),
             }
         }
         if !errors.is_empty() {
+            errors.extend(rules.iter().enumerate().filter_map(|(index, rule)| too_large(index, rule)));
+            errors.sort_by_key(|error| error.index);
             return Err(errors);
         }
-        Self::grouped(rules, &compiled).map_err(|error| vec![error])
+        Self::grouped(rules, &hirs).map_err(|error| vec![error])
     }
 
-    fn grouped(rules: Vec<Rule>, compiled: &[Compiled]) -> Result<Self, RuleError> {
-        let group = |wanted: &dyn Fn(&Scope) -> bool| Group::new(&rules, compiled, wanted);
+    fn grouped(rules: Vec<Rule>, hirs: &[Hir]) -> Result<Self, RuleError> {
+        let group = |wanted: &dyn Fn(&Scope) -> bool| Group::new(&rules, hirs, wanted);
         let mut headers = Vec::new();
         for name in scope_names(&rules, |scope| if let Scope::Header(name) = scope { Some(name) } else { None }) {
             headers.extend(group(&|scope| *scope == Scope::Header(name.clone()))?.map(|group| (name.clone(), group)));
@@ -255,7 +269,7 @@ impl RuleSet {
             let member = &group.members[pattern.as_usize()];
             let rule = &self.rules[member.rule];
             let better = best.rule.is_none_or(|best| rank(&self.rules, member.rule) < rank(&self.rules, best));
-            if better && applies(&rule.scope) && member.exact.as_ref().is_none_or(|exact| exact.is_match(text)) {
+            if better && applies(&rule.scope) && member.confirms(text) {
                 best.rule = Some(member.rule);
                 return;
             }
@@ -291,47 +305,53 @@ fn scope_names<'a>(rules: &'a [Rule], name: impl Fn(&'a Scope) -> Option<&'a Str
 
 impl Group {
     /// None when no rule is wanted.
-    fn new(rules: &[Rule], compiled: &[Compiled], wanted: &dyn Fn(&Scope) -> bool) -> Result<Option<Self>, RuleError> {
+    fn new(rules: &[Rule], hirs: &[Hir], wanted: &dyn Fn(&Scope) -> bool) -> Result<Option<Self>, RuleError> {
         let mut order: Vec<usize> = (0..rules.len()).filter(|index| wanted(&rules[*index].scope)).collect();
         order.sort_by_key(|index| rank(rules, *index));
         let Some(&first) = order.first() else { return Ok(None) };
-        let patterns: Vec<Hir> = order.iter().map(|index| relaxed(&compiled[*index].hir)).collect();
-        let limit = COMPILED_LIMIT.saturating_mul(patterns.len().saturating_add(1));
-        let candidates = build(&patterns, limit).map_err(|problem| RuleError {
-            index: first,
-            name: rules[first].name.clone(),
-            problem,
+        let patterns: Vec<Hir> = order.iter().map(|index| relaxed(&hirs[*index])).collect();
+        let candidates = build(&patterns, Some(COMPILED_LIMIT)).map_err(|problem| {
+            // The set does not tell which one: the first that is too large by itself, or else the last straw.
+            let too_large = |pattern: &Hir| build(std::slice::from_ref(pattern), Some(COMPILED_LIMIT / 2)).is_err();
+            let culprit = patterns.iter().position(too_large).unwrap_or(patterns.len() - 1);
+            let index = order.get(culprit).copied().unwrap_or(first);
+            RuleError { index, name: rules[index].name.clone(), problem }
         })?;
         let member = |rule: usize| {
-            let Compiled { hir, regex } = &compiled[rule];
-            let left_out = hir.properties().look_set().contains_word_unicode();
-            Member { rule, exact: left_out.then(|| regex.clone()) }
+            let left_out = hirs[rule].properties().look_set().contains_word_unicode();
+            Member { rule, whole: left_out.then(|| hirs[rule].clone()), exact: OnceLock::new() }
         };
         Ok(Some(Self { candidates, members: order.into_iter().map(member).collect() }))
     }
 }
 
-/// A pattern by itself.
-struct Compiled {
-    hir: Hir,
-    regex: meta::Regex,
+/// The problem of a rule that parses, but is too large by itself.
+fn too_large(index: usize, rule: &Rule) -> Option<RuleError> {
+    let problem = build(&[relaxed(&parse(rule).ok()?)], Some(COMPILED_LIMIT)).err()?;
+    Some(RuleError { index, name: rule.name.clone(), problem })
 }
 
-fn compile(rule: &Rule) -> Result<Compiled, RuleProblem> {
+fn parse(rule: &Rule) -> Result<Hir, RuleProblem> {
     let config = syntax::Config::new().case_insensitive(!rule.case_sensitive);
     let hir = syntax::parse_with(&rule.pattern, &config).map_err(|error| explain(&error))?;
-    let regex = build(std::slice::from_ref(&hir), COMPILED_LIMIT)?;
     let on_text = matches!(rule.scope, Scope::LastUser | Scope::AllMessages | Scope::System);
-    let matches_all = hir.properties().minimum_len() == Some(0) && (regex.is_match("~") || regex.is_match("x"));
-    if on_text && matches_all { Err(RuleProblem::MatchesAll) } else { Ok(Compiled { hir, regex }) }
+    if on_text && hir.properties().minimum_len() == Some(0) {
+        let regex = build(std::slice::from_ref(&hir), Some(COMPILED_LIMIT))?;
+        if regex.is_match("~") || regex.is_match("x") {
+            return Err(RuleProblem::MatchesAll);
+        }
+    }
+    Ok(hir)
 }
 
-fn build(hirs: &[Hir], limit: usize) -> Result<meta::Regex, RuleProblem> {
+/// `limit`: bytes; none for patterns that were within the limit before.
+fn build(hirs: &[Hir], limit: Option<usize>) -> Result<meta::Regex, RuleProblem> {
     let config = meta::Regex::config()
         .match_kind(regex_automata::MatchKind::All)
-        .nfa_size_limit(Some(limit))
+        .nfa_size_limit(limit)
         .hybrid_cache_capacity(CACHE_BYTES);
-    meta::Regex::builder().configure(config).build_many_from_hir(hirs).map_err(|_| RuleProblem::TooLarge { limit })
+    let too_large = |_| RuleProblem::TooLarge { limit: COMPILED_LIMIT };
+    meta::Regex::builder().configure(config).build_many_from_hir(hirs).map_err(too_large)
 }
 
 /// The same pattern without Unicode word boundaries: it matches wherever the original does, and perhaps elsewhere.

@@ -162,7 +162,7 @@ fn all_bad_rules_are_reported_with_the_place_in_the_pattern() {
     check_refused(
         vec![rule("a", r"\w{5000}"), rule("b", "(?=x)"), rule("c", r"(.)\1")],
         expect![[r#"
-            rule `a`: the compiled pattern is larger than 4194304 bytes; use smaller repetition counts
+            rule `a`: compiled, the patterns take more than 16777216 bytes; use smaller repetition counts
             rule `b`: bad pattern at character 1: look-around, including look-ahead and look-behind, is not supported
             rule `c`: bad pattern at character 4: backreferences are not supported"#]],
     );
