@@ -4,8 +4,11 @@
 //! 2: the command line was not understood.
 
 mod ask;
+mod audit;
 mod check;
 mod exit;
+mod explain;
+mod export;
 mod init;
 mod load;
 mod prices;
@@ -42,6 +45,12 @@ enum Command {
     Route(route::Args),
     /// Report what a period cost and saved
     Report(report::Args),
+    /// Show every step of the decision about one request
+    Explain(explain::Args),
+    /// Recompute every total from the rows and compare with what reports show
+    Audit(audit::Args),
+    /// Write all rows of a period as CSV or JSON lines
+    Export(export::Args),
     /// List prices, or import a list
     Prices(prices::Args),
 }
@@ -55,6 +64,9 @@ fn main() -> ExitCode {
         Command::Ask(args) => ask::run(args),
         Command::Route(args) => route::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Export(args) => export::run(&args),
     };
     exit::code(done)
 }

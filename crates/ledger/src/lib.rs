@@ -4,6 +4,7 @@
 //! thread commits groups. Only this crate knows SQL. It refuses to store prompt text, to decide anything, and to stop
 //! serving because a disk is full: what cannot be written waits, then is counted, and is said loudly.
 
+mod audit;
 mod bounds;
 mod checksum;
 mod codes;
@@ -20,6 +21,7 @@ mod ticket;
 mod varint;
 mod writer;
 
+pub use audit::{Audit, MOST_PROBLEMS, Problem};
 pub use bounds::MOST_TEXT_BYTES;
 pub use codes::ReasonKind;
 pub use engine::Location;

@@ -1,7 +1,7 @@
 //! Questions to a ledger: reports, lists, one request. Reads beside the writer, in this or another process.
 
 use crate::engine::Location;
-use crate::{Filter, LedgerError, Page, Point, Span, Step, Summary, sqlite};
+use crate::{Audit, Filter, LedgerError, Page, Point, Span, Step, Summary, sqlite};
 use std::ops::ControlFlow;
 use tierway_decide::{CallRecord, RequestId};
 
@@ -94,6 +94,17 @@ impl Reader {
     ) -> Result<(), LedgerError> {
         match &mut self.source {
             Source::Sqlite(reader) => reader.each(span, &mut each),
+        }
+    }
+
+    /// Sums every row of a span (widened to whole hours) up anew and compares with the sums that reports show. `each`
+    /// sees every row that can be read.
+    ///
+    /// # Errors
+    /// What the database says; what is wrong with rows and sums is in the answer.
+    pub fn audit(&mut self, span: Span, mut each: impl FnMut(&CallRecord)) -> Result<Audit, LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(reader) => reader.audit(span, &mut each),
         }
     }
 }

@@ -123,11 +123,11 @@ impl Place {
 }
 
 /// The hour in which a request came, since 1970.
-pub(crate) const fn hour_of(call: &CallRecord) -> i64 {
+const fn hour_of(call: &CallRecord) -> i64 {
     call.id.unix_ms().div_euclid(HOUR_MS)
 }
 
-/// What one group adds.
+/// What some calls add: those of a group, or of an hour that is audited.
 #[derive(Default)]
 pub(crate) struct Sums {
     cells: HashMap<Place, Figures>,

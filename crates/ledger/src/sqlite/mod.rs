@@ -1,5 +1,6 @@
 //! The store in a SQLite file: the only place that knows SQL.
 
+mod audit;
 mod cells;
 mod list;
 mod lock;

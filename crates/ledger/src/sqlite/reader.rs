@@ -1,13 +1,13 @@
 //! Questions to a ledger, beside its writer.
 
 use super::words::Spelling;
-use super::{list, row, schema, sums};
-use crate::{Filter, LedgerError, Page, Point, Span, Step, StoredCall, Summary};
+use super::{audit, list, row, schema, sums};
+use crate::{Audit, Filter, LedgerError, Page, Point, Span, Step, StoredCall, Summary};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tierway_decide::RequestId;
+use tierway_decide::{CallRecord, RequestId};
 
 /// How long a question waits for the writer; in a write-ahead log only recovery after a crash makes it wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -85,6 +85,10 @@ impl SqliteReader {
             }
             Ok(())
         })
+    }
+
+    pub(crate) fn audit(&mut self, span: Span, each: &mut dyn FnMut(&CallRecord)) -> Result<Audit, LedgerError> {
+        self.ask(|view, path| audit::audit(view, span, path, each))
     }
 
     /// Every question sees one state of the ledger, whatever the writer does meanwhile.

@@ -14,6 +14,11 @@ format, key, team, requested_model, tier, served_tier, provider, served_model, r
 input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, \
 paid, classifier_paid, baseline, cheapest, score, first_byte_ms, total_ms, decide_us, detail, checksum";
 
+/// Where the checksum is.
+pub(crate) const CHECKSUM: usize = 35;
+/// Where the packed part is.
+const DETAIL: usize = 34;
+
 /// Reads one row of [`COLUMNS`].
 pub(crate) fn read(row: &Row, spelling: &Spelling, path: &Path) -> Result<StoredCall, LedgerError> {
     let sqlite = |cause| LedgerError::from_sqlite(path, cause);
@@ -26,10 +31,10 @@ pub(crate) fn read(row: &Row, spelling: &Spelling, path: &Path) -> Result<Stored
     })?;
     let bad = |cause| LedgerError::BadRow { id, cause };
     let wrong_type = |_| bad(Garbled { at: columns.place });
-    let detail = row.get_ref(34).map_err(sqlite)?.as_blob().map_err(|_| bad(Garbled { at: 0 }))?;
+    let detail = row.get_ref(DETAIL).map_err(sqlite)?.as_blob().map_err(|_| bad(Garbled { at: 0 }))?;
     let why = detail::unpack(detail, &mut call).map_err(bad)?;
     call.reason = reason.with(rule, why);
-    let (attempts, stored): (i64, i64) = (row.get(8).map_err(wrong_type)?, row.get(35).map_err(wrong_type)?);
+    let (attempts, stored): (i64, i64) = (row.get(8).map_err(wrong_type)?, row.get(CHECKSUM).map_err(wrong_type)?);
     let checksum = checksum::of(&call, detail, &mut Vec::with_capacity(512));
     let intact = stored == checksum && usize::try_from(attempts) == Ok(call.attempts.len());
     Ok(StoredCall { call, intact })

@@ -104,7 +104,7 @@ impl Open {
         schema::version(&db, path)?;
         configure(&db, durability).map_err(sqlite)?;
         schema::upgrade(&mut db, path)?;
-        let words = Words::load(&db).map_err(sqlite)?;
+        let words = Words::begin(&db).map_err(sqlite)?;
         Ok(Self { db, words, cells: Cells::default() })
     }
 

@@ -39,8 +39,13 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
+    /// For the writer: makes sure of the text that stands for all others.
+    pub(crate) fn begin(db: &Connection) -> rusqlite::Result<Self> {
         db.execute("INSERT OR IGNORE INTO words (id, text) VALUES (0, ?1)", [OTHERS])?;
+        Self::load(db)
+    }
+
+    pub(crate) fn load(db: &Connection) -> rusqlite::Result<Self> {
         let mut rows = db.prepare("SELECT text, id FROM words")?;
         let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?.into_boxed_str(), row.get(1)?)))?;
         Ok(Self { ids: rows.collect::<Result<_, _>>()?, fresh: Vec::new() })

@@ -10,7 +10,7 @@
 
 use tierway_decide::{
     Abstain, Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RejectWhy,
-    Rejected, RequestId, TaskType, TierId, Usd,
+    Rejected, RequestId, TaskType, TierId, Usd, savings,
 };
 use tierway_wire::Usage;
 
@@ -95,7 +95,6 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
         Usage::default()
     };
     let unpriced = chance.one_in(500);
-    let paid = (!unpriced).then(|| usd(usage.input_tokens, usage.output_tokens, tier));
     let first_byte_ms = 80 + chance.skewed(3_000.0) as u32;
     let total_ms = first_byte_ms + (usage.output_tokens * 9) as u32;
     let mut attempts = Vec::new();
@@ -120,9 +119,10 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
             took_ms: total_ms - 1,
             end: if status == CallStatus::Cancelled { AttemptEnd::Cancelled } else { AttemptEnd::Ok },
             usage,
-            paid,
+            paid: (!unpriced).then(|| usd(usage.input_tokens, usage.output_tokens, tier)),
         });
     }
+    let paid = savings::paid(&attempts);
     let mut p_ok = [0.0; MAX_TIERS];
     let mut output_tokens = [0.0; MAX_TIERS];
     for (at, (p_ok, output)) in p_ok.iter_mut().zip(&mut output_tokens).take(TIERS.len()).enumerate() {

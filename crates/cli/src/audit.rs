@@ -1,0 +1,170 @@
+//! `tierway audit`: recomputes every total from the rows, offline, and compares with what reports show.
+
+use crate::exit::{Done, Failed};
+use crate::store::StoreArg;
+use std::io::{self, Write};
+use tierway_decide::pricing::Price;
+use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
+use tierway_ledger::{Audit, Figures, Problem, Span};
+use tierway_report::{dollars, thousands};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Only the last so many days [default: everything]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
+    /// The outcome as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let mut source = args.store.open()?;
+    let span = args.days.map_or(Span::ALL, |days| Span::last_days(days, crate::store::now_ms()));
+    let mut prices = source.config.as_ref().map(|config| Prices::new(config.table.ladder(), config.table.version()));
+    let audit = source.reader.audit(span, |call| prices.iter_mut().for_each(|prices| prices.check(call)));
+    let audit = audit.map_err(Failed::told)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let prices = prices.as_ref().map(Prices::json);
+        let outcome = serde_json::json!({ "audit": audit, "prices": prices });
+        writeln!(out, "{outcome:#}")?;
+    } else {
+        tell(&mut out, &audit, prices.as_ref())?;
+    }
+    out.flush()?;
+    let wrong = audit.problems.len() as u64 + audit.more_problems + prices.map_or(0, |prices| prices.wrong);
+    if wrong == 0 { Ok(()) } else { Err(Failed::told(format_args!("the audit found {} problems", thousands(wrong)))) }
+}
+
+fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Result<()> {
+    writeln!(out, "{} rows of {} hours read", thousands(audit.rows), thousands(audit.hours))?;
+    if audit.expired_hours > 0 {
+        let hours = thousands(audit.expired_hours);
+        writeln!(out, "{hours} hours have only sums left, by the rule of retention: they cannot be audited")?;
+    }
+    writeln!(out, "\n{:<22}{:>20}{:>20}", "", "from the rows", "in reports")?;
+    let line = |name: &str, of: fn(&Figures) -> String| (name.to_owned(), of(&audit.recomputed), of(&audit.recorded));
+    for (name, rows, sums) in [
+        line("calls", |figures| thousands(figures.calls)),
+        line("failed", |figures| thousands(figures.failed)),
+        line("tokens in", |figures| thousands(figures.input_tokens)),
+        line("tokens out", |figures| thousands(figures.output_tokens)),
+        line("paid", |figures| figures.savings.paid.to_string()),
+        line("paid to decide", |figures| figures.savings.classifier.to_string()),
+        line("baseline", |figures| figures.savings.baseline.to_string()),
+        line("saved", |figures| figures.savings.saved().to_string()),
+        line("always cheapest saved", |figures| figures.savings.always_cheapest_saved().to_string()),
+        line("unpriced calls", |figures| thousands(figures.savings.unpriced_calls)),
+    ] {
+        let verdict = if rows == sums { "" } else { "  differs" };
+        writeln!(out, "{name:<22}{rows:>20}{sums:>20}{verdict}")?;
+    }
+    writeln!(out, "\ndigest of all rows     {:016x}", audit.digest)?;
+    if let Some(prices) = prices {
+        prices.tell(out)?;
+    }
+    for problem in &audit.problems {
+        writeln!(out, "\n{}", words(problem))?;
+    }
+    if audit.more_problems > 0 {
+        writeln!(out, "\n… and {} more problems", thousands(audit.more_problems))?;
+    }
+    if audit.is_clean() {
+        writeln!(out, "\nevery row is as it was written, and every sum is that of its rows")
+    } else {
+        Ok(())
+    }
+}
+
+fn words(problem: &Problem) -> String {
+    let amount = |amount: &Option<Usd>| amount.map_or_else(|| "unknown".into(), |amount| format!("${amount}"));
+    match problem {
+        Problem::RowChanged { id } => format!("request {id}: its row was changed after it was written"),
+        Problem::RowUnreadable { id, why } => format!("request {id}: its row cannot be read ({why})"),
+        Problem::PaidDiffers { id, stated, attempts } => {
+            format!("request {id}: paid says {}, its attempts add up to {}", amount(stated), amount(attempts))
+        }
+        Problem::HourDiffers { start_ms, written, found } if written == found => {
+            format!("hour {}: rows were changed together with their checksums", time(*start_ms))
+        }
+        Problem::HourDiffers { start_ms, written, found } => {
+            format!("hour {}: {written} rows were written, {found} are there", time(*start_ms))
+        }
+        Problem::SumDiffers { start_ms, whole_day, of, recorded_calls, calls, recorded_paid, paid } => {
+            let what = if *whole_day { "day" } else { "hour" };
+            let (calls, recorded) = (thousands(*calls), thousands(*recorded_calls));
+            format!(
+                "{what} {}, {of}: reports say {recorded} calls and {}, the rows {calls} calls and {}",
+                time(*start_ms),
+                dollars(*recorded_paid),
+                dollars(*paid)
+            )
+        }
+    }
+}
+
+/// Date and time, UTC, to the minute.
+fn time(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map_or_else(|_| unix_ms.to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// Computes the money of rows anew, as far as they were decided under the config that is at hand.
+struct Prices<'a> {
+    ladder: &'a Ladder,
+    version: u64,
+    checked: u64,
+    wrong: u64,
+    /// The first of them.
+    named: Vec<RequestId>,
+}
+
+impl<'a> Prices<'a> {
+    const MOST_NAMED: usize = 20;
+
+    const fn new(ladder: &'a Ladder, version: u64) -> Self {
+        Self { ladder, version, checked: 0, wrong: 0, named: Vec::new() }
+    }
+
+    fn check(&mut self, call: &CallRecord) {
+        if call.table_version != self.version || call.attempts.is_empty() {
+            return;
+        }
+        self.checked += 1;
+        let day = i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
+        let attempts = call.attempts.iter().all(|attempt| self.price_holds(attempt, day));
+        let on = |tier| savings::counterfactual(self.ladder, tier, &call.usage, day);
+        let cheapest = self.ladder.ids().next().and_then(on);
+        if attempts && call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest {
+            return;
+        }
+        self.wrong += 1;
+        if self.named.len() < Self::MOST_NAMED {
+            self.named.push(call.id);
+        }
+    }
+
+    /// True as well for a model that is on no tier: its price is not at hand.
+    fn price_holds(&self, attempt: &Attempt, day: i32) -> bool {
+        let targets = self.ladder.tiers().iter().flat_map(|tier| &tier.targets);
+        let mut same = targets.filter(|target| target.provider == attempt.provider && target.model == attempt.model);
+        let Some(target) = same.next() else { return true };
+        let cost = |price: &Price| price.cost(&attempt.usage);
+        let price = target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(cost);
+        attempt.usage.is_empty() || attempt.paid == price
+    }
+
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        let (checked, wrong) = (thousands(self.checked), thousands(self.wrong));
+        writeln!(out, "prices                 {checked} rows of the config in force priced anew, {wrong} differ")?;
+        self.named.iter().try_for_each(|id| writeln!(out, "                       request {id}"))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let named: Vec<_> = self.named.iter().map(ToString::to_string).collect();
+        serde_json::json!({ "checked": self.checked, "differ": self.wrong, "requests": named })
+    }
+}

@@ -1,0 +1,327 @@
+//! `tierway explain`: every step of one decision, from its row, and whether it would be made again.
+
+use crate::exit::{Done, Failed};
+use crate::store::StoreArg;
+use std::io::{self, Write};
+use tierway::Setup;
+use tierway_config::Config;
+use tierway_decide::{
+    Ask, Attempt, AttemptEnd, CallRecord, CallStatus, Caller, Features, Ladder, Pins, Prediction, Reason, RejectWhy,
+    RequestId, TierId, Usd, decide, savings,
+};
+use tierway_report::{dollars, milliseconds, percent, thousands};
+use tierway_wire::Needs;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The request, as in the header `x-tierway-request-id`
+    #[arg(value_name = "REQUEST_ID")]
+    id: RequestId,
+    #[command(flatten)]
+    store: StoreArg,
+    /// The record and the recomputation as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let mut source = args.store.open()?;
+    let stored = source.reader.call(args.id).map_err(Failed::told)?;
+    let stored = stored.ok_or_else(|| {
+        Failed::told(format_args!("no record of request {} (not written yet, or its rows are no longer kept)", args.id))
+    })?;
+    let config = source.config.as_ref();
+    let again = match config {
+        Some(config) => recompute(&stored.call, config)?,
+        None => Again::default(),
+    };
+    let mut out = io::stdout().lock();
+    if args.json {
+        let shown = serde_json::json!({
+            "request_id": args.id.to_string(), "record": stored.call, "intact": stored.intact, "recomputed": again.json(),
+        });
+        writeln!(out, "{shown:#}")?;
+    } else {
+        let names = Names { ladder: config.map(|config| config.table.ladder()) };
+        tell(&mut out, &stored.call, stored.intact, &names, &again)?;
+    }
+    Ok(())
+}
+
+/// What today's predictor and table say about the same features.
+#[derive(Default)]
+struct Again {
+    /// None without a config, or without features in the row.
+    prediction: Option<Prediction>,
+    /// The strongest features behind it, with their weights.
+    because: Vec<(&'static str, f32)>,
+    /// The tier that would be chosen, where the row holds all that the choice hangs on.
+    tier: Option<String>,
+    /// The row was decided under this very config.
+    same_table: bool,
+}
+
+fn recompute(call: &CallRecord, config: &Config) -> Result<Again, Failed> {
+    let same_table = call.table_version == config.table.version();
+    if call.features.is_empty() {
+        return Ok(Again { same_table, ..Again::default() });
+    }
+    let features = Features::unpack(&call.features).map_err(Failed::told)?;
+    let setup = crate::load::setup(config, config.evidence.as_deref())?;
+    let ladder = setup.table.ladder();
+    let prediction = setup.predictor.predict(&features, ladder.tiers().len(), usize::from(ladder.baseline().0));
+    let because = setup.predictor.explain(&features).iter().map(|part| (part.feature, part.weight)).collect();
+    let tier = chosen_again(call, &setup, prediction);
+    Ok(Again { prediction: Some(prediction), because, tier, same_table })
+}
+
+/// Decides again. Rules and pins hang on what is not kept (text, headers), so only predicted choices can be repeated.
+fn chosen_again(call: &CallRecord, setup: &Setup, prediction: Prediction) -> Option<String> {
+    if !matches!(call.reason, Reason::Predicted | Reason::Abstained) {
+        return None;
+    }
+    let ask = Ask {
+        caller: &Caller::default(),
+        pins: Pins::default(),
+        rule: None,
+        prediction,
+        opinion: None,
+        needs: Needs::default(),
+        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX),
+        wanted_output: 0,
+        session: None,
+        day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),
+    };
+    let decision = decide(setup.table.ladder(), &setup.choosing, &ask).ok()?;
+    Some(setup.table.ladder().tier(decision.raised_from.unwrap_or(decision.tier)).name.clone())
+}
+
+impl Again {
+    fn json(&self) -> serde_json::Value {
+        let because: Vec<_> = self
+            .because
+            .iter()
+            .map(|(feature, weight)| serde_json::json!({"feature": feature, "weight": weight}))
+            .collect();
+        serde_json::json!({
+            "prediction": self.prediction, "because": because, "tier": self.tier, "same_config": self.same_table,
+        })
+    }
+}
+
+/// Names of tiers, as far as a config tells them.
+struct Names<'a> {
+    ladder: Option<&'a Ladder>,
+}
+
+impl Names<'_> {
+    fn tier(&self, id: TierId) -> String {
+        let tier = self.ladder.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
+        tier.map_or_else(|| format!("tier {}", id.0), |tier| tier.name.clone())
+    }
+}
+
+fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, again: &Again) -> io::Result<()> {
+    asked(out, call)?;
+    looked(out, call, names, again)?;
+    chose(out, call, names, again)?;
+    called(out, call)?;
+    paid(out, call)?;
+    writeln!(out, "\nRow")?;
+    let word =
+        if intact { "it is as it was written" } else { "it was changed after it was written; see `tierway audit`" };
+    fact(out, "checksum", word)?;
+    fact(out, "config", &format!("{:016x}{}", call.table_version, if again.same_table { ", in force now" } else { "" }))
+}
+
+fn fact(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
+    // Some of it was chosen by clients: a terminal must not obey it.
+    let value: String = value.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    writeln!(out, "  {name:<14}{value}")
+}
+
+fn asked(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+    let time = jiff::Timestamp::from_millisecond(call.id.unix_ms()).map(|time| time.to_string());
+    writeln!(out, "Request {}", call.id)?;
+    fact(out, "came", &time.unwrap_or_default())?;
+    let stream = if call.stream { ", as a stream" } else { "" };
+    fact(out, "asked for", &format!("`{}` by {}{stream}", call.requested_model, call.format))?;
+    for (name, value) in [("key", &call.key), ("team", &call.team), ("user", &call.user), ("session", &call.session)] {
+        if !value.is_empty() {
+            fact(out, name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn looked(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) -> io::Result<()> {
+    let prediction = &call.prediction;
+    writeln!(out, "\nPrediction")?;
+    fact(out, "complexity", prediction.complexity.name())?;
+    fact(out, "task type", prediction.task_type.name())?;
+    let last = prediction.p_ok.iter().rposition(|p| *p > 0.0);
+    let chances = (0u8..).zip(&prediction.p_ok).take(last.map_or(0, |last| last + 1));
+    let chances: Vec<_> =
+        chances.map(|(at, p)| format!("{} {}", names.tier(TierId(at)), percent(f64::from(*p)))).collect();
+    fact(out, "will do", &if chances.is_empty() { "nobody was asked".into() } else { chances.join(", ") })?;
+    fact(out, "score", &format!("{:.3} (0: cheapest tier, 1: baseline)", prediction.score_strong))?;
+    if let Some(abstain) = prediction.abstain {
+        fact(out, "abstained", &word(&abstain))?;
+    }
+    if !prediction.calibrated {
+        fact(out, "calibrated", "no; `tierway calibrate` proves thresholds on your own outcomes")?;
+    }
+    let Some(recomputed) = &again.prediction else { return Ok(()) };
+    for (feature, weight) in &again.because {
+        let side = if *weight < 0.0 { "for the cheapest tier" } else { "for the baseline" };
+        fact(out, "because", &format!("{feature} ({weight:+.2}, {side})"))?;
+    }
+    let verdict = if recomputed == prediction {
+        "the same".into()
+    } else {
+        format!(
+            "{} with score {:.3}: predictor or evidence changed since",
+            recomputed.complexity.name(),
+            recomputed.score_strong
+        )
+    };
+    fact(out, "recomputed", &verdict)
+}
+
+fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) -> io::Result<()> {
+    writeln!(out, "\nDecision")?;
+    if call.tier.is_empty() {
+        fact(out, "tier", "none")?;
+    } else {
+        fact(out, "tier", &call.tier)?;
+    }
+    fact(out, "reason", &reason(&call.reason))?;
+    if !call.raised_from.is_empty() {
+        fact(out, "raised from", &call.raised_from)?;
+    }
+    for rejected in &call.rejected {
+        let target = rejected.target.map_or_else(String::new, |target| format!(", target {}", target.index + 1));
+        let who = format!("{}{target}", names.tier(rejected.tier));
+        fact(out, "passed over", &format!("{who}: {}", why(&rejected.why)))?;
+    }
+    fact(out, "took", &format!("{} µs", thousands(call.decide_us.into())))?;
+    if let Some(tier) = &again.tier {
+        let first = if call.raised_from.is_empty() { &call.tier } else { &call.raised_from };
+        let verdict = if tier == first { "the same".into() } else { format!("{tier} by the config in force") };
+        fact(out, "decided again", &verdict)?;
+    }
+    Ok(())
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::LockedRule { rule, why } => format!("locked rule `{rule}`: {why}"),
+        Reason::Rule { rule, why } => format!("rule `{rule}`: {why}"),
+        Reason::RequestedModel => "the request names this model".into(),
+        Reason::RequestedTier => "the request names this tier".into(),
+        Reason::CallerTier => "the key or user is pinned to this tier".into(),
+        Reason::Predicted => "the cheapest tier whose answer is expected to do".into(),
+        Reason::ModelAsked => "a model was asked how hard it is".into(),
+        Reason::Abstained => "too little to go by: doubt goes to the baseline tier".into(),
+        Reason::SessionHeld => "the conversation stays where it is".into(),
+        Reason::Default => "no policy is in force: baseline".into(),
+    }
+}
+
+fn why(why: &RejectWhy) -> String {
+    let mille = |mille: &u16| percent(f64::from(*mille) / 1000.0);
+    match why {
+        RejectWhy::NotGoodEnough { p_ok_mille, needed_mille } => {
+            format!("will do with {}, {} are needed", mille(p_ok_mille), mille(needed_mille))
+        }
+        RejectWhy::Dearer => "would do as well, but is dearer".into(),
+        RejectWhy::BelowFloor => "below the floor of request or caller".into(),
+        RejectWhy::AboveCeiling => "above the ceiling of request or caller".into(),
+        RejectWhy::Lacks { capability } => format!("cannot do {capability}"),
+        RejectWhy::TooLong { tokens, window } => {
+            let (tokens, window) = (thousands((*tokens).into()), thousands((*window).into()));
+            format!("{tokens} tokens do not fit into {window}")
+        }
+        RejectWhy::BoundToModel => "the history belongs to the model that made it".into(),
+        RejectWhy::Unhealthy => "broken or cooling down at the time".into(),
+        RejectWhy::NotAsked => "something else had decided before".into(),
+    }
+}
+
+fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+    writeln!(out, "\nCalls")?;
+    for attempt in &call.attempts {
+        fact(out, &format!("+{} ms", attempt.started_ms), &one_call(attempt))?;
+    }
+    if !call.adapted.is_empty() {
+        fact(out, "adapted", &call.adapted.join(", "))?;
+    }
+    let status = match call.status {
+        CallStatus::Answered => "answered",
+        CallStatus::Failed => "failed",
+        CallStatus::Cancelled => "the client went away",
+        CallStatus::Refused => "refused before any provider was called",
+    };
+    let finish = if call.finish.is_empty() { String::new() } else { format!(", finish reason `{}`", call.finish) };
+    fact(out, "end", &format!("{status}, HTTP {}{finish}", call.http_status))?;
+    let first = call.first_byte_ms.map_or_else(String::new, |ms| format!("first byte after {ms} ms, "));
+    fact(out, "time", &format!("{first}{} in all", milliseconds(Some(call.total_ms.into()))))
+}
+
+fn one_call(attempt: &Attempt) -> String {
+    let end = match &attempt.end {
+        AttemptEnd::Ok => "answered".into(),
+        AttemptEnd::Http { status, code } if code.is_empty() => format!("HTTP {status}"),
+        AttemptEnd::Http { status, code } => format!("HTTP {status} ({code})"),
+        AttemptEnd::Connect => "no connection".into(),
+        AttemptEnd::FirstByteTimeout => "no first byte in time".into(),
+        AttemptEnd::Stalled => "fell silent in mid-stream".into(),
+        AttemptEnd::Cut => "broke off".into(),
+        AttemptEnd::Garbled => "sent something that is not the API's format".into(),
+        AttemptEnd::InBand { code } => format!("sent an error in the stream ({code})"),
+        AttemptEnd::Cancelled => "given up with the client".into(),
+        AttemptEnd::Outrun => "slower than its sibling".into(),
+        AttemptEnd::Deadline => "no time left".into(),
+    };
+    let who = format!("{}/{} ({})", attempt.provider, attempt.model, attempt.tier);
+    format!("{who}: {end} after {} ms, {}", attempt.took_ms, cost(attempt.paid))
+}
+
+fn cost(paid: Option<Usd>) -> String {
+    paid.map_or_else(|| "price unknown".into(), dollars)
+}
+
+fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+    writeln!(out, "\nMoney")?;
+    let usage = &call.usage;
+    let estimate = if call.usage_estimated { ", by our estimate" } else { "" };
+    fact(
+        out,
+        "tokens",
+        &format!(
+            "{} in ({} from the cache), {} out ({} of them reasoning){estimate}",
+            thousands(usage.input_tokens),
+            thousands(usage.cached_input_tokens),
+            thousands(usage.output_tokens),
+            thousands(usage.reasoning_tokens)
+        ),
+    )?;
+    fact(out, "paid", &cost(call.paid))?;
+    if call.classifier_paid != Usd::ZERO {
+        fact(out, "to decide", &dollars(call.classifier_paid))?;
+    }
+    fact(out, "baseline", &cost(call.baseline))?;
+    fact(out, "cheapest tier", &cost(call.cheapest))?;
+    match savings::saved(call) {
+        Some(saved) if saved < Usd::ZERO => fact(out, "lost", &dollars(-saved)),
+        Some(saved) => fact(out, "saved", &dollars(saved)),
+        None if !savings::is_routed(&call.reason) => fact(out, "saved", "not counted: the client named the model"),
+        None => fact(out, "saved", "unknown"),
+    }
+}
+
+/// The serialized name of a plain enum.
+fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().replace('_', " ")
+}

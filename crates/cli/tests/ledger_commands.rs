@@ -1,0 +1,132 @@
+//! `report`, `explain`, `audit` and `export` as their users see them: arguments in, text and exit code out.
+#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
+
+#[path = "../../ledger/tests/synthetic/mod.rs"]
+mod synthetic;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use synthetic::{HOUR_MS, MONDAY_MS, traffic};
+use tempfile::TempDir;
+use tierway_decide::{CallRecord, Reason};
+use tierway_ledger::{Ledger, Options};
+
+fn ledger() -> (TempDir, PathBuf, Vec<CallRecord>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let calls: Vec<_> = traffic(5, 1_000, MONDAY_MS, 50 * HOUR_MS).collect();
+    let ledger = Ledger::open(&path, Options::default()).unwrap();
+    calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
+    ledger.close().unwrap();
+    (dir, path, calls)
+}
+
+/// Runs in a directory without a config.
+fn tierway(db: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
+    command.args(arguments).arg("--db").arg(db).current_dir(db.parent().unwrap());
+    command.env_remove("TIERWAY_CONFIG").output().unwrap()
+}
+
+#[track_caller]
+fn good(db: &Path, arguments: &[&str]) -> String {
+    let output = tierway(db, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn bad(db: &Path, arguments: &[&str]) -> (String, String) {
+    let output = tierway(db, arguments);
+    assert_eq!(output.status.code(), Some(1));
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_report_has_the_same_totals_in_every_form() {
+    let (_dir, db, calls) = ledger();
+    let days = ["report", "--days", "36500"];
+    let json: serde_json::Value =
+        serde_json::from_str(&good(&db, &[&days[..], &["--format", "json"]].concat())).unwrap();
+    assert_eq!(json["totals"]["calls"], 1_000);
+    let routed = |call: &&CallRecord| call.reason != Reason::RequestedModel && call.paid.is_some();
+    let baseline: i64 = calls.iter().filter(routed).map(|call| call.baseline.unwrap().picos()).sum();
+    assert_eq!(json["totals"]["money"]["baseline_usd"], baseline as f64 / 1e12);
+    let text = good(&db, &days);
+    for wanted in ["Tier", "nano", "standard", "Always cheapest", "same tokens", "Not routed"] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    assert!(good(&db, &[&days[..], &["--format", "csv"]].concat()).starts_with("group,name,calls"));
+    let page = db.with_file_name("report.html");
+    let output = good(&db, &[&days[..], &["--format", "html", "--output", page.to_str().unwrap()]].concat());
+    assert_eq!(output, "");
+    assert!(std::fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn a_period_without_calls_is_no_failure_but_a_missing_ledger_is() {
+    let (dir, db, _) = ledger();
+    assert!(good(&db, &["report", "--days", "1"]).contains("No calls in this period."));
+    let (_, told) = bad(&dir.path().join("none.db"), &["report"]);
+    assert!(told.contains("there is no ledger at"), "{told}");
+}
+
+#[test]
+fn explain_shows_every_step_of_the_row() {
+    let (_dir, db, calls) = ledger();
+    let call = calls.iter().find(|call| call.attempts.len() == 2 && call.reason == Reason::Predicted).unwrap();
+    let text = good(&db, &["explain", &call.id.to_string()]);
+    for wanted in [
+        "Prediction",
+        call.prediction.complexity.name(),
+        "Decision",
+        "the cheapest tier whose answer is expected to do",
+        "passed over",
+        "HTTP 429 (rate_limit_exceeded) after 40 ms",
+        "baseline",
+        "it is as it was written",
+    ] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&good(&db, &["explain", &call.id.to_string(), "--json"])).unwrap();
+    assert_eq!(serde_json::from_value::<CallRecord>(json["record"].clone()).unwrap(), *call);
+    let (_, told) = bad(&db, &["explain", "0000000000000"]);
+    assert!(told.contains("no record of request 0000000000000"), "{told}");
+    assert_eq!(tierway(&db, &["explain", "not-an-id"]).status.code(), Some(2));
+}
+
+#[test]
+fn an_audit_is_clean_until_somebody_touches_a_row() {
+    let (_dir, db, calls) = ledger();
+    assert!(good(&db, &["audit"]).contains("every row is as it was written"));
+    let victim = calls.iter().find(|call| call.paid.is_some_and(|paid| paid.picos() > 0)).unwrap();
+    let id = victim.id.as_i64();
+    let touched = rusqlite::Connection::open(&db).unwrap();
+    touched.execute("UPDATE calls SET paid = paid / 2 WHERE id = ?1", [id]).unwrap();
+    let (text, told) = bad(&db, &["audit"]);
+    assert!(text.contains(&format!("request {}: its row was changed", victim.id)), "{text}");
+    assert!(told.contains("problems"), "{told}");
+}
+
+#[test]
+fn an_export_has_every_row_once_and_its_money_adds_up() {
+    let (_dir, db, calls) = ledger();
+    let csv = good(&db, &["export"]);
+    let lines: Vec<_> = csv.split_terminator("\r\n").collect();
+    let columns: Vec<_> = lines[0].split(',').collect();
+    let at = columns.iter().position(|column| *column == "paid_usd").unwrap();
+    assert_eq!(lines.len(), 1_001);
+    let ids: Vec<_> = lines[1..].iter().map(|line| line.split(',').next().unwrap().to_owned()).collect();
+    assert_eq!(ids, calls.iter().map(|call| call.id.to_string()).collect::<Vec<_>>());
+    for (line, call) in lines[1..].iter().zip(&calls) {
+        let cells: Vec<_> = line.split(',').collect();
+        assert_eq!(cells.len(), columns.len(), "{line}");
+        assert_eq!(cells[at], call.paid.map_or_else(String::new, |paid| paid.to_string()));
+    }
+    let jsonl = good(&db, &["export", "--format", "jsonl"]);
+    for (line, call) in jsonl.lines().zip(&calls) {
+        assert_eq!(serde_json::from_str::<CallRecord>(line).unwrap(), *call);
+    }
+}
