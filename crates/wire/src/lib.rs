@@ -14,6 +14,7 @@ mod context;
 mod error;
 mod format;
 pub mod gemini;
+pub mod grammar;
 mod ids;
 mod json;
 pub mod neutral;
@@ -41,4 +42,4 @@ pub use options::{
 };
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
 pub use stream::{StreamDecoder, StreamEncoder};
-pub use usage::Usage;
+pub use usage::{Usage, usage};

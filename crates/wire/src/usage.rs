@@ -1,5 +1,6 @@
 //! Tokens of one answer, in one meaning for every provider.
 
+use crate::{Format, anthropic, gemini, ollama_chat, openai_chat, openai_responses};
 use serde::{Deserialize, Serialize};
 
 /// What a provider reported for one call. Totals include their parts, so nothing may be added up twice:
@@ -46,5 +47,17 @@ impl Usage {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Reads the usage object of that API's answers. None when it reports no count.
+#[must_use]
+pub fn usage(format: Format, json: &str) -> Option<Usage> {
+    match format {
+        Format::OpenaiChat => openai_chat::usage(json),
+        Format::OpenaiResponses => openai_responses::usage(json),
+        Format::AnthropicMessages => anthropic::usage(json),
+        Format::Gemini => gemini::usage(json),
+        Format::OllamaChat => ollama_chat::usage(json),
     }
 }

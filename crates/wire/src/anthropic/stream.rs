@@ -170,6 +170,8 @@ pub(crate) struct Encoder {
 struct Open {
     block: u32,
     reasoning: Option<Proof>,
+    /// Free text of a tool call, which goes out as one JSON object when it is whole.
+    free_text: Option<String>,
     skipped: bool,
 }
 
@@ -266,6 +268,7 @@ impl Encoder {
     fn block_start(&mut self, block: u32, kind: &BlockKind, out: &mut Vec<u8>) {
         let mut inner = Obj::new();
         let mut reasoning = None;
+        let free_text = matches!(kind, BlockKind::ToolCall { custom: true, .. }).then(String::new);
         match kind {
             BlockKind::Text | BlockKind::Refusal => {
                 inner.str("type", "text").str("text", "");
@@ -284,17 +287,17 @@ impl Encoder {
             BlockKind::Raw(json) if self.origin == Format::AnthropicMessages => {
                 let index = self.next;
                 self.next += 1;
-                self.open = Some(Open { block, reasoning: None, skipped: false });
+                self.open = Some(Open { block, reasoning: None, free_text: None, skipped: false });
                 return Self::say_start(index, json, out);
             }
             BlockKind::Raw(_) => {
-                self.open = Some(Open { block, reasoning: None, skipped: true });
+                self.open = Some(Open { block, reasoning: None, free_text: None, skipped: true });
                 return;
             }
         }
         let index = self.next;
         self.next += 1;
-        self.open = Some(Open { block, reasoning, skipped: false });
+        self.open = Some(Open { block, reasoning, free_text, skipped: false });
         Self::say_start(index, &inner.end(), out);
     }
 
@@ -305,6 +308,10 @@ impl Encoder {
     }
 
     fn delta(open: &mut Open, index: u32, delta: &Delta, out: &mut Vec<u8>) {
+        if let (Delta::Arguments(text), Some(held)) = (delta, &mut open.free_text) {
+            held.push_str(text);
+            return;
+        }
         let mut inner = Obj::new();
         match (delta, &mut open.reasoning) {
             (Delta::Text(text), _) => inner.str("type", "text_delta").str("text", text),
@@ -338,6 +345,11 @@ impl Encoder {
             return;
         }
         let index = self.next - 1;
+        if let Some(text) = open.free_text {
+            let json = crate::ids::arguments_object(&text);
+            let delta = Obj::new().str("type", "input_json_delta").str("partial_json", &json).end();
+            Self::say_delta(index, &delta, out);
+        }
         if let Some(proof) = open.reasoning
             && let Some(signature) = Carried::write(
                 proof.signature.as_deref(),

@@ -81,7 +81,7 @@ fn block_of(content: &Content) -> Option<(BlockKind, Vec<Delta>)> {
     Some(match content {
         Content::Text { text, citations } => {
             let list = citations.as_deref().and_then(|list| Node::parse(list, 1).ok());
-            let notes = list.iter().flat_map(|list| list.items()).map(|note| Delta::Citation(note.raw.to_owned()));
+            let notes = list.iter().flat_map(Node::items).map(|note| Delta::Citation(note.raw.to_owned()));
             let notes: Vec<Delta> = notes.collect();
             (BlockKind::Text, some_text(text).map(Delta::Text).into_iter().chain(notes).collect())
         }

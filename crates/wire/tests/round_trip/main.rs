@@ -10,7 +10,7 @@ use tierway_wire::neutral::{Collector, Event};
 use tierway_wire::splice::Fields;
 use tierway_wire::{
     Context, EncodeOptions, Format, StreamDecoder, StreamEncoder, decode_answer, decode_error, decode_request,
-    encode_answer, encode_request, outline,
+    encode_answer, encode_request, grammar, outline,
 };
 
 fn formats() -> impl Strategy<Value = Format> {
@@ -85,6 +85,16 @@ proptest! {
         events.iter().for_each(|event| collector.push(event));
         let read = collector.finish().map_err(|error| TestCaseError::fail(format!("{error:?}: {text}")))?;
         prop_assert_eq!(read, answer, "{}", text);
+    }
+
+    #[test]
+    fn streams_follow_the_grammar(from in formats(), to in prop::sample::select(INBOUND.to_vec()), mut dice in dice()) {
+        let answer = make::answer(from, &mut dice);
+        let mut encoder = StreamEncoder::new(to, from, &context());
+        let mut bytes = Vec::new();
+        make::split(answer.events(), &mut dice).iter().for_each(|event| encoder.push(event, &mut bytes));
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        prop_assert_eq!(grammar::breaches(to, &bytes), Vec::<String>::new(), "{}", text);
     }
 
     #[test]

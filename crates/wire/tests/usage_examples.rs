@@ -1,0 +1,47 @@
+//! Worked examples of usage objects, each with the documentation that it comes from, read into one meaning.
+
+use serde_json::Value;
+use tierway_wire::neutral::Event;
+use tierway_wire::{Context, Format, StreamDecoder, Usage, usage};
+
+#[test]
+fn every_worked_example_is_read_as_documented() {
+    let examples: Vec<Value> = serde_json::from_str(include_str!("data/usage_examples.json")).unwrap();
+    let (mut read, mut wrong) = (0, Vec::new());
+    for example in &examples {
+        let format = match example["api"].as_str().unwrap() {
+            // Embeddings report prompt tokens in the shape of Chat Completions.
+            "chat" | "embeddings" => Format::OpenaiChat,
+            "responses" => Format::OpenaiResponses,
+            "messages" => Format::AnthropicMessages,
+            "gemini" => Format::Gemini,
+            "ollama" => Format::OllamaChat,
+            // No codec speaks these APIs yet; their examples price other providers' bills.
+            "converse" | "cohere" => continue,
+            other => panic!("no codec is named for `{other}`"),
+        };
+        read += 1;
+        let want: Usage = serde_json::from_value(example["expect_usage"].clone()).unwrap();
+        let got = match &example["usage_json"] {
+            Value::Array(events) => streamed(format, events),
+            object => usage(format, &object.to_string()),
+        };
+        let got = got.unwrap_or_default();
+        if got != want {
+            wrong.push(format!("{}: got {got:?}, want {want:?}, of {}", example["name"], example["usage_json"]));
+        }
+    }
+    assert!(read >= 40, "only {read} examples were read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The last usage that the events of a stream give.
+fn streamed(format: Format, events: &[Value]) -> Option<Usage> {
+    let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let mut read = Vec::new();
+    let _ = StreamDecoder::new(format, &Context::default()).push(stream.as_bytes(), &mut read);
+    read.iter().rev().find_map(|event| match event {
+        Event::Usage(usage) => Some(*usage),
+        _ => None,
+    })
+}
