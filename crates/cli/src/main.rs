@@ -6,6 +6,7 @@
 mod ask;
 mod audit;
 mod check;
+mod demo;
 mod exit;
 mod explain;
 mod export;
@@ -33,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See it work: no key, no config, no network
+    Demo(demo::Args),
     /// Write a first config for the keys at hand
     Init(init::Args),
     /// Validate a config and run its tests
@@ -57,6 +60,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Prices(args) => prices::run(&args),

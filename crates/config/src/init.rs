@@ -82,6 +82,13 @@ const TIERS: [(&str, &str, &str); 3] = [
     ("reasoning", "proofs, mathematics, planning, hard debugging", "slow and dear for simple questions"),
 ];
 
+/// The default rules and their tests, for tiers of these names.
+#[must_use]
+pub fn default_rules(nano: &str, standard: &str, reasoning: &str) -> String {
+    let rules = include_str!("../data/default_rules.toml");
+    rules.replace("@nano@", nano).replace("@standard@", standard).replace("@reasoning@", reasoning)
+}
+
 /// A commented config.
 #[must_use]
 pub fn write(found: &Found) -> String {
@@ -97,9 +104,8 @@ pub fn write(found: &Found) -> String {
         false => cloud_tiers(&mut out, &keys, &found.ollama),
     };
     out.push_str(ROUTING);
-    let rules = include_str!("../data/default_rules.toml");
     let [nano, standard, reasoning] = tiers;
-    out.push_str(&rules.replace("@nano@", nano).replace("@standard@", standard).replace("@reasoning@", reasoning));
+    out.push_str(&default_rules(nano, standard, reasoning));
     out.push_str(REST);
     out
 }

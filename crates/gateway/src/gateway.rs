@@ -25,6 +25,9 @@ use tierway_providers::{Auth, Endpoint, EndpointError, HttpProvider};
 /// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
 const RETRY_RESERVE: u16 = 10;
 
+/// A ledger that takes longer has a problem that it says itself.
+const FLUSH_WITHIN: Duration = Duration::from_secs(10);
+
 /// Why a gateway cannot start, or a new config cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -103,6 +106,14 @@ impl Gateway {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// Waits until everything that was recorded so far can be read.
+    ///
+    /// # Errors
+    /// When records could not be written in time.
+    pub fn flush(&self) -> Result<(), GatewayError> {
+        Ok(self.ledger.flush(FLUSH_WITHIN)?)
     }
 
     /// Takes a new config: requests in progress finish on the old one. Address, workers and ledger stay as they are.
