@@ -281,7 +281,27 @@ pub struct ProviderConfig {
     pub line: usize,
 }
 
+/// How a key is shown to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// A header of the API's own, by its name in lower case.
+    Named(&'static str),
+}
+
 impl ProviderConfig {
+    /// How the key is shown: as the API that is spoken wants it, not as the company's other APIs do.
+    #[must_use]
+    pub const fn key_header(&self) -> KeyHeader {
+        match (self.kind, self.format) {
+            (ProviderKind::Azure, _) => KeyHeader::Named("api-key"),
+            (_, Format::AnthropicMessages) => KeyHeader::Named("x-api-key"),
+            (_, Format::Gemini) => KeyHeader::Named("x-goog-api-key"),
+            _ => KeyHeader::Bearer,
+        }
+    }
+
     /// The catalogue's name for its models: that of its kind, or else the one that its host is known for.
     #[must_use]
     pub fn catalogue(&self) -> Option<&'static str> {

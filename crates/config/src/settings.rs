@@ -4,6 +4,7 @@ use crate::problem::shown;
 use crate::reader::Section;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tierway_decide::balance::Balance;
 
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,20 +23,6 @@ pub struct ServerConfig {
     pub write_timeout_ms: u32,
     /// Time that running requests get on shutdown.
     pub grace_seconds: u32,
-}
-
-/// How targets of a tier share its traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// By weight.
-    #[default]
-    Weighted,
-    /// The one with the fewest calls in flight, by weight.
-    LeastBusy,
-    /// The faster of two.
-    Latency,
-    /// The cheapest.
-    Price,
 }
 
 /// `[dispatch]`
@@ -140,7 +127,8 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
         patience_ms: section.int32("patience_ms"),
         max_wait_ms: section.int32("max_wait_ms"),
         balance: match section.string("balance").as_str() {
-            "least_busy" => Balance::LeastBusy,
+            "in_order" => Balance::InOrder,
+            "least_busy" => Balance::LeastInFlight,
             "latency" => Balance::Latency,
             "price" => Balance::Price,
             _ => Balance::Weighted,

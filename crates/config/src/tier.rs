@@ -271,6 +271,7 @@ fn own_facts(sources: &[&Section<'_, '_>], catalogue: Facts) -> Facts {
         }
         if let Some(tokens) = section.opt_int32("context_window") {
             facts.limits.context_window = Some(tokens);
+            facts.limits.max_input = None;
         }
         if let Some(tokens) = section.opt_int32("max_output") {
             facts.limits.max_output = Some(tokens);

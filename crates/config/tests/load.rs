@@ -225,3 +225,38 @@ fn a_compatible_server_at_a_known_host_is_priced_and_an_unknown_one_is_not() {
     assert!(unknown.table.ladder().tiers()[0].targets[0].prices.is_none());
     assert!(unknown.warnings[0].to_string().starts_with("tierway.toml:6: no price is known for p/mistral-small-2603"));
 }
+
+#[test]
+fn a_key_is_shown_as_the_spoken_api_wants_it() {
+    use tierway_config::KeyHeader;
+    let style = |provider: &str| {
+        let text = format!("[providers.p]\n{provider}\n[[tiers]]\nname = \"t\"\ntargets = [\"p/m\"]");
+        let config = read(&text);
+        (config.providers[0].key_header(), config.providers[0].base_url.to_string())
+    };
+    let google = "https://generativelanguage.googleapis.com/v1beta";
+    for (provider, header, url) in [
+        ("kind = \"openai\"", KeyHeader::Bearer, "https://api.openai.com/v1"),
+        ("kind = \"gemini\"", KeyHeader::Bearer, &format!("{google}/openai")),
+        ("kind = \"gemini\"\nformat = \"gemini\"", KeyHeader::Named("x-goog-api-key"), google),
+        ("kind = \"anthropic\"", KeyHeader::Named("x-api-key"), "https://api.anthropic.com/v1"),
+        ("kind = \"anthropic\"\nformat = \"openai_chat\"", KeyHeader::Bearer, "https://api.anthropic.com/v1"),
+        ("kind = \"ollama\"\nformat = \"ollama_chat\"", KeyHeader::Bearer, "http://127.0.0.1:11434"),
+        (
+            "kind = \"azure\"\nbase_url = \"https://me.openai.azure.com/openai/v1\"",
+            KeyHeader::Named("api-key"),
+            "https://me.openai.azure.com/openai/v1",
+        ),
+    ] {
+        assert_eq!(style(provider), (header, url.to_owned()), "{provider}");
+    }
+}
+
+#[test]
+fn a_model_that_takes_less_input_than_its_window_says_so() {
+    let text = "[providers.p]\nkind = \"openai\"\n[[tiers]]\nname = \"t\"\ntargets = [\"p/gpt-6-luna\"]\n";
+    let limits = |text: &str| read(text).table.ladder().tiers()[0].targets[0].limits;
+    assert_eq!((limits(text).max_input, limits(text).context_window), (Some(922_000), Some(1_050_000)));
+    let own = limits(&format!("{text}context_window = 8192\n"));
+    assert_eq!((own.max_input, own.context_window), (None, Some(8192)));
+}

@@ -247,6 +247,9 @@ fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
     if let Some(capability) = target.capabilities.lacking(ask.needs) {
         return Some(RejectWhy::Lacks { capability: capability.into() });
     }
+    if let Some(window) = target.limits.max_input.filter(|most| ask.input_tokens > *most) {
+        return Some(RejectWhy::TooLong { tokens: ask.input_tokens, window });
+    }
     let window = target.limits.context_window?;
     let tokens = ask.input_tokens.saturating_add(ask.wanted_output);
     (tokens > window).then_some(RejectWhy::TooLong { tokens, window })

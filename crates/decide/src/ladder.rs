@@ -96,6 +96,8 @@ pub struct Limits {
     pub context_window: Option<u32>,
     /// Output, reasoning included.
     pub max_output: Option<u32>,
+    /// Input, where it may not fill the whole window.
+    pub max_input: Option<u32>,
 }
 
 /// What a model can do. What is unknown is taken for possible: a refusal by the provider is clearer than one by guess.

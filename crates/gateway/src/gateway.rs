@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
-use tierway_config::{Config, ProviderConfig, ProviderKind};
-use tierway_decide::balance::Balance;
+use tierway_config::{Config, KeyHeader, ProviderConfig, ProviderKind};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, StreamRecovery};
 use tierway_decide::{Caller, Predictor, Target};
@@ -234,12 +233,7 @@ pub fn setup(config: &Config) -> Setup {
         retry_share_mille,
         RETRY_RESERVE,
     );
-    setup.balance = match dispatch.balance {
-        tierway_config::Balance::Weighted => Balance::Weighted,
-        tierway_config::Balance::LeastBusy => Balance::LeastInFlight,
-        tierway_config::Balance::Latency => Balance::Latency,
-        tierway_config::Balance::Price => Balance::Price,
-    };
+    setup.balance = dispatch.balance;
     setup.limits = DispatchLimits {
         max_attempts: dispatch.max_attempts,
         max_retries: dispatch.max_retries,
@@ -256,7 +250,7 @@ fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     let failed = |cause| GatewayError::Provider { provider: provider.name.clone(), cause };
     // A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
     let key = provider.key.resolve(&|name| std::env::var(name).ok()).ok().flatten();
-    let auth = key.map_or(Auth::None, |key| auth(provider.kind, key.expose().clone()));
+    let auth = key.map_or(Auth::None, |key| auth(provider.key_header(), key.expose().clone()));
     let mut headers = Vec::new();
     for (name, value) in &provider.headers {
         let name = HeaderName::try_from(name).map_err(|_| failed(EndpointError::BadHeader(name.clone())))?;
@@ -283,12 +277,10 @@ fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     Ok(Upstream { provider: Arc::new(provider), timeouts })
 }
 
-fn auth(kind: ProviderKind, key: zeroize::Zeroizing<String>) -> Auth {
-    match kind {
-        ProviderKind::Anthropic => Auth::Header(HeaderName::from_static("x-api-key"), key),
-        ProviderKind::Gemini => Auth::Header(HeaderName::from_static("x-goog-api-key"), key),
-        ProviderKind::Azure => Auth::Header(HeaderName::from_static("api-key"), key),
-        _ => Auth::Bearer(key),
+fn auth(style: KeyHeader, key: zeroize::Zeroizing<String>) -> Auth {
+    match style {
+        KeyHeader::Bearer => Auth::Bearer(key),
+        KeyHeader::Named(name) => Auth::Header(HeaderName::from_static(name), key),
     }
 }
 

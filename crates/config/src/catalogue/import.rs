@@ -105,6 +105,7 @@ fn litellm(id: &str, entry: &Value) -> Option<Model> {
         api: (mode == "responses").then(|| "responses".to_owned()),
         prices: vec![Period { amounts, over: litellm_over(entry), service_tiers, ..Period::default() }],
         context_window: count(entry, "max_input_tokens"),
+        max_input: None,
         max_output: count(entry, "max_output_tokens"),
         shutdown: entry
             .get("deprecation_date")
@@ -204,6 +205,7 @@ fn models_dev(provider: &str, id: &str, entry: &Value) -> Option<Model> {
         api: None,
         prices: vec![Period { amounts, over: models_dev_over(cost), ..Period::default() }],
         context_window: count(&limit, "context"),
+        max_input: count(&limit, "input"),
         max_output: count(&limit, "output"),
         shutdown: None,
         capabilities: Some(Abilities {

@@ -44,6 +44,8 @@ pub(super) struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) context_window: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_input: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) max_output: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) shutdown: Option<String>,
@@ -175,6 +177,7 @@ impl Model {
             api: own.api.or(base.api),
             kind: own.kind.or(base.kind),
             context_window: own.context_window.or(base.context_window),
+            max_input: own.max_input.or(base.max_input),
             max_output: own.max_output.or(base.max_output),
             shutdown: own.shutdown.or(base.shutdown),
             capabilities: own.capabilities.or(base.capabilities),
@@ -188,7 +191,11 @@ impl Model {
         let prices: Vec<Price> = self.prices.iter().filter_map(Period::price).collect();
         Facts {
             prices: (!prices.is_empty()).then_some(PriceHistory(prices)),
-            limits: Limits { context_window: self.context_window, max_output: self.max_output },
+            limits: Limits {
+                context_window: self.context_window,
+                max_output: self.max_output,
+                max_input: self.max_input,
+            },
             capabilities: self.capabilities.unwrap_or_default().known(),
             parameters: ParameterRules {
                 responses_only: self.api.as_deref() == Some("responses"),

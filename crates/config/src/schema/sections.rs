@@ -517,9 +517,9 @@ pub static DISPATCH: Spec = Spec {
         ),
         field(
             "balance",
-            Kind::Choice(&["weighted", "least_busy", "latency", "price"]),
+            Kind::Choice(&["weighted", "in_order", "least_busy", "latency", "price"]),
             Some("\"weighted\""),
-            "How targets of a tier share its traffic.",
+            "How targets of a tier share its traffic: by weight; the first that is well; the fewest calls under way; the faster of two; the cheapest.",
         ),
         field(
             "hedge",
@@ -547,7 +547,7 @@ pub static DISPATCH: Spec = Spec {
             "Hold the first bytes back this long, so that early failures stay invisible, milliseconds.",
         ),
         field("breaker_failures", int(1, 1000), Some("5"), "Failures in a row after which a target is left alone."),
-        field("breaker_open_ms", int(100, HOUR_MS), Some("15000"), "Time until it is probed again, milliseconds."),
+        field("breaker_open_ms", int(100, HOUR_MS), Some("5000"), "Time until it is probed again, milliseconds."),
     ],
 };
 
