@@ -17,6 +17,7 @@ pub mod gemini;
 pub mod grammar;
 mod ids;
 mod json;
+mod meter;
 pub mod neutral;
 pub mod ollama_chat;
 pub mod openai_chat;
@@ -36,6 +37,7 @@ pub use codec::{decode_answer, decode_error, decode_request, encode_answer, enco
 pub use context::Context;
 pub use error::{ApiError, DecodeError};
 pub use format::Format;
+pub use meter::{Meter, Metered, with_cost};
 pub use options::{
     Adaptation, Adapted, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,
     SystemRole,

@@ -16,4 +16,5 @@ pub use decode::decode_request;
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
 pub use outline::outline;
+pub(crate) use usage::Counts;
 pub use usage::{encode_usage, usage};

@@ -6,7 +6,7 @@ use crate::write::Obj;
 
 /// Counts as reported; in a stream they come in pieces that replace each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     input: u64,
     read: u64,
     written: u64,
@@ -18,7 +18,7 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Takes over what the object reports; counts that it leaves out stay.
-    pub(super) fn update(&mut self, node: &Node<'_>) {
+    pub(crate) fn update(&mut self, node: &Node<'_>) {
         let set = |into: &mut u64, value: Option<u64>| *into = value.unwrap_or(*into);
         set(&mut self.input, node.u64("input_tokens"));
         set(&mut self.read, node.u64("cache_read_input_tokens"));
@@ -34,7 +34,7 @@ impl Counts {
 
     /// Cached tokens come on top of `input_tokens` in this API, so they are added to the total here. Written tokens
     /// without a split were kept for five minutes: that is the API's default.
-    pub(super) fn usage(self) -> Usage {
+    pub(crate) fn usage(self) -> Usage {
         let split = self.written_5m.saturating_add(self.written_1h);
         let written = self.written.max(split);
         Usage {

@@ -5,7 +5,6 @@
 use super::usage::usage;
 use crate::Usage;
 use crate::json::Cursor;
-use crate::splice::{Edit, Fields};
 
 /// The decisive parts of a `chat.completion` body or of one stream chunk's data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,13 +131,7 @@ fn string_text<'a>(cursor: &mut Cursor<'a>, into: &mut Option<&'a str>) -> Optio
 /// its usage object; every other byte as it came. None when there is no usage object to put them in.
 #[must_use]
 pub fn with_cost(data: &[u8], facts: &Facts<'_>, cost: &str, details: Option<&str>) -> Option<Vec<u8>> {
-    let usage = facts.usage_json?;
-    let start = (usage.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
-    let (before, after) = (data.get(..start)?, data.get(start + usage.len()..)?);
-    let mut edits = vec![Edit::Set("cost", cost.into())];
-    edits.extend(details.map(|details| Edit::Set("cost_details", details.into())));
-    let priced = Fields::parse(usage.as_bytes()).ok()?.apply(&edits);
-    Some([before, &priced, after].concat())
+    crate::with_cost(data, facts.usage_json?, cost, details)
 }
 
 #[cfg(test)]
