@@ -190,6 +190,14 @@ impl TargetState {
 #[derive(Debug)]
 pub struct InFlight(Arc<TargetState>);
 
+impl InFlight {
+    /// The target that is called.
+    #[must_use]
+    pub fn target(&self) -> &TargetState {
+        &self.0
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);

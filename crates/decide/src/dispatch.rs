@@ -232,6 +232,14 @@ impl Dispatch {
         self.next(now_ms)
     }
 
+    /// Whether a partial answer could be gone on with at all: a caller that cannot keep one may as well not begin to.
+    #[must_use]
+    pub fn may_continue(&self) -> bool {
+        self.limits.stream_recovery == StreamRecovery::Continue
+            && self.limits.max_continues > 0
+            && self.plan.iter().zip(&self.seen).any(|(target, seen)| target.prefill && !seen.excluded)
+    }
+
     /// The targets in order.
     #[must_use]
     pub fn plan(&self) -> &[Candidate] {

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 use std::future::poll_fn;
+use std::time::Duration;
 use tierway_decide::AttemptEnd;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
@@ -35,19 +36,24 @@ pub(crate) struct Whole {
 }
 
 /// Makes the call. The log's attempt is open before; after a failure it is closed, after a success the answer closes it.
+/// `left`: time until the request's deadline.
 pub(crate) async fn attempt(
     upstream: &Upstream,
     prepared: Prepared,
     client: Format,
+    left: Duration,
     log: &mut Log,
 ) -> Result<Served, Broken> {
     let limits = upstream.timeouts;
+    let late = |allowed| if left < allowed { FailureKind::Deadline } else { FailureKind::FirstByteTimeout };
     let served = if prepared.request.stream {
-        let begun = tokio::time::timeout(limits.first_byte, begin(upstream, prepared, client, log)).await;
-        begun.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into())).map(|begun| Served::Stream(Box::new(begun)))
+        let allowed = limits.first_byte;
+        let begun = tokio::time::timeout(allowed.min(left), begin(upstream, prepared, client, log)).await;
+        begun.unwrap_or_else(|_| Err(late(allowed).into())).map(|begun| Served::Stream(Box::new(begun)))
     } else {
-        let whole = tokio::time::timeout(limits.total, whole(upstream, prepared, client, log)).await;
-        whole.unwrap_or_else(|_| Err(FailureKind::FirstByteTimeout.into()))
+        let allowed = limits.total;
+        let whole = tokio::time::timeout(allowed.min(left), whole(upstream, prepared, client, log)).await;
+        whole.unwrap_or_else(|_| Err(late(allowed).into()))
     };
     if let Err(broken) = &served {
         log.attempt_ends(attempt_end(broken.kind, broken.reply.as_deref()), Usage::default());

@@ -10,6 +10,7 @@ mod call;
 mod headers;
 mod log;
 mod meter;
+mod onward;
 mod prepare;
 mod pulse;
 mod refusal;

@@ -23,6 +23,7 @@ pub(crate) struct Log {
     ground: Arc<Ground>,
     started_ms: u64,
     running: Option<Running>,
+    carried_tokens: u64,
     /// A model that is on no tier, when the request names one.
     foreign: Option<Arc<Target>>,
 }
@@ -36,7 +37,14 @@ struct Running {
 impl Log {
     pub(crate) fn open(ground: Arc<Ground>, id: RequestId, format: Format) -> Self {
         let started_ms = ground.clock.monotonic_ms();
-        Self { record: Some(Box::new(blank(id, format))), ground, started_ms, running: None, foreign: None }
+        Self {
+            record: Some(Box::new(blank(id, format))),
+            ground,
+            started_ms,
+            running: None,
+            carried_tokens: 0,
+            foreign: None,
+        }
     }
 
     /// The log as a value of its own; the one left behind is empty and offers nothing.
@@ -46,6 +54,7 @@ impl Log {
             ground: self.ground.clone(),
             started_ms: self.started_ms,
             running: self.running.take(),
+            carried_tokens: self.carried_tokens,
             foreign: self.foreign.clone(),
         }
     }
@@ -118,6 +127,24 @@ impl Log {
         Context { request_id: self.id().to_string(), created_s, usage_wanted, ..Context::default() }
     }
 
+    pub(crate) fn monotonic_ms(&self) -> u64 {
+        self.ground.clock.monotonic_ms()
+    }
+
+    /// So many tokens of the answer came from targets that did not finish it, and stand in the prompt of the next one.
+    pub(crate) const fn carry(&mut self, tokens: u64) {
+        self.carried_tokens = tokens;
+    }
+
+    /// The usage of the whole answer, when the last target reports this for its part.
+    pub(crate) const fn with_carried(&self, usage: &Usage) -> Usage {
+        Usage {
+            input_tokens: usage.input_tokens.saturating_sub(self.carried_tokens),
+            output_tokens: usage.output_tokens + self.carried_tokens,
+            ..*usage
+        }
+    }
+
     pub(crate) fn unix_ms(&self) -> i64 {
         self.ground.clock.unix_ms()
     }
@@ -175,7 +202,10 @@ impl Log {
         let (Some(record), Some(running)) = (&self.record, &self.running) else { return Money::default() };
         let now = price_of(self.target(running.target), usage, day(record.id));
         let before = savings::paid(&record.attempts);
-        Money { paid: before.zip(now).map(|(before, now)| before + now), baseline: self.counterfactual(usage).0 }
+        Money {
+            paid: before.zip(now).map(|(before, now)| before + now),
+            baseline: self.counterfactual(&self.with_carried(usage)).0,
+        }
     }
 
     /// What the same tokens cost on the baseline tier and on the cheapest one.
@@ -226,7 +256,7 @@ impl Drop for Log {
         }
         let usage = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
         self.attempt_ends(AttemptEnd::Cancelled, usage);
-        self.settle(&usage, true);
+        self.settle(&self.with_carried(&usage), true);
         self.note(|record| {
             record.status = CallStatus::Cancelled;
             // What nginx writes for a client that closed its connection.

@@ -310,19 +310,28 @@ impl Out {
         self.buffer.len()
     }
 
-    fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.own();
         self.buffer.extend_from_slice(bytes);
     }
 
-    fn event(&mut self, raw: &[u8]) {
+    pub(crate) fn event(&mut self, raw: &[u8]) {
         self.raw(raw);
         self.buffer.extend_from_slice(b"\n\n");
     }
 
-    fn data(&mut self, data: &[u8]) {
+    pub(crate) fn data(&mut self, data: &[u8]) {
         self.raw(b"data: ");
         self.event(data);
+    }
+
+    /// One received chunk, kept as it is where nothing stands before it.
+    pub(crate) fn chunk(&mut self, bytes: Bytes) {
+        if self.len() == 0 {
+            self.chunk = Some(bytes);
+        } else {
+            self.raw(&bytes);
+        }
     }
 
     /// All that was added since the mark is this chunk, byte for byte.

@@ -6,9 +6,10 @@
 use crate::attempt::Begun;
 use crate::log::Log;
 use crate::meter::{Broken, Meter, Out};
+use crate::onward::{Onward, Resumed, Seam};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
-use crate::seam::WireBody;
+use crate::seam::{BoxFuture, WireBody};
 use crate::setup::Timeouts;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
@@ -23,14 +24,28 @@ const MAX_GATHERED: usize = 64 * 1024;
 
 /// The stream of one answer, from its first content on.
 pub struct Relay {
-    upstream: WireBody,
+    source: Source,
     meter: Meter,
+    /// As the meter wrote it.
     out: Out,
+    /// As the client gets it.
+    given: Out,
     log: Log,
     pulse: Pulse,
     ended: bool,
     input_tokens_estimated: u32,
-    _in_flight: InFlight,
+    /// The call under way; none while another target is asked to go on.
+    in_flight: Option<InFlight>,
+    onward: Option<Box<Onward>>,
+    /// Set once another target goes on.
+    seam: Option<Seam>,
+}
+
+/// Where the bytes come from.
+enum Source {
+    Upstream(WireBody),
+    /// Nowhere, while another target is asked to go on.
+    Nobody(BoxFuture<'static, Resumed>),
 }
 
 /// How a stream ended.
@@ -43,45 +58,90 @@ enum End {
 
 impl Relay {
     /// A stream that has said its first content.
-    pub(crate) fn new(begun: Begun, log: Log, in_flight: InFlight, timeouts: Timeouts, input_tokens: u32) -> Self {
+    pub(crate) fn new(
+        begun: Begun,
+        log: Log,
+        in_flight: InFlight,
+        timeouts: Timeouts,
+        input_tokens: u32,
+        onward: Option<Onward>,
+    ) -> Self {
         Self {
-            upstream: begun.body,
+            source: Source::Upstream(begun.body),
             meter: begun.meter,
             out: begun.out,
+            given: Out::default(),
             log,
             pulse: Pulse::new(timeouts.between_chunks, timeouts.total),
             ended: false,
             input_tokens_estimated: input_tokens,
-            _in_flight: in_flight,
+            in_flight: Some(in_flight),
+            onward: onward.map(Box::new),
+            seam: None,
         }
     }
 
     /// The next bytes for the client; none when all was said.
     pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while !self.ended && self.out.len() < MAX_GATHERED {
-            match self.upstream.as_mut().poll_frame(cx) {
+            let upstream = match &mut self.source {
+                Source::Upstream(upstream) => upstream,
+                Source::Nobody(search) => match search.as_mut().poll(cx) {
+                    Poll::Ready(resumed) => {
+                        self.resume(resumed);
+                        continue;
+                    }
+                    Poll::Pending => break,
+                },
+            };
+            match upstream.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.pulse.hear();
                     if let Ok(bytes) = frame.into_data() {
                         self.feed(&bytes);
                     }
                 }
-                Poll::Ready(Some(Err(_))) => self.end(End::Broken(FailureKind::Cut.into())),
-                Poll::Ready(None) => {
+                // An answer that had its finish is whole, however the connection ends.
+                Poll::Ready(Some(Err(_))) if self.meter.said.finish.is_empty() => {
+                    self.broken(FailureKind::Cut.into());
+                }
+                Poll::Ready(Some(Err(_)) | None) => {
                     let log = &self.log;
-                    let end = self.meter.end(&mut self.out, &mut |usage| log.money_if(usage));
-                    self.end(end.map_or_else(End::Broken, |()| End::Whole));
+                    match self.meter.end(&mut self.out, &mut |usage| log.money_if(usage)) {
+                        Ok(()) => self.end(End::Whole),
+                        Err(broken) => self.broken(broken),
+                    }
                 }
                 Poll::Pending => {
                     self.beat(cx);
-                    break;
+                    // A stall may just have sent for somebody else: ask them at once.
+                    if matches!(self.source, Source::Upstream(_)) {
+                        break;
+                    }
                 }
             }
         }
-        match self.out.take() {
+        self.flush();
+        match self.given.take() {
             Some(bytes) => Poll::Ready(Some(bytes)),
             None if self.ended => Poll::Ready(None),
             None => Poll::Pending,
+        }
+    }
+
+    /// What was written is given to the client, in the sight of whoever may have to go on from there.
+    fn flush(&mut self) {
+        let Some(written) = self.out.take() else { return };
+        let mut joined = Out::default();
+        match &mut self.seam {
+            Some(seam) => seam.join(&written, &mut joined),
+            None => joined.chunk(written),
+        }
+        if let Some(bytes) = joined.take() {
+            if let Some(onward) = &mut self.onward {
+                onward.sent.hear(&bytes);
+            }
+            self.given.chunk(bytes);
         }
     }
 
@@ -89,10 +149,57 @@ impl Relay {
         let log = &self.log;
         let fed = self.meter.feed(bytes, &mut self.out, &mut |usage| log.money_if(usage));
         match fed {
-            Err(broken) => self.end(End::Broken(broken)),
+            Err(broken) => self.broken(broken),
             // The end mark is the end, whatever the connection does afterwards.
             Ok(()) if self.meter.said.done => self.end(End::Whole),
             Ok(()) => {}
+        }
+    }
+
+    /// The stream broke: somebody goes on, or it ends with an error.
+    fn broken(&mut self, broken: Broken) {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.target().on_failure(self.log.monotonic_ms(), broken.kind);
+        }
+        self.flush();
+        let Some(onward) = self.onward.take().filter(|onward| onward.sent.can_be_continued()) else {
+            return self.end(End::Broken(broken));
+        };
+        let (usage, _) = self.usage();
+        let mut log = self.log.hand_over();
+        log.attempt_ends(attempt_end(broken.kind, broken.reply.as_deref()), usage);
+        // Should the client leave now: what it has is the answer.
+        let tokens = onward.sent.tokens();
+        log.carry(tokens);
+        log.note(|record| record.usage.input_tokens = u64::from(self.input_tokens_estimated) + tokens);
+        self.source = Source::Nobody(Box::pin(onward.go_on(log, broken)));
+    }
+
+    /// Somebody goes on, or nobody does.
+    fn resume(&mut self, resumed: Resumed) {
+        let Resumed { onward, log, outcome } = resumed;
+        self.log = log;
+        self.seam = Some(onward.sent.seam());
+        match outcome {
+            Ok(taken) => {
+                self.source = Source::Upstream(taken.begun.body);
+                self.meter = taken.begun.meter;
+                self.out = taken.begun.out;
+                self.pulse = Pulse::new(taken.timeouts.between_chunks, taken.timeouts.total);
+                self.in_flight = Some(taken.in_flight);
+                self.onward = Some(onward);
+                if self.meter.said.done {
+                    self.end(End::Whole);
+                }
+            }
+            Err(broken) => {
+                // Nothing more came: all that is known is what the client has.
+                self.meter.said.content_chunks = 0;
+                self.meter.said.usage = None;
+                self.input_tokens_estimated =
+                    self.input_tokens_estimated.saturating_add(u32::try_from(onward.sent.tokens()).unwrap_or(u32::MAX));
+                self.end(End::Broken(broken));
+            }
         }
     }
 
@@ -103,7 +210,7 @@ impl Relay {
             }
             match beat {
                 Beat::Alive => {}
-                Beat::Silent => return self.end(End::Broken(FailureKind::Stalled.into())),
+                Beat::Silent => return self.broken(FailureKind::Stalled.into()),
                 Beat::Over => return self.end(End::Broken(FailureKind::Deadline.into())),
             }
         }
@@ -112,6 +219,7 @@ impl Relay {
     /// Says the last words where they are needed, and closes the record.
     fn end(&mut self, end: End) {
         self.ended = true;
+        self.flush();
         let mut log = self.log.hand_over();
         let (usage, estimated) = self.usage();
         let (attempt_end, status) = match &end {
@@ -125,10 +233,10 @@ impl Relay {
             End::CutOff => Some(ApiError::new(503, "The router is shutting down; this answer is not whole.")),
         };
         if let Some(error) = error {
-            self.meter.last_words(&error, &mut self.out);
+            self.meter.last_words(&error, &mut self.given);
         }
         log.attempt_ends(attempt_end, usage);
-        log.settle(&usage, estimated);
+        log.settle(&log.with_carried(&usage), estimated || self.seam.is_some());
         log.note(|record| record.finish.clone_from(&self.meter.said.finish));
         log.finish(status, 200);
     }

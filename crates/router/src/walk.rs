@@ -5,6 +5,7 @@ use crate::call::Call;
 use crate::headers;
 use crate::log::{FOREIGN, Log};
 use crate::meter::Broken;
+use crate::onward::Onward;
 use crate::prepare::Asked;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
@@ -58,15 +59,19 @@ impl Router {
             step = match step {
                 Step::Call { target, again } => {
                     let id = dispatch.plan()[target].id;
-                    let to = match self.admitted(id, decided, again) {
+                    let to = match self.admitted(id, decided.foreign.as_ref(), again) {
                         Ok(to) => to,
                         Err(ready_at_ms) => {
                             step = dispatch.on_refused(clock.monotonic_ms(), ready_at_ms);
                             continue;
                         }
                     };
-                    match self.call(asked, decided, to, log).await {
-                        Ok(reply) => return Ok(reply),
+                    match self.call(asked, &to, dispatch.deadline_ms(), log).await {
+                        Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log)),
+                        Ok(Served::Stream(begun)) => {
+                            let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
+                            return Ok(stream_reply(*begun, to, decided.input_tokens, onward, log));
+                        }
                         Err(broken) => {
                             let kind = broken.kind;
                             last = Some(broken);
@@ -78,6 +83,7 @@ impl Router {
                     clock.sleep(Duration::from_millis(until_ms.saturating_sub(clock.monotonic_ms()))).await;
                     dispatch.next(clock.monotonic_ms())
                 }
+                // Nothing went to the client yet; said for a dispatch that thinks otherwise.
                 Step::Continue { .. } => dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true),
                 Step::GiveUp { failure } => {
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
@@ -118,9 +124,14 @@ impl Router {
     }
 
     /// Everything that a call to this target needs, if its breaker and retry budget let it through.
-    fn admitted<'a>(&'a self, id: TargetId, decided: &'a Decided, again: bool) -> Result<To<'a>, Option<u64>> {
+    pub(crate) fn admitted<'a>(
+        &'a self,
+        id: TargetId,
+        foreign: Option<&'a Arc<Target>>,
+        again: bool,
+    ) -> Result<To<'a>, Option<u64>> {
         let ground = &*self.ground;
-        let (target, state) = match &decided.foreign {
+        let (target, state) = match foreign {
             Some(target) => (&**target, Arc::default()),
             None => (ground.setup.table.ladder().target(id), ground.setup.state(id).clone()),
         };
@@ -130,40 +141,43 @@ impl Router {
         Ok(To { id, target, upstream, state, in_flight })
     }
 
-    async fn call(&self, asked: &Asked<'_>, decided: &Decided, to: To<'_>, log: &mut Log) -> Result<Reply, Broken> {
+    /// One upstream call, and what it says about its target.
+    pub(crate) async fn call(
+        &self,
+        asked: &Asked<'_>,
+        to: &To<'_>,
+        deadline_ms: u64,
+        log: &mut Log,
+    ) -> Result<Served, Broken> {
         let clock = &*self.ground.clock;
-        let client = asked.call.format;
         let prepared = asked.prepare(to.target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
         log.attempt_begins(to.id, &prepared.adapted);
         let began = clock.monotonic_ms();
-        let served = attempt(to.upstream, prepared, client, log).await;
+        let left = Duration::from_millis(deadline_ms.saturating_sub(began));
+        let served = attempt(to.upstream, prepared, asked.call.format, left, log).await;
         let now = clock.monotonic_ms();
-        match served {
+        match &served {
             Err(broken) => {
                 if to.state.on_failure(now, broken.kind) {
                     tracing::warn!(provider = to.target.provider, model = to.target.model, "breaker opened");
                 }
-                Err(broken)
             }
-            Ok(served) => {
+            Ok(_) => {
                 to.state.on_first_byte(now, now.saturating_sub(began));
                 log.served_by(to.id);
-                Ok(match served {
-                    Served::Whole(whole) => whole_reply(*whole, log),
-                    Served::Stream(begun) => stream_reply(*begun, to, decided.input_tokens, log),
-                })
             }
         }
+        served
     }
 }
 
 /// A target that may be called now.
-struct To<'a> {
+pub(crate) struct To<'a> {
     id: TargetId,
     target: &'a Target,
-    upstream: &'a Upstream,
+    pub(crate) upstream: &'a Upstream,
     state: Arc<TargetState>,
-    in_flight: InFlight,
+    pub(crate) in_flight: InFlight,
 }
 
 fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
@@ -180,13 +194,13 @@ fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
 }
 
-fn stream_reply(begun: Begun, to: To<'_>, input_tokens: u32, log: &mut Log) -> Reply {
+fn stream_reply(begun: Begun, to: To<'_>, input_tokens: u32, onward: Option<Onward>, log: &mut Log) -> Reply {
     let mut headers = headers::passed_on(&begun.headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     log.note_first_byte();
     log.head(&mut headers);
-    let relay = Relay::new(begun, log.hand_over(), to.in_flight, to.upstream.timeouts, input_tokens);
+    let relay = Relay::new(begun, log.hand_over(), to.in_flight, to.upstream.timeouts, input_tokens, onward);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
 }
 

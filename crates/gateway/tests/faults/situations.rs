@@ -1,0 +1,382 @@
+//! The situations. Each runs streamed and whole where both make sense.
+
+use crate::stage::{Answer, MODEL, Set, Stage, ended, ends};
+use crate::{Grade, Graded, Situation, want};
+use futures_util::FutureExt;
+use std::time::Duration;
+use tierway_decide::{CallRecord, CallStatus, Usd};
+use tierway_testkit::{Ended, Fault, Plan, Prefill};
+
+macro_rules! situations {
+    ($($name:literal: $run:path),+ $(,)?) => { &[$(($name, || $run().boxed())),+] };
+}
+
+pub(crate) const ALL: [Situation; 20] = *array(situations![
+    "429 with Retry-After": limited_with_pause,
+    "429 without Retry-After": limited_without_pause,
+    "500 once": failed_once,
+    "503 for ever": down_for_ever,
+    "reset before headers": reset,
+    "no answer at all": silent,
+    "slow first token (20 s)": slow_first_token,
+    "cut mid-answer": cut,
+    "stall mid-answer": stall,
+    "malformed event": malformed,
+    "missing end mark": missing_end,
+    "context length exceeded": too_long,
+    "content filter": filtered,
+    "fallback rejects a continued answer": fallback_rejects,
+    "flapping primary": flapping,
+    "accounting after failover": accounting,
+    "error in-band after 200": in_band,
+    "client gone": client_gone,
+    "garbage instead of HTTP; a redirect": garbage,
+    "alone: 429 with Retry-After; 503 for ever": alone,
+]);
+
+const fn array(all: &'static [Situation]) -> &'static [Situation; 20] {
+    match all.first_chunk() {
+        Some(all) => all,
+        None => panic!("a situation is missing"),
+    }
+}
+
+fn pass(note: &str) -> Graded {
+    Ok((Grade::Pass, note.to_owned()))
+}
+
+/// The primary fails so; whole and streamed.
+async fn falls_back(fault: &Fault, end: &str, primary_calls: usize, ms: u128) -> Graded {
+    falls_back_as(fault, false, end, primary_calls, ms).await?;
+    falls_back_as(fault, true, end, primary_calls, ms).await
+}
+
+/// The fallback must serve within `ms`, and the row must say what happened.
+async fn falls_back_as(fault: &Fault, stream: bool, end: &str, primary_calls: usize, ms: u128) -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(fault.clone()));
+    let answer = stage.ask(stream, "who?").await;
+    want!(answer.is_whole("who?"), "stream {stream}: {answer:?}");
+    want!(answer.done == stream, "{answer:?}");
+    want!(answer.ms < ms, "stream {stream}: took {} ms", answer.ms);
+    want!(stage.calls() == [primary_calls, 1, 0], "stream {stream}: {:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "stream {stream}: {:?}", ends(&row));
+    served_by_second(&row, &answer)?;
+    pass("the fallback answered")
+}
+
+fn served_by_second(row: &CallRecord, answer: &Answer) -> Result<(), String> {
+    want!(row.status == CallStatus::Answered && row.http_status == 200, "{row:?}");
+    want!(row.provider == "second" && row.served_model == MODEL, "{row:?}");
+    want!(answer.headers["x-tierway-attempts"] == "2" || row.attempts.len() == 2, "{:?}", answer.headers);
+    want!(answer.usage["completion_tokens"].as_u64() == Some(row.usage.output_tokens), "{row:?} {}", answer.usage);
+    want!(row.attempts[0].paid == Some(Usd::ZERO), "a failed attempt was billed: {:?}", row.attempts[0]);
+    let price = |input: i64, output: i64| {
+        let count = |tokens: u64| i64::try_from(tokens).unwrap();
+        Usd::from_picos(1_000_000 * (input * count(row.usage.input_tokens) + output * count(row.usage.output_tokens)))
+    };
+    want!(row.paid == Some(price(3, 4)), "{:?}", row.paid);
+    want!(row.baseline.is_some() && row.usage.output_tokens == 30, "{row:?}");
+    Ok(())
+}
+
+async fn limited_with_pause() -> Graded {
+    falls_back(&Fault::RateLimit { retry_after: Some("2".into()) }, "http 429", 1, 1_500).await
+}
+
+async fn limited_without_pause() -> Graded {
+    falls_back(&Fault::RateLimit { retry_after: None }, "http 429", 1, 1_500).await
+}
+
+async fn failed_once() -> Graded {
+    falls_back(&Fault::Status { status: 500 }, "http 500", 1, 1_500).await?;
+    // Alone, the primary is asked again after a short pause.
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::once(Fault::Status { status: 500 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.ms < 1_800, "{answer:?}");
+    let seen = stage.primary.seen();
+    want!(seen.len() == 2 && seen[1].at_ms - seen[0].at_ms <= 1_000, "{seen:?}");
+    pass("at once from the fallback; alone, after a short pause from the same")
+}
+
+async fn down_for_ever() -> Graded {
+    falls_back(&Fault::Status { status: 503 }, "http 503", 1, 1_500).await?;
+    // Under traffic the breaker keeps almost all of it away from the dead target.
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::Status { status: 503 }));
+    for number in 0..40 {
+        let question = format!("n{number}?");
+        let answer = stage.ask(number % 2 == 0, &question).await;
+        want!(answer.is_whole(&question), "{number}: {answer:?}");
+    }
+    want!(stage.calls() == [5, 40, 0], "{:?}", stage.calls());
+    pass("all served; the dead target saw 5 of 40 calls")
+}
+
+async fn reset() -> Graded {
+    falls_back(&Fault::ResetBeforeHeaders, "connect", 1, 1_500).await
+}
+
+async fn silent() -> Graded {
+    // A whole answer may take its time; its bound is the total, not the first byte.
+    for fault in [Fault::Silent, Fault::SilentAfterHeaders] {
+        let stage = Stage::open(Set::default()).await;
+        stage.primary_fails(Plan::always(fault.clone()));
+        let answer = stage.ask(true, "who?").await;
+        want!(answer.is_whole("who?") && (1_400..3_000).contains(&answer.ms), "{fault:?} {answer:?}");
+        want!(stage.calls() == [1, 1, 0], "{:?}", stage.calls());
+        let left = ended(&stage.primary).await;
+        want!(matches!(left.ended, Ended::ClientGone { .. }), "the silent call was not cancelled: {left:?}");
+        let row = stage.row(&answer);
+        want!(ends(&row) == ["first first_byte_timeout", "second ok"], "{:?}", ends(&row));
+        served_by_second(&row, &answer)?;
+    }
+    let stage = Stage::open(Set { dispatch: "deadline_ms = 1200", ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Silent));
+    let answer = stage.ask(false, "who?").await;
+    want!(answer.status == 504 && answer.is_clear_error() && answer.ms < 4_000, "{answer:?}");
+    let left = ended(&stage.primary).await;
+    want!(matches!(left.ended, Ended::ClientGone { .. }), "{left:?}");
+    let row = stage.row(&answer);
+    want!(row.status == CallStatus::Failed && row.http_status == 504 && row.paid == Some(Usd::ZERO), "{row:?}");
+    pass("left after the first-byte limit; never asked again; the deadline holds for whole answers")
+}
+
+async fn slow_first_token() -> Graded {
+    let stage = Stage::open(Set { first_byte_ms: 30_000, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::SlowFirstToken { ms: 20_000 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.ms >= 20_000 && answer.ms < 22_500, "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(row.provider == "first" && row.first_byte_ms.is_some_and(|ms| ms >= 20_000), "{row:?}");
+    pass("within the limit: waited for, one call")
+}
+
+/// A stream that breaks after seven tokens, and goes on at the fallback: the same model elsewhere.
+async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(fault.clone()));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.done, "{answer:?}");
+    want!(answer.models == [MODEL], "two voices: {:?}", answer.models);
+    want!(ms.contains(&answer.ms), "took {} ms", answer.ms);
+    want!(stage.calls() == [1, 1, 0], "{:?}", stage.calls());
+    let sent = stage.fallback.seen()[0].json();
+    let partial = sent["messages"].as_array().and_then(|messages| messages.last()).cloned().unwrap_or_default();
+    want!(partial["role"] == "assistant" && answer.text.starts_with(partial["content"].as_str().unwrap()), "{sent}");
+    let row = stage.row(&answer);
+    want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "{:?}", ends(&row));
+    want!(row.status == CallStatus::Answered && row.usage_estimated, "{row:?}");
+    want!(row.attempts[0].usage.output_tokens == 7 && row.attempts[0].paid > Some(Usd::ZERO), "{row:?}");
+    want!(row.usage.output_tokens == 30, "{:?}", row.usage);
+    // Nobody who goes on: a clear error, and nothing that looks like an end.
+    let stage = Stage::open(Set { fallback_continues: false, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(fault));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_clear_error() && !answer.text.is_empty(), "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(row.status == CallStatus::Failed && row.usage_estimated && row.usage.output_tokens == 7, "{row:?}");
+    pass("the same model went on where it broke; with nobody to go on, a clear error")
+}
+
+async fn cut() -> Graded {
+    continues(Fault::Cut { after: 7 }, "cut", 0..1_500).await?;
+    // Before any content, and in a whole answer, nothing is lost.
+    falls_back(&Fault::Cut { after: 0 }, "cut", 1, 1_500).await?;
+    pass("the same model went on; before any content, the fallback answered")
+}
+
+async fn stall() -> Graded {
+    continues(Fault::Stall { after: 7 }, "stalled", 700..3_000).await
+}
+
+async fn malformed() -> Graded {
+    continues(Fault::Malformed { after: 7 }, "garbled", 0..1_500).await?;
+    falls_back_as(&Fault::NotTheApi, false, "garbled", 1, 1_500).await?;
+    falls_back_as(&Fault::NotTheApi, true, "cut", 1, 1_500).await?;
+    pass("the same model went on; a body of another kind fell back")
+}
+
+async fn missing_end() -> Graded {
+    // All tokens came, only the finish is missing: nobody can know whether it is whole.
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::MissingEnd));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.done, "{answer:?}");
+    want!(stage.calls() == [1, 1, 0], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(ends(&row) == ["first cut", "second ok"], "{:?}", ends(&row));
+    let stage = Stage::open(Set { fallback_continues: false, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::MissingEnd));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_clear_error(), "{answer:?}");
+    pass("the continuation confirmed the end; with nobody to ask, a clear error")
+}
+
+async fn too_long() -> Graded {
+    for stream in [false, true] {
+        let stage = Stage::open(Set::default()).await;
+        stage.primary_fails(Plan::always(Fault::ContextTooLong));
+        let answer = stage.ask(stream, "who?").await;
+        want!(answer.is_whole("who?"), "{answer:?}");
+        want!(stage.calls() == [1, 0, 1], "{:?}", stage.calls());
+        let row = stage.row(&answer);
+        want!(row.served_tier == "large" && ends(&row) == ["first http 400", "third ok"], "{row:?}");
+    }
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::ContextTooLong));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.status == 400 && answer.code() == "context_length_exceeded", "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    pass("moved to the larger window; without one, the provider's own code")
+}
+
+async fn filtered() -> Graded {
+    for stream in [false, true] {
+        let stage = Stage::open(Set::default()).await;
+        stage.primary_fails(Plan::always(Fault::ContentFilter));
+        let answer = stage.ask(stream, "who?").await;
+        want!(answer.status == 400 && answer.code() == "content_filter" && answer.is_clear_error(), "{answer:?}");
+        want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+        let row = stage.row(&answer);
+        want!(row.status == CallStatus::Failed && row.paid == Some(Usd::ZERO), "{row:?}");
+    }
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::ContentFilterFinish { after: 4 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.finish == "content_filter" && answer.done && stage.calls() == [1, 0, 0], "{answer:?}");
+    pass("passed on with the provider's reason, asked once")
+}
+
+async fn fallback_rejects() -> Graded {
+    // The config says that it goes on; it refuses. Then the next one that does, and the client is told of the new voice.
+    let set = Set {
+        dispatch: "max_continues = 2",
+        fallback_prefill: Prefill::Rejects,
+        large_continues: true,
+        ..Set::default()
+    };
+    let stage = Stage::open(set).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.error.is_none() && answer.finish == "stop" && answer.done, "{answer:?}");
+    want!(answer.models == [MODEL, crate::stage::LARGE], "the new voice was not named: {:?}", answer.models);
+    want!(answer.text.ends_with("w29") && answer.text.matches("answers:").count() == 1, "{answer:?}");
+    want!(stage.calls() == [1, 1, 1], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(ends(&row) == ["first cut", "second http 400", "third ok"], "{:?}", ends(&row));
+    // Nobody else: a clear error, the rejecting one asked once.
+    let stage = Stage::open(Set { fallback_prefill: Prefill::Rejects, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_clear_error() && stage.calls() == [1, 1, 0], "{answer:?} {:?}", stage.calls());
+    pass("left for one that goes on, named; with nobody, a clear error")
+}
+
+async fn flapping() -> Graded {
+    let stage = Stage::open(Set { dispatch: "breaker_failures = 3\nbreaker_open_ms = 500", ..Set::default() }).await;
+    stage.primary_fails(Plan::flapping(Fault::Status { status: 500 }, 1_500, 1_500));
+    let began = stage.primary.now_ms();
+    let mut number = 0;
+    while stage.primary.now_ms() < began + 6_000 {
+        let question = format!("n{number}?");
+        let answer = stage.ask(number % 2 == 0, &question).await;
+        want!(answer.is_whole(&question), "{number}: {answer:?}");
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let calls: Vec<u64> = stage.primary.seen().iter().map(|seen| seen.at_ms - began).collect();
+    for back in [1_500u64, 4_500] {
+        // One interval after it came back, at the latest, traffic is back: many calls, not single probes.
+        let busy = calls.iter().filter(|at| (back + 520..back + 1_500).contains(*at)).count();
+        want!(busy > 15, "back at {back}: {busy} calls: {calls:?}");
+    }
+    let ill = calls.iter().filter(|at| **at < 1_500 || (3_000..4_500).contains(*at)).count();
+    want!(ill <= 2 * (3 + 3), "{ill} calls while it was ill: {calls:?}");
+    pass(&format!("{number} requests served throughout; back within one probe interval; {ill} probes while ill"))
+}
+
+async fn accounting() -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::cycle([Fault::Status { status: 500 }, Fault::None]));
+    let (mut ids, mut whole) = (Vec::new(), Vec::new());
+    for number in 0..8 {
+        let answer = stage.ask(number % 2 == 0, "who?").await;
+        want!(answer.is_whole("who?"), "{answer:?}");
+        ids.push(answer.id());
+        whole.push(answer);
+    }
+    let calls = stage.calls();
+    let rows = stage.rows(&ids);
+    want!(rows.iter().map(|row| row.attempts.len()).sum::<usize>() == calls.iter().sum::<usize>(), "{calls:?}");
+    for (row, answer) in rows.iter().zip(&whole) {
+        let failed = row.attempts.iter().filter(|attempt| attempt.provider != row.provider);
+        want!(failed.clone().all(|attempt| attempt.paid == Some(Usd::ZERO) && attempt.usage.is_empty()), "{row:?}");
+        let output = i64::try_from(row.usage.output_tokens).unwrap();
+        let input = i64::try_from(row.usage.input_tokens).unwrap();
+        let (a, b) = if row.provider == "first" { (1, 2) } else { (3, 4) };
+        want!(row.paid == Some(Usd::from_picos(1_000_000 * (a * input + b * output))), "{row:?}");
+        want!(answer.usage["cost"].to_string().parse::<f64>().is_ok_and(|cost| cost > 0.0), "{}", answer.usage);
+        want!(row.baseline.is_some() && row.tier == "standard", "{row:?}");
+    }
+    want!(
+        rows.iter().any(|row| row.provider == "second") && rows.iter().any(|row| row.provider == "first"),
+        "{rows:?}"
+    );
+    pass("one row each, every attempt in it, only the answer paid")
+}
+
+async fn in_band() -> Graded {
+    falls_back_as(&Fault::InBand { after: 0 }, true, "in_band", 1, 1_500).await?;
+    continues(Fault::InBand { after: 7 }, "in_band", 0..1_500).await
+}
+
+async fn client_gone() -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::SlowChunks { ms: 100 }));
+    let id = stage.leave_early().await;
+    let left = stage.primary.now_ms();
+    let seen = ended(&stage.primary).await;
+    let Ended::ClientGone { at_ms } = seen.ended else { return Err(format!("{seen:?}")) };
+    want!(at_ms < left + 100, "cancelled after {} ms", at_ms.saturating_sub(left));
+    let row = stage.rows(&[id]).remove(0);
+    want!(row.status == CallStatus::Cancelled && row.usage_estimated && row.usage.output_tokens > 0, "{row:?}");
+    want!(row.paid > Some(Usd::ZERO) && ends(&row) == ["first cancelled"], "{row:?}");
+    pass(&format!("cancelled upstream within {} ms; usage estimated and marked", at_ms.saturating_sub(left)))
+}
+
+async fn garbage() -> Graded {
+    for fault in [Fault::Garbage, Fault::CloseBeforeHeaders] {
+        falls_back(&fault, "connect", 1, 1_500).await?;
+    }
+    let elsewhere = tierway_testkit::Upstream::start().await.unwrap();
+    falls_back(&Fault::Redirect { to: elsewhere.url() }, "http 302", 1, 1_500).await?;
+    want!(elsewhere.seen().is_empty(), "the redirect was followed");
+    pass("the fallback answered; the redirect was not followed")
+}
+
+async fn alone() -> Graded {
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::once(Fault::RateLimit { retry_after: Some("1".into()) }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && (1_000..2_600).contains(&answer.ms), "{answer:?}");
+    let seen = stage.primary.seen();
+    want!(seen.len() == 2 && seen[1].at_ms - seen[0].at_ms >= 1_000, "Retry-After was not honoured: {seen:?}");
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::RateLimit { retry_after: Some("60".into()) }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.status == 429 && answer.is_clear_error() && answer.headers["retry-after"] == "60", "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Status { status: 503 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.status == 503 && answer.is_clear_error() && answer.ms < 4_000, "{answer:?}");
+    want!(answer.headers["x-should-retry"] == "false" && stage.calls() == [3, 0, 0], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(row.status == CallStatus::Failed && row.attempts.len() == 3, "{row:?}");
+    pass("a short pause is waited out; a long one and an outage end in a clear error")
+}
