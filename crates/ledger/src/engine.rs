@@ -1,7 +1,7 @@
 //! Which database holds the records. SQLite is the one there is; a second one is a second variant here, in
 //! [`Location`] and in the reader, and nothing above notices.
 
-use crate::{Durability, LedgerError, sqlite};
+use crate::{LedgerError, Options, sqlite};
 use std::path::{Path, PathBuf};
 use tierway_decide::CallRecord;
 
@@ -42,9 +42,10 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    pub(crate) fn open(location: &Location, durability: Durability) -> Result<Self, LedgerError> {
+    pub(crate) fn open(location: &Location, options: &Options) -> Result<Self, LedgerError> {
+        let settings = sqlite::Settings { durability: options.durability, max_bytes: options.max_bytes };
         match location {
-            Location::Sqlite(path) => sqlite::Store::open(path, durability).map(Self::Sqlite),
+            Location::Sqlite(path) => sqlite::Store::open(path, settings).map(Self::Sqlite),
         }
     }
 
@@ -56,10 +57,21 @@ impl Engine {
         }
     }
 
-    /// Bounds what a power cut may take.
-    pub(crate) fn checkpoint(&self) -> Result<(), LedgerError> {
+    /// Bounds what a power cut may take, and notices when somebody moved the store.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), LedgerError> {
         match self {
-            Self::Sqlite(store) => store.checkpoint(),
+            Self::Sqlite(store) => {
+                let moved = store.checkpoint();
+                store.follow_path();
+                moved
+            }
+        }
+    }
+
+    /// Takes a step towards forgetting what came before a day (since 1970, UTC). True when there is more to do.
+    pub(crate) fn forget_before(&mut self, day: i64) -> Result<bool, LedgerError> {
+        match self {
+            Self::Sqlite(store) => store.forget_before(day),
         }
     }
 

@@ -34,6 +34,12 @@ pub struct Options {
     pub checkpoint_every: Duration,
     /// How soon a group that could not be written is tried again.
     pub retry_every: Duration,
+    /// Days that rows (and sums by the hour) are kept; sums by the day are kept for ever. None: everything is kept.
+    pub keep_days: Option<u32>,
+    /// How often it is looked for rows that are older.
+    pub forget_every: Duration,
+    /// The most bytes that the database may have; then it counts as full. None: as many as the disk gives.
+    pub max_bytes: Option<u64>,
     /// How long [`Ledger::close`] tries to write what was accepted.
     pub close_within: Duration,
     /// Begin even when the store cannot be opened or is in use, and go on trying: serving goes first, and during a
@@ -49,6 +55,9 @@ impl Default for Options {
             group_every: Duration::from_millis(200),
             checkpoint_every: Duration::from_secs(5),
             retry_every: Duration::from_millis(500),
+            keep_days: None,
+            forget_every: Duration::from_secs(600),
+            max_bytes: None,
             close_within: Duration::from_secs(10),
             begin_without_store: false,
         }
@@ -127,7 +136,7 @@ impl Ledger {
     /// Everything in [`LedgerError`] that keeps it from being written, unless [`Options::begin_without_store`].
     pub fn open(location: impl Into<Location>, options: Options) -> Result<Self, LedgerError> {
         let location = location.into();
-        let mut engine = Engine::open(&location, options.durability);
+        let mut engine = Engine::open(&location, &options);
         if !options.begin_without_store {
             engine = Ok(engine?);
         }

@@ -32,13 +32,6 @@ impl Span {
     pub(crate) const fn hours(self) -> (i64, i64) {
         (self.from_ms.div_euclid(Self::HOUR_MS), (self.to_ms + Self::HOUR_MS - 1).div_euclid(Self::HOUR_MS))
     }
-
-    /// The same span, widened to whole hours.
-    #[must_use]
-    pub const fn widened(self) -> Self {
-        let (from, to) = self.hours();
-        Self { from_ms: from * Self::HOUR_MS, to_ms: to * Self::HOUR_MS }
-    }
 }
 
 /// Sums of the calls that have something in common.
@@ -68,7 +61,7 @@ pub struct Route {
 /// Sums of a span by everything that reports show. Lines come with the most calls first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The span, widened to whole hours.
+    /// The span, widened to whole hours; to whole days where only sums by the day are kept.
     pub span: Span,
     /// Everything.
     pub totals: Figures,

@@ -10,11 +10,14 @@ use crate::{Durability, LedgerError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tierway_decide::CallRecord;
 
 /// The most records in one transaction: bounds memory, and how long a ticket or a reader's checkpoint waits.
 const MOST_IN_GROUP: usize = 8_192;
+/// Between two steps of forgetting: new rows go first.
+const FORGETTING_PAUSE: Duration = Duration::from_millis(50);
+const DAY: Duration = Duration::from_secs(86_400);
 /// How often an outage that lasts is said again.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
@@ -33,6 +36,7 @@ pub(crate) fn start(
         promises: Vec::new(),
         outage: None,
         unsynced_since: None,
+        forgetting: Forgetting::new(),
     };
     match engine {
         Ok(engine) => writer.engine = Some(engine),
@@ -53,6 +57,34 @@ struct Writer {
     outage: Option<Outage>,
     /// Since when something is committed that no checkpoint has synced.
     unsynced_since: Option<Instant>,
+    forgetting: Forgetting,
+}
+
+/// When to forget, and up to when; without trusting a clock that jumps.
+struct Forgetting {
+    due: Instant,
+    began: Instant,
+    began_wall: SystemTime,
+}
+
+impl Forgetting {
+    fn new() -> Self {
+        Self { due: Instant::now(), began: Instant::now(), began_wall: SystemTime::now() }
+    }
+
+    /// The day by the clock, since 1970 UTC. None when the clock has jumped by more than a day since the start: nobody
+    /// should lose a year of records to a wrong clock. A restart takes the clock for right again.
+    fn today(&self) -> Option<i64> {
+        let now = SystemTime::now();
+        let expected = self.began_wall + self.began.elapsed();
+        let jump = now.duration_since(expected).unwrap_or_else(|earlier| earlier.duration());
+        if jump > DAY {
+            tracing::error!("the clock jumped by more than a day; no records are deleted until tierway is restarted");
+            return None;
+        }
+        let since_1970 = now.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since_1970.as_secs() / DAY.as_secs()).ok()
+    }
 }
 
 struct Outage {
@@ -70,6 +102,7 @@ impl Writer {
                 self.write_group();
             }
             self.checkpoint_if_due();
+            self.forget_if_due();
             let left = !self.calls.is_empty() || !self.shared.queue.is_empty();
             if closing && (!left || self.outage.is_some()) {
                 return self.close();
@@ -110,7 +143,7 @@ impl Writer {
 
     fn try_write(&mut self) -> Result<Vec<usize>, LedgerError> {
         if self.engine.is_none() {
-            self.engine = Some(Engine::open(&self.location, self.options.durability)?);
+            self.engine = Some(Engine::open(&self.location, &self.options)?);
         }
         self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls))
     }
@@ -136,10 +169,34 @@ impl Writer {
             return;
         }
         self.unsynced_since = None;
-        if let Some(Err(error)) = self.engine.as_ref().map(Engine::checkpoint) {
+        if let Some(Err(error)) = self.engine.as_mut().map(Engine::checkpoint) {
             // The next group will meet the same trouble and say it; what is committed stays readable.
             tracing::warn!(%error, "ledger checkpoint failed");
         }
+    }
+
+    /// Deletes old rows, some at a time, so that new ones never wait long.
+    fn forget_if_due(&mut self) {
+        let Some(days) = self.options.keep_days else { return };
+        if self.outage.is_some() || Instant::now() < self.forgetting.due {
+            return;
+        }
+        let mut more = false;
+        if let (Some(engine), Some(today)) = (&mut self.engine, self.forgetting.today()) {
+            more = engine.forget_before(today - i64::from(days)).unwrap_or_else(|error| {
+                tracing::warn!(%error, "old records could not be deleted; tried again later");
+                false
+            });
+        }
+        let pause = if more { FORGETTING_PAUSE } else { self.options.forget_every };
+        self.forgetting.due = Instant::now() + pause;
+    }
+
+    /// When something is to be done even if no record comes.
+    fn next_chore(&self) -> Option<Instant> {
+        let checkpoint = self.unsynced_since.map(|since| since + self.options.checkpoint_every);
+        let forgetting = self.options.keep_days.map(|_| self.forgetting.due);
+        [checkpoint, forgetting].into_iter().flatten().min()
     }
 
     /// Waits until there is a group worth writing.
@@ -162,16 +219,15 @@ impl Writer {
     fn sleep_until_woken(&self) {
         self.shared.idle.store(true, Ordering::SeqCst);
         while self.shared.queue.is_empty() && !self.hurried() {
-            match self.unsynced_since {
-                None => std::thread::park(),
-                Some(since) => {
-                    let left = self.options.checkpoint_every.saturating_sub(since.elapsed());
-                    if left.is_zero() {
-                        break;
-                    }
-                    std::thread::park_timeout(left);
-                }
+            let Some(wake) = self.next_chore() else {
+                std::thread::park();
+                continue;
+            };
+            let left = wake.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
             }
+            std::thread::park_timeout(left);
         }
         self.shared.idle.store(false, Ordering::SeqCst);
     }

@@ -31,9 +31,13 @@ pub(crate) fn audit(
             day.close(&books, span, &mut audit).map_err(sqlite)?;
             day = Day { number: hour.div_euclid(24), ..Day::default() };
         }
+        if books.is_expired(hour).map_err(sqlite)? {
+            audit.expired_hours += 1;
+            day.expired = true;
+            continue;
+        }
         let found = books.read_hour(hour, path, &mut audit, each)?;
-        let kept = books.compare_hour(hour, found, &mut day, &mut audit).map_err(sqlite)?;
-        day.expired |= !kept;
+        books.compare_hour(hour, found, &mut day, &mut audit).map_err(sqlite)?;
     }
     day.close(&books, span, &mut audit).map_err(sqlite)?;
     Ok(audit)
@@ -130,17 +134,16 @@ impl Books<'_> {
         Ok(found)
     }
 
-    /// False when its rows are gone by the rule of retention.
-    fn compare_hour(&self, hour: i64, found: Found, day: &mut Day, audit: &mut Audit) -> rusqlite::Result<bool> {
-        let mut select = self.view.prepare_cached("SELECT calls, digest, expired FROM hours WHERE hour = ?1")?;
-        let known = select.query_row([hour], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        let (written, digest, expired): (i64, i64, i64) = known.unwrap_or_default();
-        if expired != 0 {
-            audit.expired_hours += 1;
-            if found.rows == 0 {
-                return Ok(false);
-            }
-        }
+    /// Its rows are gone, or going, by the rule of retention.
+    fn is_expired(&self, hour: i64) -> rusqlite::Result<bool> {
+        let mut select = self.view.prepare_cached("SELECT expired FROM hours WHERE hour = ?1")?;
+        Ok(select.query_row([hour], |row| row.get(0)).optional()?.unwrap_or(false))
+    }
+
+    fn compare_hour(&self, hour: i64, found: Found, day: &mut Day, audit: &mut Audit) -> rusqlite::Result<()> {
+        let mut select = self.view.prepare_cached("SELECT calls, digest FROM hours WHERE hour = ?1")?;
+        let known = select.query_row([hour], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let (written, digest): (i64, i64) = known.unwrap_or_default();
         audit.hours += 1;
         audit.digest = audit.digest.wrapping_add(found.digest);
         if (written, digest) != (found.rows, found.digest) {
@@ -159,7 +162,7 @@ impl Books<'_> {
         };
         total(&hours, &mut audit.recomputed);
         total(&recorded, &mut audit.recorded);
-        Ok(true)
+        Ok(())
     }
 
     fn cells(&self, grain: i64, start: i64) -> rusqlite::Result<HashMap<Place, Figures>> {

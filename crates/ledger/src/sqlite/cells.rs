@@ -339,6 +339,21 @@ fn histogram(row: &Row, column: usize) -> rusqlite::Result<Histogram> {
     })
 }
 
+/// The first hour whose rows and sums by the hour are kept: the first of a day.
+pub(crate) fn first_kept_hour(view: &Transaction) -> rusqlite::Result<i64> {
+    let last = view.query_row("SELECT max(hour) FROM hours WHERE expired = 1", [], |row| row.get::<_, Option<i64>>(0));
+    Ok(last?.map_or(i64::MIN, |last| (last.div_euclid(HOURS_PER_DAY) + 1) * HOURS_PER_DAY))
+}
+
+/// Hours of a span, widened to whole days where only sums by the day are kept.
+pub(crate) fn answerable(view: &Transaction, (from, to): (i64, i64)) -> rusqlite::Result<(i64, i64)> {
+    let kept = first_kept_hour(view)?;
+    let day_of = |hour: i64| hour.div_euclid(HOURS_PER_DAY) * HOURS_PER_DAY;
+    let from = if from < kept { day_of(from) } else { from };
+    let to = if to < kept { day_of(to + HOURS_PER_DAY - 1) } else { to };
+    Ok((from, to))
+}
+
 /// Condition on one cube for a span of hours: whole days from day cells, the rest from hour cells.
 /// Parameters are numbers, so they are written out.
 pub(crate) fn span(cube: Cube, from_hour: i64, to_hour: i64) -> Vec<String> {

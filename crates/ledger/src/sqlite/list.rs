@@ -3,7 +3,7 @@
 //! Ids are ordered by time, so a page begins where the last one ended. Hours in which the sums know no match are
 //! skipped without looking at a row; what sums cannot tell (users, sessions, rules) is looked for in so many rows.
 
-use super::cells::Cube;
+use super::cells::{Cube, first_kept_hour};
 use super::row;
 use super::words::Spelling;
 use crate::LedgerError;
@@ -31,7 +31,9 @@ pub(crate) fn page(
     let sqlite = |cause| LedgerError::from_sqlite(path, cause);
     let spelling = Spelling::load(view).map_err(sqlite)?;
     let search = Search::new(view, filter).map_err(sqlite)?;
-    let first = RequestId::first_at(span.from_ms).as_i64();
+    // Before the first kept hour there are sums, but no rows.
+    let kept = first_kept_hour(view).map_err(sqlite)?.max(0);
+    let first = RequestId::first_at(span.from_ms.max(kept * HOUR_MS)).as_i64();
     let end = RequestId::first_at(span.to_ms).as_i64().min(before.map_or(i64::MAX, RequestId::as_i64));
     let mut scan = Scan { calls: Vec::new(), limit, rows_left: MOST_ROWS, end };
     for _ in 0..MOST_HOURS {

@@ -5,6 +5,7 @@ mod cells;
 mod list;
 mod lock;
 mod reader;
+mod retention;
 mod row;
 mod schema;
 mod store;
@@ -12,4 +13,4 @@ mod sums;
 mod words;
 
 pub(crate) use reader::SqliteReader;
-pub(crate) use store::Store;
+pub(crate) use store::{Settings, Store};

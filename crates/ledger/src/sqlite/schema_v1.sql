@@ -13,9 +13,9 @@ CREATE TABLE calls (
     flags INTEGER NOT NULL,             -- 1 stream, 2 usage is an estimate, 4 calibrated on the operator's outcomes
     status INTEGER NOT NULL,            -- 0 answered, 1 failed, 2 cancelled, 3 refused
     http_status INTEGER NOT NULL,
-    reason INTEGER NOT NULL,            -- see reasons in calls_readable
+    reason INTEGER NOT NULL,            -- names: see calls_readable
     complexity INTEGER NOT NULL,        -- 0 simple, 1 medium, 2 complex, 3 reasoning
-    task_type INTEGER NOT NULL,         -- see calls_readable
+    task_type INTEGER NOT NULL,         -- names: see calls_readable
     abstain INTEGER NOT NULL,           -- 0 no, 1 no signal, 2 unfamiliar, 3 no ask
     attempts INTEGER NOT NULL,
     format ANY NOT NULL,                -- word
@@ -46,6 +46,41 @@ CREATE TABLE calls (
     detail BLOB NOT NULL,               -- the rest, packed; first byte: version of the packing
     checksum INTEGER NOT NULL           -- first eight bytes of SHA-256 over all of the above as texts and numbers
 ) STRICT;
+
+-- The same for people with a SQL shell: texts instead of numbers, time as text, money in dollars.
+CREATE VIEW calls_readable AS
+SELECT
+    calls.id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', ((calls.id >> 22) + 1735689600000) / 1000.0, 'unixepoch') AS time_utc,
+    CASE status WHEN 0 THEN 'answered' WHEN 1 THEN 'failed' WHEN 2 THEN 'cancelled' ELSE 'refused' END AS status,
+    http_status,
+    coalesce((SELECT text FROM words WHERE id = key), key) AS key,
+    coalesce((SELECT text FROM words WHERE id = team), team) AS team,
+    user,
+    session,
+    coalesce((SELECT text FROM words WHERE id = requested_model), requested_model) AS requested_model,
+    coalesce((SELECT text FROM words WHERE id = tier), tier) AS tier,
+    coalesce((SELECT text FROM words WHERE id = served_tier), served_tier) AS served_tier,
+    coalesce((SELECT text FROM words WHERE id = provider), provider) AS provider,
+    coalesce((SELECT text FROM words WHERE id = served_model), served_model) AS served_model,
+    CASE reason WHEN 0 THEN 'locked_rule' WHEN 1 THEN 'requested_model' WHEN 2 THEN 'requested_tier'
+        WHEN 3 THEN 'caller_tier' WHEN 4 THEN 'rule' WHEN 5 THEN 'predicted' WHEN 6 THEN 'model_asked'
+        WHEN 7 THEN 'abstained' WHEN 8 THEN 'session_held' ELSE 'default' END AS reason,
+    coalesce((SELECT text FROM words WHERE id = rule), rule) AS rule,
+    CASE complexity WHEN 0 THEN 'simple' WHEN 1 THEN 'medium' WHEN 2 THEN 'complex' ELSE 'reasoning' END AS complexity,
+    CASE task_type WHEN 0 THEN 'qa' WHEN 1 THEN 'summarization' WHEN 2 THEN 'extraction' WHEN 3 THEN 'classification'
+        WHEN 4 THEN 'writing' WHEN 5 THEN 'coding' WHEN 6 THEN 'analysis' WHEN 7 THEN 'translation' ELSE 'other' END
+        AS task_type,
+    score,
+    input_tokens,
+    output_tokens,
+    reasoning_tokens,
+    paid / 1e12 AS paid_usd,
+    classifier_paid / 1e12 AS classifier_usd,
+    baseline / 1e12 AS baseline_usd,
+    first_byte_ms,
+    total_ms
+FROM calls;
 
 -- Sums of calls, so that reports never scan rows. Written in the transaction of the rows that they count.
 -- cube: 0 by tier; 1 by tier, provider, model, task type, complexity, reason; 2 by tier, team, key.

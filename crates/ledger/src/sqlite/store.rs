@@ -1,7 +1,7 @@
 //! Writes groups of records into a SQLite file.
 
 use super::cells::{Cells, Sums};
-use super::{lock::WriterLock, schema, words::Words};
+use super::{lock::WriterLock, retention, schema, words::Words};
 use crate::codes::{Code, ReasonKind, rule_of};
 use crate::{Durability, LedgerError, checksum, detail};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -16,10 +16,17 @@ const CHECKPOINT_PAGES: i64 = 4096;
 /// The write-ahead log is cut back to this size after a burst.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 
+/// How a file is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) durability: Durability,
+    pub(crate) max_bytes: Option<u64>,
+}
+
 /// The file that groups are written into. One per database, held by the [`WriterLock`].
 pub(crate) struct Store {
     path: PathBuf,
-    durability: Durability,
+    settings: Settings,
     _lock: WriterLock,
     /// None after an error that spoiled it; opened anew by the next group.
     open: Option<Open>,
@@ -31,6 +38,19 @@ struct Open {
     db: Connection,
     words: Words,
     cells: Cells,
+    /// Which file it is, whatever its name.
+    identity: Option<(u64, u64)>,
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 #[derive(Default)]
@@ -40,26 +60,26 @@ struct Scratch {
 }
 
 impl Store {
-    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
-        let mut store = Self::closed(path, durability)?;
-        store.open = Some(Open::new(path, durability)?);
+    pub(crate) fn open(path: &Path, settings: Settings) -> Result<Self, LedgerError> {
+        let mut store = Self::closed(path, settings)?;
+        store.open = Some(Open::new(path, settings)?);
         Ok(store)
     }
 
     /// Takes the lock; the database is opened by the first group.
-    pub(crate) fn closed(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+    pub(crate) fn closed(path: &Path, settings: Settings) -> Result<Self, LedgerError> {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(|cause| LedgerError::Create { path: parent.into(), cause })?;
         }
         let lock = WriterLock::take(path)?;
-        Ok(Self { path: path.into(), durability, _lock: lock, open: None, scratch: Scratch::default() })
+        Ok(Self { path: path.into(), settings, _lock: lock, open: None, scratch: Scratch::default() })
     }
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
     /// refused, each by itself, because their id is taken.
     pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
         if self.open.is_none() {
-            self.open = Some(Open::new(&self.path, self.durability)?);
+            self.open = Some(Open::new(&self.path, self.settings)?);
         }
         let Some(open) = &mut self.open else { return Ok(Vec::new()) };
         let cause = match open.write(group, &mut self.scratch) {
@@ -76,6 +96,21 @@ impl Store {
             self.open = None;
         }
         Err(cause)
+    }
+
+    /// Takes a step towards forgetting what came before a day (since 1970, UTC): rows and sums by the hour; sums by
+    /// the day stay. True when there is more to do.
+    pub(crate) fn forget_before(&mut self, day: i64) -> Result<bool, LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        retention::step(&mut open.db, day).map_err(|cause| LedgerError::from_sqlite(&self.path, cause))
+    }
+
+    /// Goes on with whatever file is at the path now, when somebody has moved the one that is written.
+    pub(crate) fn follow_path(&mut self) {
+        if self.open.as_ref().is_some_and(|open| open.identity != identity(&self.path)) {
+            tracing::error!(path = %self.path.display(), "the ledger's file was moved or replaced; going on with a new one");
+            self.open = None;
+        }
     }
 
     /// Moves the write-ahead log into the database, so that a power cut loses nothing that was written before.
@@ -96,16 +131,16 @@ impl Store {
 }
 
 impl Open {
-    fn new(path: &Path, durability: Durability) -> Result<Self, LedgerError> {
+    fn new(path: &Path, settings: Settings) -> Result<Self, LedgerError> {
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
         schema::version(&db, path)?;
-        configure(&db, durability).map_err(sqlite)?;
+        configure(&db, settings).map_err(sqlite)?;
         schema::upgrade(&mut db, path)?;
         let words = Words::begin(&db).map_err(sqlite)?;
-        Ok(Self { db, words, cells: Cells::default() })
+        Ok(Self { db, words, cells: Cells::default(), identity: identity(path) })
     }
 
     fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch) -> rusqlite::Result<Vec<usize>> {
@@ -132,14 +167,19 @@ impl Open {
 }
 
 /// Settings of the writer's connection. `auto_vacuum` has to be set before the first table is made.
-fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
+fn configure(db: &Connection, settings: Settings) -> rusqlite::Result<()> {
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // NORMAL never damages the file; what a power cut may take is bounded by the checkpoints. FULL syncs every group.
-    let synchronous = if durability == Durability::Strict { "FULL" } else { "NORMAL" };
+    let synchronous = if settings.durability == Durability::Strict { "FULL" } else { "NORMAL" };
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    db.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)
+    db.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+    if let Some(most) = settings.max_bytes {
+        let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        db.pragma(None, "max_page_count", (most / page).max(1), |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 const INSERT_CALL: &str = "INSERT INTO calls (

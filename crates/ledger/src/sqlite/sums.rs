@@ -1,6 +1,6 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
-use super::cells::{Cube, FIGURES_AT, Place, read_figures, select_cells, span};
+use super::cells::{Cube, FIGURES_AT, Place, answerable, read_figures, select_cells, span};
 use super::words::Spelling;
 use crate::Figures;
 use crate::codes::{Code, ReasonKind};
@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tierway_decide::{Complexity, TaskType, Usd};
 
+const HOUR_MS: i64 = 3_600_000;
+
 pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summary> {
     let spelling = Spelling::load(view)?;
-    let (from, to) = asked.hours();
+    let (from, to) = answerable(view, asked.hours())?;
     let mut tiers = Group::new();
     let mut models: Group<(i64, i64)> = Group::new();
     let mut task_types = Group::new();
@@ -37,7 +39,7 @@ pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summa
     let mut totals = Figures::default();
     tiers.0.values().for_each(|figures| totals.merge(figures));
     Ok(Summary {
-        span: asked.widened(),
+        span: Span { from_ms: from * HOUR_MS, to_ms: to * HOUR_MS },
         totals,
         tiers: tiers.lines(|tier| spelling.number(*tier)),
         models: models.lines(|(provider, model)| match (spelling.number(*provider), spelling.number(*model)) {
@@ -73,7 +75,7 @@ pub(crate) fn series(view: &Transaction, asked: Span, step: Step) -> rusqlite::R
     let point = |(start, tiers): (i64, Group<i64>)| {
         let mut tiers = tiers.lines(|tier| spelling.number(*tier));
         tiers.sort_by(|left, right| left.name.cmp(&right.name));
-        Point { start_ms: start * hours_per_point * 3_600_000, tiers }
+        Point { start_ms: start * hours_per_point * HOUR_MS, tiers }
     };
     Ok(points.into_iter().map(point).collect())
 }
