@@ -8,6 +8,9 @@ use tierway_config::Config;
 /// The file that is looked for when none is named.
 const USUAL: &str = "tierway.toml";
 
+/// Days ahead in which every command says that a model will be switched off; `check` says it earlier.
+const SHUTDOWN_NOTICE_DAYS: i32 = 30;
+
 /// Where the config is.
 #[derive(clap::Args)]
 pub(crate) struct ConfigArg {
@@ -27,6 +30,9 @@ impl ConfigArg {
         let config = tierway_config::load(self.path()).map_err(Failed::told)?;
         for warning in &config.warnings {
             say(format_args!("warning: {warning}"));
+        }
+        for shutdown in config.shutdowns(crate::check::today(), SHUTDOWN_NOTICE_DAYS) {
+            say(format_args!("WARNING: {shutdown}"));
         }
         Ok(config)
     }

@@ -72,3 +72,33 @@ fn each_line_names_the_file_and_no_case_passes() {
         assert!(!case.says.contains("sk-live"), "{}", case.name);
     }
 }
+
+/// Cuts and omissions of a good config: nothing may panic, and what is refused is refused with a reason and a line.
+#[test]
+fn any_piece_of_a_config_is_good_or_refused_with_a_reason() {
+    let full = include_str!("data/full.toml");
+    let lines: Vec<&str> = full.lines().collect();
+    let cut = (0..full.len()).step_by(7).filter_map(|end| full.get(..end)).map(str::to_owned);
+    let without = (0..lines.len()).map(|gone| [&lines[..gone], &lines[gone + 1..]].concat().join("\n"));
+    let swapped = (1..lines.len()).map(|at| {
+        let mut lines = lines.clone();
+        lines.swap(at, at - 1);
+        lines.join("\n")
+    });
+    let (mut good, mut refused) = (0, 0);
+    for text in cut.chain(without).chain(swapped) {
+        match parse(&text, "t.toml", &|_| None) {
+            Ok(_) => good += 1,
+            Err(problems) => {
+                refused += 1;
+                assert!(!problems.0.is_empty(), "{text}");
+                let last = text.split('\n').count();
+                assert!(
+                    problems.0.iter().all(|problem| problem.line <= last && !problem.message.is_empty()),
+                    "{problems}"
+                );
+            }
+        }
+    }
+    assert!(good > 50 && refused > 500, "{good} {refused}");
+}
