@@ -96,7 +96,8 @@ impl Onward {
         let asked = Asked::new(&call, &outline, &fields);
         match self.router.call(&asked, &to, self.dispatch.deadline_ms(), log).await? {
             Served::Stream(begun) => {
-                Ok(Taken { begun: *begun, timeouts: to.upstream.timeouts, in_flight: to.in_flight })
+                let timeouts = to.timeouts(log.monotonic_ms(), self.dispatch.deadline_ms());
+                Ok(Taken { begun: *begun, timeouts, in_flight: to.in_flight })
             }
             // A stream was asked for.
             Served::Whole(_) => Err(FailureKind::Garbled.into()),
@@ -210,4 +211,69 @@ fn joined(mut chunk: Value, id: &str, tokens: u64) -> Option<Value> {
         usage.insert("total_tokens".into(), (input + output).into());
     }
     Some(chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn chunk(id: &str, delta: &Value, finish: &Value) -> Value {
+        json!({"id": id, "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    }
+
+    fn said(chunks: &[Value]) -> Vec<u8> {
+        chunks.iter().flat_map(|chunk| format!("data: {chunk}\n\n").into_bytes()).chain(*b"data: [DONE]\n\n").collect()
+    }
+
+    #[test]
+    fn the_rest_has_one_id_one_opening_and_the_usage_of_the_whole() {
+        let none = Value::Null;
+        let mut sent = Sent::default();
+        sent.hear(&said(&[
+            chunk("a", &json!({"role": "assistant", "content": ""}), &none),
+            chunk("a", &json!({"content": "Hel"}), &none),
+        ]));
+        assert!(sent.can_be_continued());
+        let rest = said(&[
+            chunk("b", &json!({"role": "assistant", "content": ""}), &none),
+            chunk("b", &json!({"role": "assistant", "content": "lo"}), &none),
+            chunk("b", &json!({}), &json!("stop")),
+            json!({"id": "b", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}}),
+        ]);
+        let want = said(&[
+            chunk("a", &json!({"content": "lo"}), &none),
+            chunk("a", &json!({}), &json!("stop")),
+            json!({"id": "a", "choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}}),
+        ]);
+        let mut out = Out::default();
+        sent.seam().join(&rest, &mut out);
+        assert_eq!(String::from_utf8(out.take().unwrap().to_vec()), String::from_utf8(want));
+    }
+
+    #[test]
+    fn only_plain_text_can_be_gone_on_with() {
+        let cases = [
+            (json!({"content": "x"}), true),
+            (json!({"role": "assistant", "content": ""}), false),
+            (json!({"reasoning_content": "hm"}), false),
+            (json!({"content": "x", "tool_calls": [{"index": 0}]}), false),
+            (json!({"refusal": "no"}), false),
+        ];
+        for (delta, want) in cases {
+            let mut sent = Sent::default();
+            sent.hear(&said(&[chunk("a", &delta, &Value::Null)]));
+            assert_eq!(sent.can_be_continued(), want, "{delta}");
+        }
+    }
+
+    #[test]
+    fn the_partial_answer_is_the_last_turn_and_all_else_stays() {
+        let body = Bytes::from_static(
+            b"{\"seed\":9007199254740993,\"messages\":[{\"role\":\"user\",\"content\":\"q\"} ], \"x\":1.0}",
+        );
+        let got = with_partial(&body, "a \"b\"").unwrap();
+        let want = r#"{"seed":9007199254740993,"messages":[{"role":"user","content":"q"} ,{"role":"assistant","content":"a \"b\""}], "x":1.0}"#;
+        assert_eq!(got, want);
+    }
 }

@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::reply::{Reply, ReplyBody};
 use crate::router::{Decided, Router};
-use crate::setup::Upstream;
+use crate::setup::{Timeouts, Upstream};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -69,8 +69,9 @@ impl Router {
                     match self.call(asked, &to, dispatch.deadline_ms(), log).await {
                         Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log)),
                         Ok(Served::Stream(begun)) => {
+                            let bounds = (decided.input_tokens, dispatch.deadline_ms());
                             let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
-                            return Ok(stream_reply(*begun, to, decided.input_tokens, onward, log));
+                            return Ok(stream_reply(*begun, to, bounds, onward, log));
                         }
                         Err(broken) => {
                             let kind = broken.kind;
@@ -180,6 +181,14 @@ pub(crate) struct To<'a> {
     pub(crate) in_flight: InFlight,
 }
 
+impl To<'_> {
+    /// The provider's limits, within the request's own.
+    pub(crate) fn timeouts(&self, now_ms: u64, deadline_ms: u64) -> Timeouts {
+        let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
+        Timeouts { total: self.upstream.timeouts.total.min(left), ..self.upstream.timeouts }
+    }
+}
+
 fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     let mut log = log.hand_over();
     let usage = whole.usage.unwrap_or_default();
@@ -194,13 +203,20 @@ fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
 }
 
-fn stream_reply(begun: Begun, to: To<'_>, input_tokens: u32, onward: Option<Onward>, log: &mut Log) -> Reply {
+fn stream_reply(
+    begun: Begun,
+    to: To<'_>,
+    (input_tokens, deadline_ms): (u32, u64),
+    onward: Option<Onward>,
+    log: &mut Log,
+) -> Reply {
     let mut headers = headers::passed_on(&begun.headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     log.note_first_byte();
     log.head(&mut headers);
-    let relay = Relay::new(begun, log.hand_over(), to.in_flight, to.upstream.timeouts, input_tokens, onward);
+    let timeouts = to.timeouts(log.monotonic_ms(), deadline_ms);
+    let relay = Relay::new(begun, log.hand_over(), to.in_flight, timeouts, input_tokens, onward);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
 }
 

@@ -3,6 +3,7 @@
 use crate::stage::{Answer, MODEL, Set, Stage, ended, ends};
 use crate::{Grade, Graded, Situation, want};
 use futures_util::FutureExt;
+use serde_json::json;
 use std::time::Duration;
 use tierway_decide::{CallRecord, CallStatus, Usd};
 use tierway_testkit::{Ended, Fault, Plan, Prefill};
@@ -11,7 +12,7 @@ macro_rules! situations {
     ($($name:literal: $run:path),+ $(,)?) => { &[$(($name, || $run().boxed())),+] };
 }
 
-pub(crate) const ALL: [Situation; 20] = *array(situations![
+pub(crate) const ALL: [Situation; 24] = *array(situations![
     "429 with Retry-After": limited_with_pause,
     "429 without Retry-After": limited_without_pause,
     "500 once": failed_once,
@@ -31,10 +32,14 @@ pub(crate) const ALL: [Situation; 20] = *array(situations![
     "error in-band after 200": in_band,
     "client gone": client_gone,
     "garbage instead of HTTP; a redirect": garbage,
+    "client gone while another goes on": gone_between,
+    "total time over mid-answer": overtime,
+    "tool call cut": tool_call_cut,
+    "cut, Messages client": messages_cut,
     "alone: 429 with Retry-After; 503 for ever": alone,
 ]);
 
-const fn array(all: &'static [Situation]) -> &'static [Situation; 20] {
+const fn array(all: &'static [Situation]) -> &'static [Situation; 24] {
     match all.first_chunk() {
         Some(all) => all,
         None => panic!("a situation is missing"),
@@ -338,7 +343,9 @@ async fn in_band() -> Graded {
 async fn client_gone() -> Graded {
     let stage = Stage::open(Set::default()).await;
     stage.primary_fails(Plan::always(Fault::SlowChunks { ms: 100 }));
-    let id = stage.leave_early().await;
+    let mut open = stage.begin(&stage.streaming("who?")).await;
+    open.read().await;
+    let id = open.leave();
     let left = stage.primary.now_ms();
     let seen = ended(&stage.primary).await;
     let Ended::ClientGone { at_ms } = seen.ended else { return Err(format!("{seen:?}")) };
@@ -379,4 +386,67 @@ async fn alone() -> Graded {
     let row = stage.row(&answer);
     want!(row.status == CallStatus::Failed && row.attempts.len() == 3, "{row:?}");
     pass("a short pause is waited out; a long one and an outage end in a clear error")
+}
+
+async fn gone_between() -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    stage.fallback.plan(MODEL, Plan::always(Fault::Silent));
+    let mut open = stage.begin(&stage.streaming("who?")).await;
+    open.read().await;
+    let asked = tokio::time::timeout(Duration::from_secs(10), stage.fallback.until(|seen| !seen.is_empty())).await;
+    want!(asked.is_ok(), "the fallback was not asked");
+    let id = open.leave();
+    let left = stage.fallback.now_ms();
+    let seen = ended(&stage.fallback).await;
+    let Ended::ClientGone { at_ms } = seen.ended else { return Err(format!("{seen:?}")) };
+    want!(at_ms < left + 100, "cancelled after {} ms", at_ms.saturating_sub(left));
+    let row = stage.rows(&[id]).remove(0);
+    want!(row.status == CallStatus::Cancelled && row.usage_estimated && row.usage.output_tokens == 7, "{row:?}");
+    want!(ends(&row) == ["first cut", "second cancelled"], "{:?}", ends(&row));
+    pass("the search is cancelled as well; what the client had is in the row")
+}
+
+async fn overtime() -> Graded {
+    let stage = Stage::open(Set { dispatch: "deadline_ms = 1500", ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::SlowChunks { ms: 200 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_clear_error() && (1_300..3_200).contains(&answer.ms), "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(ends(&row) == ["first deadline"] && row.status == CallStatus::Failed, "{row:?}");
+    pass("ends at the request's deadline with a clear error, also in the middle")
+}
+
+async fn tool_call_cut() -> Graded {
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 2 }));
+    let mut body = stage.streaming("get_weather in Rome");
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    body["tools"] = json!([{"type": "function", "function": {"name": "get_weather", "parameters": schema}}]);
+    let answer = stage.send(&body).await;
+    want!(answer.is_clear_error() && stage.calls() == [1, 0, 0], "{answer:?} {:?}", stage.calls());
+    let row = stage.row(&answer);
+    want!(row.status == CallStatus::Failed && row.finish.is_empty(), "{row:?}");
+    Ok((Grade::Safe, "half a tool call cannot be continued by anybody: a clear error, nothing to execute".to_owned()))
+}
+
+async fn messages_cut() -> Graded {
+    for (fault, falls_back) in [(Fault::Cut { after: 0 }, true), (Fault::Cut { after: 7 }, false)] {
+        let stage = Stage::open(Set::default()).await;
+        stage.primary_fails(Plan::always(fault.clone()));
+        let body = json!({"model": "standard", "max_tokens": 500, "stream": true,
+            "messages": [{"role": "user", "content": "who?"}]});
+        let mut open = stage.begin_at("/v1/messages", &body).await;
+        let text = open.read_all().await;
+        let whole = text.contains("event: message_stop") && text.contains("w29") && !text.contains("event: error");
+        let ended =
+            text.contains("event: error") && !text.contains("message_stop") && !text.contains("stop_reason\":\"");
+        want!(if falls_back { whole } else { ended }, "{fault:?}: {text}");
+        want!(stage.calls() == [1, usize::from(falls_back), 0], "{:?}", stage.calls());
+        let row = stage.rows(&[open.leave()]).remove(0);
+        let status = if falls_back { CallStatus::Answered } else { CallStatus::Failed };
+        want!(row.status == status, "{row:?}");
+    }
+    Ok((Grade::Safe, "before any content the fallback answers; after it, the API's own error event".to_owned()))
 }

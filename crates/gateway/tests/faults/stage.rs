@@ -131,15 +131,21 @@ impl Stage {
         answer
     }
 
-    /// Starts a stream, waits for its first bytes and walks away. Gives the request id.
-    pub(crate) async fn leave_early(&self) -> String {
-        let body = json!({"model": "standard", "stream": true, "messages": [{"role": "user", "content": "x"}]});
+    pub(crate) fn streaming(&self, question: &str) -> Value {
+        json!({"model": "standard", "stream": true, "messages": [{"role": "user", "content": question}]})
+    }
+
+    /// Starts a request and leaves it open.
+    pub(crate) async fn begin(&self, body: &Value) -> Open {
+        self.begin_at("/v1/chat/completions", body).await
+    }
+
+    pub(crate) async fn begin_at(&self, path: &str, body: &Value) -> Open {
         // A client of its own: a shared pool might keep the connection.
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let request = Request::post(&self.url).body(Full::from(body.to_string())).unwrap();
-        let mut response = client.request(request).await.unwrap();
-        response.body_mut().frame().await.unwrap().unwrap();
-        response.headers()["x-tierway-request-id"].to_str().unwrap().to_owned()
+        let url = self.url.replace("/v1/chat/completions", path);
+        let request = Request::post(url).body(Full::from(body.to_string())).unwrap();
+        Open(client.request(request).await.unwrap())
     }
 
     /// Stops the gateway, which writes every record, and reads the rows of these answers.
@@ -158,6 +164,29 @@ impl Stage {
     /// How often each provider was called: primary, fallback, large.
     pub(crate) fn calls(&self) -> [usize; 3] {
         [self.primary.seen().len(), self.fallback.seen().len(), self.large.seen().len()]
+    }
+}
+
+/// A reply that is still coming.
+pub(crate) struct Open(http::Response<hyper::body::Incoming>);
+
+impl Open {
+    /// Waits for the next bytes.
+    pub(crate) async fn read(&mut self) -> Option<Bytes> {
+        self.0.body_mut().frame().await?.unwrap().into_data().ok()
+    }
+
+    pub(crate) async fn read_all(&mut self) -> String {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.read().await {
+            all.extend_from_slice(&bytes);
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Walks away. Gives the request id.
+    pub(crate) fn leave(self) -> String {
+        self.0.headers()["x-tierway-request-id"].to_str().unwrap().to_owned()
     }
 }
 
