@@ -65,7 +65,30 @@ pub enum Kind {
     Named(&'static Spec),
 }
 
+/// Fields that are understood and kept, but do not act yet: setting one to anything but its default is a warning.
+/// Whoever makes one act takes it off this list.
+pub const NOT_IN_FORCE: &[(&str, &str)] = &[
+    ("[server]", "header_timeout_ms"),
+    ("[server]", "body_timeout_ms"),
+    ("[server]", "write_timeout_ms"),
+    ("[routing]", "classifier"),
+    ("[routing]", "escalate_on_broken"),
+    ("[routing]", "session_hold"),
+    ("[routing]", "session_idle_minutes"),
+    ("[dispatch]", "hedge"),
+    ("[dispatch]", "hedge_after_ms"),
+    ("[dispatch]", "hold_back_ms"),
+    ("[ledger]", "store_text"),
+    ("[ledger]", "retention_days"),
+];
+
 impl Spec {
+    /// Whether a field of this section acts.
+    #[must_use]
+    pub fn in_force(&self, name: &str) -> bool {
+        !NOT_IN_FORCE.contains(&(self.title, name))
+    }
+
     /// The field of that name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -129,7 +152,8 @@ pub fn reference() -> String {
         for field in spec.fields {
             let default = field.default.map_or("–".to_owned(), |text| format!("`{text}`"));
             let (kind, doc) = (field.kind.words(), field.doc.replace('|', "\\|"));
-            let _ = writeln!(out, "| `{}` | {kind} | {default} | {doc} |", field.name);
+            let note = if spec.in_force(field.name) { "" } else { " *Not in force yet.*" };
+            let _ = writeln!(out, "| `{}` | {kind} | {default} | {doc}{note} |", field.name);
         }
         out.push('\n');
     }
