@@ -311,7 +311,9 @@ fn bounds(config: &Config, workers: usize) -> Bounds {
 
 fn ledger_options(config: &Config) -> Options {
     let durability = if config.ledger.strict { Durability::Strict } else { Durability::Relaxed };
-    Options { durability, queue: config.ledger.queue as usize, begin_without_store: true, ..Options::default() }
+    let queue = config.ledger.queue as usize;
+    let keep_days = Some(config.ledger.retention_days);
+    Options { durability, queue, keep_days, begin_without_store: true, ..Options::default() }
 }
 
 /// Ten random bits that tell the ids of this process from those of others on the same ledger.

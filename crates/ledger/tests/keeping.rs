@@ -39,7 +39,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < LIMIT, "never: {what}");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -112,10 +112,11 @@ fn a_full_disk_stops_recording_not_serving_and_space_brings_it_back() {
     let calls = sample(1, 20_000);
     let mut offered = calls.iter();
     until("the disk is full", || {
-        offered.next().is_some_and(|call| {
-            ledger.offer(call.clone());
-            ledger.failing().is_some()
-        })
+        // Only as fast as it is written: what is dropped now would not fill anything.
+        if ledger.counters().queue_depth < 200 {
+            offered.next().iter().for_each(|call| assert!(ledger.offer((*call).clone())));
+        }
+        ledger.failing().is_some()
     });
     assert!(ledger.failing().unwrap().contains("no space left"));
     // Nobody waits; what does not fit into memory is counted.
@@ -161,7 +162,7 @@ fn a_file_that_is_moved_away_in_use_is_replaced() {
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
         std::fs::rename(dir.path().join(name), dir.path().join(format!("old-{name}"))).unwrap();
     }
-    let mut calls = sample(4, 2_000_000).into_iter().skip(1);
+    let mut calls = traffic(4, 1_000_000, MONDAY_MS, 1000 * HOUR_MS).skip(1);
     until("a new file is begun", || {
         ledger.offer(calls.next().unwrap());
         ledger.flush(LIMIT).unwrap();

@@ -52,3 +52,35 @@ fn upgrade_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), Le
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upgraded(db: &mut Connection, steps: &[&str]) -> Result<i64, LedgerError> {
+        upgrade_by(db, Path::new("test.db"), steps)?;
+        version(db, Path::new("test.db"))
+    }
+
+    #[test]
+    fn each_step_is_applied_once_and_a_step_that_fails_leaves_nothing_behind() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let first = STEPS[0];
+        assert_eq!(upgraded(&mut db, &[first]).unwrap(), 1);
+        db.execute("INSERT INTO words (id, text) VALUES (7, 'kept')", []).unwrap();
+        assert_eq!(upgraded(&mut db, &[first]).unwrap(), 1);
+
+        let broken = "CREATE TABLE half (a); CREATE TABLE half (a);";
+        assert!(upgraded(&mut db, &[first, broken]).is_err());
+        assert_eq!(version(&db, Path::new("test.db")).unwrap(), 1);
+        assert!(db.prepare("SELECT * FROM half").is_err());
+
+        // Refused as newer only by what does not know it.
+        upgrade_by(&mut db, Path::new("test.db"), &[first, "ALTER TABLE words ADD COLUMN used INTEGER;"]).unwrap();
+        let kept: (String, Option<i64>) = db
+            .query_row("SELECT text, used FROM words WHERE id = 7", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(kept, ("kept".into(), None));
+        assert!(matches!(version(&db, Path::new("test.db")), Err(LedgerError::NewerSchema { found: 2, .. })));
+    }
+}
