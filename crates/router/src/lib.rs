@@ -7,10 +7,12 @@
 
 mod attempt;
 mod call;
+mod deciding;
 mod headers;
 mod log;
 mod meter;
 mod onward;
+mod opinion;
 mod prepare;
 mod pulse;
 mod refusal;
@@ -19,15 +21,17 @@ mod reply;
 mod requested;
 mod router;
 mod seam;
+mod sessions;
 mod setup;
 mod walk;
 
 pub use call::Call;
+pub use deciding::Decided;
 pub use refusal::Refusal;
 pub use relay::Relay;
 pub use reply::{Reply, ReplyBody};
 pub use requested::AUTO;
-pub use router::{Decided, ForeignTarget, Router, RouterBuilder};
+pub use router::{ForeignTarget, Router, RouterBuilder};
 pub use seam::{
     BoxFuture, BrokenBody, Clock, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody, WireRequest,
 };

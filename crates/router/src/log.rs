@@ -1,8 +1,9 @@
 //! The call record in the making. Whatever happens to a request, its record is offered exactly once: by
 //! [`Log::finish`], or by dropping it, which is what a client that goes away does to everything on its stack.
 
+use crate::deciding::Decided;
 use crate::headers;
-use crate::router::Decided;
+use crate::sessions::SessionKey;
 use crate::setup::Ground;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) struct Log {
     carried_tokens: u64,
     /// A model that is on no tier, when the request names one.
     foreign: Option<Arc<Target>>,
+    session: Option<SessionKey>,
+    served: Option<TargetId>,
 }
 
 /// The upstream call in progress.
@@ -44,6 +47,22 @@ impl Log {
             running: None,
             carried_tokens: 0,
             foreign: None,
+            session: None,
+            served: None,
+        }
+    }
+
+    /// A log that keeps nothing.
+    pub(crate) fn none(ground: &Arc<Ground>) -> Self {
+        Self {
+            record: None,
+            ground: ground.clone(),
+            started_ms: 0,
+            running: None,
+            carried_tokens: 0,
+            foreign: None,
+            session: None,
+            served: None,
         }
     }
 
@@ -56,6 +75,8 @@ impl Log {
             running: self.running.take(),
             carried_tokens: self.carried_tokens,
             foreign: self.foreign.clone(),
+            session: self.session,
+            served: self.served,
         }
     }
 
@@ -83,6 +104,7 @@ impl Log {
 
     pub(crate) fn decided(&mut self, decided: &Decided) {
         self.foreign.clone_from(&decided.foreign);
+        self.session = Some(decided.session_key);
         let decision = &decided.decision;
         let ground = self.ground.clone();
         let name = |tier: TierId| match ground.setup.table.ladder().tiers().get(usize::from(tier.0)) {
@@ -96,6 +118,9 @@ impl Log {
             record.rejected.clone_from(&decision.rejected);
             record.prediction = decision.prediction;
             record.table_version = ground.setup.table.version();
+            if record.session.is_empty() {
+                record.session = decided.session_key.to_string();
+            }
             record.features.clone_from(&decided.features);
             record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
         });
@@ -189,6 +214,7 @@ impl Log {
 
     /// The answer that goes to the client comes from this target.
     pub(crate) fn served_by(&mut self, id: TargetId) {
+        self.served = Some(id);
         let (tier, target) = (self.tier_name(id), self.target(id).clone());
         self.note(|record| {
             record.served_tier = tier;
@@ -218,6 +244,11 @@ impl Log {
 
     /// The usage of the answer that was served, and with it the money.
     pub(crate) fn settle(&mut self, usage: &Usage, estimated: bool) -> Money {
+        if let (Some(key), Some(target)) = (self.session, self.served.filter(|target| *target != FOREIGN)) {
+            let tokens = usage.input_tokens + usage.output_tokens;
+            let now = self.ground.clock.monotonic_ms();
+            self.ground.setup.sessions.remember(key, target, tokens, now);
+        }
         let (baseline, cheapest) = self.counterfactual(usage);
         let mut money = Money::default();
         self.note(|record| {

@@ -2,6 +2,7 @@
 
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
+use crate::sessions::Sessions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -25,6 +26,7 @@ pub struct Setup {
     /// Bounds of retries and fallbacks; its deadline is the time allowed for a whole request.
     pub limits: DispatchLimits,
     states: Vec<Vec<Arc<TargetState>>>,
+    pub(crate) sessions: Sessions,
 }
 
 impl Setup {
@@ -35,7 +37,7 @@ impl Setup {
         let fresh = |tier: &Tier| tier.targets.iter().map(|_| Arc::default()).collect();
         let states = table.ladder().tiers().iter().map(fresh).collect();
         let limits = DispatchLimits::until(Timeouts::default().total.as_millis() as u64);
-        Self { table, choosing, predictor, balance: Balance::default(), limits, states }
+        Self { table, choosing, predictor, balance: Balance::default(), limits, states, sessions: Sessions::default() }
     }
 
     /// With these breaker rules and retry budget for every target.

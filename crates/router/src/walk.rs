@@ -2,6 +2,7 @@
 
 use crate::attempt::{Begun, Served, Whole, attempt};
 use crate::call::Call;
+use crate::deciding::Decided;
 use crate::headers;
 use crate::log::{FOREIGN, Log};
 use crate::meter::Broken;
@@ -10,7 +11,7 @@ use crate::prepare::Asked;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::reply::{Reply, ReplyBody};
-use crate::router::{Decided, Router};
+use crate::router::Router;
 use crate::setup::{Timeouts, Upstream};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -41,7 +42,9 @@ impl Router {
     async fn answer(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
         let (outline, fields) = tierway_wire::outline(call.format, &call.body)?;
         log.asked(&outline);
-        let decided = self.decide(call, &outline)?;
+        let looked = self.look(call, &outline)?;
+        let opinion = self.opinion(&looked, &outline, log).await;
+        let decided = self.choose(&looked, opinion)?;
         log.decided(&decided);
         if call.dry_run {
             return Ok(headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log));
@@ -111,8 +114,16 @@ impl Router {
                 ordered.push(*only);
                 continue;
             }
+            let from = ordered.len();
             let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id)).collect();
             ordered.extend(order(setup.balance, &weighed, now, seed).into_iter().map(|at| tier[at]));
+            // A conversation stays with the target whose cache is warm, as long as that is well.
+            let warm = decided.session.map(|session| session.target);
+            let warm =
+                ordered[from..].iter().position(|id| Some(*id) == warm && setup.state(*id).health(now).callable());
+            if let Some(at) = warm {
+                ordered[from..=from + at].rotate_right(1);
+            }
         }
         Dispatch::new(plan(setup.table.ladder(), &ordered), limits, seed)
     }

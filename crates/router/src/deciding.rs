@@ -1,0 +1,194 @@
+//! From a request to its decision: look at it once, then choose.
+
+use crate::call::Call;
+use crate::log::{FOREIGN, day_of};
+use crate::refusal::Refusal;
+use crate::requested::{Requested, resolve};
+use crate::router::Router;
+use crate::sessions::SessionKey;
+use std::sync::Arc;
+use tierway_decide::{
+    Ask, Caller, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target, TargetId,
+    TierId, decide,
+};
+use tierway_wire::{ApiError, Outline, Role};
+
+/// What a request looks like to whoever decides.
+pub(crate) struct Looked<'a> {
+    call: &'a Call,
+    outline: &'a Outline<'a>,
+    requested: Requested<'a>,
+    features: Features,
+    pub(crate) prediction: Prediction,
+    caller: Caller,
+    pub(crate) rule: Option<RuleHit<'a>>,
+    pub(crate) input_tokens: u32,
+    session_key: SessionKey,
+    session: Option<Session>,
+    began_us: u64,
+}
+
+/// A decision with everything that it was made of.
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// What the predictor saw, packed for the record.
+    pub features: Vec<u8>,
+    /// Estimated input tokens.
+    pub input_tokens: u32,
+    /// Microseconds that it took, without the wait for a model's opinion.
+    pub decide_us: u64,
+    pub(crate) foreign: Option<Arc<Target>>,
+    pub(crate) session_key: SessionKey,
+    pub(crate) session: Option<Session>,
+}
+
+impl Router {
+    /// Decides without calling anybody: a classifier that would ask a model is left out.
+    ///
+    /// # Errors
+    /// When the model is unknown, the caller may not have it, or nothing fits.
+    pub fn decide(&self, call: &Call, outline: &Outline<'_>) -> Result<Decided, Refusal> {
+        self.choose(&self.look(call, outline)?, None)
+    }
+
+    /// Looks at a request: name, features, rules, caller, conversation.
+    pub(crate) fn look<'a>(&'a self, call: &'a Call, outline: &'a Outline<'a>) -> Result<Looked<'a>, Refusal> {
+        let began_us = self.ground.clock.monotonic_us();
+        let setup = &*self.ground.setup;
+        let ladder = setup.table.ladder();
+        let name = outline.requested_model.as_ref();
+        let requested = resolve(name, ladder, |provider| self.ground.upstreams.contains_key(provider))
+            .ok_or_else(|| Refusal::unknown_model(name, ladder))?;
+        let features = Features::of(outline);
+        let baseline = usize::from(ladder.baseline().0);
+        let prediction = setup.predictor.predict(&features, ladder.tiers().len(), baseline);
+        let header = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
+        let rule = setup.table.rules().first_match(outline, &header).map(|hit| RuleHit {
+            name: &hit.rule.name,
+            why: &hit.rule.reason,
+            tier: hit.rule.tier,
+            locked: hit.rule.locked,
+        });
+        let user = call.user.as_deref().or(outline.user.as_deref()).unwrap_or_default();
+        let session_key = SessionKey::of(&call.caller.key, call.session.as_deref(), outline);
+        Ok(Looked {
+            call,
+            outline,
+            requested,
+            features,
+            prediction,
+            caller: with_user(&call.caller, setup.table.user_pins(user)),
+            rule,
+            input_tokens: u32::try_from(outline.body_bytes / 4).unwrap_or(u32::MAX),
+            session_key,
+            session: self.session(session_key, outline),
+            began_us,
+        })
+    }
+
+    /// Chooses, with a model's opinion where one was asked.
+    pub(crate) fn choose(&self, looked: &Looked<'_>, opinion: Option<Complexity>) -> Result<Decided, Refusal> {
+        let setup = &*self.ground.setup;
+        let ladder = setup.table.ladder();
+        let mut foreign = None;
+        let decision = match looked.requested {
+            Requested::Target(id) => passed_through(id, looked.prediction, &looked.caller, ladder)?,
+            Requested::Foreign { provider, model } => {
+                foreign = Some(Arc::new(self.foreign(provider, model)?));
+                decision_for(FOREIGN, ladder.baseline(), looked.prediction)
+            }
+            Requested::Auto | Requested::Tier(_) => decide(ladder, &setup.choosing, &self.ask(looked, opinion))
+                .map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?,
+        };
+        Ok(Decided {
+            decision,
+            features: looked.features.pack(),
+            input_tokens: looked.input_tokens,
+            decide_us: self.ground.clock.monotonic_us().saturating_sub(looked.began_us),
+            foreign,
+            session_key: looked.session_key,
+            session: looked.session,
+        })
+    }
+
+    pub(crate) fn ask<'l>(&self, looked: &'l Looked<'_>, opinion: Option<Complexity>) -> Ask<'l> {
+        let exact = match looked.requested {
+            Requested::Tier(tier) => Some(tier),
+            _ => looked.call.pins.exact,
+        };
+        Ask {
+            caller: &looked.caller,
+            pins: Pins { exact, ..looked.call.pins },
+            rule: looked.rule,
+            prediction: looked.prediction,
+            opinion,
+            needs: looked.outline.needs(),
+            input_tokens: looked.input_tokens,
+            wanted_output: looked.outline.max_output_tokens.unwrap_or(0),
+            session: looked.session,
+            day: day_of(self.ground.clock.unix_ms()),
+        }
+    }
+
+    /// Where the conversation is; one that begins is nowhere yet.
+    fn session(&self, key: SessionKey, outline: &Outline<'_>) -> Option<Session> {
+        let policy = self.ground.setup.table.session();
+        if !policy.hold || !outline.turns.iter().any(|turn| turn.role == Role::Assistant) {
+            return None;
+        }
+        let idle_ms = u64::from(policy.idle_minutes) * 60_000;
+        self.ground.setup.sessions.find(key, self.now_ms(), idle_ms, outline.bound_to_model)
+    }
+
+    fn foreign(&self, provider: &str, model: &str) -> Result<Target, Refusal> {
+        let found = self.ground.foreign.as_ref().and_then(|foreign| foreign(provider, model));
+        found.ok_or_else(|| Refusal::unknown_model(&format!("{provider}/{model}"), self.ground.setup.table.ladder()))
+    }
+}
+
+impl Looked<'_> {
+    /// Nothing else has decided yet: a prediction is what will.
+    pub(crate) fn is_open(&self, ask: &Ask<'_>) -> bool {
+        let free = matches!(self.requested, Requested::Auto) && self.rule.is_none();
+        free && ask.pins.exact.is_none() && ask.caller.pins.exact.is_none()
+    }
+}
+
+/// Key and user together: the higher floor, the lower ceiling, the key's own tier before the user's.
+fn with_user(caller: &Caller, user: Option<Pins>) -> Caller {
+    let Some(user) = user else { return caller.clone() };
+    let key = caller.pins;
+    let pins = Pins {
+        exact: key.exact.or(user.exact),
+        floor: key.floor.max(user.floor),
+        ceiling: [key.ceiling, user.ceiling].into_iter().flatten().min(),
+    };
+    Caller { pins, ..caller.clone() }
+}
+
+fn passed_through(id: TargetId, prediction: Prediction, caller: &Caller, ladder: &Ladder) -> Result<Decision, Refusal> {
+    match caller.pins.ceiling {
+        Some(ceiling) if id.tier > ceiling => {
+            let message = format!(
+                "this key may use tiers up to `{}`; `{}` serves `{}`",
+                ladder.tier(ceiling).name,
+                ladder.target(id).model,
+                ladder.tier(id.tier).name
+            );
+            Err(Refusal::caller(ApiError::new(403, message).with_code("tier_not_allowed").with_param("model")))
+        }
+        _ => Ok(decision_for(id, id.tier, prediction)),
+    }
+}
+
+fn decision_for(id: TargetId, tier: TierId, prediction: Prediction) -> Decision {
+    Decision {
+        tier,
+        targets: vec![id],
+        reason: Reason::RequestedModel,
+        raised_from: None,
+        prediction,
+        rejected: Vec::new(),
+    }
+}
