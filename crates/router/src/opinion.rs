@@ -55,7 +55,7 @@ impl Router {
             return None;
         }
         let timeout = Duration::from_millis(how.timeout_ms.into());
-        let asked = tokio::time::timeout(timeout, self.ask_model(how, outline, log)).await;
+        let asked = tokio::time::timeout(timeout, self.ask_model(how, timeout, outline, log)).await;
         asked.ok().flatten()
     }
 
@@ -82,7 +82,13 @@ impl Router {
         Some(target.prices.as_ref()?.on_day(day)?.cost(&usage))
     }
 
-    async fn ask_model(&self, how: &AskModel, outline: &Outline<'_>, log: &mut Log) -> Option<Complexity> {
+    async fn ask_model(
+        &self,
+        how: &AskModel,
+        timeout: Duration,
+        outline: &Outline<'_>,
+        log: &mut Log,
+    ) -> Option<Complexity> {
         if let (Some(most), Some(price)) = (how.max_cost, self.price_of_asking(how))
             && price > most
         {
@@ -94,7 +100,7 @@ impl Router {
         let (own, fields) = tierway_wire::outline(call.format, &call.body).ok()?;
         let context = Context { request_id: log.id().to_string(), ..Context::default() };
         let prepared = Asked::new(&call, &own, &fields).prepare(target, context.clone()).ok()?;
-        let served = attempt(upstream, prepared, call.format, &mut Log::none(&self.ground)).await;
+        let served = attempt(upstream, prepared, call.format, timeout, &mut Log::none(&self.ground)).await;
         let Ok(Served::Whole(whole)) = served else { return None };
         let day = crate::log::day_of(self.ground.clock.unix_ms());
         let price = target.prices.as_ref().and_then(|prices| prices.on_day(day));
