@@ -12,11 +12,13 @@ mod explain;
 mod export;
 mod init;
 mod load;
+mod outcomes;
 mod prices;
 mod report;
 mod route;
 mod serve;
 mod store;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Command {
     Audit(audit::Args),
     /// Write all rows of a period as CSV or JSON lines
     Export(export::Args),
+    /// Train the built-in prior from outcomes and the labels in the program
+    Train(train::Args),
     /// List prices, or import a list
     Prices(prices::Args),
 }
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(args),
         Command::Route(args) => route::run(&args),

@@ -5,11 +5,13 @@
 //! arguments, so that a recorded request can be decided again offline with the same outcome.
 
 pub mod balance;
+mod base64;
 pub mod breaker;
 mod chance;
 mod choose;
 mod decision;
 pub mod dispatch;
+pub mod evidence;
 mod features;
 mod ladder;
 mod money;
@@ -19,6 +21,7 @@ pub mod pricing;
 mod record;
 mod rules;
 pub mod savings;
+pub mod stats;
 mod table;
 
 pub use chance::Chance;
@@ -30,6 +33,7 @@ pub use ladder::{
     Sampling, Target, TargetId, Thinking, Tier, TierId,
 };
 pub use money::Usd;
+pub use predict::bank as model;
 pub use predict::{Contribution, Predictor};
 pub use prediction::{Abstain, Prediction, TaskType};
 pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};

@@ -1,1 +1,16 @@
 //! Trains, calibrates and measures the predictor on judged outcomes (pure).
+//!
+//! In: the text of outcome files and a ladder of models. Out: a model to embed, evidence to serve with, and tables.
+//! Deterministic: every draw has a seed. It refuses to promise what the data do not prove.
+
+pub mod heads;
+pub mod labels;
+pub mod linear;
+pub mod logistic;
+pub mod metrics;
+mod outcome;
+pub mod split;
+pub mod train;
+pub mod trees;
+
+pub use outcome::{Answer, Outcome, OutcomeError, request_body};

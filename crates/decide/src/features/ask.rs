@@ -109,6 +109,12 @@ impl<'a> Ask<'a> {
     }
 
     fn take(&mut self, text: &'a str) {
+        let own = after_instructions(text);
+        self.harness += text.len() - own.len();
+        self.take_marked(own);
+    }
+
+    fn take_marked(&mut self, text: &'a str) {
         if let Some(own) = ASK.iter().find_map(|name| element(text, name)) {
             self.harness += text.len() - own.len();
             return self.push(own);
@@ -131,6 +137,51 @@ impl<'a> Ask<'a> {
             }
         }
         self.push(rest);
+    }
+}
+
+/// How instructions start that some programs put before the user's words, in the user's own turn.
+const INSTRUCTIONS: &[&str] = &[
+    "You are ",
+    "SYSTEM",
+    "System:",
+    "<system>",
+    "### Instruction",
+    "[INST]",
+    "Assistant guidelines",
+    "Du bist ",
+    "Sie sind ",
+    "Tu es ",
+    "Vous êtes ",
+    "Eres ",
+    "Você é ",
+    "Sei ",
+    "Ты ",
+    "Вы ",
+    "你是",
+    "您是",
+    "あなたは",
+    "당신은",
+    "أنت ",
+    "आप ",
+];
+/// Instructions are at least this long; a persona of one sentence belongs to the ask.
+const INSTRUCTIONS_LEAST: usize = 300;
+/// The user's words after them are at most this long.
+const WORDS_MOST: usize = 500;
+
+/// The user's own words, where long instructions stand before them as paragraphs of their own.
+fn after_instructions(text: &str) -> &str {
+    let text = text.trim();
+    if text.len() < INSTRUCTIONS_LEAST || !INSTRUCTIONS.iter().any(|start| text.starts_with(start)) {
+        return text;
+    }
+    let text =
+        text.strip_suffix("### Response").or_else(|| text.strip_suffix("### Response:")).unwrap_or(text).trim_end();
+    let from = text.ceil_char_boundary(text.len().saturating_sub(WORDS_MOST));
+    match text[from..].rfind("\n\n") {
+        Some(at) if from + at >= INSTRUCTIONS_LEAST => text[from + at..].trim(),
+        _ => text,
     }
 }
 
@@ -217,6 +268,9 @@ mod tests {
         check("<p>my html</p> is < yours", &["<p>my html</p> is < yours"]);
         check("<user_info>me</user_info><user_query>sort a list</user_query>", &["sort a list"]);
         check("what is a <task>?", &["what is a <task>?"]);
+        let instructions = format!("You are a helper of a lamp maker. {}\n\nIt won't pair.", "Be kind. ".repeat(60));
+        check(&instructions, &["It won't pair."]);
+        check("You are a pirate.\n\nWhat do you eat?", &["You are a pirate.\n\nWhat do you eat?"]);
     }
 
     #[test]

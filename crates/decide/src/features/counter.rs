@@ -179,6 +179,10 @@ counters! {
     Attached Count "words that point at attached text",
     Opinion Count "words of advice and choice",
 
+    Command Count "commands to act",
+    Either Count "alternatives to choose from",
+    Slashes Count "words joined by a slash",
+
     LeadFact Count "the ask itself: who, when, where or which",
     LeadWhat Count "the ask itself: what",
     LeadHow Count "the ask itself: how",
@@ -204,6 +208,8 @@ counters! {
     LeadGreeting Count "the ask itself: a greeting",
     LeadPersona Count "the ask itself: role play",
     LeadYou Count "the ask itself: about the assistant",
+    LeadCommand Count "the ask itself: a command to act",
+    LeadEither Count "the ask itself: alternatives",
     OpensAsking Flag "opens as a question",
 }
 

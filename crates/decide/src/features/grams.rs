@@ -57,6 +57,12 @@ impl GramSet {
         new
     }
 
+    /// Adds the words of another ask's lead.
+    pub(super) fn add_leads(&mut self, other: &Self) {
+        let leads = self.bits.len() / KEPT.len();
+        self.bits[..leads].iter_mut().zip(&other.bits[..leads]).for_each(|(mine, theirs)| *mine |= theirs);
+    }
+
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
         let mut ids = Vec::with_capacity(MAX_GRAMS);

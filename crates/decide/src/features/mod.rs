@@ -34,6 +34,20 @@ impl Default for Features {
     }
 }
 
+/// An ask below this many bytes is read together with the one before it: "it still fails" says nothing alone.
+const SHORT: usize = 200;
+/// Bytes of such context that are read.
+const CONTEXT: usize = 320;
+
+fn start_of(text: &str) -> &str {
+    &text[..text.floor_char_boundary(CONTEXT)]
+}
+
+/// Long instructions end with what is wanted.
+fn end_of(text: &str) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(CONTEXT))..]
+}
+
 /// Turns of the history that are looked at, from the end.
 const HISTORY: usize = 32;
 
@@ -43,6 +57,13 @@ impl Features {
     pub fn of(outline: &Outline<'_>) -> Self {
         let ask = Ask::of(outline);
         let mut scan = Scan::new(ask.pieces(), ask.bytes);
+        if let Some(instructions) = outline.turns.iter().find(|turn| turn.role == Role::System) {
+            instructions.texts().take(1).for_each(|text| scan.read_context(end_of(text)));
+        }
+        if ask.bytes < SHORT {
+            let asks = outline.turns.iter().rev().filter(|turn| turn.role == Role::User);
+            asks.skip(1).take(1).flat_map(Turn::texts).take(1).for_each(|text| scan.read_context(start_of(text)));
+        }
         ask::windows(ask.pieces(), ask.bytes, |offset, text| scan.read(offset, text));
         let mut features = scan.finish(ask.bytes);
         features.request_form(outline, &ask);

@@ -129,6 +129,17 @@ impl Scan {
         }
     }
 
+    /// Reads text around the ask (instructions, the ask before this one) for what it asks for, and nothing else.
+    pub(super) fn read_context(&mut self, text: &str) {
+        let mut side = Self::new(&[text], text.len());
+        side.read(0, text);
+        side.end_word();
+        for counter in Counter::ALL.iter().filter_map(|counter| lead_of(*counter)) {
+            self.tally[counter as usize] += side.tally[counter as usize];
+        }
+        self.grams.add_leads(&side.grams);
+    }
+
     #[inline]
     fn count(&mut self, counter: Counter) {
         self.tally[counter as usize] += 1;
@@ -182,7 +193,8 @@ impl Scan {
             '0'..='9' => {
                 self.digits += 1;
                 self.word.digits += 1;
-                self.grow_word('0' as u32);
+                // small numbers keep their value, of longer ones the first digits and the length are kept
+                self.grow_word(if self.word.len < 2 { letter as u32 } else { '0' as u32 });
             }
             '_' => {
                 self.word.joined = true;
@@ -227,8 +239,12 @@ impl Scan {
             '@' if self.last_char.is_ascii_alphanumeric() => self.count(Counter::Addresses),
             _ => {}
         }
-        if letter == '/' && self.last_char == '/' {
-            self.count(Counter::Links);
+        if letter == '/' {
+            match self.last_char {
+                '/' => self.count(Counter::Links),
+                last if last.is_alphabetic() => self.count(Counter::Slashes),
+                _ => {}
+            }
         }
     }
 
@@ -544,6 +560,8 @@ const fn lead_of(counter: Counter) -> Option<Counter> {
         Counter::Greeting => Counter::LeadGreeting,
         Counter::Persona => Counter::LeadPersona,
         Counter::You => Counter::LeadYou,
+        Counter::Command => Counter::LeadCommand,
+        Counter::Either => Counter::LeadEither,
         _ => return None,
     })
 }

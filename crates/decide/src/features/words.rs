@@ -21,48 +21,51 @@ pub(crate) enum Class {
 const LISTS: &[(Class, &str)] = &[
     (
         Class::Counts(Counter::Fact),
-        "who when where which whose whom wer wann wo welche welcher welches wem qui quand où quel quelle quels quelles lequel quién cuándo dónde cuál cuáles quem quando onde qual chi dove quale кто когда где какой какая какие какое сколько 谁 哪里 哪个 哪些 什么 几个 多少 誰 いつ どこ どの من متى أين كم कौन कब कहाँ कितने कितना wieviel wieviele combien cuántos cuántas cuánto quantos quanto quanti name* founder inventor capital author year",
+        "who when where which whose whom wer wann wo welche welcher welches wem qui quand où quel quelle quels quelles lequel quién cuándo dónde cuál cuáles quem quando onde qual chi dove quale кто когда где какой какая какие какое сколько 谁 哪里 哪个 哪些 什么 几个 多少 誰 いつ どこ どの من متى أين كم कौन कब कहाँ कितने कितना wieviel wieviele combien cuántos cuántas cuánto quantos quanto quanti name* founder inventor capital author year is-it ile jaka jaki kim ne nerede kaç 언제 누구 어디 몇 hoeveel waar wanneer gdzie kto kiedy",
     ),
     (
         Class::Counts(Counter::What),
         "what what's whats was que qué o cosa quoi что 什么 何 何で なに ماذا ما क्या define defin* meaning mean means bedeutet bedeutung signifie significa значит 意味 是什",
     ),
-    (Class::Counts(Counter::How), "how wie comment cómo como come как 怎么 如何 どう كيف कैसे howto"),
+    (
+        Class::Counts(Counter::How),
+        "how wie comment cómo como come как 怎么 如何 どう كيف कैसे howto hoe nasıl 어떻 jak làm",
+    ),
     (
         Class::Counts(Counter::Why),
-        "why explain explai* reason warum wieso weshalb erkläre erklär* pourquoi expliqu* explica* explique porqué perché spiega* spiegami почему зачем объясни объясн* 为什 解释 说明 なぜ 説明 لماذا اشرح क्यों समझाइए समझा* elaborate describe descri* beschre* décris difference differ* unterschied различ* 区别 違い",
+        "why explain explai* reason warum wieso weshalb erkläre erklär* pourquoi expliqu* explica* explique porqué perché spiega* spiegami почему зачем объясни объясн* 为什 解释 说明 なぜ 説明 لماذا اشرح क्यों समझाइए समझा* elaborate describe descri* beschre* décris difference differ* unterschied различ* 区别 違い waarom neden 왜 dlaczego sao",
     ),
     (
         Class::Counts(Counter::Summarise),
-        "summary summari* tldr tl;dr condense abstract gist recap digest synopsis zusamme* zusammen fasse zusammenzufassen résume résumé résumer resumen resume* resumo resumir riassun* кратко изложи* резюме суммир* 总结 概括 摘要 要約 まと ملخص لخص सारांश key takeaways minutes highlights bullets",
+        "summary summari* tldr tl;dr condense abstract gist recap digest synopsis zusammen fasse zusammenzufassen résume résumé résumer resumen resumo resumir riassun* кратко изложи* резюме суммир* 总结 概括 摘要 要約 まと ملخص لخص सारांश tl dr nutshell shorten abridged boil compress outline synthesis kurzfassung kernaus* ergebni* stichpu* synthèse tópicos streszc* podsumu* samenva* vat özet özetle 요약 要点 缩写 главное выдели cliffsn* 핵심 الخلاصة zusammenfassung zusammenfassen fass takeaways",
     ),
     (
         Class::Counts(Counter::Extract),
-        "extract extrac* pull parse parsing list out fields field values entities entity mentioned mention* liste extrahi* extrais extraire extrae extraer extraia estrai извлек* выпиши найди* 提取 抽取 列出 抜き 抽出 استخرج निकालें निकाल* convert csv columns collect identify timeline fill scrape total datum montant",
+        "extract extrac* pull parse parsing list out fields field values entities entity mentioned mention* liste extrahi* extrais extraire extrae extraer extraia estrai извлек* выпиши найди* 提取 抽取 列出 抜き 抽出 استخرج निकालें निकाल* convert csv columns collect identify timeline fill scrape total datum montant grab names dates prices numbers urls amounts ingredi* triples glossary normali* flatten key-value nenne zieh wandle haal 뽑아 추출 整理 列挙 выпиш* données noms placeholders saca sors-moi dime props",
     ),
     (
         Class::Counts(Counter::Classify),
-        "classify classif* label labels categor* sentiment positive negative neutral spam topic tag moderate klassif* einordn* kategor* stimmung classe* clasifi* определ* тональн* класси* отнеси 分类 判断 情感 分類 صنف صنّف वर्गीकृत true false yes no rate rating score scoring rank intent urgent valid invalid sarcas* plausible implausible offensive toxic hateful rubric либо",
+        "classify classif* label labels categor* sentiment positive negative neutral spam topic tag moderate klassif* einordn* kategor* stimmung classe* clasifi* определ* тональн* класси* отнеси 分类 判断 情感 分類 صنف صنّف वर्गीकृत true false yes no rate rating score scoring rank intent urgent valid invalid sarcas* plausible implausible offensive toxic hateful rubric либо sort assign or-not judge grade grader graded priority category bucket formal informal fact-or facts-or polarity polarit* opinión olumlu olumsuz positiv negativ positif négatif neutre positivo negativo neutro positiva 正面 负面 中性 哪一 属于 ポジ ネガ إيجابي سلبي सकारात* 긍정 부정 detect duplicates entailm* contrad* supported refuted clickbait phishing ham satire ordne zuordnen stelle emotion tone relevant verdict pass fail moderat* flag detecta spamver*",
     ),
     (
         Class::Counts(Counter::Translate),
-        "translate transla* überset* übersetze traduis tradui* traduc* traduce traduza traduz* tradu* traduire переве* перевед* перевести 翻译 译成 翻譯 訳し 翻訳 ترجم ترجمة अनुवाद localize localise render auf ins",
+        "translate transla* überset* übersetze traduis tradui* traduc* traduce traduza traduz* tradu* traduire переве* перевед* перевести 翻译 译成 翻譯 訳し 翻訳 ترجم ترجمة अनुवाद localize localise render auf ins tłumacz przetłu* vertaal çevir çevirin dịch 번역 перекла* traduci* tradução traduction traducción übertr* subtitles back-tr* literally rendering romaji pinyin 英文 译 怎么 訳 bersetz* 日语",
     ),
     (
         Class::Counts(Counter::Compose),
-        "write draft compose create generate brainstorm invent produce wrote writing schreib* schreibe verfass* entwirf écris écri* rédige rédig* escrib* escribe escreva escrev* redact* scrivi напиши напис* сочини придумай составь 写 写一 写信 撰写 作成 書い 書く اكتب लिखो लिखें लिखिए give make craft pitch",
+        "write draft compose create generate brainstorm invent produce wrote writing schreib* schreibe verfass* entwirf écris écri* rédige rédig* escrib* escribe escreva escrev* redact* scrivi напиши напис* сочини придумай составь 写 写一 写信 撰写 作成 書い 書く اكتب लिखो लिखें लिखिए give make craft pitch schreiben dichte erstelle erfinde dichten trouve crée créer crea cria invente inventa redacte redige yaz yazın napisz viết 써 써줘 작성 スロ 想 拟 expand alternatives come",
     ),
     (
         Class::Counts(Counter::Prose),
-        "poem story essay email e-mail mail letter speech song lyrics tweet blog post article haiku limerick slogan tagline headline title titles names novel chapter scene dialogue script caption toast joke jokes invitation obituary sonnet villanelle verse rhyme brief* gedicht geschichte brief aufsatz rede lettre poème histoire discours conte courriel correo carta cuento poema historia discurso conto письмо рассказ стих* стихотв* речь сказк* 诗 信 故事 文章 作文 邮件 手紙 小説 物語 詩 メー رسالة قصيدة قصة कहानी कविता पत्र ईमेल press release newsletter bio cover resume cv testimonial product* advert advertisement ad ads announcement message paragraph reply eulogy wedding birthday satire parody pastiche absage einladung landing",
+        "poem story essay email e-mail mail letter speech song lyrics tweet blog post article haiku limerick slogan tagline headline title titles names novel chapter scene dialogue script caption toast joke jokes invitation obituary sonnet villanelle verse rhyme brief* gedicht geschichte brief aufsatz rede lettre poème histoire discours conte courriel correo carta cuento poema historia discurso conto письмо рассказ стих* стихотв* речь сказк* 诗 信 故事 文章 作文 邮件 手紙 小説 物語 詩 メー رسالة قصيدة قصة कहानी कविता पत्र ईमेल press release newsletter bio cover resume cv testimonial product* advert advertisement ad ads announcement message paragraph reply eulogy wedding birthday satire parody pastiche absage einladung landing podcast names* flashcards quiz lesson monologue prompt midjourney rap sketch vierzeiler geburts* kurzges* gedichte nachricht karte legende scène stanza paragra* sentences complaint terms wechat 朋友 祝福 店名 标题 短歌 俳句 축사 편지 이메 시 metin wiersz list* thơ obituaries 公告 文案 vision",
     ),
     (
         Class::Counts(Counter::Rework),
-        "rewrite rephrase paraph* reword proofread grammar edit polish shorten revise restructure rework correct politely formal informal professional tone style fluent friendlier improve umschre* umformu* formuli* korrig* korrigi* corrige corrig* reformu* reescr* перепиши перефр* исправь 改写 润色 修改 言い 添削 أعد सुधारें concise",
+        "rewrite rephrase paraph* reword proofread grammar edit polish shorten revise restructure rework correct politely formal informal professional tone style fluent friendlier improve umschre* umformu* formuli* korrig* korrigi* corrige corrig* reformu* reescr* перепиши перефр* исправь 改写 润色 修改 言い 添削 أعد सुधारें concise freundl* höflicher verbessere verbess* mejora melhore migliora third person punctuation rhyme simpler smoother 更正 語気 语气 丁寧 popraw düzelt redraft reword*",
     ),
     (
         Class::Counts(Counter::Code),
-        "code coding program* function script class method api endpoint database query regex algorithm implement impleme* refactor debug* compile compiler compila* snippet library framework module package import variable loop array recursion backend frontend server client schema migrat* deploy docker* unit tests test testing component hook async await thread* mutex pointer struct enum interface repo reposit* commit branch merge pull formula macro spreadsheet config yaml stack overflow runtime cli command shell terminal cron pipeline workflow module* resolver middleware controller webhook endpoin* parser iterator programm funktion skript abfrage código función programa програм* функци* код скрипт 代码 函数 程序 编程 算法 脚本 コー 関数 プロ スク كود برمجة दालة कोड फ़ंक्शन impléme* idempot* vectorise vectorize undefined",
+        "code coding program* function script class method api endpoint database query regex algorithm implement impleme* refactor debug* compile compiler compila* snippet library framework module package import variable loop array recursion backend frontend server client schema migrat* deploy docker* unit tests test testing component hook async await thread* mutex pointer struct enum interface repo reposit* commit branch merge pull formula macro spreadsheet config yaml stack overflow runtime cli command shell terminal cron pipeline workflow module* resolver middleware controller webhook endpoin* parser iterator programm funktion skript abfrage código función programa програм* функци* код скрипт 代码 函数 程序 编程 算法 脚本 コー 関数 プロ スク كود برمجة दालة कोड फ़ंक्शन impléme* idempot* vectorise vectorize undefined makefile css sketch sheets formula* excel-f* loops dict dictionary division cors flexbox div useeffect compone* macro* output print prints printed debounce one-liner oneliner 代碼 코드 설정 変数 kod koda",
     ),
     (
         Class::Counts(Counter::ProgLang),
@@ -74,15 +77,15 @@ const LISTS: &[(Class, &str)] = &[
     ),
     (
         Class::Counts(Counter::NatLang),
-        "english german french spanish portuguese italian russian chinese japanese korean arabic hindi dutch polish turkish thai vietnamese swedish greek hebrew latin ukrainian czech mandarin cantonese bengali tamil urdu indonesian deutsch deutsche englisch englische französ* spanisch italienisch anglais allemand espagnol français portugais inglés alemán francés español portugu* italiano inglês alemão английс* немецк* француз* русский русского 英文 英语 中文 日语 法语 德语 英語 日本 中国 إنجليزية الإنجليزية العربية अंग्रेज़ी हिंदी हिन्दी",
+        "english german french spanish portuguese italian russian chinese japanese korean arabic hindi dutch polish turkish thai vietnamese swedish greek hebrew latin ukrainian czech mandarin cantonese bengali tamil urdu indonesian deutsch deutsche englisch englische französ* spanisch italienisch anglais allemand espagnol français portugais inglés alemán francés español portugu* italiano inglês alemão английс* немецк* француз* русский русского 英文 英语 中文 日语 法语 德语 英語 日本 中国 إنجليزية الإنجليزية العربية अंग्रेज़ी हिंदी हिन्दी inglese tedesco francese spagnolo italien* niederl* engels duits frans spaans angielski niemiecki ingilizce almanca türkçe tiếng anh 영어 일본 중국 swahili finnish danish estonian yiddish norwegian hungarian romanian bulgarian serbian croatian persian farsi welsh irish catalan basque filipino tagalog malay en es de fr sv pl українс* англійс* німецьк* 法文 日文 法国",
     ),
     (
         Class::Counts(Counter::MathVerb),
-        "compute comput* calculate calcula* solve solving evaluate find determine derive simplify maximize maximise minimize minimise integrate differentiate estimate expand factor factorize count approximate optimize berechne bereche* rechne löse bestimme ermittle calcule calculer résoudre résous trouver trouvez calcul* halla hallar encuentra resuelve resolver determina вычисли* найдите найти реши решите посчитай 计算 求 求解 求出 解方 計算 求め احسب أوجد हल गणना maximis* minimis* converge diverge",
+        "compute comput* calculate calcula* solve solving evaluate find determine derive simplify maximize maximise minimize minimise integrate differentiate estimate expand factor factorize count approximate optimize berechne bereche* rechne löse bestimme ermittle calcule calculer résoudre résous trouver trouvez calcul* halla hallar encuentra resuelve resolver determina вычисли* найдите найти реши решите посчитай 计算 求 求解 求出 解方 計算 求め احسب أوجد हल गणना maximis* minimis* converge diverge kaç berekenen 구하 oblicz hesapla tính montrez ways many chance average",
     ),
     (
         Class::Counts(Counter::MathNoun),
-        "integral derivative equation equations polynomial matrix eigenva* vector probability expected expectation variance distribution combinatorial permuta* combina* triangle circle angle perimeter area volume radius polygon parabola quadrilateral sequence series sum product remainder modulo prime primes divisor divisors divisible integer integers real roots root logarithm sine cosine tangent theorem limit inequality bijection graph vertex vertices edges coefficient degree ratio fraction percent interest mean median dice coin coins cube sphere gleichung ableitung wahrsch* dreieck zinsen équation dérivée intégrale probab* triángulo ecuación уравнен* интегра* вероятн* треугол* 方程 积分 概率 函数 矩阵 三角 数列 不等 確率 معادلة تكامل समीकरण प्रायिकता hypoten* arithmetic geometric binomial bayes posterior prior hyperge* factorial congruent algebra calculus",
+        "integral derivative equation equations polynomial matrix eigenva* vector probability expected expectation variance distribution combinatorial permuta* combina* triangle circle angle perimeter area volume radius polygon parabola quadrilateral sequence series sum product remainder modulo prime primes divisor divisors divisible integer integers real roots root logarithm sine cosine tangent theorem limit inequality bijection graph vertex vertices edges coefficient degree ratio fraction percent interest mean median dice coin coins cube sphere gleichung ableitung wahrsch* dreieck zinsen équation dérivée intégrale probab* triángulo ecuación уравнен* интегра* вероятн* треугол* 方程 积分 概率 函数 矩阵 三角 数列 不等 確率 معادلة تكامل समीकरण प्रायिकता hypoten* arithmetic geometric binomial bayes posterior prior hyperge* factorial congruent algebra calculus circonf* périmètre moyenne média durchsc* umfang diagonale diagonal 평균 확률 円 周长 面积 average speed km/h round percentage sequences 相遇 速 средн*",
     ),
     (
         Class::Counts(Counter::Rigor),
@@ -130,15 +133,15 @@ const LISTS: &[(Class, &str)] = &[
     ),
     (
         Class::Counts(Counter::Greeting),
-        "hi hello hey thanks thank thx ok okay bye goodbye morning evening yo sup lol haha hallo danke tschüss moin bonjour salut merci coucou hola gracias buenas oi olá obrigado ciao grazie привет спасибо здравст* пока 你好 谢谢 您好 嗨 こん あり مرحبا شكرا नमस्ते धन्यवाद cheers",
+        "hi hello hey thanks thank thx ok okay bye goodbye morning evening yo sup lol haha hallo danke tschüss moin bonjour salut merci coucou hola gracias buenas oi olá obrigado ciao grazie привет спасибо здравст* пока 你好 谢谢 您好 嗨 こん あり مرحبا شكرا नमस्ते धन्यवाद cheers halo selam cześć 안녕 bonsoir buongio* gute* good-ni* おは привіт namaste merhaba perfect cool nice great continue weiter continúa продолж* 继续 続け",
     ),
     (
         Class::Counts(Counter::Persona),
-        "pretend roleplay role-play act acting character persona imagine imagin* you'll rpg dungeon narrator game play simulate spiel rolle rôle juega personaje представь роль играть 扮演 角色 假装 游戏 ロー 演じ تخيل भूमिका stay",
+        "pretend roleplay role-play act acting character persona imagine imagin* you'll rpg dungeon narrator game play simulate spiel rolle rôle juega personaje представь роль играть 扮演 角色 假装 游戏 ロー 演じ تخيل भूमिका stay let's lets wizard pirate captain you-are be stell spielen jouons jouer juguemos adivina* 陪我 聊聊 接龙 しり 놀자 finge fais debate adventure hangman trivia riddle truth dare roleplays interview partner",
     ),
     (
         Class::Counts(Counter::You),
-        "you your you're yourself are dich du dein sie vous tu ton te tú usted você ты вы твой 你 你是 您 あな أنت आप तुम chatgpt gpt claude assistant bot ai repeat",
+        "you your you're yourself are dich du dein sie vous tu ton te tú usted você ты вы твой 你 你是 您 あな أنت आप तुम chatgpt gpt claude assistant bot ai repeat your-name 你叫 tools browse feelings who",
     ),
     (
         Class::Counts(Counter::Health),

@@ -1,150 +1,117 @@
-//! The prior without evidence: kind of work, length and structure, by weights that people can read.
+//! The prior without evidence: the kind of work, and the tier that people would expect.
+//!
+//! Twelve heads, learned from prompts that were labelled by hand: nine for the kind of work, three for the tier (the
+//! cheapest will do, a general model, a reasoning model). What such labels say of *these* models' scores is unknown; it is
+//! the order of requests and a cautious threshold, nothing more.
 
-use super::Contribution;
-use crate::{Counter, Features, TaskType};
-use Counter as C;
+use super::bank::{Bank, BankError, MAX_HEADS};
+use crate::{COUNTERS, Complexity, Counter, Features, MAX_TIERS, TaskType};
 
-/// Log-odds that the baseline tier is needed over the cheapest, and that a tier above the baseline is.
-pub(super) struct Need {
+/// Number of heads for the kind of work; the three of the tier follow.
+pub(crate) const TASKS: usize = TaskType::ALL.len();
+
+/// P(more than the cheapest tier is expected) from which a request is held to need it.
+const STRONG_FROM: f32 = 0.4;
+/// P(a reasoning tier is expected) from which a request is held to need it.
+const ABOVE_FROM: f32 = 0.4;
+/// Between these two a request is medium, above complex.
+const COMPLEX_FROM: f32 = 0.75;
+
+/// The prior.
+#[derive(Debug)]
+pub(super) struct Prior {
+    bank: Bank,
+}
+
+/// What it says of a request.
+pub(super) struct Said {
+    pub(super) task_type: TaskType,
+    /// P(more than the cheapest tier is expected).
     pub(super) strong: f32,
+    /// P(a reasoning tier is expected).
     pub(super) above: f32,
+    /// A total order by the need for the baseline.
+    pub(super) score: f32,
 }
 
-/// Weights on what [`Features::value`] gives.
-type Weights = &'static [(Counter, f32)];
+impl Prior {
+    /// From a bank of the twelve heads.
+    pub(super) fn new(bank: Bank) -> Result<Self, BankError> {
+        if bank.names().len() == TASKS + 3 { Ok(Self { bank }) } else { Err(BankError::Damaged) }
+    }
 
-/// Bias and weights of each kind of work.
-const TYPES: &[(TaskType, f32, Weights)] = &[
-    (
-        TaskType::Qa,
-        0.6,
-        &[
-            (C::LeadFact, 0.8),
-            (C::LeadWhat, 0.7),
-            (C::LeadHow, 0.5),
-            (C::LeadWhy, 0.8),
-            (C::EndsAsking, 0.7),
-            (C::OpensAsking, 0.6),
-            (C::OptionLines, 0.4),
-            (C::Opinion, 0.2),
-        ],
-    ),
-    (TaskType::Summarization, -0.4, &[(C::LeadSummarise, 2.4), (C::LeadBrief, 0.2)]),
-    (TaskType::Extraction, -0.6, &[(C::LeadExtract, 1.6), (C::LeadFormat, 0.5), (C::Attached, 0.2)]),
-    (TaskType::Classification, -0.6, &[(C::LeadClassify, 1.7), (C::LeadBrief, 0.2)]),
-    (
-        TaskType::Writing,
-        -0.3,
-        &[(C::LeadCompose, 1.0), (C::LeadProse, 1.0), (C::LeadRework, 1.2), (C::LengthAsked, 0.2)],
-    ),
-    (
-        TaskType::Coding,
-        -0.3,
-        &[
-            (C::LeadCode, 0.8),
-            (C::LeadProgLang, 1.3),
-            (C::LeadBug, 0.5),
-            (C::Fences, 1.2),
-            (C::CodeLines, 0.4),
-            (C::Identifiers, 0.2),
-            (C::Contest, 0.2),
-        ],
-    ),
-    (
-        TaskType::Analysis,
-        -0.3,
-        &[
-            (C::LeadMathVerb, 0.8),
-            (C::LeadMathNoun, 0.7),
-            (C::LeadRigor, 1.3),
-            (C::LeadCompare, 0.9),
-            (C::LeadPlan, 0.7),
-            (C::MathSigns, 0.2),
-            (C::Numbers, 0.15),
-            (C::Puzzle, 0.3),
-            (C::Science, 0.2),
-            (C::Variables, 0.2),
-        ],
-    ),
-    (TaskType::Translation, -0.6, &[(C::LeadTranslate, 2.2), (C::LeadNatLang, 0.9)]),
-    (TaskType::Other, -0.2, &[(C::LeadGreeting, 1.2), (C::LeadPersona, 1.0), (C::Tools, 1.6), (C::LeadYou, 0.5)]),
-];
+    /// Without any opinion; stands in for a model file that does not fit the build.
+    pub(super) fn empty() -> Self {
+        Self { bank: Bank::new(&vec![super::bank::Head::default(); TASKS + 3]) }
+    }
 
-/// The kind of work with the highest weight.
-pub(super) fn task_type(features: &Features) -> TaskType {
-    let score =
-        |bias: f32, weights: &[(Counter, f32)]| bias + weights.iter().map(|(c, w)| w * features.value(*c)).sum::<f32>();
-    let best = TYPES.iter().max_by(|a, b| score(a.1, a.2).total_cmp(&score(b.1, b.2)));
-    best.map_or(TaskType::Other, |(task, _, _)| *task)
-}
+    pub(super) fn says(&self, features: &Features) -> Said {
+        let said: [f32; MAX_HEADS] = self.bank.evaluate(features);
+        let best = (0..TASKS).max_by(|a, b| said[*a].total_cmp(&said[*b])).unwrap_or(TASKS - 1);
+        let [nano, standard, reasoning] = softmax([said[TASKS], said[TASKS + 1], said[TASKS + 2]]);
+        let strong = standard + reasoning;
+        // length breaks near-ties: it is the one signal that holds on tables that nothing was learned from
+        let length = features.value(Counter::AskSize) / 20.0;
+        let score = 1.0 - logistic(nano.max(1e-6).ln() - strong.max(1e-6).ln());
+        Said {
+            task_type: TaskType::ALL[best],
+            strong,
+            above: reasoning,
+            score: LENGTH.mul_add(length, (1.0 - LENGTH) * score),
+        }
+    }
 
-/// What the kind of work says of the need: (baseline over cheapest, above the baseline).
-const fn of_type(task: TaskType) -> (f32, f32) {
-    match task {
-        TaskType::Coding => (0.6, -3.0),
-        TaskType::Analysis => (0.8, -1.2),
-        TaskType::Writing | TaskType::Summarization | TaskType::Extraction => (-0.6, -6.0),
-        TaskType::Qa => (-0.5, -5.0),
-        TaskType::Classification | TaskType::Translation => (-1.2, -6.0),
-        TaskType::Other => (-1.0, -6.0),
+    /// Each counter's part in the log-odds of more than the cheapest tier, and that of the words.
+    pub(super) fn parts(&self, features: &Features) -> ([f32; COUNTERS], f32) {
+        let (nano, more) = (self.bank.parts(TASKS, features), self.bank.parts(TASKS + 1, features));
+        let words = self.bank.gram_part(TASKS + 1, features) - self.bank.gram_part(TASKS, features);
+        (std::array::from_fn(|at| more[at] - nano[at]), words)
     }
 }
 
-const STRONG: &[(Counter, f32)] = &[
-    (C::Words, 0.22),
-    (C::Depth, 0.5),
-    (C::Constraint, 0.2),
-    (C::Semicolons, 0.15),
-    (C::Bug, 0.3),
-    (C::Health, 0.4),
-    (C::Law, 0.4),
-    (C::Compare, 0.3),
-    (C::Plan, 0.2),
-    (C::Rigor, 0.8),
-    (C::MathNoun, 0.25),
-    (C::Contest, 0.3),
-    (C::LongWords, 1.2),
-    (C::Fences, 0.5),
-    (C::FailureRun, 0.8),
-    (C::Corrections, 0.4),
-    (C::Why, 0.25),
-    (C::Brief, -0.5),
-    (C::Greeting, -0.6),
-];
+/// Part of the length in the order of requests.
+const LENGTH: f32 = 0.5;
 
-const ABOVE: &[(Counter, f32)] = &[
-    (C::Rigor, 1.3),
-    (C::MathVerb, 0.6),
-    (C::MathNoun, 0.7),
-    (C::MathSigns, 0.25),
-    (C::Puzzle, 0.4),
-    (C::Logic, 0.3),
-    (C::Contest, 0.5),
-    (C::Variables, 0.3),
-    (C::Numbers, 0.15),
-    (C::Science, 0.3),
-    (C::Latex, 0.2),
-];
+/// Shortfall of a tier that is just not needed: the default quality target of 0.98 gives up this much.
+const AT_THRESHOLD: f32 = 0.02;
+/// The best tier's chance; nothing is certain.
+const BEST: f32 = 0.97;
 
-fn intercept() -> f32 {
-    -1.9
+/// Chances of all tiers. The shortfall of the cheapest to the baseline, and of the baseline to the top, grows with the odds
+/// that more is expected, and is that of the default target where the label's threshold lies.
+pub(super) fn spread(strong: f32, above: f32, tiers: usize, baseline: usize) -> [f32; MAX_TIERS] {
+    let odds = |p: f32| p.clamp(1e-4, 0.9999) / (1.0 - p.clamp(1e-4, 0.9999));
+    let to_top = if baseline + 1 < tiers { (AT_THRESHOLD * odds(above) / odds(ABOVE_FROM)).min(0.4) } else { 0.0 };
+    let to_baseline = (AT_THRESHOLD * odds(strong) / odds(STRONG_FROM)).min(0.5);
+    let mut p_ok = [0.0; MAX_TIERS];
+    for (tier, p) in p_ok.iter_mut().enumerate().take(tiers) {
+        *p = BEST
+            - if tier >= baseline {
+                let height = (tier - baseline) as f32 / (tiers - 1 - baseline).max(1) as f32;
+                to_top * (1.0 - height)
+            } else {
+                to_top + to_baseline * (baseline - tier) as f32 / baseline as f32
+            };
+    }
+    p_ok
 }
 
-fn weigh(features: &Features, weights: &[(Counter, f32)]) -> f32 {
-    weights.iter().map(|(counter, weight)| weight * features.value(*counter)).sum()
+pub(super) fn complexity(strong: f32, above: f32) -> Complexity {
+    match () {
+        () if above >= ABOVE_FROM => Complexity::Reasoning,
+        () if strong >= COMPLEX_FROM => Complexity::Complex,
+        () if strong >= STRONG_FROM => Complexity::Medium,
+        () => Complexity::Simple,
+    }
 }
 
-pub(super) fn need(features: &Features, task: TaskType) -> Need {
-    let (strong, above) = of_type(task);
-    let above = above + weigh(features, ABOVE) - 1.0;
-    Need { strong: (intercept() + strong + weigh(features, STRONG)).max(above), above }
+fn softmax(scores: [f32; 3]) -> [f32; 3] {
+    let most = scores.into_iter().fold(f32::MIN, f32::max);
+    let powers = scores.map(|score| (score - most).exp());
+    let sum: f32 = powers.iter().sum();
+    powers.map(|power| power / sum)
 }
 
-/// What each feature adds to the need for the baseline.
-pub(super) fn parts(features: &Features, task: TaskType) -> Vec<Contribution> {
-    let kind = Contribution { feature: "kind of work", weight: of_type(task).0 };
-    let counters = STRONG
-        .iter()
-        .map(|(counter, weight)| Contribution { feature: counter.words(), weight: weight * features.value(*counter) });
-    counters.chain([kind]).filter(|part| part.weight != 0.0).collect()
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }

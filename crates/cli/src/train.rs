@@ -1,0 +1,36 @@
+//! `tierway train`: makes the model file of the built-in prior.
+
+use crate::exit::{Done, Failed, say};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use tierway_decide::Features;
+use tierway_learn::train;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Files of outcomes (JSON lines, also gzipped); labelled texts are looked up in them
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    outcomes: Vec<PathBuf>,
+    /// Where the model goes
+    #[arg(long, value_name = "MODEL")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let outcomes = crate::outcomes::read(&args.outcomes)?;
+    let features: HashMap<String, Features> =
+        outcomes.into_iter().map(|outcome| (outcome.id, outcome.features)).collect();
+    let trained = train::prior(&features).map_err(Failed::told)?;
+    let bytes = trained.bank.to_bytes();
+    std::fs::write(&args.out, &bytes).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
+    let (right, of) = trained.task_accuracy;
+    say(format_args!(
+        "{}: {} bytes; {} labels of the kind of work, {} of the tier; kind of work right for {:.1} % of {of} held-out labels",
+        args.out.display(),
+        bytes.len(),
+        trained.task_labels,
+        trained.tier_labels,
+        100.0 * right,
+    ));
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Judged outcomes: the text of a request and what several models scored on it.
+//!
+//! In: one JSON object (a line of an outcome file). Out: its features and the answers by model. The text is not kept.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use tierway_decide::Features;
+use tierway_wire::openai_chat;
+
+/// What one model scored on one request.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Answer {
+    /// How good, 0..1.
+    pub score: f32,
+    /// Input tokens, where known.
+    #[serde(default)]
+    pub prompt_tokens: Option<f64>,
+    /// Visible output tokens, where known.
+    #[serde(default)]
+    pub output_tokens: Option<f64>,
+    /// Hidden reasoning tokens, where recorded; they are billed on top of `output_tokens`.
+    #[serde(default)]
+    pub reasoning_tokens: Option<f64>,
+}
+
+/// One judged request.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its name.
+    pub id: String,
+    /// Where it comes from; empty when not said.
+    pub source: String,
+    /// `train` or `dev` where the file says so, else empty.
+    pub split: String,
+    /// Bytes of all its messages' text: the measure that a router must beat.
+    pub length: usize,
+    /// The request as numbers.
+    pub features: Features,
+    /// Score and tokens by model.
+    pub answers: BTreeMap<String, Answer>,
+}
+
+/// A line that is not an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum OutcomeError {
+    /// Not the JSON that is expected.
+    #[error("not an outcome: {0}; wanted: {{\"id\",\"messages\",\"answers\":{{MODEL:{{\"score\",..}}}}}}")]
+    Json(#[from] serde_json::Error),
+    /// The request itself cannot be read.
+    #[error("`{id}`: {cause}")]
+    Request {
+        /// Which.
+        id: String,
+        /// Why.
+        cause: String,
+    },
+    /// A score outside of its range.
+    #[error("`{id}`: {model} has the score {score}; scores run from 0 to 1")]
+    Score {
+        /// Which.
+        id: String,
+        /// Whose.
+        model: String,
+        /// What.
+        score: f32,
+    },
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    id: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    split_hint: String,
+    #[serde(borrow)]
+    messages: &'a RawValue,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_format: Option<&'a RawValue>,
+    #[serde(default)]
+    answers: BTreeMap<String, Option<Answer>>,
+}
+
+impl Outcome {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// See [`OutcomeError`].
+    pub fn parse(json: &str) -> Result<Self, OutcomeError> {
+        let line: Line<'_> = serde_json::from_str(json)?;
+        let body = request_body(line.messages, line.tools, line.response_format);
+        let outline = openai_chat::outline(body.as_bytes());
+        let (outline, _) =
+            outline.map_err(|error| OutcomeError::Request { id: line.id.clone(), cause: error.to_string() })?;
+        let answers: BTreeMap<_, _> =
+            line.answers.into_iter().filter_map(|(model, answer)| Some((model, answer?))).collect();
+        if let Some((model, answer)) = answers.iter().find(|(_, answer)| !(0.0..=1.0).contains(&answer.score)) {
+            return Err(OutcomeError::Score { id: line.id, model: model.clone(), score: answer.score });
+        }
+        let length = outline.turns.iter().flat_map(tierway_wire::Turn::texts).map(|text| text.chars().count()).sum();
+        let features = Features::of(&outline);
+        Ok(Self { id: line.id, source: line.source, split: line.split_hint, length, features, answers })
+    }
+}
+
+/// A chat request from the parts that an outcome or batch line has. Tools may stand bare, without their wrapper.
+#[must_use]
+pub fn request_body(messages: &RawValue, tools: Option<&RawValue>, response_format: Option<&RawValue>) -> String {
+    let mut body = format!("{{\"model\":\"auto\",\"messages\":{}", messages.get());
+    if let Some(tools) = tools {
+        let wrapped = serde_json::from_str::<Vec<&RawValue>>(tools.get()).map(|tools| {
+            let wrap = |tool: &&RawValue| match serde_json::from_str::<BTreeMap<String, &RawValue>>(tool.get()) {
+                Ok(fields) if !fields.contains_key("type") && fields.contains_key("name") => {
+                    format!("{{\"type\":\"function\",\"function\":{}}}", tool.get())
+                }
+                _ => tool.get().to_owned(),
+            };
+            format!("[{}]", tools.iter().map(wrap).collect::<Vec<_>>().join(","))
+        });
+        body.push_str(",\"tools\":");
+        body.push_str(wrapped.as_deref().unwrap_or(tools.get()));
+    }
+    if let Some(format) = response_format {
+        body.push_str(",\"response_format\":");
+        body.push_str(format.get());
+    }
+    body.push('}');
+    body
+}

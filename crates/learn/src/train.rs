@@ -1,0 +1,142 @@
+//! Trains the prior that is built into the binary: kind of work and expected tier, from labels by hand.
+//!
+//! Deterministic: the same labels and texts give the same bytes. Labels marked for testing are never trained on.
+
+use crate::heads::{self, Recipe};
+use crate::labels::{self, Labelled, TierLabel};
+use crate::logistic::{self, Softmax};
+use crate::trees::Growth;
+use serde::Deserialize;
+use std::collections::HashMap;
+use tierway_decide::model::{Bank, Head};
+use tierway_decide::{Features, TaskType};
+
+/// Labels that come with the program: kind of work (some of texts that are not ours, by id), tiers, and our own prompts.
+pub const TASK_TYPES: &str = include_str!("../labels/task_types.jsonl");
+/// Our own prompts with kind of work and tier.
+pub const PROMPTS: &str = include_str!("../labels/prompts.jsonl");
+/// Tiers of the prompts in [`TASK_TYPES`].
+pub const TIERS: &str = include_str!("../labels/tiers.jsonl");
+
+/// Sources whose every request has one tier by what it is: contest programming, proofs and grids; facts and sentences.
+const TIER_OF_SOURCE: &[(&str, u8)] = &[
+    ("ze-math", 2),
+    ("ze-zebra", 2),
+    ("lcb-codegen", 2),
+    ("ulab-math", 2),
+    ("ulab-logicgrid", 2),
+    ("mmlupro-theoremqa", 2),
+    ("mmlupro-scibench", 2),
+    ("ulab-triviaqa", 0),
+    ("ulab-naturalqa", 0),
+    ("ulab-commonsenseqa", 0),
+    ("ulab-openbookqa", 0),
+    ("ulab-arcchallenge", 0),
+    ("wmt", 0),
+];
+/// One in so many of a source's requests is used, so that no source outweighs the labels by hand.
+const ONE_IN: u64 = 20;
+
+/// What came out.
+#[derive(Debug)]
+pub struct Trained {
+    /// The model.
+    pub bank: Bank,
+    /// Prompts with a kind of work that it learned from.
+    pub task_labels: usize,
+    /// Prompts with a tier.
+    pub tier_labels: usize,
+    /// Share of the held-out labels that the kind of work was right for, with their number.
+    pub task_accuracy: (f64, usize),
+}
+
+#[derive(Deserialize)]
+struct OwnTier {
+    id: String,
+    tier: String,
+}
+
+/// Trains from the labels that come with the program and the outcomes' features by id.
+///
+/// # Errors
+/// A label file that cannot be read.
+pub fn prior(outcomes: &HashMap<String, Features>) -> Result<Trained, serde_json::Error> {
+    let labelled = labels::task_types(&format!("{TASK_TYPES}{PROMPTS}"), outcomes)?;
+    let (train, test): (Vec<_>, Vec<_>) =
+        labelled.iter().filter(|label| !label.doubtful).partition(|label| !label.test);
+    let mut learned = task_heads(&train);
+    let tiers = tier_rows(&labelled, outcomes)?;
+    learned.extend(tier_heads(&tiers));
+    let bank = Bank::new(&learned);
+    let right = test.iter().filter(|label| task_of(&bank, &label.features) == label.task).count();
+    Ok(Trained {
+        bank,
+        task_labels: train.len(),
+        tier_labels: tiers.len(),
+        task_accuracy: (right as f64 / test.len().max(1) as f64, test.len()),
+    })
+}
+
+/// The kind of work that a bank of the prior names.
+#[must_use]
+pub fn task_of(bank: &Bank, features: &Features) -> TaskType {
+    let said = bank.evaluate(features);
+    let best = (0..TaskType::ALL.len()).max_by(|a, b| said[*a].total_cmp(&said[*b]));
+    best.map_or(TaskType::Other, |best| TaskType::ALL[best])
+}
+
+fn task_heads(train: &[&Labelled]) -> Vec<Head> {
+    let rows: Vec<&Features> = train.iter().map(|label| &label.features).collect();
+    let class: Vec<usize> = train.iter().map(|label| label.task as usize).collect();
+    let names: Vec<String> = TaskType::ALL.iter().map(|task| task.name().to_owned()).collect();
+    let linear = logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &Softmax::default());
+    with_trees(linear, &rows, &class, TREES)
+}
+
+/// Trees correct the kind of work by this much beside the linear scores.
+const TREES: f32 = 3.0;
+
+/// Adds trees on each class's indicator to linear heads.
+fn with_trees(mut linear: Vec<Head>, rows: &[&Features], class: &[usize], size: f32) -> Vec<Head> {
+    let is = |at: usize| class.iter().map(|class| f32::from(u8::from(*class == at))).collect();
+    let targets: Vec<Vec<f32>> = (0..linear.len()).map(is).collect();
+    let names: Vec<String> = linear.iter().map(|head| head.name.clone()).collect();
+    let growth = Growth { trees: 150, depth: 4, ..Growth::default() };
+    let recipe = Recipe { growth, mix: [0.0, 0.0, size], ..Recipe::default() };
+    for (head, trees) in linear.iter_mut().zip(heads::fit(rows, &targets, &names, &recipe, 1)) {
+        head.bias += trees.bias;
+        head.trees = trees.trees;
+    }
+    linear
+}
+
+fn tier_rows<'a>(
+    labelled: &'a [Labelled],
+    outcomes: &'a HashMap<String, Features>,
+) -> Result<Vec<(&'a Features, usize)>, serde_json::Error> {
+    let by_id: HashMap<&str, &Features> =
+        labelled.iter().filter(|label| !label.test).map(|label| (label.id.as_str(), &label.features)).collect();
+    let mut rows = Vec::new();
+    for line in TIERS.lines().chain(PROMPTS.lines()) {
+        let OwnTier { id, tier } = serde_json::from_str(line)?;
+        let level = TierLabel { id, tier };
+        rows.extend(by_id.get(level.id.as_str()).map(|features| (*features, usize::from(level.level()))));
+    }
+    let mut ids: Vec<&String> = outcomes.keys().collect();
+    ids.sort();
+    for id in ids {
+        let source = TIER_OF_SOURCE.iter().find(|(source, _)| id.starts_with(source));
+        if let Some((_, level)) = source
+            && crate::split::hash(id).is_multiple_of(ONE_IN)
+        {
+            rows.push((&outcomes[id], usize::from(*level)));
+        }
+    }
+    Ok(rows)
+}
+
+fn tier_heads(rows: &[(&Features, usize)]) -> Vec<Head> {
+    let (features, class): (Vec<&Features>, Vec<usize>) = rows.iter().copied().unzip();
+    let names = ["tier:cheapest", "tier:general", "tier:reasoning"].map(str::to_owned);
+    logistic::fit(&features, &class, &vec![1.0; rows.len()], &names, &Softmax::default())
+}
