@@ -3,6 +3,7 @@
 use divan::{Bencher, black_box, counter::BytesCount};
 use tierway_wire::openai_chat::{Facts, outline, with_cost};
 use tierway_wire::splice::Edit;
+use tierway_wire::{EncodeOptions, Format, Meter, adapt, tokens};
 
 fn main() {
     divan::main();
@@ -61,4 +62,26 @@ fn answer_facts(bencher: Bencher<'_, '_>, characters: usize) {
         r#"{{"id":"c","model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#
     );
     bencher.counter(BytesCount::new(body.len())).bench(|| Facts::read(black_box(body.as_bytes())));
+}
+
+#[divan::bench(args = SIZES)]
+fn token_estimate(bencher: Bencher<'_, '_>, characters: usize) {
+    let text = "The quick brown fox jumps over the lazy dog; 42 times.\n".repeat(characters / 55);
+    bencher.counter(BytesCount::new(text.len())).bench(|| tokens::estimate(black_box(&text)));
+}
+
+#[divan::bench(args = SIZES)]
+fn fit_to_target(bencher: Bencher<'_, '_>, characters: usize) {
+    let body = request(characters);
+    let Ok((_, fields)) = outline(body.as_bytes()) else { return };
+    let options = EncodeOptions::new("gpt-6-luna");
+    bencher.bench(|| adapt(Format::OpenaiChat, black_box(&fields), &options));
+}
+
+/// One event of a Messages stream through the meter, bytes to facts.
+#[divan::bench]
+fn meter_event(bencher: Bencher<'_, '_>) {
+    let event = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" token\"}}\n\n";
+    let mut meter = Meter::new(Format::AnthropicMessages);
+    bencher.bench_local(|| meter.push(black_box(event)));
 }

@@ -28,6 +28,7 @@ mod restore;
 pub mod splice;
 pub mod sse;
 mod stream;
+pub mod tokens;
 mod top;
 mod usage;
 mod write;

@@ -216,7 +216,7 @@ fn tools(
             ToolKind::Hosted { .. } => {
                 changes.dropped(format!("tools.{}", tool.name), "this tool is run by another provider");
             }
-            _ => list.push(&tool_block(tool, changes)),
+            _ => list.push(&tool_block(tool, request, options, changes)),
         }
     }
     let other_tools = !list.is_empty();

@@ -4,7 +4,7 @@ use crate::ids::{Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, fitt
 use crate::neutral::{Content, Part, Request, Role, Source, Tool, ToolKind};
 use crate::options::Changes;
 use crate::write::{Arr, Obj};
-use crate::{EncodeError, EncodeOptions, Format, SystemRole};
+use crate::{EncodeError, EncodeOptions, Format, Structured, SystemRole};
 
 /// Length that keeps ids of every provider as they are.
 const MAX_ID: usize = 128;
@@ -135,7 +135,7 @@ fn block(content: &Content, options: &EncodeOptions, changes: &mut Changes) -> R
         }
         Content::Refusal(text) => object = text_block(text),
         Content::Image { source, detail } => {
-            if detail.is_some() {
+            if detail.as_deref().is_some_and(|detail| detail != "auto") {
                 changes.dropped("image_url.detail", "the API has no such field");
             }
             object.str("type", "image").raw("source", &self::source(source, "image")?);
@@ -201,14 +201,21 @@ fn source(source: &Source, field: &str) -> Result<String, EncodeError> {
 }
 
 /// The definition of a tool.
-pub(super) fn tool_block(tool: &Tool, changes: &mut Changes) -> String {
+pub(super) fn tool_block(tool: &Tool, request: &Request, options: &EncodeOptions, changes: &mut Changes) -> String {
     let mut object = Obj::new();
     object.str("name", &tool.name).opt_str("description", tool.description.as_deref());
     match &tool.kind {
         ToolKind::Function { parameters, strict } => {
             object.raw("input_schema", parameters.as_deref().unwrap_or(EMPTY_SCHEMA));
-            if let Some(strict) = strict {
-                object.bool("strict", *strict);
+            match strict {
+                // Models without structured output know no strict tools either.
+                Some(true) if options.structured != Structured::Native => {
+                    changes.dropped("tools.strict", "the model cannot be held to a tool's schema");
+                }
+                Some(strict) if *strict || request.origin == Format::AnthropicMessages => {
+                    object.bool("strict", *strict);
+                }
+                _ => {}
             }
         }
         ToolKind::Custom { .. } | ToolKind::Hosted { .. } => {

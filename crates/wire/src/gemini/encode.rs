@@ -302,7 +302,7 @@ fn part(content: &Content, options: &EncodeOptions, changes: &mut Changes) -> Re
             object.str("text", text);
         }
         Content::Image { source, detail } => {
-            if detail.is_some() {
+            if detail.as_deref().is_some_and(|detail| detail != "auto") {
                 changes.dropped("image_url.detail", "the API has no such field");
             }
             media(&mut object, source, "image/*", options)?;

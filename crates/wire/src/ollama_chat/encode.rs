@@ -209,7 +209,7 @@ fn tool_results(
 fn image(content: &Content, changes: &mut Changes) -> Result<Option<String>, EncodeError> {
     match content {
         Content::Image { source: Source::Data { data, .. }, detail } => {
-            if detail.is_some() {
+            if detail.as_deref().is_some_and(|detail| detail != "auto") {
                 changes.dropped("image_url.detail", "the API has no such field");
             }
             Ok(Some(data.clone()))
