@@ -23,6 +23,7 @@ mod router;
 mod seam;
 mod sessions;
 mod setup;
+mod unfit;
 mod walk;
 
 pub use call::Call;

@@ -13,6 +13,7 @@ use crate::relay::Relay;
 use crate::reply::{Reply, ReplyBody};
 use crate::router::Router;
 use crate::setup::{Timeouts, Upstream};
+use crate::unfit::is_unfit;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -166,7 +167,14 @@ impl Router {
         log.attempt_begins(to.id, &prepared.adapted);
         let began = clock.monotonic_ms();
         let left = Duration::from_millis(deadline_ms.saturating_sub(began));
-        let served = attempt(to.upstream, prepared, asked.call.format, left, log).await;
+        let mut served = attempt(to.upstream, prepared, asked.call.format, left, log).await;
+        if let Ok(Served::Whole(whole)) = &served
+            && self.ground.setup.table.escalate_on_broken()
+            && is_unfit(&whole.body, asked.call.format, asked.outline)
+        {
+            // Paid for all the same: its usage is in the record.
+            served = Err(FailureKind::Unfit.into());
+        }
         let now = clock.monotonic_ms();
         match &served {
             Err(broken) => {
