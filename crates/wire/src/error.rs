@@ -60,6 +60,19 @@ impl ApiError {
         self
     }
 
+    /// With the status that the code tells, for errors inside streams, which have no HTTP status of their own: a number
+    /// (OpenRouter) or OpenAI's words.
+    #[must_use]
+    pub(crate) fn with_status_of_code(mut self) -> Self {
+        let code = self.code.as_deref().unwrap_or_default();
+        self.status = match code {
+            "rate_limit_exceeded" | "slow_down" | "insufficient_quota" => 429,
+            "context_length_exceeded" | "content_policy_violation" | "invalid_prompt" => 400,
+            _ => code.parse().ok().filter(|status| (400..600).contains(status)).unwrap_or(self.status),
+        };
+        self
+    }
+
     /// OpenAI's word for the kind of an error.
     #[must_use]
     pub fn openai_kind(&self) -> &str {

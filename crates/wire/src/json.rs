@@ -176,6 +176,78 @@ fn unicode_escape(bytes: &[u8]) -> (char, usize) {
     (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
+/// Reads one tree.
+struct Reader {
+    /// Values that may still come.
+    left: u32,
+    strict: bool,
+    /// A field that was given twice.
+    twice: Option<String>,
+}
+
+impl Reader {
+    fn whole<'a>(&mut self, text: &'a str, depth: u8) -> Result<Node<'a>, DecodeError> {
+        let node = self.read(&mut Cursor::new(text), depth.min(MAX_DEPTH));
+        node.ok_or_else(|| match (&self.twice, self.left) {
+            (Some(name), _) => DecodeError::field(name.clone(), format!("the field `{name}` is given twice")),
+            (None, 0) => DecodeError::body(format!("the body holds more than {MAX_NODES} values")),
+            (None, _) => DecodeError::body("the body is not valid JSON"),
+        })
+    }
+
+    fn read<'a>(&mut self, cursor: &mut Cursor<'a>, depth: u8) -> Option<Node<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let first = cursor.peek()?;
+        let start = cursor.at;
+        let kind = match first {
+            b'"' => Kind::String(unescape(cursor.string()?)),
+            b'{' if depth > 0 => {
+                let mut fields = Vec::new();
+                cursor.object(|key, cursor| {
+                    fields.push((unescape(key), self.read(cursor, depth - 1)?));
+                    Some(())
+                })?;
+                if self.strict
+                    && let Some(name) = twice(&fields)
+                {
+                    self.twice = Some(name.to_owned());
+                    return None;
+                }
+                Kind::Object(fields)
+            }
+            b'[' if depth > 0 => {
+                let mut items = Vec::new();
+                cursor.array(|cursor| {
+                    items.push(self.read(cursor, depth - 1)?);
+                    Some(())
+                })?;
+                Kind::Array(items)
+            }
+            _ => match cursor.skip()? {
+                "null" => Kind::Null,
+                "true" => Kind::Bool(true),
+                "false" => Kind::Bool(false),
+                raw if raw.starts_with(['{', '[']) => Kind::Deep,
+                _ => Kind::Number,
+            },
+        };
+        Some(Node { raw: cursor.text.get(start..cursor.at)?, kind })
+    }
+}
+
+/// A name that stands twice. Compared pair by pair while that is quick, sorted when somebody sends a flood of names.
+pub(crate) fn twice<'f, T>(fields: &'f [(Cow<'_, str>, T)]) -> Option<&'f str> {
+    if fields.len() <= 32 {
+        let mut names = fields.iter().enumerate();
+        let again =
+            |(at, (name, _)): &(usize, &(Cow<'_, str>, T))| fields[..*at].iter().any(|(other, _)| other == name);
+        return names.find(again).map(|(_, (name, _))| name.as_ref());
+    }
+    let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+}
+
 /// One value and the text it was.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'a> {
@@ -198,45 +270,13 @@ pub(crate) enum Kind<'a> {
 impl<'a> Node<'a> {
     /// Reads text that is known to be JSON and opens at most `depth` levels of it.
     pub(crate) fn parse(text: &'a str, depth: u8) -> Result<Self, DecodeError> {
-        let mut left = MAX_NODES;
-        let node = Self::read(&mut Cursor::new(text), depth.min(MAX_DEPTH), &mut left);
-        node.ok_or_else(|| match left {
-            0 => DecodeError::body(format!("the body holds more than {MAX_NODES} values")),
-            _ => DecodeError::body("the body is not valid JSON"),
-        })
+        Reader { left: MAX_NODES, strict: false, twice: None }.whole(text, depth)
     }
 
-    fn read(cursor: &mut Cursor<'a>, depth: u8, left: &mut u32) -> Option<Self> {
-        *left = left.checked_sub(1)?;
-        let first = cursor.peek()?;
-        let start = cursor.at;
-        let kind = match first {
-            b'"' => Kind::String(unescape(cursor.string()?)),
-            b'{' if depth > 0 => {
-                let mut fields = Vec::new();
-                cursor.object(|key, cursor| {
-                    fields.push((unescape(key), Self::read(cursor, depth - 1, left)?));
-                    Some(())
-                })?;
-                Kind::Object(fields)
-            }
-            b'[' if depth > 0 => {
-                let mut items = Vec::new();
-                cursor.array(|cursor| {
-                    items.push(Self::read(cursor, depth - 1, left)?);
-                    Some(())
-                })?;
-                Kind::Array(items)
-            }
-            _ => match cursor.skip()? {
-                "null" => Kind::Null,
-                "true" => Kind::Bool(true),
-                "false" => Kind::Bool(false),
-                raw if raw.starts_with(['{', '[']) => Kind::Deep,
-                _ => Kind::Number,
-            },
-        };
-        Some(Self { raw: cursor.text.get(start..cursor.at)?, kind })
+    /// The same for requests: a field that is given twice is refused. Parsers disagree on which one counts, so a rule
+    /// would look at one text and the provider answer another.
+    pub(crate) fn parse_strict(text: &'a str, depth: u8) -> Result<Self, DecodeError> {
+        Reader { left: MAX_NODES, strict: true, twice: None }.whole(text, depth)
     }
 
     /// A field that is there and not null.

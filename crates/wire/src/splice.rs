@@ -3,6 +3,7 @@
 //! Order of keys steers models, integers above 2^53 and `1.0` must survive: so a body is never rebuilt from a map.
 
 use crate::DecodeError;
+use crate::json::twice;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -120,19 +121,6 @@ impl Edit<'_> {
             Self::Set(name, _) | Self::Remove(name) | Self::Rename(name, _) => name,
         }
     }
-}
-
-/// A name that stands twice. Compared pair by pair while that is quick, sorted when a body brings a flood of names.
-fn twice<'f>(fields: &'f [(Cow<'_, str>, &str)]) -> Option<&'f str> {
-    if fields.len() <= 32 {
-        let mut names = fields.iter().enumerate();
-        let again =
-            |(at, (name, _)): &(usize, &(Cow<'_, str>, &str))| fields[..*at].iter().any(|(other, _)| other == name);
-        return names.find(again).map(|(_, (name, _))| name.as_ref());
-    }
-    let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// Field names that we write are plain identifiers and need no escapes.

@@ -14,7 +14,7 @@ impl<'a> Top<'_, 'a> {
     pub(crate) fn node(&self, name: &str, depth: u8) -> Result<Option<Node<'a>>, DecodeError> {
         match self.0.get(name) {
             None | Some("null") => Ok(None),
-            Some(text) => Node::parse(text, depth).map(Some),
+            Some(text) => Node::parse_strict(text, depth).map(Some),
         }
     }
 

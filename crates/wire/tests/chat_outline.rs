@@ -118,6 +118,10 @@ fn bad_requests_are_told_what_to_mend() {
 
 #[test]
 fn bad_messages_are_named_by_their_path() {
+    check_message(
+        r#"{"role":"user","content":"harmless","content":"patient file"}"#,
+        &expect!["content: the field `content` is given twice"],
+    );
     check_message("\"hello\"", &expect!["messages[1]: `messages[1]` has to be an object, not a string"]);
     check_message("{}", &expect![[r#"messages[1].role: `messages[1].role` is missing: say who speaks, as in "user""#]]);
     check_message(

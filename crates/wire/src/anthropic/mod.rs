@@ -15,6 +15,6 @@ pub use answer::{decode_answer, encode_answer};
 pub use decode::decode_request;
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
-pub use outline::outline;
+pub use outline::{outline, outline_to_count};
 pub(crate) use usage::Counts;
 pub use usage::{encode_usage, usage};

@@ -11,6 +11,18 @@ use std::borrow::Cow;
 /// # Errors
 /// When the body breaks the API's rules in something that routing depends on; the error names the field.
 pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
+    let (outline, fields) = outline_to_count(body)?;
+    if outline.max_output_tokens.is_none() {
+        return Err(At::Top("max_tokens").missing("the most tokens to write; this API demands it"));
+    }
+    Ok((outline, fields))
+}
+
+/// The same for a request to count tokens, which names no output limit.
+///
+/// # Errors
+/// As for [`outline`].
+pub fn outline_to_count(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     let fields = Fields::parse(body)?;
     let top = Top(&fields);
     let requested_model = top.model()?;
@@ -19,11 +31,7 @@ pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     system(&top, &mut turns)?;
     messages(&top, &mut turns, &mut bound_to_model)?;
     let config = top.node("output_config", 3)?;
-    let max_tokens = At::Top("max_tokens");
     let max_output_tokens = top.u32("max_tokens", 1, u32::MAX)?;
-    if max_output_tokens.is_none() {
-        return Err(max_tokens.missing("the most tokens to write; this API demands it"));
-    }
     let mut metadata = top.metadata()?;
     let user = metadata.iter().position(|(key, _)| key == "user_id").map(|at| metadata.swap_remove(at).1);
     let outline = Outline {

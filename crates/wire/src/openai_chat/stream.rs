@@ -55,7 +55,7 @@ impl Decoder {
         let node = Node::parse(data, 12)?;
         if node.get("error").is_some() {
             self.done = true;
-            out.push(Event::Error(decode_error(502, data.as_bytes())));
+            out.push(Event::Error(decode_error(502, data.as_bytes()).with_status_of_code()));
             return Ok(());
         }
         if !self.started {

@@ -195,9 +195,7 @@ impl Decoder {
             let mut found = ApiError::new(502, error.str("message").unwrap_or("the provider failed to answer"));
             found.code = error.str("code").map(str::to_owned);
             found.param = error.str("param").map(str::to_owned);
-            if found.code.as_deref() == Some("rate_limit_exceeded") {
-                found.status = 429;
-            }
+            let found = found.with_status_of_code();
             out.push(Event::Error(found));
             return;
         }
@@ -448,7 +446,7 @@ impl Encoder {
         let output = Arr::of(std::mem::take(&mut self.output).into_values());
         let failed = Finish::Failed(error.message.clone());
         let state = self.state(&output, Some(&failed), self.usage);
-        let code = error.code.as_deref().filter(|_| error.status == 429).unwrap_or("server_error");
+        let code = error.code.as_deref().filter(|_| error.status < 500).unwrap_or("server_error");
         let state = state.replacen(r#""code":"server_error""#, &format!(r#""code":{}"#, quoted(code)), 1);
         self.say("response.failed", Obj::new().raw("response", &state), out);
     }

@@ -1,0 +1,144 @@
+//! What translation undoes, reorders and reports: stand-in tools, calls in turns, errors in mid-stream.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use expect_test::{Expect, expect};
+use tierway_wire::neutral::{Collector, Content, Event, Finish};
+use tierway_wire::{Context, Format, StreamDecoder, StreamEncoder, decode_answer, grammar};
+
+fn context() -> Context {
+    Context { request_id: "r1".to_owned(), ..Context::default() }
+}
+
+/// A provider's stream as events; it has ended.
+fn read(format: Format, context: &Context, stream: &str) -> Vec<Event> {
+    let (mut decoder, mut events) = (StreamDecoder::new(format, context), Vec::new());
+    decoder.push(stream.as_bytes(), &mut events).unwrap();
+    decoder.end(&mut events);
+    events
+}
+
+fn written(to: Format, from: Format, events: &[Event]) -> String {
+    let (mut encoder, mut out) = (StreamEncoder::new(to, from, &context()), Vec::new());
+    events.iter().for_each(|event| encoder.push(event, &mut out));
+    assert_eq!(grammar::breaches(to, &out), Vec::<String>::new());
+    String::from_utf8(out).unwrap()
+}
+
+fn chunk(delta: &str, finish: &str) -> String {
+    format!(r#"data: {{"id":"c","model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#)
+        + "\n\n"
+}
+
+#[test]
+fn the_tool_that_stood_in_for_a_schema_becomes_text_again() {
+    let context = Context { structured_tool: Some("form".to_owned()), ..context() };
+    let body = br#"{"id":"m","model":"c","content":[{"type":"tool_use","id":"t","name":"form","input":{"a":1.0}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let whole = decode_answer(Format::AnthropicMessages, body, &context).unwrap();
+    assert_eq!(whole.choices[0].parts[0].content, Content::text(r#"{"a":1.0}"#));
+    assert_eq!(whole.choices[0].finish, Finish::Stop);
+    let stream =
+        chunk(r#"{"tool_calls":[{"index":0,"id":"t","function":{"name":"form","arguments":"{\"a\""}}]}"#, "null")
+            + &chunk(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1.0}"}}]}"#, "\"tool_calls\"")
+            + "data: [DONE]\n\n";
+    let mut collector = Collector::new(Format::OpenaiChat);
+    read(Format::OpenaiChat, &context, &stream).iter().for_each(|event| collector.push(event));
+    let streamed = collector.finish().unwrap();
+    assert_eq!(streamed.choices[0], whole.choices[0]);
+}
+
+#[test]
+fn a_tool_of_free_text_gets_its_text_back() {
+    let context = Context { custom_tools: vec!["patch".to_owned()], ..context() };
+    let stream =
+        chunk(r#"{"tool_calls":[{"index":0,"id":"t","function":{"name":"patch","arguments":"{\"input\":"}}]}"#, "null")
+            + &chunk(r#"{"tool_calls":[{"index":0,"function":{"arguments":"\"a\\nb\"}"}}]}"#, "\"tool_calls\"");
+    let mut collector = Collector::new(Format::OpenaiChat);
+    read(Format::OpenaiChat, &context, &stream).iter().for_each(|event| collector.push(event));
+    let call = collector.finish().unwrap().choices[0].parts[0].content.clone();
+    assert!(matches!(call, Content::ToolCall { custom: true, arguments, .. } if arguments == "a\nb"));
+}
+
+#[test]
+fn calls_that_come_in_turns_stand_one_after_the_other_for_messages_clients() {
+    let stream = chunk(r#"{"role":"assistant","content":"I look."}"#, "null")
+        + &chunk(r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}"#, "null")
+        + &chunk(r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"f","arguments":"{}"}}]}"#, "null")
+        + &chunk(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#, "null")
+        + &chunk("{}", "\"tool_calls\"")
+        + "data: [DONE]\n\n";
+    let events = read(Format::OpenaiChat, &context(), &stream);
+    let out = written(Format::AnthropicMessages, Format::OpenaiChat, &events);
+    let pieces: Vec<&str> = out.lines().filter(|line| line.contains("content_block_delta")).collect();
+    let pieces: Vec<&str> =
+        pieces.iter().filter_map(|line| line.split_once("\"index\":")).map(|(_, rest)| rest).collect();
+    expect![[r#"
+        0,"delta":{"type":"text_delta","text":"I look."}}
+        1,"delta":{"type":"input_json_delta","partial_json":"{\"x\""}}
+        1,"delta":{"type":"input_json_delta","partial_json":":1}"}}
+        2,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#]]
+    .assert_eq(&pieces.join("\n"));
+    written(Format::OpenaiResponses, Format::OpenaiChat, &events);
+}
+
+/// The last event of each kind of client when the provider's stream fails.
+#[track_caller]
+fn check_failure(from: Format, stream: &str, want: &Expect) {
+    let events = read(from, &context(), stream);
+    let mut shown = Vec::new();
+    for to in [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages] {
+        let out = written(to, from, &events);
+        let last = out.trim_end().rsplit("\n\n").next().unwrap().to_owned();
+        shown.push(last.split("\"output\"").next().unwrap().to_owned());
+    }
+    want.assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn errors_in_mid_stream_reach_every_client_in_its_own_shape() {
+    let said = chunk(r#"{"role":"assistant","content":"Hel"}"#, "null");
+    check_failure(
+        Format::OpenaiChat,
+        &said,
+        &expect![[r#"
+        data: {"error":{"message":"the provider's stream ended before the answer did","type":"server_error","param":null,"code":"stream_cut"}}
+        event: response.failed
+        data: {"type":"response.failed","sequence_number":5,"response":{"id":"c","object":"response","created_at":0,"status":"failed","error":{"code":"server_error","message":"the provider's stream ended before the answer did"},"incomplete_details":null,"model":"m",
+        event: error
+        data: {"type":"error","error":{"type":"api_error","message":"the provider's stream ended before the answer did"},"request_id":null}"#]],
+    );
+    let error = said + "data: {\"error\":{\"message\":\"Slow down.\",\"code\":\"rate_limit_exceeded\"}}\n\n";
+    check_failure(
+        Format::OpenaiChat,
+        &error,
+        &expect![[r#"
+            data: {"error":{"message":"Slow down.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}
+            event: response.failed
+            data: {"type":"response.failed","sequence_number":5,"response":{"id":"c","object":"response","created_at":0,"status":"failed","error":{"code":"rate_limit_exceeded","message":"Slow down."},"incomplete_details":null,"model":"m",
+            event: error
+            data: {"type":"error","error":{"type":"rate_limit_error","message":"Slow down."},"request_id":null}"#]],
+    );
+    let start = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"c\",\"usage\":{\"input_tokens\":1}}}\n\n";
+    let overloaded =
+        "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    check_failure(
+        Format::AnthropicMessages,
+        &format!("{start}{overloaded}"),
+        &expect![[r#"
+        data: {"error":{"message":"Overloaded","type":"overloaded_error","param":null,"code":"overloaded_error"}}
+        event: response.failed
+        data: {"type":"response.failed","sequence_number":2,"response":{"id":"m","object":"response","created_at":0,"status":"failed","error":{"code":"server_error","message":"Overloaded"},"incomplete_details":null,"model":"c",
+        event: error
+        data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":null}"#]],
+    );
+    check_failure(
+        Format::OllamaChat,
+        "{\"model\":\"l\",\"message\":{\"content\":\"a\"},\"done\":false}\n{\"error\":\"out of memory\"}\n",
+        &expect![[r#"
+        data: {"error":{"message":"out of memory","type":"server_error","param":null,"code":null}}
+        event: response.failed
+        data: {"type":"response.failed","sequence_number":5,"response":{"id":"resp_r1","object":"response","created_at":0,"status":"failed","error":{"code":"server_error","message":"out of memory"},"incomplete_details":null,"model":"l",
+        event: error
+        data: {"type":"error","error":{"type":"api_error","message":"out of memory"},"request_id":null}"#]],
+    );
+}
