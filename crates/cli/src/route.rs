@@ -2,6 +2,8 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -111,11 +113,21 @@ fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
 }
 
 fn routed(router: &Router, ladder: &Ladder, line: &[u8]) -> Result<Value, String> {
-    let fields = tierway_wire::splice::Fields::parse(line).map_err(|error| error.to_string())?;
-    let id: Value = fields.get("id").and_then(|id| serde_json::from_str(id).ok()).ok_or("`id` is missing")?;
-    // A line is a request without a model; ours is `auto`.
-    let body = fields.apply(&[tierway_wire::splice::Edit::Set("model", format!("\"{AUTO}\"").into())]);
-    Ok(row(&id, &decide(router, &body)?, ladder))
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let body = tierway_learn::request_body(line.messages, line.tools, line.response_format);
+    Ok(row(&line.id, &decide(router, body.as_bytes())?, ladder))
+}
+
+/// One line of a batch: a request without a model, with an id of the caller's.
+#[derive(Deserialize)]
+struct Line<'a> {
+    id: Value,
+    #[serde(borrow)]
+    messages: &'a RawValue,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_format: Option<&'a RawValue>,
 }
 
 fn decide(router: &Router, body: &[u8]) -> Result<Decided, String> {
