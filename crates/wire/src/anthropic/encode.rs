@@ -1,5 +1,6 @@
 //! A neutral request as a Messages body.
 
+use super::cache::with_marks;
 use super::turns::{system_and_turns, tool_block};
 use crate::ids::JSON_INSTRUCTION;
 use crate::neutral::{Output, Request, ToolChoice, ToolKind};
@@ -21,6 +22,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     if request.n > 1 {
         return Err(EncodeError::new("n", "the Messages API gives one answer; ask once for each"));
     }
+    let marked = if options.place_cache_marks { with_marks(request) } else { None };
+    let request = marked.as_ref().unwrap_or(request);
     let mut changes = Changes::default();
     let native = options.structured == Structured::Native;
     let structured_tool = match &request.output {
