@@ -1,0 +1,109 @@
+//! Holds the house together: who may depend on whom, and under which licences.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// Our crates and what each may use of the others; arrows point down only.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("tierway-wire", &[]),
+    ("tierway-decide", &["tierway-wire"]),
+    ("tierway-learn", &["tierway-wire", "tierway-decide"]),
+    ("tierway-report", &["tierway-wire", "tierway-decide"]),
+    ("tierway-config", &["tierway-wire", "tierway-decide"]),
+    ("tierway-ledger", &["tierway-wire", "tierway-decide"]),
+    ("tierway", &["tierway-wire", "tierway-decide"]),
+    ("tierway-providers", &["tierway-wire", "tierway"]),
+    ("tierway-testkit", &["tierway-wire"]),
+    (
+        "tierway-gateway",
+        &[
+            "tierway-wire",
+            "tierway-decide",
+            "tierway-config",
+            "tierway-providers",
+            "tierway-ledger",
+            "tierway-report",
+            "tierway",
+        ],
+    ),
+];
+
+/// What only some of our crates may touch.
+const ONLY: &[(&str, &[&str])] = &[
+    ("rusqlite", &["tierway-ledger"]),
+    ("toml", &["tierway-config"]),
+    ("hyper", &["tierway-providers", "tierway-gateway", "tierway-testkit"]),
+    ("tokio", &["tierway", "tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-cli", "tierway-bench"]),
+];
+
+/// Licences that dual MIT/Apache-2.0 code may be shipped with.
+const LICENCES: &[&str] = &[
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "Unlicense",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "BSL-1.0",
+    "MIT-0",
+];
+
+fn metadata() -> Value {
+    // Of this platform only: what other platforms need was not downloaded.
+    let platform = format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--offline", "--locked", &platform])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Dependencies of our crates (without those of their tests).
+fn uses(metadata: &Value) -> BTreeMap<String, Vec<String>> {
+    let ours = metadata["packages"].as_array().unwrap().iter().filter(|package| package["source"].is_null());
+    let of = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap().iter();
+        let real = all.filter(|dependency| dependency["kind"].is_null());
+        real.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect()
+    };
+    ours.map(|package| (package["name"].as_str().unwrap().to_owned(), of(package))).collect()
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let uses = uses(&metadata());
+    for (name, allowed) in MAY_USE {
+        let ours: Vec<_> = uses[*name].iter().filter(|used| uses.contains_key(*used)).collect();
+        let bad: Vec<_> = ours.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
+        assert!(bad.is_empty(), "{name} must not use {bad:?}");
+    }
+    for (tool, allowed) in ONLY {
+        for (name, used) in &uses {
+            let fine = !used.iter().any(|used| used == tool) || allowed.contains(&name.as_str());
+            assert!(fine, "{name} must not use {tool}; that is for {allowed:?}");
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_fits() {
+    let metadata = metadata();
+    for package in metadata["packages"].as_array().unwrap() {
+        let licence = package["license"].as_str().unwrap_or_default().replace('/', " OR ");
+        // Of alternatives one has to fit; of parts that hold together all.
+        let fits = licence.split(" OR ").any(|choice| {
+            let choice = choice.trim_matches(['(', ')', ' ']);
+            choice.split(" AND ").all(|part| LICENCES.contains(&part.trim_matches(['(', ')', ' '])))
+        });
+        assert!(fits, "{} {}: licence `{licence}`", package["name"], package["version"]);
+    }
+}
