@@ -80,7 +80,7 @@ impl Router {
             prediction,
             caller: with_user(&call.caller, setup.table.user_pins(user)),
             rule,
-            input_tokens: u32::try_from(outline.body_bytes / 4).unwrap_or(u32::MAX),
+            input_tokens: tierway_wire::tokens::estimate_outline(outline),
             session_key,
             session: self.session(session_key, outline),
             began_us,

@@ -24,6 +24,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) call: &'a Call,
     pub(crate) outline: &'a Outline<'a>,
     fields: &'a Fields<'a>,
+    /// Who answered this conversation last, where that is remembered.
+    last_model: Option<&'a str>,
     neutral: OnceLock<Request>,
 }
 
@@ -37,7 +39,13 @@ pub(crate) struct Prepared {
 
 impl<'a> Asked<'a> {
     pub(crate) const fn new(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
-        Self { call, outline, fields, neutral: OnceLock::new() }
+        Self { call, outline, fields, last_model: None, neutral: OnceLock::new() }
+    }
+
+    /// With the model that answered this conversation last.
+    pub(crate) const fn after(mut self, last_model: Option<&'a str>) -> Self {
+        self.last_model = last_model;
+        self
     }
 
     /// Writes the request for a target.
@@ -80,8 +88,12 @@ impl<'a> Asked<'a> {
             }
         };
         let encoded = tierway_wire::encode_request(to, neutral, options)?;
-        let context =
-            Context { structured_tool: encoded.structured_tool, custom_tools: encoded.custom_tools, ..context };
+        let echo = match self.call.format {
+            Format::OpenaiResponses => tierway_wire::openai_responses::echo(self.fields),
+            _ => Vec::new(),
+        };
+        let (structured_tool, custom_tools) = (encoded.structured_tool, encoded.custom_tools);
+        let context = Context { structured_tool, custom_tools, echo, ..context };
         Ok((encoded.body, encoded.adaptations, context))
     }
 }
@@ -117,9 +129,15 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         structured: if target.capabilities.json_schema { Structured::Native } else { Structured::ForcedTool },
         max_output_tokens: target.limits.max_output,
         include_usage: asked.outline.stream,
-        same_model: target.format == asked.call.format,
+        same_model: same_model(asked, target),
         ..EncodeOptions::new(target.model.as_str())
     }
+}
+
+/// Whether signed or encrypted reasoning in the history may go back to this target: only to the model that made it, as far
+/// as we know who that was.
+fn same_model(asked: &Asked<'_>, target: &Target) -> bool {
+    target.format == asked.call.format && asked.last_model.is_none_or(|last| last == target.model)
 }
 
 /// One adaptation in words, for the header and the record: `temperature dropped (the model refuses it)`.

@@ -50,7 +50,9 @@ impl Router {
         if call.dry_run {
             return Ok(headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log));
         }
-        self.dispatch(&Asked::new(call, &outline, &fields), &decided, log).await
+        let ladder = self.ground.setup.table.ladder();
+        let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
+        self.dispatch(&Asked::new(call, &outline, &fields).after(last_model), &decided, log).await
     }
 
     /// Performs what [`Dispatch`] says; chooses nothing.
