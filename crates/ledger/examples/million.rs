@@ -3,13 +3,16 @@
 //! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--path FILE] [--rate ROWS_PER_SECOND] [--days 30]`
 #![expect(clippy::print_stdout, reason = "a report for people")]
 #![expect(clippy::unwrap_used, reason = "a failed measurement is no measurement")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
 #[path = "../tests/synthetic/mod.rs"]
 mod synthetic;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::{CallStatus, TaskType};
 use tierway_ledger::{Filter, Ledger, Options, Reader, Span, Step};
@@ -24,8 +27,12 @@ struct Arguments {
 
 fn main() {
     let arguments = arguments();
-    write(&arguments);
+    // Without rows to write, what is there is asked.
+    if arguments.rows > 0 {
+        write(&arguments);
+    }
     ask(&arguments);
+    forget(&arguments);
 }
 
 fn arguments() -> Arguments {
@@ -62,6 +69,8 @@ fn write(arguments: &Arguments) {
     let Arguments { rows, path, rate, days } = arguments;
     let ledger = Ledger::open(path, Options::default()).unwrap();
     let before = bytes(path);
+    let writing = Arc::new(AtomicBool::new(true));
+    let reader = ask_beside(path, *days, &writing);
     let (begun, mut deepest) = (Instant::now(), 0);
     for (at, call) in (0u64..).zip(traffic(42, *rows, MONDAY_MS, days * 24 * HOUR_MS)) {
         if let Some(rate) = rate {
@@ -80,11 +89,65 @@ fn write(arguments: &Arguments) {
     ledger.flush(Duration::from_secs(600)).unwrap();
     let (seconds, busy) = (begun.elapsed().as_secs_f64(), writer_seconds());
     let counters = ledger.counters();
+    writing.store(false, Ordering::Relaxed);
+    let mut beside = reader.join().unwrap();
     ledger.close().unwrap();
     println!("wrote {rows} rows in {seconds:.1} s: {:.0} rows/s, deepest queue {deepest}", *rows as f64 / seconds);
     println!("writer: {busy:.2} s of processor time, {:.2} us a row", busy * 1e6 / *rows as f64);
     println!("file: {:.1} bytes a row", (bytes(path) - before) as f64 / *rows as f64);
     println!("{counters:?}");
+    beside.sort_by(f64::total_cmp);
+    let at = |share: usize| beside[(beside.len() - 1) * share / 100];
+    println!("{} reports beside the writer: median {:.1} ms, p95 {:.1} ms", beside.len(), at(50), at(95));
+}
+
+/// A dashboard that asks ten times a second while rows are written. Gives milliseconds.
+fn ask_beside(path: &Path, days: i64, writing: &Arc<AtomicBool>) -> JoinHandle<Vec<f64>> {
+    let (path, writing) = (path.to_owned(), Arc::clone(writing));
+    std::thread::spawn(move || {
+        let mut reader = Reader::open(&path).unwrap();
+        let span = Span::last_days(7, MONDAY_MS + days * 24 * HOUR_MS);
+        let mut took = Vec::new();
+        while writing.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            reader.summary(span).unwrap();
+            reader.list(&Filter::default(), Span::ALL, None, 50).unwrap();
+            took.push(begun.elapsed().as_secs_f64() * 1e3);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        took
+    })
+}
+
+/// Forgets the first tenth of the days.
+fn forget(arguments: &Arguments) {
+    let day_of = |ms: i64| ms.div_euclid(24 * HOUR_MS);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let days = (arguments.days / 10).max(1);
+    let keep = day_of(now) - day_of(MONDAY_MS) - days;
+    let (before, begun) = (bytes(&arguments.path), Instant::now());
+    let options = Options { keep_days: u32::try_from(keep).ok(), ..Options::default() };
+    let ledger = Ledger::open(&arguments.path, options).unwrap();
+    let mut left = before;
+    let mut unchanged = Instant::now();
+    // A pass ends when the file has not become smaller for a while; checkpoints shrink it every few seconds.
+    while unchanged.elapsed() < Duration::from_secs(12) {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = bytes(&arguments.path);
+        if now != left {
+            (left, unchanged) = (now, Instant::now());
+        }
+    }
+    let seconds = (begun.elapsed() - unchanged.elapsed()).as_secs_f64();
+    let busy = writer_seconds();
+    ledger.close().unwrap();
+    let left = bytes(&arguments.path);
+    println!(
+        "forgot {days} of {} days in {seconds:.1} s ({busy:.1} s of processor time): {:.2} GB became {:.2} GB",
+        arguments.days,
+        before as f64 / 1e9,
+        left as f64 / 1e9
+    );
 }
 
 fn ask(arguments: &Arguments) {

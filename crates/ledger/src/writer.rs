@@ -126,8 +126,9 @@ impl Writer {
     fn write_group(&mut self) {
         match self.try_write() {
             Ok(refused) => {
-                self.settle(&refused);
+                // Before anyone who waits is told: who asks then finds nothing wrong.
                 self.say_recovery();
+                self.settle(&refused);
                 self.unsynced_since.get_or_insert_with(Instant::now);
             }
             Err(error) => {

@@ -1,6 +1,5 @@
 //! A database file of every released schema opens, keeps what it held, and takes more.
 #![allow(missing_docs)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
 mod synthetic;
 
