@@ -254,3 +254,157 @@ fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
     let tokens = ask.input_tokens.saturating_add(ask.wanted_output);
     (tokens > window).then_some(RejectWhy::TooLong { tokens, window })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pricing::PriceHistory;
+    use crate::{Abstain, Capabilities, Limits, MAX_TIERS, ParameterRules, TaskType, Tier};
+    use expect_test::{Expect, expect};
+    use tierway_wire::Format;
+
+    /// nano 1/1, standard 10/10, reasoning 8/8 dollars per million tokens; nano is blind and short.
+    fn ladder() -> Ladder {
+        let target = |model: &str, price: i64, window: u32, vision: bool| Target {
+            provider: "p".into(),
+            model: model.into(),
+            format: Format::OpenaiChat,
+            effort: None,
+            weight: 1,
+            prices: Some(PriceHistory(vec![Price {
+                input: Usd::from_picos(price * 1_000_000),
+                output: Usd::from_picos(price * 1_000_000),
+                cached_input: Some(Usd::from_picos(price * 100_000)),
+                ..Price::default()
+            }])),
+            limits: Limits { context_window: Some(window), ..Limits::default() },
+            capabilities: Capabilities { vision, ..Capabilities::default() },
+            parameters: ParameterRules::default(),
+            shutdown: None,
+        };
+        let tier = |name: &str, target: Target| Tier {
+            name: name.into(),
+            targets: vec![target],
+            strengths: String::new(),
+            weaknesses: String::new(),
+        };
+        let tiers = vec![
+            tier("nano", target("n", 1, 1_000, false)),
+            tier("standard", target("s", 10, 100_000, true)),
+            tier("reasoning", target("r", 8, 100_000, true)),
+        ];
+        Ladder::new(tiers, "standard").unwrap()
+    }
+
+    fn ask(p_ok: [f32; 3], caller: &Caller) -> Ask<'_> {
+        let mut all = [0.0; MAX_TIERS];
+        all[..3].copy_from_slice(&p_ok);
+        let prediction = Prediction {
+            p_ok: all,
+            score_strong: 0.5,
+            complexity: Complexity::Reasoning,
+            task_type: TaskType::Other,
+            novelty: 0.0,
+            abstain: None,
+            output_tokens: [100.0; MAX_TIERS],
+            calibrated: false,
+        };
+        Ask {
+            caller,
+            pins: Pins::default(),
+            rule: None,
+            prediction,
+            opinion: None,
+            needs: Needs::default(),
+            input_tokens: 500,
+            wanted_output: 0,
+            session: None,
+            day: 0,
+        }
+    }
+
+    /// Tier, reason, the tier it was raised from; or everyone who was refused.
+    fn outcome(policy: Policy, ask: &Ask<'_>) -> String {
+        let ladder = ladder();
+        let choosing = Choosing { policy, max_shortfall: 0.05, by_complexity: ComplexityMap::for_ladder(&ladder) };
+        let name = |tier: TierId| ladder.tier(tier).name.clone();
+        match decide(&ladder, &choosing, ask) {
+            Ok(decision) => {
+                let raised =
+                    decision.raised_from.map(|from| format!(", raised from {}", name(from))).unwrap_or_default();
+                format!("{} ({}){raised}", name(decision.tier), decision.reason.summary())
+            }
+            Err(nothing) => format!("nothing: {}", nothing.rejected.len()),
+        }
+    }
+
+    #[track_caller]
+    fn check(p_ok: [f32; 3], change: impl FnOnce(&mut Ask<'_>), want: Expect) {
+        let caller = Caller::default();
+        let mut ask = ask(p_ok, &caller);
+        change(&mut ask);
+        want.assert_eq(&outcome(Policy::Target, &ask));
+    }
+
+    const EASY: [f32; 3] = [0.95, 0.97, 0.98];
+    const HARD: [f32; 3] = [0.20, 0.60, 0.90];
+    const MIDDLING: [f32; 3] = [0.70, 0.95, 0.97];
+
+    #[test]
+    fn the_cheapest_tier_that_is_good_enough() {
+        check(EASY, |_| {}, expect!["nano (predicted)"]);
+        check(HARD, |_| {}, expect!["reasoning (predicted)"]);
+        // Both will do, and the reasoning tier is the cheaper of the two here.
+        check(MIDDLING, |_| {}, expect!["reasoning (predicted)"]);
+        // A warm cache at the standard tier outweighs a slightly lower list price.
+        let warm = |ask: &mut Ask<'_>| {
+            let target = TargetId { tier: TierId(1), index: 0 };
+            ask.session = Some(Session { target, warm_tokens: 480, bound: false });
+        };
+        check(MIDDLING, warm, expect!["standard (session_held)"]);
+        check(EASY, |ask| ask.prediction.abstain = Some(Abstain::NoSignal), expect!["standard (abstained)"]);
+        check(EASY, |ask| ask.opinion = Some(Complexity::Reasoning), expect!["reasoning (model_asked)"]);
+        let caller = Caller::default();
+        expect!["reasoning (predicted)"].assert_eq(&outcome(Policy::Tiers, &ask(EASY, &caller)));
+    }
+
+    #[test]
+    fn rules_pins_floors_and_ceilings_in_their_order() {
+        let rule = |locked| RuleHit { name: "r", why: "w", tier: TierId(1), locked };
+        check(EASY, |ask| ask.rule = Some(rule(false)), expect!["standard (rule:r)"]);
+        let named = |locked| {
+            move |ask: &mut Ask<'_>| {
+                ask.rule = Some(rule(locked));
+                ask.pins.exact = Some(TierId(2));
+            }
+        };
+        check(EASY, named(false), expect!["reasoning (requested_tier)"]);
+        check(EASY, named(true), expect!["standard (locked_rule:r)"]);
+        check(EASY, |ask| ask.pins.floor = Some(TierId(1)), expect!["standard (predicted)"]);
+        check(HARD, |ask| ask.pins.ceiling = Some(TierId(0)), expect!["nano (predicted)"]);
+        let locked_over_ceiling = |ask: &mut Ask<'_>| {
+            ask.rule = Some(rule(true));
+            ask.pins.ceiling = Some(TierId(0));
+        };
+        check(EASY, locked_over_ceiling, expect!["standard (locked_rule:r)"]);
+    }
+
+    #[test]
+    fn needs_may_only_raise() {
+        let seeing = |ask: &mut Ask<'_>| ask.needs.vision = true;
+        check(EASY, seeing, expect!["standard (predicted), raised from nano"]);
+        check(EASY, |ask| ask.input_tokens = 5_000, expect!["standard (predicted), raised from nano"]);
+        check(HARD, |ask| ask.input_tokens = 500_000, expect!["nothing: 3"]);
+        let capped = |ask: &mut Ask<'_>| {
+            ask.needs.vision = true;
+            ask.pins.ceiling = Some(TierId(0));
+        };
+        // The two others were passed over as dearer before.
+        check(EASY, capped, expect!["nothing: 3"]);
+        let bound = |ask: &mut Ask<'_>| {
+            let target = TargetId { tier: TierId(1), index: 0 };
+            ask.session = Some(Session { target, warm_tokens: 0, bound: true });
+        };
+        check(EASY, bound, expect!["standard (predicted), raised from nano"]);
+    }
+}

@@ -54,12 +54,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         parameters: ParameterRules::default(),
         shutdown: None,
     };
-    let tier = Tier {
-        name: "standard".into(),
-        targets: vec![target],
-        strengths: String::new(),
-        weaknesses: String::new(),
-    };
+    let tier =
+        Tier { name: "standard".into(), targets: vec![target], strengths: String::new(), weaknesses: String::new() };
     let table = RouteTable::new(Ladder::new(vec![tier], "standard")?);
     let setup = Arc::new(Setup::new(table, Predictor::embedded().clone()));
     let upstream = Upstream { provider: Arc::new(Parrot), timeouts: Timeouts::default() };

@@ -96,7 +96,7 @@ impl Router {
             Requested::Target(id) => passed_through(id, looked.prediction, &looked.caller, ladder)?,
             Requested::Foreign { provider, model } => {
                 foreign = Some(Arc::new(self.foreign(provider, model)?));
-                decision_for(FOREIGN, ladder.baseline(), looked.prediction)
+                decision_for(FOREIGN, FOREIGN.tier, looked.prediction)
             }
             Requested::Auto | Requested::Tier(_) => decide(ladder, &setup.choosing, &self.ask(looked, opinion))
                 .map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?,

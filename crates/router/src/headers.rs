@@ -48,7 +48,9 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
         return;
     }
     let served = if record.served_tier.is_empty() { &record.tier } else { &record.served_tier };
-    set(headers, TIER, served);
+    if !served.is_empty() {
+        set(headers, TIER, served);
+    }
     if !record.served_model.is_empty() {
         set(headers, MODEL, format_args!("{}/{}", record.provider, record.served_model));
     }
