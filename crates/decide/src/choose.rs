@@ -339,6 +339,7 @@ mod tests {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "cases read better without a borrow")]
     fn check(p_ok: [f32; 3], change: impl FnOnce(&mut Ask<'_>), want: Expect) {
         let caller = Caller::default();
         let mut ask = ask(p_ok, &caller);
