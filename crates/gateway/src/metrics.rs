@@ -38,6 +38,7 @@ pub struct Metrics {
     unpriced: Counter,
     upstream: Family<Labels<3>, Counter>,
     refused: Family<Labels<1>, Counter>,
+    unconfirmed: Counter,
     total: Family<Labels<1>, Histogram>,
     first_byte: Family<Labels<1>, Histogram>,
     decide: Histogram,
@@ -63,6 +64,7 @@ impl Default for Metrics {
             unpriced: Counter::default(),
             upstream: Family::default(),
             refused: Family::default(),
+            unconfirmed: Counter::default(),
             total: Family::new_with_constructor(seconds),
             first_byte: Family::new_with_constructor(seconds),
             decide: Histogram::new(exponential_buckets(0.000_002, 2.0, 14)),
@@ -86,6 +88,8 @@ impl Metrics {
         registry.register("unpriced_requests", "Requests whose cost is unknown", self.unpriced.clone());
         registry.register("upstream_requests", "Upstream calls by provider, model and outcome", self.upstream.clone());
         registry.register("refused", "Requests refused at the door, by HTTP status", self.refused.clone());
+        let unconfirmed = "Answers that went out before their record was on disk, though durability is strict";
+        registry.register("unconfirmed_records", unconfirmed, self.unconfirmed.clone());
         let unit = || Unit::Seconds;
         registry.register_with_unit("request_duration", "From request to last byte", unit(), self.total.clone());
         registry.register_with_unit("time_to_first_token", "Streams only", unit(), self.first_byte.clone());
@@ -98,6 +102,11 @@ impl Metrics {
     /// Counts a request that was refused before the router saw it.
     pub(crate) fn refused(&self, status: u16) {
         self.refused.get_or_create(&Labels([("status", status.to_string())])).inc();
+    }
+
+    /// Counts an answer that did not wait for its record any longer.
+    pub(crate) fn unconfirmed(&self) {
+        self.unconfirmed.inc();
     }
 
     /// Counts a finished request.

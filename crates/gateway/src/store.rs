@@ -2,9 +2,14 @@
 
 use crate::metrics::Metrics;
 use std::sync::Arc;
-use tierway::Sink;
+use std::time::Duration;
+use tierway::{Held, Sink};
 use tierway_decide::CallRecord;
-use tierway_ledger::{Counters, Ledger, Location};
+use tierway_ledger::{Counters, Durability, Ledger, Location, NotRecorded};
+
+/// With `durability = "strict"` an answer waits so long for its record, then it goes out: a disk that hangs must not stop
+/// all traffic. Twenty times what a slow disk takes to sync.
+const HOLD_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The ledger and where it can be read.
 #[derive(Clone)]
@@ -50,5 +55,24 @@ impl Sink for Recorder {
             // A full queue is counted by the ledger and shown in /metrics.
             let _ = store.ledger.offer(record);
         }
+    }
+
+    fn offer_before_end(&self, record: CallRecord) -> Option<Held> {
+        let store = self.store.as_ref().filter(|store| store.ledger.durability() == Durability::Strict);
+        let Some(store) = store else {
+            self.offer(record);
+            return None;
+        };
+        self.metrics.record(&record);
+        let (request, metrics) = (record.id, self.metrics.clone());
+        let ticket = store.ledger.offer_with_ticket(record);
+        Some(Box::pin(async move {
+            let outcome = tokio::time::timeout(HOLD_AT_MOST, ticket).await.unwrap_or(Err(NotRecorded::Waiting));
+            if let Err(why) = outcome {
+                metrics.unconfirmed();
+                tracing::error!(%request, %why, "an answer goes out before its record is on disk");
+            }
+            outcome.is_ok()
+        }))
     }
 }

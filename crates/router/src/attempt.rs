@@ -5,7 +5,7 @@ use crate::meter::{Broken, Meter, Out, finish_word};
 use crate::prepare::Prepared;
 use crate::relay::attempt_end;
 use crate::seam::{SendError, WireAnswer, WireBody, WireRequest};
-use crate::setup::Upstream;
+use crate::setup::{Timeouts, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
@@ -74,7 +74,7 @@ async fn send(upstream: &Upstream, request: WireRequest, log: &Log) -> Result<Wi
         return Ok(answer);
     }
     let pause = retry_after_ms(|name| answer.headers.get(name)?.to_str().ok(), log.unix_ms());
-    let body = gather(answer.body, MAX_ERROR_BYTES).await.unwrap_or_default();
+    let body = gather(answer.body, MAX_ERROR_BYTES, upstream.timeouts).await.unwrap_or_default();
     let reply = ErrorReply::read(answer.status.as_u16(), &body);
     Err(Broken { kind: reply.kind(pause), reply: Some(Box::new(reply)) })
 }
@@ -83,7 +83,7 @@ async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mu
     let provider = prepared.request.format;
     let answer = send(upstream, prepared.request, log).await?;
     let headers = answer.headers;
-    let body = gather(answer.body, MAX_ANSWER_BYTES).await?;
+    let body = gather(answer.body, MAX_ANSWER_BYTES, upstream.timeouts).await?;
     let read = if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
         facts(body)?
     } else {
@@ -163,17 +163,21 @@ async fn next(body: &mut WireBody) -> Option<Result<Bytes, FailureKind>> {
     }
 }
 
-async fn gather(mut body: WireBody, limit: usize) -> Result<Bytes, FailureKind> {
-    let Some(first) = next(&mut body).await.transpose()? else { return Ok(Bytes::new()) };
+/// The whole body. The head is there, so a provider that falls silent now has failed, however long it might have thought
+/// before.
+async fn gather(mut body: WireBody, limit: usize, within: Timeouts) -> Result<Bytes, FailureKind> {
+    let first = tokio::time::timeout(within.first_byte, next(&mut body)).await;
+    let Some(first) = first.map_err(|_| FailureKind::Stalled)?.transpose()? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
         return Ok(first);
     }
     let mut all = BytesMut::from(first);
-    while let Some(bytes) = next(&mut body).await.transpose()? {
+    loop {
+        let bytes = tokio::time::timeout(within.between_chunks, next(&mut body)).await;
+        let Some(bytes) = bytes.map_err(|_| FailureKind::Stalled)?.transpose()? else { return Ok(all.freeze()) };
         if all.len() + bytes.len() > limit {
             return Err(FailureKind::Garbled);
         }
         all.extend_from_slice(&bytes);
     }
-    Ok(all.freeze())
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
-use tierway_decide::{CallRecord, CallStatus, Decision, Ladder};
+use tierway_decide::{CallRecord, Decision, Ladder};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-request-id");
 const TIER: HeaderName = HeaderName::from_static("x-tierway-tier");
@@ -17,6 +17,7 @@ const TASK_TYPE: HeaderName = HeaderName::from_static("x-tierway-task-type");
 const COST: HeaderName = HeaderName::from_static("x-tierway-cost-usd");
 const BASELINE: HeaderName = HeaderName::from_static("x-tierway-baseline-usd");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tierway-attempts");
+const RECORD: HeaderName = HeaderName::from_static("x-tierway-record");
 const ADAPTED: HeaderName = HeaderName::from_static("x-tierway-adapted");
 
 /// Headers of a provider that mean something to a client: its limits and its own request id.
@@ -102,6 +103,10 @@ pub(crate) fn dry_run(decision: &Decision, ladder: &Ladder, log: &mut Log) -> Re
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     log.head(&mut headers);
-    log.hand_over().finish(CallStatus::Answered, 200);
     Reply { status: StatusCode::OK, headers, body: Bytes::from(body.to_string()).into() }
+}
+
+/// The answer goes out although its record is not on disk, and the config promised to wait.
+pub(crate) fn unrecorded(headers: &mut HeaderMap) {
+    headers.insert(RECORD, HeaderValue::from_static("pending"));
 }

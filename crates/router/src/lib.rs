@@ -34,7 +34,8 @@ pub use reply::{Reply, ReplyBody};
 pub use requested::AUTO;
 pub use router::{ForeignTarget, Router, RouterBuilder};
 pub use seam::{
-    BoxFuture, BrokenBody, Clock, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody, WireRequest,
+    BoxFuture, BrokenBody, Clock, Held, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody,
+    WireRequest,
 };
 pub use setup::{IdSource, Setup, Timeouts, Upstream};
 pub use {tierway_decide as decide, tierway_wire as wire};

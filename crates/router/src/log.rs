@@ -3,6 +3,7 @@
 
 use crate::deciding::Decided;
 use crate::headers;
+use crate::seam::Held;
 use crate::sessions::SessionKey;
 use crate::setup::Ground;
 use http::HeaderMap;
@@ -262,20 +263,11 @@ impl Log {
         money
     }
 
-    pub(crate) fn finish(mut self, status: CallStatus, http_status: u16) {
-        self.note(|record| {
-            record.status = status;
-            record.http_status = http_status;
-        });
-        self.close();
-    }
-
-    fn close(&mut self) {
+    /// Closes the record before the last bytes of the reply go out. They are held back for what is returned.
+    pub(crate) fn finish(&mut self, status: CallStatus, http_status: u16) -> Option<Held> {
+        let record = self.record.take()?;
         let total_ms = self.elapsed_ms();
-        if let Some(mut record) = self.record.take() {
-            record.total_ms = total_ms;
-            self.ground.sink.offer(*record);
-        }
+        self.ground.sink.offer_before_end(CallRecord { status, http_status, total_ms, ..*record })
     }
 }
 
@@ -288,12 +280,16 @@ impl Drop for Log {
         let usage = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
         self.attempt_ends(AttemptEnd::Cancelled, usage);
         self.settle(&self.with_carried(&usage), true);
+        let total_ms = self.elapsed_ms();
         self.note(|record| {
             record.status = CallStatus::Cancelled;
             // What nginx writes for a client that closed its connection.
             record.http_status = 499;
+            record.total_ms = total_ms;
         });
-        self.close();
+        if let Some(record) = self.record.take() {
+            self.ground.sink.offer(*record);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::meter::{Broken, Meter, Out};
 use crate::onward::{Onward, Resumed, Seam};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
-use crate::seam::{BoxFuture, WireBody};
+use crate::seam::{BoxFuture, Held, WireBody};
 use crate::setup::Timeouts;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
@@ -39,6 +39,8 @@ pub struct Relay {
     onward: Option<Box<Onward>>,
     /// Set once another target goes on.
     seam: Option<Seam>,
+    /// Set at the end, when the record has to be on disk before the client hears of it.
+    held: Option<Held>,
 }
 
 /// Where the bytes come from.
@@ -78,6 +80,7 @@ impl Relay {
             in_flight: Some(in_flight),
             onward: onward.map(Box::new),
             seam: None,
+            held: None,
         }
     }
 
@@ -122,6 +125,13 @@ impl Relay {
             }
         }
         self.flush();
+        if let Some(held) = &mut self.held {
+            // The last bytes wait for the record. That it is not on disk is said by whoever holds it.
+            if held.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.held = None;
+        }
         match self.given.take() {
             Some(bytes) => Poll::Ready(Some(bytes)),
             None if self.ended => Poll::Ready(None),
@@ -238,7 +248,7 @@ impl Relay {
         log.attempt_ends(attempt_end, usage);
         log.settle(&log.with_carried(&usage), estimated || self.seam.is_some());
         log.note(|record| record.finish.clone_from(&self.meter.said.finish));
-        log.finish(status, 200);
+        self.held = log.finish(status, 200);
     }
 
     /// As reported, or estimated from what went by: a chunk with content is about a token.

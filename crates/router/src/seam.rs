@@ -94,10 +94,20 @@ pub enum SendError {
     },
 }
 
+/// Resolves when the end of an answer may go out: true when its record is on disk, false when nobody waits for it any longer.
+pub type Held = BoxFuture<'static, bool>;
+
 /// Takes finished records. Must not block: a full queue drops and counts.
 pub trait Sink: Send + Sync {
     /// Offers one record.
     fn offer(&self, record: CallRecord);
+
+    /// Offers the record of an answer whose last bytes have not gone out. They wait for what is returned; a sink that
+    /// promises nothing lets them go.
+    fn offer_before_end(&self, record: CallRecord) -> Option<Held> {
+        self.offer(record);
+        None
+    }
 }
 
 /// The time, as an argument for everything below.

@@ -12,11 +12,12 @@ use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::reply::{Reply, ReplyBody};
 use crate::router::Router;
+use crate::seam::Held;
 use crate::setup::{Timeouts, Upstream};
 use crate::unfit::is_unfit;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
@@ -34,7 +35,8 @@ impl Router {
             Err(refusal) => {
                 let mut reply = refusal.reply(call.format);
                 log.head(&mut reply.headers);
-                log.finish(refusal.status, refusal.error.status);
+                let held = log.finish(refusal.status, refusal.error.status);
+                recorded(held, &mut reply.headers).await;
                 reply
             }
         }
@@ -48,7 +50,9 @@ impl Router {
         let decided = self.choose(&looked, opinion)?;
         log.decided(&decided);
         if call.dry_run {
-            return Ok(headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log));
+            let mut reply = headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log);
+            recorded(log.finish(CallStatus::Answered, 200), &mut reply.headers).await;
+            return Ok(reply);
         }
         let ladder = self.ground.setup.table.ladder();
         let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
@@ -73,7 +77,7 @@ impl Router {
                         }
                     };
                     match self.call(asked, &to, dispatch.deadline_ms(), log).await {
-                        Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log)),
+                        Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log).await),
                         Ok(Served::Stream(begun)) => {
                             let bounds = (decided.input_tokens, dispatch.deadline_ms());
                             let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
@@ -210,8 +214,16 @@ impl To<'_> {
     }
 }
 
-fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
-    let mut log = log.hand_over();
+/// Waits until the record is on disk, where the sink promises that; the client is told when it is not.
+async fn recorded(held: Option<Held>, headers: &mut HeaderMap) {
+    if let Some(held) = held
+        && !held.await
+    {
+        headers::unrecorded(headers);
+    }
+}
+
+async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     let usage = whole.usage.unwrap_or_default();
     let money = log.settle(&usage, whole.usage.is_none());
     let (cost, details) = money.as_json();
@@ -220,7 +232,7 @@ fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     log.head(&mut headers);
     headers::money(&mut headers, money);
     log.note(|record| record.finish = whole.finish);
-    log.finish(CallStatus::Answered, 200);
+    recorded(log.finish(CallStatus::Answered, 200), &mut headers).await;
     Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
 }
 
