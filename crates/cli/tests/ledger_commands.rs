@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tempfile::TempDir;
-use tierway_decide::{CallRecord, Reason};
+use tierway_decide::{CallRecord, Features, Predictor, Reason, RequestId};
 use tierway_ledger::{Ledger, Options};
 
 fn ledger() -> (TempDir, PathBuf, Vec<CallRecord>) {
@@ -129,4 +129,36 @@ fn an_export_has_every_row_once_and_its_money_adds_up() {
     for (line, call) in jsonl.lines().zip(&calls) {
         assert_eq!(serde_json::from_str::<CallRecord>(line).unwrap(), *call);
     }
+}
+
+#[test]
+fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, toml) = (dir.path().join("ledger.db"), dir.path().join("tierway.toml"));
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/data/example.toml");
+    std::fs::copy(example, &toml).unwrap();
+    let body =
+        br#"{"model":"auto","messages":[{"role":"user","content":"Prove that there are infinitely many primes."}]}"#;
+    let (outline, _) = tierway_wire::openai_chat::outline(body).unwrap();
+    let features = Features::of(&outline);
+    let config = tierway_config::load(&toml).unwrap();
+    let ladder = config.table.ladder();
+    let tiers = ladder.tiers().len();
+    let prediction = Predictor::embedded().predict(&features, tiers, usize::from(ladder.baseline().0));
+    let mut call = traffic(6, 1, MONDAY_MS, HOUR_MS).next().unwrap();
+    call.reason = if prediction.abstain.is_some() { Reason::Abstained } else { Reason::Predicted };
+    (call.features, call.prediction, call.table_version) = (features.pack(), prediction, config.table.version());
+    let mut changed = call.clone();
+    changed.id = RequestId::new(MONDAY_MS + 1, 0, 0);
+    changed.prediction.score_strong = 0.001;
+    let ledger = Ledger::open(&db, Options::default()).unwrap();
+    assert!(ledger.offer(call.clone()) && ledger.offer(changed.clone()));
+    ledger.close().unwrap();
+
+    let text = good(&db, &["explain", &call.id.to_string()]);
+    for wanted in ["because", "recomputed    the same", "decided again", "in force now", "nano "] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    let text = good(&db, &["explain", &changed.id.to_string()]);
+    assert!(text.contains("predictor or evidence changed since"), "{text}");
 }

@@ -104,12 +104,6 @@ impl Histogram {
         }
     }
 
-    pub(crate) fn unpack(blob: &[u8]) -> Result<Self, Garbled> {
-        let mut histogram = Self::default();
-        histogram.merge_packed(blob)?;
-        Ok(histogram)
-    }
-
     /// Counts all values of a packed one.
     pub(crate) fn merge_packed(&mut self, blob: &[u8]) -> Result<(), Garbled> {
         let mut input = Input::new(blob);
@@ -167,7 +161,7 @@ mod tests {
 
         #[test]
         fn garbage_is_refused_not_trusted(blob in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = Histogram::unpack(&blob);
+            let _ = Histogram::default().merge_packed(&blob);
         }
     }
 }

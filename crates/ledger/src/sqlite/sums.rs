@@ -1,11 +1,11 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
-use super::cells::{Cube, FIGURES_AT, Place, answerable, read_figures, select_cells, span};
+use super::cells::{Cube, FIGURES_AT, Place, answerable, merge_figures, select_cells, span};
 use super::words::Spelling;
 use crate::Figures;
 use crate::codes::{Code, ReasonKind};
 use crate::queries::{Line, Point, Route, Span, Step, Summary};
-use rusqlite::Transaction;
+use rusqlite::{Row, Transaction};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tierway_decide::{Complexity, TaskType, Usd};
@@ -21,20 +21,20 @@ pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summa
     let mut complexities = Group::new();
     let mut reasons = Group::new();
     let mut routes: HashMap<(i64, i64, i64), (u64, Usd)> = HashMap::new();
-    each_cell(view, Cube::Routes, from, to, |place, figures| {
+    each_sum(view, Cube::Routes, (from, to), |place, figures| {
         let (calls, paid) = routes.entry((place.task_type, place.complexity, place.tier)).or_default();
         *calls += figures.calls;
         *paid += figures.savings.paid_in_all();
-        models.add((place.provider, place.model), &figures);
-        task_types.add(place.task_type, &figures);
-        complexities.add(place.complexity, &figures);
-        reasons.add(place.reason, &figures);
+        models.add((place.provider, place.model), figures);
+        task_types.add(place.task_type, figures);
+        complexities.add(place.complexity, figures);
+        reasons.add(place.reason, figures);
     })?;
-    each_cell(view, Cube::Tiers, from, to, |place, figures| tiers.add(place.tier, &figures))?;
+    each_sum(view, Cube::Tiers, (from, to), |place, figures| tiers.add(place.tier, figures))?;
     let (mut teams, mut keys) = (Group::new(), Group::new());
-    each_cell(view, Cube::Callers, from, to, |place, figures| {
-        teams.add(place.team, &figures);
-        keys.add(place.key, &figures);
+    each_sum(view, Cube::Callers, (from, to), |place, figures| {
+        teams.add(place.team, figures);
+        keys.add(place.key, figures);
     })?;
     let mut totals = Figures::default();
     tiers.0.values().for_each(|figures| totals.merge(figures));
@@ -63,14 +63,16 @@ pub(crate) fn series(view: &Transaction, asked: Span, step: Step) -> rusqlite::R
         Step::Day => 24,
     };
     let mut points: BTreeMap<i64, Group<i64>> = BTreeMap::new();
-    let mut add = |place: Place, figures: Figures| {
-        let hour = if place.grain == 0 { place.start } else { place.start * 24 };
-        points.entry(hour.div_euclid(hours_per_point)).or_default().add(place.tier, &figures);
+    let conditions = match step {
+        Step::Hour => vec![hours_of(Cube::Tiers, from, to)],
+        Step::Day => span(Cube::Tiers, from, to),
     };
-    if step == Step::Hour {
-        each_hour_cell(view, Cube::Tiers, from, to, &mut add)?;
-    } else {
-        each_cell(view, Cube::Tiers, from, to, &mut add)?;
+    for condition in conditions {
+        select(view, &condition, |place, row| {
+            let hour = if place.grain == 0 { place.start } else { place.start * 24 };
+            let point = points.entry(hour.div_euclid(hours_per_point)).or_default();
+            merge_figures(row, FIGURES_AT, point.0.entry(place.tier).or_default())
+        })?;
     }
     let point = |(start, tiers): (i64, Group<i64>)| {
         let mut tiers = tiers.lines(|tier| spelling.number(*tier));
@@ -124,36 +126,37 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
     T::from_code(code).map_or_else(|| format!("({code})"), |member| name(member).to_owned())
 }
 
-/// All cells of a cube for a span of hours, days where whole days are asked for.
-fn each_cell(
+fn hours_of(cube: Cube, from_hour: i64, to_hour: i64) -> String {
+    format!("cube = {} AND grain = 0 AND start >= {from_hour} AND start < {to_hour}", cube.code())
+}
+
+/// Sums a cube up over a span of hours, from days where whole days are asked for: each combination of its dimensions
+/// once.
+fn each_sum(
     view: &Transaction,
     cube: Cube,
-    from_hour: i64,
-    to_hour: i64,
-    mut each: impl FnMut(Place, Figures),
+    (from, to): (i64, i64),
+    mut each: impl FnMut(Place, &Figures),
 ) -> rusqlite::Result<()> {
-    for condition in span(cube, from_hour, to_hour) {
-        select(view, &condition, &mut each)?;
+    let mut sums: HashMap<Place, Figures> = HashMap::new();
+    for condition in span(cube, from, to) {
+        select(view, &condition, |place, row| {
+            merge_figures(row, FIGURES_AT, sums.entry(place.timeless()).or_default())
+        })?;
     }
+    sums.iter().for_each(|(place, figures)| each(*place, figures));
     Ok(())
 }
 
-fn each_hour_cell(
+fn select(
     view: &Transaction,
-    cube: Cube,
-    from_hour: i64,
-    to_hour: i64,
-    each: &mut impl FnMut(Place, Figures),
+    condition: &str,
+    mut each: impl FnMut(Place, &Row) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let cube = cube.code();
-    select(view, &format!("cube = {cube} AND grain = 0 AND start >= {from_hour} AND start < {to_hour}"), each)
-}
-
-fn select(view: &Transaction, condition: &str, each: &mut impl FnMut(Place, Figures)) -> rusqlite::Result<()> {
     let mut cells = view.prepare(&select_cells(condition))?;
     let mut cells = cells.query([])?;
     while let Some(row) = cells.next()? {
-        each(Place::read(row)?, read_figures(row, FIGURES_AT)?);
+        each(Place::read(row)?, row)?;
     }
     Ok(())
 }
