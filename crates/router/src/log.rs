@@ -230,7 +230,7 @@ impl Log {
         let now = price_of(self.target(running.target), usage, day(record.id));
         let before = savings::paid(&record.attempts);
         Money {
-            paid: before.zip(now).map(|(before, now)| before + now),
+            paid: before.zip(now).map(|(before, now)| before + now + record.classifier_paid),
             baseline: self.counterfactual(&self.with_carried(usage)).0,
         }
     }
@@ -258,15 +258,17 @@ impl Log {
             record.paid = savings::paid(&record.attempts);
             record.baseline = baseline;
             record.cheapest = cheapest;
-            money = Money { paid: record.paid, baseline };
+            money = Money { paid: record.paid.map(|paid| paid + record.classifier_paid), baseline };
         });
         money
     }
 
     /// Closes the record before the last bytes of the reply go out. They are held back for what is returned.
     pub(crate) fn finish(&mut self, status: CallStatus, http_status: u16) -> Option<Held> {
-        let record = self.record.take()?;
+        let mut record = self.record.take()?;
         let total_ms = self.elapsed_ms();
+        // Failed attempts may have been billed too, and a request that failed altogether was never settled.
+        record.paid = savings::paid(&record.attempts);
         self.ground.sink.offer_before_end(CallRecord { status, http_status, total_ms, ..*record })
     }
 }
@@ -300,7 +302,7 @@ fn price_of(target: &Target, usage: &Usage, day: i32) -> Option<Usd> {
     target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.cost(usage))
 }
 
-/// What is known of a request's money; none where a price is unknown.
+/// What is known of a request's money, the classifier's included; none where a price is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Money {
     pub(crate) paid: Option<Usd>,
