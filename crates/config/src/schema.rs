@@ -68,14 +68,10 @@ pub enum Kind {
 /// Fields that are understood and kept, but do not act yet: setting one to anything but its default is a warning.
 /// Whoever makes one act takes it off this list.
 pub const NOT_IN_FORCE: &[(&str, &str)] = &[
-    ("[server]", "header_timeout_ms"),
-    ("[server]", "body_timeout_ms"),
-    ("[server]", "write_timeout_ms"),
     ("[dispatch]", "hedge"),
     ("[dispatch]", "hedge_after_ms"),
     ("[dispatch]", "hold_back_ms"),
     ("[ledger]", "store_text"),
-    ("[ledger]", "retention_days"),
 ];
 
 impl Spec {

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tierway::{Call, Refusal, Reply, ReplyBody, Router};
 use tierway_decide::Caller;
 use tierway_wire::{ApiError, Format};
@@ -24,11 +25,13 @@ pub struct Bounds {
     pub max_body_bytes: usize,
     /// Requests in progress; more are told to come back.
     pub max_active: usize,
+    /// How long a client may take to send the body of a request.
+    pub body_timeout: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { max_body_bytes: 16 * 1024 * 1024, max_active: 20_000 }
+        Self { max_body_bytes: 16 * 1024 * 1024, max_active: 20_000, body_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -113,7 +116,7 @@ impl App {
         let live = self.live.load_full();
         let caller = live.keys.admit(request.headers(), Scope::Client)?;
         let (head, body) = request.into_parts();
-        let body = read_body(body, &head.headers, self.bounds.max_body_bytes).await?;
+        let body = read_body(body, &head.headers, &self.bounds).await?;
         let call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
         Ok((call, live))
     }

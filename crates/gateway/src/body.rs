@@ -1,5 +1,6 @@
 //! Bodies: in, bounded; out, counted until their last byte.
 
+use crate::app::Bounds;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -11,18 +12,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tierway::{Refusal, ReplyBody};
 use tierway_wire::ApiError;
 
-/// A body that has not come in this time is not waited for (slow-loris).
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Reads a request body of at most `limit` bytes.
+/// Reads a request body within the bounds of size and time.
 ///
 /// # Errors
 /// Too large, encoded, too slow, or broken off.
-pub(crate) async fn read_body(body: Incoming, headers: &HeaderMap, limit: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_body(body: Incoming, headers: &HeaderMap, bounds: &Bounds) -> Result<Bytes, Refusal> {
+    let limit = bounds.max_body_bytes;
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large(limit));
@@ -31,7 +29,7 @@ pub(crate) async fn read_body(body: Incoming, headers: &HeaderMap, limit: usize)
         let message = "compressed request bodies are not accepted; send the JSON as it is";
         return Err(Refusal::caller(ApiError::new(415, message).with_code("unsupported_encoding")));
     }
-    tokio::time::timeout(BODY_TIMEOUT, gather(body, limit)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(bounds.body_timeout, gather(body, limit)).await.unwrap_or_else(|_| {
         Err(Refusal::caller(ApiError::new(408, "the request body did not come in time").with_code("request_timeout")))
     })
 }

@@ -299,6 +299,8 @@ fn server_options(config: &Config, workers: usize) -> ServerOptions {
         grace: Duration::from_secs(config.server.grace_seconds.into()),
         // An idle connection is no request: allow a few for each.
         max_connections: (config.server.max_concurrent as usize).div_ceil(workers).saturating_mul(4),
+        header_timeout: Duration::from_millis(config.server.header_timeout_ms.into()),
+        write_timeout: Duration::from_millis(config.server.write_timeout_ms.into()),
     }
 }
 
@@ -306,6 +308,7 @@ fn bounds(config: &Config, workers: usize) -> Bounds {
     Bounds {
         max_body_bytes: usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX),
         max_active: (config.server.max_concurrent as usize).div_ceil(workers),
+        body_timeout: Duration::from_millis(config.server.body_timeout_ms.into()),
     }
 }
 

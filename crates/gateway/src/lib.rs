@@ -10,6 +10,7 @@ mod health;
 mod keys;
 mod metrics;
 mod models;
+mod patience;
 mod pins;
 mod server;
 mod store;

@@ -4,26 +4,31 @@
 //! upstream connections: a request lives and dies on one core, so nothing on its way takes a contended lock.
 
 use crate::app::App;
+use crate::patience::Patient;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, Type};
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// A client that does not finish its headers in this time is cut off (slow-loris).
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Room for the headers of one request; SDKs send two to four kilobytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Connections waiting to be accepted, per worker.
 const BACKLOG: i32 = 4096;
+/// Longest time that connections half made at a stop get to be made: a round trip across an ocean.
+const HANDSHAKES: Duration = Duration::from_millis(200);
+/// Longest time that a connection just made at a stop gets to begin its request.
+const FIRST_WORDS: Duration = Duration::from_millis(100);
 /// After the grace time streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -38,6 +43,10 @@ pub struct ServerOptions {
     pub grace: Duration,
     /// Open client connections per worker; more wait in the backlog.
     pub max_connections: usize,
+    /// How long a client may take to send the head of a request (slow-loris).
+    pub header_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
 }
 
 /// The running workers.
@@ -114,35 +123,24 @@ impl Worker {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "a worker cannot use its listener"),
         };
-        let (graceful, room) = (GracefulShutdown::new(), Arc::new(Semaphore::new(self.options.max_connections)));
-        let http = Arc::new(http_builder());
-        loop {
-            let Ok(permit) = room.clone().acquire_owned().await else { break };
-            let stream = tokio::select! {
-                biased;
-                _ = self.stopped.wait_for(|stopped| *stopped) => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => { pause_after(&error).await; continue }
-                },
-            };
-            // Without it small events wait for the client's delayed acknowledgement (40 ms).
-            let _ = stream.set_nodelay(true);
-            let (app, http) = (self.app.clone(), http.clone());
-            let watcher = graceful.watcher();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| {
-                    let app = app.clone();
-                    async move { app.serve(request).await }
-                });
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                // An error here is the client's: it went away or does not speak HTTP.
-                let _ = watcher.watch(connection).await;
-                drop(permit);
-            });
+        let mut door = Door {
+            app: self.app.clone(),
+            http: http_builder(self.options.header_timeout),
+            graceful: GracefulShutdown::new(),
+            room: Arc::new(Semaphore::new(self.options.max_connections)),
+            timeouts: (self.options.header_timeout, self.options.write_timeout),
+        };
+        tokio::select! {
+            biased;
+            _ = self.stopped.wait_for(|stopped| *stopped) => {}
+            () = door.open(&listener) => {}
         }
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&listener).attach_filter(&NO_NEW_CONNECTIONS);
+        let _ = tokio::time::timeout(HANDSHAKES, door.open(&listener)).await;
         drop(listener);
-        self.drain(graceful).await;
+        tokio::time::sleep(FIRST_WORDS).await;
+        self.drain(door.graceful).await;
     }
 
     /// Lets running requests finish; after the grace time tells streams to say their last words.
@@ -156,9 +154,59 @@ impl Worker {
     }
 }
 
-fn http_builder() -> auto::Builder<TokioExecutor> {
+/// Takes connections in and serves them.
+struct Door {
+    app: Arc<App>,
+    http: auto::Builder<TokioExecutor>,
+    graceful: GracefulShutdown,
+    room: Arc<Semaphore>,
+    timeouts: (Duration, Duration),
+}
+
+impl Door {
+    /// Accepts for ever, never more than there is room for.
+    async fn open(&mut self, listener: &TcpListener) {
+        while let Ok(permit) = self.room.clone().acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => self.serve(stream, permit),
+                Err(error) => pause_after(&error).await,
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        // Without it small events wait for the client's delayed acknowledgement (40 ms).
+        let _ = stream.set_nodelay(true);
+        let (app, http, watcher) = (self.app.clone(), self.http.clone(), self.graceful.watcher());
+        let stream = Patient::new(stream, self.timeouts.0, self.timeouts.1);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let app = app.clone();
+                async move { app.serve(request).await }
+            });
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            // An error here is the client's: it went away, is too slow, or does not speak HTTP.
+            let _ = watcher.watch(connection).await;
+            drop(permit);
+        });
+    }
+}
+
+/// For a listener that is about to close: who is half connected may finish, who is not yet is not heard and, trying again
+/// by itself a second later, finds another process on this port. Closing at once would reset them instead.
+/// The program looks at the flags of the TCP header: SYN without ACK is dropped.
+#[cfg(target_os = "linux")]
+const NO_NEW_CONNECTIONS: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),       // load the byte of the flags
+    SockFilter::new(0x54, 0, 0, 0x12),     // only SYN and ACK
+    SockFilter::new(0x15, 0, 1, 0x02),     // SYN alone?
+    SockFilter::new(0x06, 0, 0, 0),        // drop it
+    SockFilter::new(0x06, 0, 0, u32::MAX), // take all else
+];
+
+fn http_builder(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(MAX_HEADER_BYTES * 4);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(MAX_HEADER_BYTES * 4);
     http.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_BYTES as u32);
     http
 }

@@ -13,6 +13,7 @@
 mod kill;
 mod load;
 mod process;
+mod restart;
 mod soak;
 
 /// A number from the environment, for the long runs.
