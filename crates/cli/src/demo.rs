@@ -76,6 +76,7 @@ async fn demo(args: &Args) -> Done {
     if args.serve {
         let address = gateway.address();
         say(format_args!("\ntierway: serving on http://{address} (the stand-in answers) until Ctrl-C; try"));
+        say(format_args!("  http://{address}/dashboard in a browser, or"));
         say(format_args!("  curl -si http://{address}/v1/chat/completions -d '{EXAMPLE}'"));
         tokio::signal::ctrl_c().await?;
     }
@@ -160,7 +161,7 @@ fn show(config: &Config, ledger: &Path, outcomes: &[Outcome]) -> Done {
     let span = Span::last_days(1, crate::store::now_ms());
     let summary = reader.summary(span).map_err(Failed::told)?;
     let ladder = config.table.ladder();
-    let report = report::build(&summary, &[], Some(ladder));
+    let report = tierway_gateway::report(&summary, &[], Some(ladder));
     let mut out = io::stdout().lock();
     out.write_all(report::render(&report, Format::Text, report::width())?.as_bytes())?;
     confusion(&mut out, ladder, outcomes)?;

@@ -3,14 +3,9 @@
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
 use std::io::{self, Write};
-use tierway::Setup;
-use tierway_config::Config;
-use tierway_decide::{
-    Ask, Attempt, AttemptEnd, CallRecord, CallStatus, Caller, Features, Ladder, Pins, Prediction, Reason, RejectWhy,
-    RequestId, TierId, Usd, decide, savings,
-};
-use tierway_report::{dollars, milliseconds, percent, thousands};
-use tierway_wire::Needs;
+use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RequestId, TierId, Usd, savings};
+use tierway_gateway::Again;
+use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -32,7 +27,10 @@ pub(crate) fn run(args: &Args) -> Done {
     })?;
     let config = source.config.as_ref();
     let again = match config {
-        Some(config) => recompute(&stored.call, config)?,
+        Some(config) => {
+            let setup = crate::load::setup(config, config.evidence.as_deref())?;
+            Again::of(&stored.call, &setup).map_err(Failed::told)?
+        }
         None => Again::default(),
     };
     let mut out = io::stdout().lock();
@@ -46,67 +44,6 @@ pub(crate) fn run(args: &Args) -> Done {
         tell(&mut out, &stored.call, stored.intact, &names, &again)?;
     }
     Ok(())
-}
-
-/// What today's predictor and table say about the same features.
-#[derive(Default)]
-struct Again {
-    /// None without a config, or without features in the row.
-    prediction: Option<Prediction>,
-    /// The strongest features behind it, with their weights.
-    because: Vec<(&'static str, f32)>,
-    /// The tier that would be chosen, where the row holds all that the choice hangs on.
-    tier: Option<String>,
-    /// The row was decided under this very config.
-    same_table: bool,
-}
-
-fn recompute(call: &CallRecord, config: &Config) -> Result<Again, Failed> {
-    let same_table = call.table_version == config.table.version();
-    if call.features.is_empty() {
-        return Ok(Again { same_table, ..Again::default() });
-    }
-    let features = Features::unpack(&call.features).map_err(Failed::told)?;
-    let setup = crate::load::setup(config, config.evidence.as_deref())?;
-    let ladder = setup.table.ladder();
-    let prediction = setup.predictor.predict(&features, ladder.tiers().len(), usize::from(ladder.baseline().0));
-    let because = setup.predictor.explain(&features).iter().map(|part| (part.feature, part.weight)).collect();
-    let tier = chosen_again(call, &setup, prediction);
-    Ok(Again { prediction: Some(prediction), because, tier, same_table })
-}
-
-/// Decides again. Rules and pins hang on what is not kept (text, headers), so only predicted choices can be repeated.
-fn chosen_again(call: &CallRecord, setup: &Setup, prediction: Prediction) -> Option<String> {
-    if !matches!(call.reason, Reason::Predicted | Reason::Abstained) {
-        return None;
-    }
-    let ask = Ask {
-        caller: &Caller::default(),
-        pins: Pins::default(),
-        rule: None,
-        prediction,
-        opinion: None,
-        needs: Needs::default(),
-        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX),
-        wanted_output: 0,
-        session: None,
-        day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),
-    };
-    let decision = decide(setup.table.ladder(), &setup.choosing, &ask).ok()?;
-    Some(setup.table.ladder().tier(decision.raised_from.unwrap_or(decision.tier)).name.clone())
-}
-
-impl Again {
-    fn json(&self) -> serde_json::Value {
-        let because: Vec<_> = self
-            .because
-            .iter()
-            .map(|(feature, weight)| serde_json::json!({"feature": feature, "weight": weight}))
-            .collect();
-        serde_json::json!({
-            "prediction": self.prediction, "because": because, "tier": self.tier, "same_config": self.same_table,
-        })
-    }
 }
 
 /// Names of tiers, as far as a config tells them.
@@ -195,14 +132,14 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     } else {
         fact(out, "tier", &call.tier)?;
     }
-    fact(out, "reason", &reason(&call.reason))?;
+    fact(out, "reason", &reason_words(&call.reason))?;
     if !call.raised_from.is_empty() {
         fact(out, "raised from", &call.raised_from)?;
     }
     for rejected in &call.rejected {
         let target = rejected.target.map_or_else(String::new, |target| format!(", target {}", target.index + 1));
         let who = format!("{}{target}", names.tier(rejected.tier));
-        fact(out, "passed over", &format!("{who}: {}", why(&rejected.why)))?;
+        fact(out, "passed over", &format!("{who}: {}", reject_words(&rejected.why)))?;
     }
     fact(out, "took", &format!("{} µs", thousands(call.decide_us.into())))?;
     if let Some(tier) = &again.tier {
@@ -211,41 +148,6 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
         fact(out, "decided again", &verdict)?;
     }
     Ok(())
-}
-
-fn reason(reason: &Reason) -> String {
-    match reason {
-        Reason::LockedRule { rule, why } => format!("locked rule `{rule}`: {why}"),
-        Reason::Rule { rule, why } => format!("rule `{rule}`: {why}"),
-        Reason::RequestedModel => "the request names this model".into(),
-        Reason::RequestedTier => "the request names this tier".into(),
-        Reason::CallerTier => "the key or user is pinned to this tier".into(),
-        Reason::Predicted => "the cheapest tier whose answer is expected to do".into(),
-        Reason::ModelAsked => "a model was asked how hard it is".into(),
-        Reason::Abstained => "too little to go by: doubt goes to the baseline tier".into(),
-        Reason::SessionHeld => "the conversation stays where it is".into(),
-        Reason::Default => "no policy is in force: baseline".into(),
-    }
-}
-
-fn why(why: &RejectWhy) -> String {
-    let mille = |mille: &u16| percent(f64::from(*mille) / 1000.0);
-    match why {
-        RejectWhy::NotGoodEnough { p_ok_mille, needed_mille } => {
-            format!("will do with {}, {} are needed", mille(p_ok_mille), mille(needed_mille))
-        }
-        RejectWhy::Dearer => "would do as well, but is dearer".into(),
-        RejectWhy::BelowFloor => "below the floor of request or caller".into(),
-        RejectWhy::AboveCeiling => "above the ceiling of request or caller".into(),
-        RejectWhy::Lacks { capability } => format!("cannot do {capability}"),
-        RejectWhy::TooLong { tokens, window } => {
-            let (tokens, window) = (thousands((*tokens).into()), thousands((*window).into()));
-            format!("{tokens} tokens do not fit into {window}")
-        }
-        RejectWhy::BoundToModel => "the history belongs to the model that made it".into(),
-        RejectWhy::Unhealthy => "broken or cooling down at the time".into(),
-        RejectWhy::NotAsked => "something else had decided before".into(),
-    }
 }
 
 fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
@@ -269,20 +171,7 @@ fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
 }
 
 fn one_call(attempt: &Attempt) -> String {
-    let end = match &attempt.end {
-        AttemptEnd::Ok => "answered".into(),
-        AttemptEnd::Http { status, code } if code.is_empty() => format!("HTTP {status}"),
-        AttemptEnd::Http { status, code } => format!("HTTP {status} ({code})"),
-        AttemptEnd::Connect => "no connection".into(),
-        AttemptEnd::FirstByteTimeout => "no first byte in time".into(),
-        AttemptEnd::Stalled => "fell silent in mid-stream".into(),
-        AttemptEnd::Cut => "broke off".into(),
-        AttemptEnd::Garbled => "sent something that is not the API's format".into(),
-        AttemptEnd::InBand { code } => format!("sent an error in the stream ({code})"),
-        AttemptEnd::Cancelled => "given up with the client".into(),
-        AttemptEnd::Outrun => "slower than its sibling".into(),
-        AttemptEnd::Deadline => "no time left".into(),
-    };
+    let end = attempt_words(&attempt.end);
     let who = format!("{}/{} ({})", attempt.provider, attempt.model, attempt.tier);
     format!("{who}: {end} after {} ms, {}", attempt.took_ms, cost(attempt.paid))
 }

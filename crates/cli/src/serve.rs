@@ -66,6 +66,7 @@ fn greet(config: &Config, gateway: &Gateway) {
     let address = gateway.address();
     say(format_args!("tierway {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
     say(format_args!("  OpenAI clients:  base_url = \"http://{address}/v1\", model = \"auto\""));
+    say(format_args!("  dashboard:       http://{address}/dashboard"));
     say(format_args!("  tiers:           {} (baseline: {})", tiers.join(" < "), ladder.tier(ladder.baseline()).name));
     say(format_args!("  records:         {}", config.ledger.path.display()));
     if config.keys.is_empty() {

@@ -25,7 +25,7 @@ pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
 pub use reader::{Origin, Setting};
-pub use routing::ClientKey;
+pub use routing::{ClientKey, KeyScope};
 pub use rule::ConfigTest;
 pub use secret::Secret;
 pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig};

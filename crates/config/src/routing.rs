@@ -18,6 +18,20 @@ pub struct ClientKey {
     pub team: String,
     /// What it may have.
     pub pins: Pins,
+    /// What it opens.
+    pub scope: KeyScope,
+}
+
+/// What a key opens; each includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyScope {
+    /// Models.
+    #[default]
+    Client,
+    /// Reports and records.
+    Read,
+    /// Everything.
+    Admin,
 }
 
 /// What `[routing]` says besides the baseline.
@@ -107,10 +121,15 @@ pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<T
         section.require("hash");
         let (name, sha256) = (section.string("name"), hash(&section));
         let (team, pins) = (section.string("team"), pins(&section, tiers, baseline));
+        let scope = match section.string("scope").as_str() {
+            "read" => KeyScope::Read,
+            "admin" => KeyScope::Admin,
+            _ => KeyScope::Client,
+        };
         if keys.iter().any(|earlier| !name.is_empty() && earlier.name == name) {
             section.problem("name", format!("two keys are named {}; give each its own name", shown(&name)));
         }
-        keys.push(ClientKey { name, sha256: sha256.unwrap_or_default(), team, pins });
+        keys.push(ClientKey { name, sha256: sha256.unwrap_or_default(), team, pins, scope });
     }
     keys
 }

@@ -4,7 +4,7 @@ use crate::body::{Active, Outgoing, read_body};
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::{api, health, models};
+use crate::{api, dashboard, health, models};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -86,6 +86,8 @@ impl App {
             "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.chat(format_of(path), request).await,
             "/healthz" if get => health::alive(),
             "/readyz" if get => health::ready(self),
+            "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
+            _ if get && dashboard::has(path) => dashboard::file(path),
             _ => match self.admit(request.headers(), Scope::Client) {
                 Err(refusal) => refusal.reply(format_of(path)),
                 Ok(_) if get && path == "/v1/models" => models::list(self, request.headers()),
@@ -145,7 +147,7 @@ fn overloaded(format: Format) -> Reply {
 fn not_found(method: &Method, path: &str) -> Reply {
     let path: String = path.chars().take(120).collect();
     let message = format!(
-        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, responses, messages, models), records and reports at /api/v1"
+        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, responses, messages, models), records and reports at /api/v1, pages at /dashboard"
     );
     Refusal::caller(ApiError::new(404, message).with_code("unknown_url")).reply(Format::OpenaiChat)
 }

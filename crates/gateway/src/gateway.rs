@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
-use tierway_config::{Config, KeyHeader, ProviderConfig, ProviderKind};
+use tierway_config::{Config, KeyHeader, KeyScope, ProviderConfig, ProviderKind};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, StreamRecovery};
 use tierway_decide::{Caller, Predictor, Target};
@@ -287,9 +287,17 @@ fn auth(style: KeyHeader, key: zeroize::Zeroizing<String>) -> Auth {
 fn keys(config: &Config) -> Keys {
     Keys::new(config.keys.iter().map(|key| KeyEntry {
         digest: key.sha256,
-        scope: Scope::Client,
+        scope: scope(key.scope),
         caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins },
     }))
+}
+
+const fn scope(scope: KeyScope) -> Scope {
+    match scope {
+        KeyScope::Client => Scope::Client,
+        KeyScope::Read => Scope::Read,
+        KeyScope::Admin => Scope::Admin,
+    }
 }
 
 fn server_options(config: &Config, workers: usize) -> ServerOptions {

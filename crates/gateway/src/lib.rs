@@ -5,6 +5,8 @@
 mod api;
 mod app;
 mod body;
+mod dashboard;
+mod explain;
 mod gateway;
 mod health;
 mod keys;
@@ -12,12 +14,16 @@ mod metrics;
 mod models;
 mod patience;
 mod pins;
+mod readers;
+mod reporting;
 mod server;
 mod store;
 
 pub use app::{App, Bounds, Live};
+pub use explain::Again;
 pub use gateway::{Desk, Gateway, GatewayError, setup};
 pub use keys::{KeyEntry, Keys, Scope};
 pub use metrics::Metrics;
+pub use reporting::report;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};

@@ -1,6 +1,7 @@
 //! Where finished records go: metrics at once, the ledger in groups.
 
 use crate::metrics::Metrics;
+use crate::readers::Readers;
 use std::sync::Arc;
 use std::time::Duration;
 use tierway::{Held, Sink};
@@ -15,14 +16,14 @@ const HOLD_AT_MOST: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Store {
     ledger: Arc<Ledger>,
-    pub(crate) location: Location,
+    pub(crate) readers: Arc<Readers>,
 }
 
 impl Store {
     /// A store over an open ledger.
     #[must_use]
-    pub const fn new(ledger: Arc<Ledger>, location: Location) -> Self {
-        Self { ledger, location }
+    pub fn new(ledger: Arc<Ledger>, location: Location) -> Self {
+        Self { ledger, readers: Arc::new(Readers::new(location)) }
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -10,12 +10,14 @@ mod html;
 mod report;
 mod text;
 mod wording;
+mod words;
 
 pub use csv::{csv, field as csv_field};
 pub use figures::{dollars, milliseconds, percent, thousands};
 pub use html::html;
 pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, Totals};
 pub use text::text;
+pub use words::{attempt_words, reason_words, reject_words};
 
 /// The report as one JSON object, indented. Money is in US dollars, times in milliseconds, shares from 0 to 1.
 ///

@@ -477,6 +477,12 @@ pub static KEY: Spec = Spec {
         field("name", Kind::Text, None, "Its name in records. Required."),
         field("hash", Kind::Text, None, "`sha256:` and 64 hexadecimal digits. Required."),
         field("team", Kind::Text, Some("\"\""), "Team in reports."),
+        field(
+            "scope",
+            Kind::Choice(&["client", "read", "admin"]),
+            Some("\"client\""),
+            "What it opens: models; also reports, records and the dashboard; everything.",
+        ),
         field("tier", Kind::Text, None, "Exactly this tier."),
         field("floor", Kind::Text, None, "This tier or a dearer one."),
         field("ceiling", Kind::Text, None, "This tier or a cheaper one."),

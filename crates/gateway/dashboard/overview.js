@@ -1,0 +1,78 @@
+// What it saved, what it cost, and whether everybody is well.
+
+import { ask } from "./ask.js";
+import { h, card, table, tierTag, tierClass, bar, live, say } from "./page.js";
+import { dollars, percent, count, time } from "./figures.js";
+
+export default async function overview(place, { signal }) {
+  const [report, targets] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal)]);
+  const figures = h("div", {});
+  const health = h("div", {});
+  const draw = (now) => figures.replaceChildren(headline(now), tiles(now), tiers(now));
+  draw(report);
+  health.replaceChildren(targetsCard(targets));
+  place.append(h("h1", {}, "Overview"), h("p", { class: "lead" }, "The last seven days"), figures, health);
+  live(signal, 5_000, async () => {
+    const now = await ask("targets", {}, signal);
+    const ill = now.targets.filter((target) => !target.callable).map((target) => `${target.provider}/${target.model} is ${target.health}`);
+    if (ill.length) say(ill.join("; "));
+    health.replaceChildren(targetsCard(now));
+  });
+  live(signal, 30_000, async () => draw(await ask("report", { days: 7 }, signal)));
+}
+
+export function headline(report) {
+  const { totals: { money }, baseline, cheapest_tier: cheapest } = report;
+  if (!report.totals.calls) {
+    return card("Nothing recorded yet", h("p", {}, "Point a client at ", h("code", {}, `${location.origin}/v1`), " and ask for the model ", h("code", {}, "auto"), ". Or try the ", h("a", { href: "#/playground" }, "playground"), "."));
+  }
+  const lost = money.saved_usd < 0;
+  const open = report.notes.find((note) => note.kind === "not_calibrated");
+  return h("section", { class: "card hero" },
+    h("div", {},
+      h("h2", {}, lost ? "Lost against the baseline" : "Saved against the baseline"),
+      h("p", { class: `big ${lost ? "bad" : "good"}` }, percent(Math.abs(money.saved_share ?? 0)), h("span", {}, dollars(Math.abs(money.saved_usd)))),
+      h("p", {}, `${count(money.priced_calls)} requests would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; they cost ${dollars(money.paid_usd + money.classifier_usd)}.`)),
+    h("div", { class: "compare" },
+      h("p", { class: "row" }, h("span", {}, "Everything on the baseline"), bar(1, "base"), h("b", {}, dollars(money.baseline_usd))),
+      h("p", { class: "row" }, h("span", {}, "Routed"), bar((money.paid_usd + money.classifier_usd) / (money.baseline_usd || 1), "paid"), h("b", {}, dollars(money.paid_usd + money.classifier_usd))),
+      h("p", { class: "row" }, h("span", {}, `Everything on ${cheapest}`), bar((money.baseline_usd - money.always_cheapest_saved_usd) / (money.baseline_usd || 1), "cheapest"), h("b", {}, dollars(money.baseline_usd - money.always_cheapest_saved_usd)))),
+    h("details", { class: "wide" }, h("summary", {}, "How honest is this?"),
+      h("p", {}, `Always sending everything to ${cheapest} would have saved ${percent(money.always_cheapest_share)}. Savings alone prove nothing: the question is what answers are lost.`),
+      h("p", {}, open
+        ? `${count(open.calls)} requests went by thresholds that were not proven on your own outcomes, and quality was not measured: nobody compared these answers with the baseline's. Run tierway calibrate.`
+        : "Thresholds were proven on your own outcomes; the proof is in the evidence that tierway calibrate wrote."),
+      h("p", {}, `Method: ${baseline.method}. `,
+        `${dollars(money.lost_usd)} were lost on ${count(money.lost_calls)} requests that were dearer than the baseline; that is counted in. `,
+        `${count(money.unpriced_calls)} without a known price and ${count(money.passed_calls)} for a model that the client named are left out.`)),
+    open && h("p", { class: "note wide" }, "Not calibrated, and quality is not measured yet."));
+}
+
+function tiles({ totals }) {
+  const tile = (name, value, more) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
+  return h("dl", { class: "tiles" },
+    tile("Requests", count(totals.calls), `${count(totals.failed)} failed, ${count(totals.refused)} refused`),
+    tile("Paid in all", dollars(totals.money.paid_in_all_usd), `${count(totals.attempts)} upstream calls`),
+    tile("Time, 95 of 100", time(totals.p95_ms), `first byte ${time(totals.first_byte_p95_ms)}`),
+    tile("To decide", totals.decide_mean_us === null ? "–" : `${Math.round(totals.decide_mean_us)} µs`, `${count(totals.abstained)} abstained`));
+}
+
+function tiers(report) {
+  const most = Math.max(...report.tiers.map((tier) => tier.paid_usd), 1e-12);
+  const rows = report.tiers.map((tier) => [
+    tier.name ? h("a", { href: `#/requests?tier=${encodeURIComponent(tier.name)}` }, tierTag(tier.name)) : "refused before",
+    h("span", { class: "cell" }, bar(tier.share, tierClass(tier.name)), `${count(tier.calls)} · ${percent(tier.share)}`),
+    h("span", { class: "cell" }, bar(tier.paid_usd / most, tierClass(tier.name)), dollars(tier.paid_usd)),
+    dollars(tier.saved_usd), time(tier.p95_ms), count(tier.failed)]);
+  return card("By tier", table("Requests and cost by tier", ["Tier", "Requests", "Paid", { name: "Saved", number: true }, { name: "Time, p95", number: true }, { name: "Failed", number: true }], rows));
+}
+
+function targetsCard({ targets, records }) {
+  const rows = targets.map((target) => [
+    h("span", { class: "who" }, h("b", {}, target.model), h("small", { class: "dim" }, target.provider)), tierTag(target.tier),
+    h("span", { class: `state ${target.health}` }, target.health, target.back_in_ms ? `, again in ${time(target.back_in_ms)}` : ""),
+    count(target.in_flight), time(target.first_byte_ms)]);
+  return card("Targets now",
+    table("Health of targets", ["Target", "Tier", "Health", { name: "In flight", number: true }, { name: "First byte", number: true }], rows),
+    records?.dropped > 0 && h("p", { class: "note" }, `${count(records.dropped)} records were dropped: the ledger could not keep up.`));
+}

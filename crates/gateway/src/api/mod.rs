@@ -1,0 +1,80 @@
+//! `/api/v1`: reports, records and decisions as JSON; what the dashboard and programs read.
+//!
+//! Nothing here changes anything. Questions to the store run off the event loop, a few at a time.
+
+mod one;
+mod playground;
+mod query;
+mod sums;
+mod targets;
+
+use crate::app::{App, json};
+use crate::keys::Scope;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use query::Query;
+use serde_json::Value;
+use tierway::{Refusal, Reply};
+use tierway_ledger::{LedgerError, Reader};
+use tierway_wire::{ApiError, Format};
+
+/// What `/openapi.json` gives; kept by hand, and held against the routes by a test.
+pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
+
+pub(crate) async fn route(app: &App, request: Request<Incoming>) -> Reply {
+    let answer = answer(app, request).await;
+    match answer {
+        Ok(value) => json(StatusCode::OK, value.to_string()),
+        Err(error) => Refusal::caller(error).reply(Format::OpenaiChat),
+    }
+}
+
+async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let path = request.uri().path().strip_prefix("/api/v1/").unwrap_or_default().to_owned();
+    let parts: Vec<_> = path.split('/').collect();
+    if parts == ["route"] {
+        method(&request, &Method::POST)?;
+        return playground::decide(app, request).await.map_err(|refusal| *refusal.error);
+    }
+    app.admit(request.headers(), Scope::Read).map_err(|refusal| *refusal.error)?;
+    method(&request, &Method::GET)?;
+    let query = Query::parse(request.uri().query().unwrap_or_default())?;
+    match parts[..] {
+        ["report"] => sums::report(app, query).await,
+        ["series"] => sums::series(app, query).await,
+        ["routes"] => sums::routes(app, query).await,
+        ["requests"] => sums::requests(app, query).await,
+        ["requests", id] => one::request(app, id).await,
+        ["targets"] => Ok(targets::all(app)),
+        _ => Err(ApiError::new(404, "there is no such question; /openapi.json lists them").with_code("unknown_url")),
+    }
+}
+
+fn method(request: &Request<Incoming>, wanted: &Method) -> Result<(), ApiError> {
+    if request.method() == wanted || (*wanted == Method::GET && request.method() == Method::HEAD) {
+        return Ok(());
+    }
+    let message = format!("{} is asked with {wanted}", request.uri().path());
+    Err(ApiError::new(405, message).with_code("method_not_allowed"))
+}
+
+/// Asks the store off the event loop.
+async fn ask<T: Send + 'static>(
+    app: &App,
+    question: impl FnOnce(&mut Reader) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let store = app.store.as_ref().ok_or_else(|| ApiError::new(404, "this router keeps no records"))?;
+    store.readers.ask(question).await.map_err(|error| match error {
+        LedgerError::Missing { .. } => ApiError::new(503, "nothing was recorded yet").with_code("no_records_yet"),
+        // It may name files of this machine: that is for the log.
+        error => {
+            tracing::error!(%error, "a question to the ledger failed");
+            ApiError::new(500, "the ledger cannot be read; the router's log says why")
+        }
+    })
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

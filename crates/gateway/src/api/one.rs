@@ -1,0 +1,55 @@
+//! One request: its record, and every step of its decision.
+
+use super::ask;
+use crate::app::App;
+use crate::explain::{Again, because, chances, needed, passed_over};
+use serde_json::{Value, json};
+use tierway::Setup;
+use tierway_decide::{Attempt, CallRecord, RequestId, Usd, savings};
+use tierway_report::{attempt_words, reason_words};
+use tierway_wire::ApiError;
+
+pub(super) async fn request(app: &App, id: &str) -> Result<Value, ApiError> {
+    let id: RequestId = id.parse().map_err(|error| ApiError::new(400, format!("{error}")))?;
+    let found = ask(app, move |reader| reader.call(id)).await?;
+    let stored = found.ok_or_else(|| ApiError::new(404, "no record of this request (yet, or any more)"))?;
+    let live = app.live.load_full();
+    let explained = explained(&stored.call, live.router.setup());
+    Ok(json!({
+        "request_id": id.to_string(),
+        "time_ms": id.unix_ms(),
+        "intact": stored.intact,
+        "explain": explained,
+        "record": stored.call,
+    }))
+}
+
+/// Names of tiers are those of the config in force: a record holds their places.
+fn explained(call: &CallRecord, setup: &Setup) -> Value {
+    let ladder = setup.table.ladder();
+    // Features of another version of the predictor cannot be read; the rest still can.
+    let again = Again::of(call, setup).unwrap_or_default();
+    let dollars = |amount: Option<Usd>| amount.map(Usd::as_f64);
+    let attempt = |attempt: &Attempt| {
+        json!({
+            "target": format!("{}/{}", attempt.provider, attempt.model), "tier": attempt.tier,
+            "started_ms": attempt.started_ms, "took_ms": attempt.took_ms,
+            "end": attempt.end, "words": attempt_words(&attempt.end), "paid_usd": dollars(attempt.paid),
+        })
+    };
+    json!({
+        "reason": {"summary": call.reason.summary(), "words": reason_words(&call.reason)},
+        "chances": chances(ladder, &call.prediction.p_ok),
+        "needed": needed(setup, &call.rejected, &call.prediction.p_ok, &call.reason),
+        "because": because(&again.because),
+        "rejected": passed_over(ladder, &call.rejected),
+        "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "money": {
+            "paid_usd": dollars(call.paid), "classifier_usd": call.classifier_paid.as_f64(),
+            "baseline_usd": dollars(call.baseline), "cheapest_usd": dollars(call.cheapest),
+            "saved_usd": dollars(savings::saved(call)), "counted": savings::is_routed(&call.reason),
+            "method": savings::SAME_TOKENS,
+        },
+        "again": again.json(),
+    })
+}

@@ -1,0 +1,91 @@
+//! What would be decided about a request, without calling anybody or recording anything.
+
+use crate::app::App;
+use crate::body::read_body;
+use crate::explain::{because, chances, needed, passed_over};
+use crate::keys::Scope;
+use http::Request;
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tierway::{AUTO, Decided, Refusal, Setup};
+use tierway_decide::Features;
+use tierway_report::reason_words;
+use tierway_wire::{ApiError, Format, openai_chat};
+
+/// A prompt, or the parts of a Chat Completions request that decide.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    prompt: Option<String>,
+    system: Option<String>,
+    model: Option<String>,
+    messages: Option<Box<RawValue>>,
+    tools: Option<Box<RawValue>>,
+    response_format: Option<Box<RawValue>>,
+}
+
+pub(super) async fn decide(app: &App, request: Request<Incoming>) -> Result<Value, Refusal> {
+    let caller = app.admit(request.headers(), Scope::Client)?;
+    let live = app.live.load_full();
+    let (head, body) = request.into_parts();
+    let body = read_body(body, &head.headers, &app.bounds).await?;
+    let body = chat(&body).map_err(Refusal::caller)?;
+    let setup = live.router.setup();
+    let call = crate::pins::call(Format::OpenaiChat, body.clone().into(), head.headers, caller, setup.table.ladder())?;
+    let (outline, _) = openai_chat::outline(body.as_bytes())
+        .map_err(|error| Refusal::caller(ApiError::new(400, error.to_string())))?;
+    let decided = live.router.decide(&call, &outline)?;
+    Ok(told(&decided, &Features::of(&outline), setup))
+}
+
+/// The wish as a Chat Completions request.
+fn chat(body: &[u8]) -> Result<String, ApiError> {
+    let wish: Wish =
+        serde_json::from_slice(body).map_err(|error| ApiError::new(400, format!("not a wish: {error}")))?;
+    let messages = match (&wish.prompt, &wish.messages) {
+        (Some(prompt), None) => {
+            let mut turns: Vec<_> = wish.system.iter().map(|text| json!({"role": "system", "content": text})).collect();
+            turns.push(json!({"role": "user", "content": prompt}));
+            Value::from(turns).to_string()
+        }
+        (None, Some(messages)) => messages.get().to_owned(),
+        _ => return Err(ApiError::new(400, "give either `prompt` or `messages`")),
+    };
+    let mut chat = format!("{{\"model\":{},\"messages\":{messages}", json!(wish.model.as_deref().unwrap_or(AUTO)));
+    for (name, value) in [("tools", &wish.tools), ("response_format", &wish.response_format)] {
+        if let Some(value) = value {
+            chat += &format!(",\"{name}\":{}", value.get());
+        }
+    }
+    Ok(chat + "}")
+}
+
+fn told(decided: &Decided, features: &Features, setup: &Setup) -> Value {
+    let (decision, ladder) = (&decided.decision, setup.table.ladder());
+    let prediction = &decision.prediction;
+    let parts: Vec<_> = setup.predictor.explain(features).iter().map(|part| (part.feature, part.weight)).collect();
+    let targets = decision.targets.iter().filter_map(|id| {
+        // A model that the client named and that serves no tier has no place on the ladder.
+        let target = ladder.tiers().get(usize::from(id.tier.0))?.targets.get(usize::from(id.index))?;
+        Some(json!({"tier": ladder.tier(id.tier).name, "target": format!("{}/{}", target.provider, target.model)}))
+    });
+    json!({
+        "tier": ladder.tier(decision.tier).name,
+        "targets": targets.collect::<Vec<_>>(),
+        "reason": {"summary": decision.reason.summary(), "words": reason_words(&decision.reason)},
+        "raised_from": decision.raised_from.map(|tier| &ladder.tier(tier).name),
+        "complexity": prediction.complexity,
+        "task_type": prediction.task_type,
+        "score_strong": prediction.score_strong,
+        "abstained": prediction.abstain,
+        "calibrated": prediction.calibrated,
+        "chances": chances(ladder, &prediction.p_ok),
+        "needed": needed(setup, &decision.rejected, &prediction.p_ok, &decision.reason),
+        "because": because(&parts),
+        "rejected": passed_over(ladder, &decision.rejected),
+        "input_tokens_estimated": decided.input_tokens,
+        "decide_us": decided.decide_us,
+    })
+}

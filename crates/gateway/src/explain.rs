@@ -1,0 +1,113 @@
+//! One decision looked at again: what today's predictor and table say about the features of a stored request.
+
+use serde_json::{Value, json};
+use tierway::Setup;
+use tierway_decide::{
+    Ask, CallRecord, Caller, Features, Ladder, MAX_TIERS, Pins, Policy, Prediction, Reason, RejectWhy, Rejected,
+    UnpackError, decide,
+};
+use tierway_report::reject_words;
+use tierway_wire::Needs;
+
+/// What today's predictor and table say about the same features.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    /// None without a config, or without features in the row.
+    pub prediction: Option<Prediction>,
+    /// The strongest features behind it, with their weights.
+    pub because: Vec<(&'static str, f32)>,
+    /// The tier that would be chosen, where the row holds all that the choice hangs on.
+    pub tier: Option<String>,
+    /// The row was decided under this very config.
+    pub same_table: bool,
+}
+
+impl Again {
+    /// Decides about a stored request again.
+    ///
+    /// # Errors
+    /// When its features cannot be read.
+    pub fn of(call: &CallRecord, setup: &Setup) -> Result<Self, UnpackError> {
+        let same_table = call.table_version == setup.table.version();
+        if call.features.is_empty() {
+            return Ok(Self { same_table, ..Self::default() });
+        }
+        let features = Features::unpack(&call.features)?;
+        let ladder = setup.table.ladder();
+        let prediction = setup.predictor.predict(&features, ladder.tiers().len(), usize::from(ladder.baseline().0));
+        let because = setup.predictor.explain(&features).iter().map(|part| (part.feature, part.weight)).collect();
+        let tier = chosen_again(call, setup, prediction);
+        Ok(Self { prediction: Some(prediction), because, tier, same_table })
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "prediction": self.prediction,
+            "because": because(&self.because),
+            "tier": self.tier,
+            "same_config": self.same_table,
+        })
+    }
+}
+
+/// Decides again. Rules and pins hang on what is not kept (text, headers), so only predicted choices can be repeated.
+fn chosen_again(call: &CallRecord, setup: &Setup, prediction: Prediction) -> Option<String> {
+    if !matches!(call.reason, Reason::Predicted | Reason::Abstained) {
+        return None;
+    }
+    let ask = Ask {
+        caller: &Caller::default(),
+        pins: Pins::default(),
+        rule: None,
+        prediction,
+        opinion: None,
+        needs: Needs::default(),
+        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX),
+        wanted_output: 0,
+        session: None,
+        day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),
+    };
+    let decision = decide(setup.table.ladder(), &setup.choosing, &ask).ok()?;
+    Some(setup.table.ladder().tier(decision.raised_from.unwrap_or(decision.tier)).name.clone())
+}
+
+/// Features and their weights as JSON.
+pub(crate) fn because(parts: &[(&'static str, f32)]) -> Vec<Value> {
+    parts.iter().map(|(feature, weight)| json!({"feature": feature, "weight": weight})).collect()
+}
+
+/// The chance of each tier that its answer will do, by name.
+pub(crate) fn chances(ladder: &Ladder, p_ok: &[f32; MAX_TIERS]) -> Vec<Value> {
+    let baseline = ladder.baseline();
+    let tiers = ladder.ids().zip(p_ok);
+    tiers.map(|(id, p)| json!({"tier": ladder.tier(id).name, "p_ok": p, "baseline": id == baseline})).collect()
+}
+
+/// The chance that a tier had to reach: as the decision says, else as the setup would ask for. None where nobody asked.
+pub(crate) fn needed(setup: &Setup, rejected: &[Rejected], p_ok: &[f32; MAX_TIERS], reason: &Reason) -> Option<f32> {
+    let said = rejected.iter().find_map(|one| match one.why {
+        RejectWhy::NotGoodEnough { needed_mille, .. } => Some(f32::from(needed_mille) / 1e3),
+        _ => None,
+    });
+    let asked = matches!(reason, Reason::Predicted) && setup.choosing.policy == Policy::Target;
+    let best = p_ok.iter().copied().fold(0.0, f32::max);
+    said.or_else(|| (asked && best > 0.0).then(|| (best - setup.choosing.max_shortfall).max(0.0)))
+}
+
+/// Candidates that were passed over, by name and in words.
+pub(crate) fn passed_over(ladder: &Ladder, rejected: &[Rejected]) -> Vec<Value> {
+    let one = |one: &Rejected| {
+        let tier = ladder.tiers().get(usize::from(one.tier.0));
+        let target = one.target.and_then(|id| {
+            let target = ladder.tiers().get(usize::from(id.tier.0))?.targets.get(usize::from(id.index))?;
+            Some(format!("{}/{}", target.provider, target.model))
+        });
+        json!({
+            "tier": tier.map_or_else(|| format!("tier {}", one.tier.0), |tier| tier.name.clone()),
+            "target": target, "why": one.why, "words": reject_words(&one.why),
+        })
+    };
+    rejected.iter().map(one).collect()
+}

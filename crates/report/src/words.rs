@@ -1,0 +1,62 @@
+//! What the parts of a decision say to people.
+
+use crate::figures::{percent, thousands};
+use tierway_decide::{AttemptEnd, Reason, RejectWhy};
+
+/// Why a tier was chosen, as half a sentence.
+#[must_use]
+pub fn reason_words(reason: &Reason) -> String {
+    match reason {
+        Reason::LockedRule { rule, why } => format!("locked rule `{rule}`: {why}"),
+        Reason::Rule { rule, why } => format!("rule `{rule}`: {why}"),
+        Reason::RequestedModel => "the request names this model".into(),
+        Reason::RequestedTier => "the request names this tier".into(),
+        Reason::CallerTier => "the key or user is pinned to this tier".into(),
+        Reason::Predicted => "the cheapest tier whose answer is expected to do".into(),
+        Reason::ModelAsked => "a model was asked how hard it is".into(),
+        Reason::Abstained => "too little to go by: doubt goes to the baseline tier".into(),
+        Reason::SessionHeld => "the conversation stays where it is".into(),
+        Reason::Default => "no policy is in force: baseline".into(),
+    }
+}
+
+/// Why a candidate was passed over, as half a sentence.
+#[must_use]
+pub fn reject_words(why: &RejectWhy) -> String {
+    let mille = |mille: &u16| percent(f64::from(*mille) / 1000.0);
+    match why {
+        RejectWhy::NotGoodEnough { p_ok_mille, needed_mille } => {
+            format!("will do with {}, {} are needed", mille(p_ok_mille), mille(needed_mille))
+        }
+        RejectWhy::Dearer => "would do as well, but is dearer".into(),
+        RejectWhy::BelowFloor => "below the floor of request or caller".into(),
+        RejectWhy::AboveCeiling => "above the ceiling of request or caller".into(),
+        RejectWhy::Lacks { capability } => format!("cannot do {capability}"),
+        RejectWhy::TooLong { tokens, window } => {
+            let (tokens, window) = (thousands((*tokens).into()), thousands((*window).into()));
+            format!("{tokens} tokens do not fit into {window}")
+        }
+        RejectWhy::BoundToModel => "the history belongs to the model that made it".into(),
+        RejectWhy::Unhealthy => "broken or cooling down at the time".into(),
+        RejectWhy::NotAsked => "something else had decided before".into(),
+    }
+}
+
+/// How an upstream call ended, as half a sentence.
+#[must_use]
+pub fn attempt_words(end: &AttemptEnd) -> String {
+    match end {
+        AttemptEnd::Ok => "answered".into(),
+        AttemptEnd::Http { status, code } if code.is_empty() => format!("HTTP {status}"),
+        AttemptEnd::Http { status, code } => format!("HTTP {status} ({code})"),
+        AttemptEnd::Connect => "no connection".into(),
+        AttemptEnd::FirstByteTimeout => "no first byte in time".into(),
+        AttemptEnd::Stalled => "fell silent in mid-stream".into(),
+        AttemptEnd::Cut => "broke off".into(),
+        AttemptEnd::Garbled => "sent something that is not the API's format".into(),
+        AttemptEnd::InBand { code } => format!("sent an error in the stream ({code})"),
+        AttemptEnd::Cancelled => "given up with the client".into(),
+        AttemptEnd::Outrun => "slower than its sibling".into(),
+        AttemptEnd::Deadline => "no time left".into(),
+    }
+}

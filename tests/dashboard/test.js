@@ -1,0 +1,252 @@
+// The dashboard as people meet it. Each check names what it looks at; the first that fails ends the run with exit 1.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const tierway = process.env.TIERWAY ?? join(import.meta.dirname, "../../target/debug/tierway");
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = process.env.SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+const folder = mkdtempSync(join(tmpdir(), "tierway-dashboard-"));
+const children = [];
+
+const freePort = () => new Promise((resolve) => {
+  const server = createServer().listen(0, "127.0.0.1", () => { const { port } = server.address(); server.close(() => resolve(port)); });
+});
+
+// Starts a command and waits until it says the words.
+function start(args, words) {
+  const child = spawn(tierway, args, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });
+  children.push(child);
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const hear = (piece) => { said += piece; if (said.includes(words)) resolve(said); };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.on("exit", (code) => reject(new Error(`tierway ${args.join(" ")} ended with ${code}:\n${said}`)));
+  });
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
+});
+
+// A page that remembers what went wrong on it.
+async function open(origin, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.wrong = [];
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) page.wrong.push(message.text()); });
+  page.on("pageerror", (error) => page.wrong.push(String(error)));
+  page.on("request", (request) => { if (!request.url().startsWith(`${origin}/`)) page.wrong.push(`foreign request ${request.url()}`); });
+  return page;
+}
+
+const PAGES = {
+  overview: ["#/", "Overview"], savings: ["#/savings?days=1", "Savings"], routes: ["#/routes", "Where requests go"],
+  requests: ["#/requests", "Requests"], playground: ["#/playground", "Playground"],
+};
+
+// A fresh load each time: nothing of the page before can be mistaken for it.
+let loads = 0;
+async function go(page, origin, hash, title) {
+  await page.goto(`${origin}/dashboard?${loads++}${hash}`);
+  await page.getByRole("heading", { level: 1, name: title }).waitFor();
+}
+
+// Clean: nothing wrong so far, nothing wider than the screen, no serious finding of axe.
+async function clean(page, name) {
+  assert.deepEqual(page.wrong, [], name);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(over <= 0, `${name} is ${over} px wider than the screen`);
+  // Evaluated by the driver: the page's own policy lets no foreign script in.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => axe.run());
+  const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`), [], name);
+  if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+  console.log(`  ${name}`);
+}
+
+async function everyPage(origin, kind, options) {
+  const page = await open(origin, options);
+  for (const [name, [hash, title]] of Object.entries(PAGES)) {
+    await go(page, origin, hash, title);
+    if (name === "savings") await page.locator("svg rect.paid").first().waitFor();
+    if (name === "playground") {
+      await page.getByLabel("Prompt").fill("Prove that there are infinitely many primes of the form 4k + 3.");
+      await page.getByRole("heading", { name: "Decision" }).waitFor();
+      await page.locator("svg circle").first().waitFor();
+    }
+    await clean(page, `${kind}-${name}`);
+  }
+  await go(page, origin, "#/requests", "Requests");
+  await page.locator("a.request").first().click();
+  await page.getByRole("heading", { level: 1, name: "Why it went where it went" }).waitFor();
+  await page.locator("svg circle").first().waitFor();
+  await clean(page, `${kind}-request`);
+  await page.context().close();
+}
+
+async function figures(origin) {
+  const page = await open(origin);
+  const report = await (await fetch(`${origin}/api/v1/report?days=7`)).json();
+  assert.equal(report.totals.calls, 200, "the demo's requests");
+  await go(page, origin, "#/", "Overview");
+  const hero = await page.locator(".hero").innerText();
+  assert.ok(hero.includes(`${(report.totals.money.saved_share * 100).toFixed(1).replace(/\.0$/, "")} %`), `headline in ${hero}`);
+  assert.ok(hero.includes("Not calibrated"), "says that thresholds are not proven");
+  assert.ok(hero.includes("Everything on nano"), "shows the always-cheapest line");
+  console.log("  headline");
+  await page.context().close();
+}
+
+async function filters(origin) {
+  const page = await open(origin);
+  await go(page, origin, "#/requests", "Requests");
+  assert.equal(await page.locator("tbody tr").count(), 50);
+  await page.getByRole("button", { name: "Older requests" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 100);
+  for (const [name, value, column] of [["tier", "reasoning", 1], ["task_type", "coding", 3], ["reason", "predicted", 4]]) {
+    await go(page, origin, "#/requests", "Requests");
+    await page.locator(`select[name=${name}]`).selectOption(value);
+    await page.waitForFunction(([at, value]) => {
+      const cells = [...document.querySelectorAll(`tbody tr > :nth-child(${at + 1})`)];
+      return cells.length > 0 && cells.every((cell) => cell.textContent.startsWith(value));
+    }, [column, value]);
+  }
+  await go(page, origin, "#/requests?status=failed", "Requests");
+  await page.getByText("No request matches.").waitFor();
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.locator("tbody tr").first().waitFor();
+  const id = await page.locator("tbody code").first().innerText();
+  await page.getByLabel("Request id").fill(id);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Why it went where it went" }).waitFor();
+  await go(page, origin, "#/requests/0000000000000", "That did not work");
+  page.wrong = page.wrong.filter((text) => !text.includes("404"));
+  assert.deepEqual(page.wrong, []);
+  // The map leads to the requests behind a cell.
+  await go(page, origin, "#/routes", "Where requests go");
+  const wanted = Number(await page.locator(".heat b").first().innerText());
+  await page.locator(".heat a").first().click();
+  await page.waitForFunction((wanted) => document.querySelectorAll(".request").length === wanted, Math.min(50, wanted));
+  console.log("  filters");
+  await page.context().close();
+}
+
+async function keyboard(origin) {
+  const page = await open(origin);
+  await go(page, origin, "#/", "Overview");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  for (let presses = 0; presses < 6; presses++) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Playground" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Playground", "the new page has the focus");
+  const theme = page.getByRole("button", { name: "Theme" });
+  await theme.press("Enter");
+  await theme.press("Enter");
+  await page.reload();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "the theme is kept");
+  console.log("  keyboard");
+  await page.context().close();
+}
+
+// Text of clients stays text.
+async function markup(origin) {
+  const evil = "<img src=x onerror=document.title='owned'>";
+  const body = { model: "auto", user: evil, messages: [{ role: "user", content: "hello" }] };
+  const answer = await fetch(`${origin}/v1/chat/completions`, { method: "POST", body: JSON.stringify(body), headers: { "x-tierway-user": evil } });
+  assert.equal(answer.status, 200);
+  const id = answer.headers.get("x-tierway-request-id");
+  const page = await open(origin);
+  for (let tries = 0; tries < 50 && (await fetch(`${origin}/api/v1/requests/${id}`)).status !== 200; tries++) await page.waitForTimeout(100);
+  await go(page, origin, `#/requests/${id}`, "Why it went where it went");
+  await page.getByText(evil).waitFor();
+  assert.equal(await page.locator("img[src=x]").count(), 0);
+  console.log("  markup");
+  await page.context().close();
+}
+
+async function keys() {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const hash = (key) => `sha256:${createHash("sha256").update(key).digest("hex")}`;
+  const target = (name) => `targets = [{ provider = "p", model = "${name}" }]\nprice = { input = 1.0, output = 2.0 }`;
+  writeFileSync(join(folder, "keys.toml"), `
+[server]
+listen = "127.0.0.1:${port}"
+[providers.p]
+kind = "openai_compatible"
+base_url = "http://127.0.0.1:9/v1"
+[[tiers]]
+name = "small"
+${target("a")}
+[[tiers]]
+name = "large"
+${target("b")}
+[routing]
+baseline = "large"
+[ledger]
+path = "keys.db"
+[[keys]]
+name = "reader"
+hash = "${hash("good")}"
+scope = "read"
+[[keys]]
+name = "app"
+hash = "${hash("app")}"
+`);
+  await start(["serve", "--config", "keys.toml", "--workers", "1"], "/dashboard");
+  for (const [key, want] of [[null, 401], ["bad", 401], ["app", 403], ["good", 200]]) {
+    const reply = await fetch(`${origin}/api/v1/targets`, { headers: key ? { authorization: `Bearer ${key}` } : {} });
+    assert.equal(reply.status, want, `key ${key}`);
+  }
+  const page = await open(origin);
+  await go(page, origin, "#/", "A key, please");
+  await page.getByLabel("Key").fill("app");
+  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByText("this key may not do that").waitFor();
+  page.wrong = page.wrong.filter((text) => !/40[13]/.test(text));
+  await clean(page, "key");
+  await page.getByLabel("Key").fill("good");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  await page.getByText("Nothing recorded yet").waitFor();
+  await clean(page, "empty");
+  for (const [hash, title] of Object.values(PAGES)) await go(page, origin, hash, title);
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+}
+
+try {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  await start(["demo", "--serve", "--listen", `127.0.0.1:${port}`], "/dashboard");
+  console.log("dashboard");
+  await figures(origin);
+  await everyPage(origin, "light", { colorScheme: "light" });
+  await everyPage(origin, "dark", { colorScheme: "dark" });
+  await everyPage(origin, "narrow", { colorScheme: "light", viewport: { width: 360, height: 740 } });
+  await filters(origin);
+  await keyboard(origin);
+  await markup(origin);
+  await keys();
+  console.log("all good");
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  for (const child of children) child.kill("SIGTERM");
+  rmSync(folder, { recursive: true, force: true });
+}
