@@ -243,7 +243,8 @@ fn misfit_in_session(target: &Target, id: TargetId, ask: &Ask<'_>) -> Option<Rej
 }
 
 /// Why this target cannot serve the request, if it cannot.
-fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
+#[must_use]
+pub fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
     if let Some(capability) = target.capabilities.lacking(ask.needs) {
         return Some(RejectWhy::Lacks { capability: capability.into() });
     }

@@ -25,7 +25,7 @@ pub mod stats;
 mod table;
 
 pub use chance::Chance;
-pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost};
+pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost, misfit};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};
 pub use ladder::{

@@ -83,7 +83,9 @@ impl App {
         let path = request.uri().path();
         let get = request.method() == Method::GET || request.method() == Method::HEAD;
         match path {
-            "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.chat(format_of(path), request).await,
+            "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.serve_call(Ask::Chat, request).await,
+            "/v1/messages/count_tokens" => self.serve_call(Ask::CountTokens, request).await,
+            "/v1/embeddings" => self.serve_call(Ask::Embeddings, request).await,
             "/healthz" if get => health::alive(),
             "/readyz" if get => health::ready(self),
             "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
@@ -91,7 +93,9 @@ impl App {
             _ => match self.admit(request.headers(), Scope::Client) {
                 Err(refusal) => refusal.reply(format_of(path)),
                 Ok(_) if get && path == "/v1/models" => models::list(self, request.headers()),
-                Ok(_) if get && path.starts_with("/v1/models/") => models::one(self, &path["/v1/models/".len()..]),
+                Ok(_) if get && path.starts_with("/v1/models/") => {
+                    models::one(self, &path["/v1/models/".len()..], request.headers())
+                }
                 Ok(_) if get && path == "/metrics" => self.metrics.reply(self),
                 Ok(_) if path.starts_with("/api/v1/") => api::route(self, request).await,
                 Ok(_) => not_found(request.method(), path),
@@ -99,9 +103,14 @@ impl App {
         }
     }
 
-    async fn chat(&self, format: Format, request: Request<Incoming>) -> Reply {
+    async fn serve_call(&self, ask: Ask, request: Request<Incoming>) -> Reply {
+        let format = format_of(request.uri().path());
         match self.call(format, request).await {
-            Ok((call, live)) => live.router.chat(call).await,
+            Ok((call, live)) => match ask {
+                Ask::Chat => live.router.chat(call).await,
+                Ask::CountTokens => live.router.count_tokens(call).await,
+                Ask::Embeddings => live.router.embed(call).await,
+            },
             Err(refusal) => {
                 self.metrics.refused(refusal.error.status);
                 refusal.reply(format)
@@ -128,6 +137,14 @@ impl App {
     }
 }
 
+/// What a request body is for.
+#[derive(Clone, Copy)]
+enum Ask {
+    Chat,
+    CountTokens,
+    Embeddings,
+}
+
 /// The API that a path belongs to, for the shape of its errors.
 pub(crate) fn format_of(path: &str) -> Format {
     match path {
@@ -145,10 +162,14 @@ fn overloaded(format: Format) -> Reply {
 }
 
 fn not_found(method: &Method, path: &str) -> Reply {
-    let path: String = path.chars().take(120).collect();
-    let message = format!(
-        "there is nothing at {method} {path}; the API is at /v1 (chat/completions, responses, messages, models), records and reports at /api/v1, pages at /dashboard"
-    );
+    let known = "the API is at /v1 (chat/completions, responses, messages, messages/count_tokens, embeddings, models), records and reports at /api/v1, pages at /dashboard";
+    let message = match path {
+        "/v1/completions" => "the old completions API is not served; ask /v1/chat/completions".to_owned(),
+        _ if path.starts_with("/v1/responses/") || path.starts_with("/v1/conversations") => {
+            "tierway keeps no answers and no conversations; send the whole conversation with each request".to_owned()
+        }
+        _ => format!("there is nothing at {method} {}; {known}", path.chars().take(120).collect::<String>()),
+    };
     Refusal::caller(ApiError::new(404, message).with_code("unknown_url")).reply(Format::OpenaiChat)
 }
 

@@ -24,16 +24,39 @@ pub(crate) fn list(app: &App, headers: &HeaderMap) -> Reply {
     json(StatusCode::OK, body.to_string())
 }
 
-pub(crate) fn one(app: &App, name: &str) -> Reply {
+pub(crate) fn one(app: &App, name: &str, headers: &HeaderMap) -> Reply {
     let live = app.live.load();
     let names = names(live.router.setup().table.ladder());
-    match names.iter().find(|(known, _)| known == name) {
-        Some((name, owner)) => json(StatusCode::OK, model(name, owner, false).to_string()),
+    let anthropic = headers.contains_key("anthropic-version");
+    let name = percent_decoded(name);
+    match names.iter().find(|(known, _)| *known == name) {
+        Some((name, owner)) => json(StatusCode::OK, model(name, owner, anthropic).to_string()),
         None => {
             let message = "no such model; GET /v1/models lists what there is";
-            Refusal::caller(ApiError::new(404, message).with_code("model_not_found")).reply(Format::OpenaiChat)
+            let format = if anthropic { Format::AnthropicMessages } else { Format::OpenaiChat };
+            Refusal::caller(ApiError::new(404, message).with_code("model_not_found")).reply(format)
         }
     }
+}
+
+/// Clients write the slash in a name as `%2F`. What is no such code stays as it is.
+fn percent_decoded(name: &str) -> String {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let code = after.get(..2).and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        match code.filter(|_| *byte == b'%') {
+            Some(decoded) => {
+                out.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn names(ladder: &Ladder) -> Vec<(String, String)> {

@@ -4,7 +4,7 @@ use crate::log::Log;
 use crate::meter::{Broken, Meter, Out, finish_word};
 use crate::prepare::Prepared;
 use crate::relay::attempt_end;
-use crate::seam::{SendError, WireAnswer, WireBody, WireRequest};
+use crate::seam::{Operation, SendError, WireAnswer, WireBody, WireRequest};
 use crate::setup::{Timeouts, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use tierway_decide::AttemptEnd;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
+use tierway_wire::splice::Fields;
 use tierway_wire::{Context, Format, Usage};
 
 /// Answers that are not streamed are gathered; a provider that sends more is broken.
@@ -80,11 +81,13 @@ async fn send(upstream: &Upstream, request: WireRequest, log: &Log) -> Result<Wi
 }
 
 async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mut Log) -> Result<Served, Broken> {
-    let provider = prepared.request.format;
+    let (provider, operation) = (prepared.request.format, prepared.request.operation);
     let answer = send(upstream, prepared.request, log).await?;
     let headers = answer.headers;
     let body = gather(answer.body, MAX_ANSWER_BYTES, upstream.timeouts).await?;
-    let read = if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
+    let read = if operation == Operation::Embeddings {
+        vectors(body)?
+    } else if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
         facts(body)?
     } else {
         decoded(provider, client, body, &prepared.context)?
@@ -96,6 +99,17 @@ async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mu
 
 /// Body for the client, usage, finish reason.
 type Read = (Bytes, Option<Usage>, String);
+
+/// Vectors: the body stays as it is.
+fn vectors(body: Bytes) -> Result<Read, Broken> {
+    let fields = Fields::parse(&body).map_err(|_| FailureKind::Garbled)?;
+    if fields.get("data").is_none() {
+        let reply = ErrorReply::read(200, &body);
+        return Err(if reply.word().is_empty() { FailureKind::Garbled.into() } else { Broken::in_band(reply) });
+    }
+    let usage = fields.get("usage").and_then(|usage| tierway_wire::usage(Format::OpenaiChat, usage));
+    Ok((body, usage, String::new()))
+}
 
 /// Chat to chat: the body stays as it is.
 fn facts(body: Bytes) -> Result<Read, Broken> {

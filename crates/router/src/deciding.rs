@@ -9,7 +9,7 @@ use crate::sessions::SessionKey;
 use std::sync::Arc;
 use tierway_decide::{
     Ask, Caller, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target, TargetId,
-    TierId, decide,
+    TierId, decide, misfit,
 };
 use tierway_wire::{ApiError, Outline, Role};
 
@@ -92,14 +92,24 @@ impl Router {
         let setup = &*self.ground.setup;
         let ladder = setup.table.ladder();
         let mut foreign = None;
-        let decision = match looked.requested {
-            Requested::Target(id) => passed_through(id, looked.prediction, &looked.caller, ladder)?,
+        let ask = self.ask(looked, opinion);
+        let named = looked.named_model();
+        let decision = match named {
+            Requested::Target(id) => {
+                within_ceiling(Some(id.tier), &ladder.target(id).model, &looked.caller, ladder)?;
+                fits(ladder.target(id), &ask)?;
+                decision_for(id, id.tier, looked.prediction)
+            }
             Requested::Foreign { provider, model } => {
-                foreign = Some(Arc::new(self.foreign(provider, model)?));
+                within_ceiling(None, model, &looked.caller, ladder)?;
+                let target = self.foreign(provider, model)?;
+                fits(&target, &ask)?;
+                foreign = Some(Arc::new(target));
                 decision_for(FOREIGN, FOREIGN.tier, looked.prediction)
             }
-            Requested::Auto | Requested::Tier(_) => decide(ladder, &setup.choosing, &self.ask(looked, opinion))
-                .map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?,
+            Requested::Auto | Requested::Tier(_) => {
+                decide(ladder, &setup.choosing, &ask).map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?
+            }
         };
         Ok(Decided {
             decision,
@@ -147,7 +157,12 @@ impl Router {
     }
 }
 
-impl Looked<'_> {
+impl<'a> Looked<'a> {
+    /// What the request names, unless a locked rule leaves it no say.
+    fn named_model(&self) -> Requested<'a> {
+        if self.rule.is_some_and(|rule| rule.locked) { Requested::Auto } else { self.requested }
+    }
+
     /// Nothing else has decided yet: a prediction is what will.
     pub(crate) fn is_open(&self, ask: &Ask<'_>) -> bool {
         let free = matches!(self.requested, Requested::Auto) && self.rule.is_none();
@@ -167,19 +182,24 @@ fn with_user(caller: &Caller, user: Option<Pins>) -> Caller {
     Caller { pins, ..caller.clone() }
 }
 
-fn passed_through(id: TargetId, prediction: Prediction, caller: &Caller, ladder: &Ladder) -> Result<Decision, Refusal> {
-    match caller.pins.ceiling {
-        Some(ceiling) if id.tier > ceiling => {
-            let message = format!(
-                "this key may use tiers up to `{}`; `{}` serves `{}`",
-                ladder.tier(ceiling).name,
-                ladder.target(id).model,
-                ladder.tier(id.tier).name
-            );
-            Err(Refusal::caller(ApiError::new(403, message).with_code("tier_not_allowed").with_param("model")))
-        }
-        _ => Ok(decision_for(id, id.tier, prediction)),
+/// A model that is asked for by name is on a tier that the caller may use. One on no tier (none) is for callers without a
+/// ceiling: nobody can say that it lies under one.
+fn within_ceiling(tier: Option<TierId>, model: &str, caller: &Caller, ladder: &Ladder) -> Result<(), Refusal> {
+    let Some(ceiling) = caller.pins.exact.or(caller.pins.ceiling) else { return Ok(()) };
+    if tier.is_some_and(|tier| tier <= ceiling) {
+        return Ok(());
     }
+    let serves = tier.map_or("no tier", |tier| &ladder.tier(tier).name);
+    let message = format!(
+        "this caller may use tiers up to `{}`; `{model}` serves {serves}; ask for `auto`",
+        ladder.tier(ceiling).name
+    );
+    Err(Refusal::caller(ApiError::new(403, message).with_code("tier_not_allowed").with_param("model")))
+}
+
+/// A model that is asked for by name can do what the request needs.
+fn fits(target: &Target, ask: &Ask<'_>) -> Result<(), Refusal> {
+    misfit(target, ask).map_or(Ok(()), |why| Err(Refusal::misfit(&target.model, &why)))
 }
 
 fn decision_for(id: TargetId, tier: TierId, prediction: Prediction) -> Decision {

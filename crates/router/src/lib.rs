@@ -7,7 +7,9 @@
 
 mod attempt;
 mod call;
+mod counting;
 mod deciding;
+mod embedding;
 mod headers;
 mod log;
 mod meter;

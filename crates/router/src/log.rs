@@ -30,6 +30,8 @@ pub(crate) struct Log {
     foreign: Option<Arc<Target>>,
     session: Option<SessionKey>,
     served: Option<TargetId>,
+    /// There was a choice of tier, so that there is something to compare with.
+    routed: bool,
 }
 
 /// The upstream call in progress.
@@ -50,6 +52,7 @@ impl Log {
             foreign: None,
             session: None,
             served: None,
+            routed: true,
         }
     }
 
@@ -64,6 +67,7 @@ impl Log {
             foreign: None,
             session: None,
             served: None,
+            routed: true,
         }
     }
 
@@ -78,6 +82,7 @@ impl Log {
             foreign: self.foreign.clone(),
             session: self.session,
             served: self.served,
+            routed: self.routed,
         }
     }
 
@@ -125,6 +130,12 @@ impl Log {
             record.features.clone_from(&decided.features);
             record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
         });
+    }
+
+    /// A request that is not routed: there is nothing to save, so the counterfactuals are what it costs.
+    pub(crate) fn unrouted(&mut self, format: &str) {
+        self.routed = false;
+        self.note(|record| format.clone_into(&mut record.format));
     }
 
     pub(crate) fn elapsed_ms(&self) -> u32 {
@@ -252,13 +263,14 @@ impl Log {
         }
         let (baseline, cheapest) = self.counterfactual(usage);
         let mut money = Money::default();
+        let routed = self.routed;
         self.note(|record| {
             record.usage = *usage;
             record.usage_estimated = estimated;
             record.paid = savings::paid(&record.attempts);
-            record.baseline = baseline;
-            record.cheapest = cheapest;
-            money = Money { paid: record.paid.map(|paid| paid + record.classifier_paid), baseline };
+            record.baseline = if routed { baseline } else { record.paid };
+            record.cheapest = if routed { cheapest } else { record.paid };
+            money = Money { paid: record.paid.map(|paid| paid + record.classifier_paid), baseline: record.baseline };
         });
         money
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName};
 use std::sync::OnceLock;
 use tierway_decide::{MaxTokensField, Reasoning, Sampling, Target};
 use tierway_wire::neutral::Request;
-use tierway_wire::splice::Fields;
+use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Outline, Structured, SystemRole};
 
 /// Headers of the client that mean something to a provider. Everything else stays here, credentials above all.
@@ -26,6 +26,7 @@ pub(crate) struct Asked<'a> {
     fields: &'a Fields<'a>,
     /// Who answered this conversation last, where that is remembered.
     last_model: Option<&'a str>,
+    operation: Operation,
     neutral: OnceLock<Request>,
 }
 
@@ -39,7 +40,12 @@ pub(crate) struct Prepared {
 
 impl<'a> Asked<'a> {
     pub(crate) const fn new(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
-        Self { call, outline, fields, last_model: None, neutral: OnceLock::new() }
+        Self { call, outline, fields, last_model: None, operation: Operation::Chat, neutral: OnceLock::new() }
+    }
+
+    /// A request for vectors, which goes through as it came.
+    pub(crate) fn embedding(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
+        Self { operation: Operation::Embeddings, ..Self::new(call, outline, fields) }
     }
 
     /// With the model that answered this conversation last.
@@ -53,12 +59,15 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// When it would lose its meaning there.
     pub(crate) fn prepare(&self, target: &Target, context: Context) -> Result<Prepared, EncodeError> {
+        if self.operation == Operation::Embeddings {
+            return Ok(self.embedding_for(target, context));
+        }
         let options = options(self, target);
         let same = target.format == self.call.format;
         let (body, adaptations, context) =
             if same { self.spliced(&options, context)? } else { self.translated(&options, context, target.format)? };
         let request = WireRequest {
-            operation: Operation::Chat,
+            operation: self.operation,
             format: target.format,
             model: target.model.clone(),
             stream: self.outline.stream,
@@ -66,6 +75,19 @@ impl<'a> Asked<'a> {
             body: Bytes::from(body),
         };
         Ok(Prepared { request, adapted: adaptations.iter().map(said).collect(), context })
+    }
+
+    fn embedding_for(&self, target: &Target, context: Context) -> Prepared {
+        let model = serde_json::Value::from(target.model.as_str()).to_string();
+        let request = WireRequest {
+            operation: self.operation,
+            format: target.format,
+            model: target.model.clone(),
+            stream: false,
+            headers: forwarded(&self.call.headers),
+            body: self.fields.apply(&[Edit::Set("model", model.into())]).into(),
+        };
+        Prepared { request, adapted: Vec::new(), context }
     }
 
     fn spliced(&self, options: &EncodeOptions, context: Context) -> Result<Written, EncodeError> {
@@ -150,7 +172,7 @@ fn said(adaptation: &Adaptation) -> String {
     format!("{} {what} ({})", adaptation.field, adaptation.note)
 }
 
-fn forwarded(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(8);
     for name in FORWARDED {
         for value in headers.get_all(&name) {

@@ -45,16 +45,38 @@ impl Refusal {
 
     pub(crate) fn nothing_fits(ladder: &Ladder, nothing: &NothingFits) -> Self {
         let why: Vec<_> = nothing.rejected.iter().filter_map(|rejected| misfit(ladder, rejected)).collect();
-        let too_long = nothing.rejected.iter().any(|rejected| matches!(rejected.why, RejectWhy::TooLong { .. }));
-        let code = if too_long { "context_length_exceeded" } else { "no_fitting_model" };
-        let message = format!("no configured model can serve this request: {}", why.join("; "));
+        let too_long = nothing.rejected.iter().find(|rejected| matches!(rejected.why, RejectWhy::TooLong { .. }));
+        let code = too_long.map_or("no_fitting_model", |rejected| misfit_code(&rejected.why));
+        let message = format!("no configured model can serve this request: not {}", why.join("; not "));
         Self::caller(ApiError::new(400, message).with_code(code))
     }
 
-    /// All that could be tried was tried.
-    pub(crate) fn upstream(kind: FailureKind, said: Option<&ErrorReply>) -> Self {
-        let mut error = ApiError::new(kind.client_status(), message(kind, said));
-        error.code = Some(said.map(ErrorReply::word).filter(|word| !word.is_empty()).unwrap_or(kind.name()).to_owned());
+    /// The provider would keep the conversation: nobody else could go on with it, nor see what it is about.
+    pub(crate) fn no_threads() -> Self {
+        let message = "tierway keeps no conversations (`thread`); send all of `messages` with each request";
+        Self::caller(ApiError::new(400, message).with_code("thread_unsupported_request").with_param("thread"))
+    }
+
+    /// The request goes on with a conversation that some provider keeps: nobody else knows it.
+    pub(crate) fn kept_elsewhere(field: &'static str) -> Self {
+        let message = format!(
+            "tierway keeps no conversations (`{field}`): send all of `input` with each request, or name the model (`provider/model`) that keeps this one"
+        );
+        Self::caller(ApiError::new(400, message).with_code("unsupported_parameter").with_param(field))
+    }
+
+    /// The model that was asked for by name cannot serve the request.
+    pub(crate) fn misfit(model: &str, why: &RejectWhy) -> Self {
+        let message = format!("this request is not for {}; ask for `auto` or another model", unfit(model, why));
+        Self::caller(ApiError::new(400, message).with_code(misfit_code(why)))
+    }
+
+    /// All that could be tried was tried. `named`: the client itself named a model that the router knows nothing of, so
+    /// that a provider without it is the client's business.
+    pub(crate) fn upstream(kind: FailureKind, said: Option<&ErrorReply>, named: bool) -> Self {
+        let status = if named && kind == FailureKind::ModelNotFound { 404 } else { kind.client_status() };
+        let mut error = ApiError::new(status, message(kind, said));
+        error.code = Some(client_code(kind, said).to_owned());
         error.param = said.and_then(|said| said.param.clone());
         Self { error: Box::new(error), retry_after_ms: kind.retry_after_ms(), status: CallStatus::Failed }
     }
@@ -119,15 +141,38 @@ const fn told(kind: FailureKind) -> &'static str {
     }
 }
 
+/// The code in OpenAI's vocabulary where it has a word, for programs branch on it; else in the provider's own.
+fn client_code(kind: FailureKind, said: Option<&ErrorReply>) -> &str {
+    match kind {
+        FailureKind::ContextTooLong => "context_length_exceeded",
+        FailureKind::QuotaExhausted => "insufficient_quota",
+        FailureKind::ModelNotFound => "model_not_found",
+        FailureKind::RateLimited { .. } => "rate_limit_exceeded",
+        _ => said.map(ErrorReply::word).filter(|word| !word.is_empty()).unwrap_or(kind.name()),
+    }
+}
+
+const fn misfit_code(why: &RejectWhy) -> &'static str {
+    match why {
+        RejectWhy::TooLong { .. } => "context_length_exceeded",
+        _ => "no_fitting_model",
+    }
+}
+
 fn misfit(ladder: &Ladder, rejected: &Rejected) -> Option<String> {
     let target = ladder.target(rejected.target?);
-    let (tier, model) = (&ladder.tier(rejected.tier).name, &target.model);
-    Some(match &rejected.why {
-        RejectWhy::Lacks { capability } => format!("{tier}/{model} lacks {capability}"),
+    let name = format!("{}/{}", ladder.tier(rejected.tier).name, target.model);
+    Some(unfit(&name, &rejected.why)).filter(|words| !words.is_empty())
+}
+
+/// Why a model cannot serve a request; empty where it could.
+fn unfit(name: &str, why: &RejectWhy) -> String {
+    match why {
+        RejectWhy::Lacks { capability } => format!("{name}, which lacks {capability}"),
         RejectWhy::TooLong { tokens, window } => {
-            format!("{tier}/{model} holds {window} tokens, about {tokens} are needed")
+            format!("{name}, which holds {window} tokens where about {tokens} are needed")
         }
-        RejectWhy::BoundToModel => format!("{tier}/{model} may not continue another model's reasoning"),
-        _ => return None,
-    })
+        RejectWhy::BoundToModel => format!("{name}, which may not continue another model's reasoning"),
+        _ => String::new(),
+    }
 }

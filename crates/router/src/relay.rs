@@ -239,7 +239,7 @@ impl Relay {
         };
         let error = match end {
             End::Whole => None,
-            End::Broken(broken) => Some(*Refusal::upstream(broken.kind, broken.reply.as_deref()).error),
+            End::Broken(broken) => Some(*Refusal::upstream(broken.kind, broken.reply.as_deref(), false).error),
             End::CutOff => Some(ApiError::new(503, "The router is shutting down; this answer is not whole.")),
         };
         if let Some(error) = error {

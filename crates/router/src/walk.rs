@@ -22,18 +22,25 @@ use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, ErrorReply, FailureKind, Step, plan};
-use tierway_decide::{CallStatus, RequestId, Target, TargetId};
-use tierway_wire::EncodeError;
+use tierway_decide::{CallStatus, Reason, RequestId, Target, TargetId};
 use tierway_wire::splice::{Edit, Fields};
+use tierway_wire::{EncodeError, Format};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
     pub async fn chat(&self, call: Call) -> Reply {
         let mut log = self.log(&call);
-        match self.answer(&call, &mut log).await {
+        let answered = self.answer(&call, &mut log).await;
+        Self::conclude(answered, call.format, log)
+    }
+
+    /// The reply, and the end of the record where there is no answer.
+    pub(crate) fn conclude(answered: Result<Reply, Refusal>, client: Format, log: Log) -> Reply {
+        match answered {
             Ok(reply) => reply,
-            Err(refusal) => {
-                let mut reply = refusal.reply(call.format);
+            Err(mut refusal) => {
+                refusal.error.request_id = Some(log.id().to_string());
+                let mut reply = refusal.reply(client);
                 log.head(&mut reply.headers);
                 let held = log.finish(refusal.status, refusal.error.status);
                 recorded(held, &mut reply.headers).await;
@@ -45,10 +52,16 @@ impl Router {
     async fn answer(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
         let (outline, fields) = tierway_wire::outline(call.format, &call.body)?;
         log.asked(&outline);
+        if call.format == Format::AnthropicMessages && fields.get("thread").is_some_and(|thread| thread != "null") {
+            return Err(Refusal::no_threads());
+        }
         let looked = self.look(call, &outline)?;
         let opinion = self.opinion(&looked, &outline, log).await;
         let decided = self.choose(&looked, opinion)?;
         log.decided(&decided);
+        if let Some(field) = kept_by_provider(call.format, &fields).filter(|_| !self.passes_responses(&decided)) {
+            return Err(Refusal::kept_elsewhere(field));
+        }
         if call.dry_run {
             let mut reply = headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log);
             recorded(log.finish(CallStatus::Answered, 200), &mut reply.headers).await;
@@ -59,8 +72,19 @@ impl Router {
         self.dispatch(&Asked::new(call, &outline, &fields).after(last_model), &decided, log).await
     }
 
+    /// The client itself named a model that speaks Responses: what its provider keeps, it can go on with.
+    fn passes_responses(&self, decided: &Decided) -> bool {
+        let ladder = self.ground.setup.table.ladder();
+        let target = |id: &TargetId| match &decided.foreign {
+            Some(target) => target.format,
+            None => ladder.target(*id).format,
+        };
+        let named = decided.decision.reason == Reason::RequestedModel;
+        named && decided.decision.targets.iter().all(|id| target(id) == Format::OpenaiResponses)
+    }
+
     /// Performs what [`Dispatch`] says; chooses nothing.
-    async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
+    pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, log.id());
         let mut last: Option<Broken> = None;
@@ -98,7 +122,7 @@ impl Router {
                 Step::Continue { .. } => dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true),
                 Step::GiveUp { failure } => {
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
-                    return Err(Refusal::upstream(failure, said));
+                    return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));
                 }
             };
         }
@@ -195,6 +219,12 @@ impl Router {
         }
         served
     }
+}
+
+/// The field that refers to a conversation which a provider keeps.
+fn kept_by_provider(client: Format, fields: &Fields<'_>) -> Option<&'static str> {
+    let given = |name: &&str| fields.get(name).is_some_and(|value| value != "null");
+    ["previous_response_id", "conversation"].into_iter().find(given).filter(|_| client == Format::OpenaiResponses)
 }
 
 /// A target that may be called now.

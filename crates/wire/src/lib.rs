@@ -11,6 +11,7 @@ mod adapt;
 pub mod anthropic;
 mod codec;
 mod context;
+pub mod embeddings;
 mod error;
 mod format;
 pub mod gemini;

@@ -7,7 +7,13 @@ use crate::write::Obj;
 /// The error as a body, and as the data of a stream's `error` event.
 #[must_use]
 pub fn encode_error(error: &ApiError) -> Vec<u8> {
-    let inner = Obj::new().str("type", kind(error)).str("message", &error.message).end();
+    let mut inner = Obj::new();
+    inner.str("type", kind(error)).str("message", &error.message);
+    if let Some(code) = error.code.as_deref().filter(|code| code.starts_with("thread_")) {
+        // By this word the official clients go on without a thread, with the whole conversation in each request.
+        inner.raw("details", &Obj::new().str("error_code", code).end());
+    }
+    let inner = inner.end();
     let mut body = Obj::new();
     body.str("type", "error").raw("error", &inner).str_or_null("request_id", error.request_id.as_deref());
     body.end().into_bytes()
