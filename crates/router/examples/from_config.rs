@@ -4,7 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::sync::Arc;
 use tierway::{AUTO, Call, ReplyBody};
 use tierway_gateway::Desk;
 use tierway_testkit::StandIn;

@@ -23,7 +23,7 @@ impl Router {
         let mut log = self.log(&call);
         log.unrouted(FORMAT);
         let answered = self.embedded(&call, &mut log).await;
-        Self::conclude(answered, call.format, log)
+        Self::conclude(answered, call.format, &mut log).await
     }
 
     async fn embedded(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {

@@ -31,11 +31,11 @@ impl Router {
     pub async fn chat(&self, call: Call) -> Reply {
         let mut log = self.log(&call);
         let answered = self.answer(&call, &mut log).await;
-        Self::conclude(answered, call.format, log)
+        Self::conclude(answered, call.format, &mut log).await
     }
 
     /// The reply, and the end of the record where there is no answer.
-    pub(crate) fn conclude(answered: Result<Reply, Refusal>, client: Format, log: Log) -> Reply {
+    pub(crate) async fn conclude(answered: Result<Reply, Refusal>, client: Format, log: &mut Log) -> Reply {
         match answered {
             Ok(reply) => reply,
             Err(mut refusal) => {
