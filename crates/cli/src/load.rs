@@ -4,6 +4,8 @@ use crate::exit::{Failed, say};
 use std::path::{Path, PathBuf};
 use tierway::Setup;
 use tierway_config::Config;
+use tierway_decide::Predictor;
+use tierway_decide::evidence::Evidence;
 
 /// The file that is looked for when none is named.
 const USUAL: &str = "tierway.toml";
@@ -51,8 +53,21 @@ pub(crate) const EXAMPLE: &str = include_str!("../data/example.toml");
 
 /// What decides under a config. Evidence that cannot be used is refused: to decide without it would be another promise.
 pub(crate) fn setup(config: &Config, evidence: Option<&Path>) -> Result<Setup, Failed> {
+    let mut setup = tierway_gateway::setup(config);
     if let Some(path) = evidence {
-        return Err(Failed::told(format_args!("{}: evidence cannot be loaded yet", path.display())));
+        setup.predictor = with_evidence(config, path)?;
+        setup.choosing = setup.table.choosing(setup.predictor.proven_shortfall());
     }
-    Ok(tierway_gateway::setup(config))
+    Ok(setup)
+}
+
+/// The predictor with the evidence of a file, made for the config's ladder.
+pub(crate) fn with_evidence(config: &Config, path: &Path) -> Result<Predictor, Failed> {
+    let named = |error: &dyn std::fmt::Display| Failed::told(format_args!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    let evidence = Evidence::parse(&text).map_err(|error| named(&error))?;
+    let ladder = config.table.ladder();
+    let names: Vec<&str> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
+    let predictor = Predictor::embedded().with_evidence(evidence, &names, usize::from(ladder.baseline().0));
+    predictor.map_err(|error| named(&error))
 }

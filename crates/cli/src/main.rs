@@ -5,8 +5,10 @@
 
 mod ask;
 mod audit;
+mod calibrate;
 mod check;
 mod demo;
+mod eval;
 mod exit;
 mod explain;
 mod export;
@@ -56,6 +58,10 @@ enum Command {
     Audit(audit::Args),
     /// Write all rows of a period as CSV or JSON lines
     Export(export::Args),
+    /// Learn from judged outcomes, prove a promise, write the evidence
+    Calibrate(calibrate::Args),
+    /// Measure an order of requests on judged outcomes
+    Eval(eval::Args),
     /// Train the built-in prior from outcomes and the labels in the program
     Train(train::Args),
     /// List prices, or import a list
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ask(args) => ask::run(args),

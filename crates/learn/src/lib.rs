@@ -3,13 +3,18 @@
 //! In: the text of outcome files and a ladder of models. Out: a model to embed, evidence to serve with, and tables.
 //! Deterministic: every draw has a seed. It refuses to promise what the data do not prove.
 
+pub mod calibrate;
+pub mod eval;
 pub mod heads;
 pub mod labels;
 pub mod linear;
 pub mod logistic;
 pub mod metrics;
 mod outcome;
+pub mod plot;
 pub mod split;
+pub mod summary;
+pub mod table;
 pub mod train;
 pub mod trees;
 

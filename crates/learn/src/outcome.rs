@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tierway_decide::Features;
-use tierway_wire::openai_chat;
+use tierway_wire::{Needs, openai_chat};
 
 /// What one model scored on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -35,6 +35,10 @@ pub struct Outcome {
     pub split: String,
     /// Bytes of all its messages' text: the measure that a router must beat.
     pub length: usize,
+    /// Bytes of the request's body; a quarter of them is the estimate of its tokens, as when serving.
+    pub body_bytes: usize,
+    /// What a model must be able to do for it.
+    pub needs: Needs,
     /// The request as numbers.
     pub features: Features,
     /// Score and tokens by model.
@@ -102,7 +106,16 @@ impl Outcome {
         }
         let length = outline.turns.iter().flat_map(tierway_wire::Turn::texts).map(|text| text.chars().count()).sum();
         let features = Features::of(&outline);
-        Ok(Self { id: line.id, source: line.source, split: line.split_hint, length, features, answers })
+        Ok(Self {
+            id: line.id,
+            source: line.source,
+            split: line.split_hint,
+            length,
+            body_bytes: outline.body_bytes,
+            needs: outline.needs(),
+            features,
+            answers,
+        })
     }
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Deterministic: the same labels and texts give the same bytes. Labels marked for testing are never trained on.
 
-use crate::heads::{self, Recipe};
 use crate::labels::{self, Labelled, TierLabel};
 use crate::logistic::{self, Softmax};
-use crate::trees::Growth;
+use crate::trees::{Growth, boost};
 use serde::Deserialize;
 use std::collections::HashMap;
-use tierway_decide::model::{Bank, Head};
+use tierway_decide::model::{Bank, Head, TreeNode};
 use tierway_decide::{Features, TaskType};
 
 /// Labels that come with the program: kind of work (some of texts that are not ours, by id), tiers, and our own prompts.
@@ -100,12 +99,12 @@ const TREES: f32 = 3.0;
 fn with_trees(mut linear: Vec<Head>, rows: &[&Features], class: &[usize], size: f32) -> Vec<Head> {
     let is = |at: usize| class.iter().map(|class| f32::from(u8::from(*class == at))).collect();
     let targets: Vec<Vec<f32>> = (0..linear.len()).map(is).collect();
-    let names: Vec<String> = linear.iter().map(|head| head.name.clone()).collect();
     let growth = Growth { trees: 150, depth: 4, ..Growth::default() };
-    let recipe = Recipe { growth, mix: [0.0, 0.0, size], ..Recipe::default() };
-    for (head, trees) in linear.iter_mut().zip(heads::fit(rows, &targets, &names, &recipe, 1)) {
-        head.bias += trees.bias;
-        head.trees = trees.trees;
+    for ((at, head), target) in linear.iter_mut().enumerate().zip(&targets) {
+        let trees = boost(rows, target, &growth, at as u64 + 1);
+        head.bias += size * trees.bias;
+        let scaled = |node: TreeNode| TreeNode { value: node.value * size, ..node };
+        head.trees = trees.trees.into_iter().map(|tree| tree.into_iter().map(scaled).collect()).collect();
     }
     linear
 }

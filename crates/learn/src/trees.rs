@@ -49,7 +49,7 @@ impl Trees {
     }
 }
 
-fn leaf(tree: &[Node], features: &Features) -> f32 {
+pub(crate) fn leaf(tree: &[Node], features: &Features) -> f32 {
     let mut node = &tree[0];
     while node.left != 0 {
         let right = features.counters()[usize::from(node.counter)] > node.limit;

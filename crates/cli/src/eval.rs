@@ -1,0 +1,71 @@
+//! `tierway eval`: how well requests are ordered and routed on judged outcomes.
+
+use crate::exit::{Done, Failed};
+use crate::load::ConfigArg;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use tierway_decide::Predictor;
+use tierway_learn::eval::{self, By};
+use tierway_learn::plot;
+use tierway_learn::table::Table;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Files of judged outcomes (JSON lines, also gzipped)
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    outcomes: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Evidence to order requests with, instead of the built-in prior
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folds", "leave_one_source_out"])]
+    evidence: Option<PathBuf>,
+    /// Learn from the other parts of the outcomes, in this many folds
+    #[arg(long, value_name = "K", conflicts_with = "leave_one_source_out", value_parser = clap::value_parser!(u8).range(2..=20))]
+    folds: Option<u8>,
+    /// Learn from all other sources
+    #[arg(long)]
+    leave_one_source_out: bool,
+    /// Hidden reasoning tokens of a model that did not record its own, as MODEL=TOKENS
+    #[arg(long, value_name = "MODEL=TOKENS", value_parser = crate::calibrate::tokens)]
+    assume_reasoning_tokens: Vec<(String, f64)>,
+    /// Rounds of the bootstrap behind each interval
+    #[arg(long, default_value_t = 200)]
+    bootstrap: usize,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Also draw quality against cost, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let config = args.config.load_or_example()?;
+    let ladder = config.table.ladder();
+    let outcomes = crate::outcomes::read(&args.outcomes)?;
+    let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
+    if table.rows.is_empty() {
+        return Err(Failed::told("no outcome names a model of the cheapest and of the baseline tier"));
+    }
+    let predictor = match &args.evidence {
+        None => Predictor::embedded().clone(),
+        Some(path) => crate::load::with_evidence(&config, path)?,
+    };
+    let by = match args.folds {
+        Some(folds) => By::Folds(usize::from(folds)),
+        None if args.leave_one_source_out => By::Source,
+        None => By::Predictor(&predictor),
+    };
+    let report = eval::evaluate(&table, &by, args.bootstrap);
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(Failed::told)?)?;
+    } else {
+        write!(out, "{}", eval::text(&report))?;
+    }
+    if let Some(path) = &args.plot {
+        let svg = plot::curve(&report);
+        std::fs::write(path, svg).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! What `tierway calibrate` prints: what was proven, what it would have meant, and what stands beside it.
+
+use crate::calibrate::{Calibrated, estimates, items};
+use crate::metrics::Curve;
+use crate::table::{Row, Table};
+use std::fmt::Write;
+use tierway_decide::evidence::Estimate;
+use tierway_decide::stats::{best_provable_budget, bootstrap, labels_needed, upper_bound};
+use tierway_decide::{Ladder, Predictor, TaskType};
+
+/// The whole text.
+#[must_use]
+pub fn calibrated(table: &Table<'_>, ladder: &Ladder, done: &Calibrated) -> String {
+    let mut out = String::new();
+    let rows: Vec<&Row<'_>> = done.proof.iter().map(|(at, _)| &table.rows[*at]).collect();
+    let tiers: Vec<usize> = done.proof.iter().map(|(_, tier)| *tier).collect();
+    promise(&mut out, table, done, &rows);
+    beside(&mut out, table, ladder, done, &rows, &tiers);
+    errors(&mut out, table, &rows, &tiers);
+    by_task(&mut out, table, &rows, &tiers);
+    out
+}
+
+fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<'_>]) {
+    let promise = &done.evidence.promise;
+    let (quality, sure) = (100.0 * promise.quality, 100.0 * promise.confidence);
+    let _ = writeln!(
+        out,
+        "{} outcomes ({} left out): {} to learn from, {} to prove on",
+        table.rows.len(),
+        table.left_out,
+        done.evidence.trained_on,
+        done.evidence.proven_on
+    );
+    let heads = if done.beats_length { "beat" } else { "do not beat prompt length, which is used alone;" };
+    let _ = writeln!(
+        out,
+        "on held-back outcomes the learned heads {heads} {}({:.2} points of quality above a random mix; prompt length {:.2})",
+        if done.beats_length { "prompt length " } else { "" },
+        100.0 * done.areas.0,
+        100.0 * done.areas.1
+    );
+    match promise.max_shortfall {
+        Some(most) => {
+            let _ = writeln!(
+                out,
+                "PROVEN: at least {quality} % of the baseline's quality is kept, at {sure} % confidence; a shortfall of up to {most:.3} is accepted"
+            );
+        }
+        None => {
+            let budget = 1.0 - promise.quality;
+            let best = best_provable_budget(rows.len() as u64, 0.5, promise.confidence);
+            let _ =
+                writeln!(out, "NOT PROVEN: {quality} % at {sure} % confidence. Everything stays on the baseline tier.");
+            let _ = writeln!(
+                out,
+                "  with {} outcomes to prove on the best provable budget is about {:.1} % if half of it is really lost; a budget of {:.1} % needs about {}",
+                rows.len(),
+                100.0 * best,
+                100.0 * budget,
+                labels_needed(budget, 0.5, promise.confidence, 0.8)
+            );
+        }
+    }
+    out.push_str(
+        "  it bounds the scores in these files, on traffic like theirs; rules, pins and warm sessions come on top\n\n",
+    );
+}
+
+fn line(out: &mut String, name: &str, kept: Estimate, saved: Estimate) {
+    let per_cent =
+        |own: Estimate| format!("{:6.2} % [{:.2}, {:.2}]", 100.0 * own.value, 100.0 * own.low, 100.0 * own.high);
+    let _ = writeln!(out, "{name:<28} {:>28} {:>28}", per_cent(kept), per_cent(saved));
+}
+
+fn beside(out: &mut String, table: &Table<'_>, ladder: &Ladder, done: &Calibrated, rows: &[&Row<'_>], tiers: &[usize]) {
+    let _ =
+        writeln!(out, "{:<28} {:>28} {:>28}", "on the outcomes of the proof", "quality kept [95 %]", "saved [95 %]");
+    let (kept, saved) = estimates(table, rows, tiers, 1);
+    line(out, "tierway", kept, saved);
+    for (id, tier) in ladder.ids().zip(ladder.tiers()) {
+        let (kept, saved) = estimates(table, rows, &vec![usize::from(id.0); rows.len()], 1);
+        line(out, &format!("always {}", tier.name), kept, saved);
+    }
+    let oracle: Vec<usize> = rows.iter().map(|row| oracle(table, row)).collect();
+    let (best, spared) = estimates(table, rows, &oracle, 1);
+    line(out, "oracle (best, then cheapest)", best, spared);
+    let base: f64 = rows.iter().map(|row| row.tiers[table.baseline].cost).sum();
+    let quality: f64 = rows.iter().map(|row| row.tiers[table.baseline].score).sum();
+    let spent = (1.0 - saved.value) * base / rows.len().max(1) as f64;
+    let length: Vec<f64> = rows.iter().map(|row| row.outcome.length as f64).collect();
+    let at_cost = |need: &[f64]| {
+        let curve = Curve::of(&items(table, rows, need));
+        let at = curve.cost.iter().position(|cost| *cost >= spent).unwrap_or(curve.cost.len().saturating_sub(1));
+        100.0 * curve.quality.get(at).copied().unwrap_or(0.0) * rows.len() as f64 / quality.max(1e-9)
+    };
+    let cheapest: f64 = rows.iter().map(|row| row.tiers[0].cost).sum::<f64>() / rows.len().max(1) as f64;
+    if table.baseline > 0 && spent >= cheapest {
+        let share = (spent - cheapest) / (base / rows.len().max(1) as f64 - cheapest).max(1e-12);
+        let low: f64 = rows.iter().map(|row| row.tiers[0].score).sum();
+        let mixed = 100.0 * (low + share.min(1.0) * (quality - low)) / quality.max(1e-9);
+        let _ = writeln!(out, "{:<28} {mixed:>17.2} %", "random mix at equal cost");
+        let _ = writeln!(out, "{:<28} {:>17.2} %", "prompt length at equal cost", at_cost(&length));
+    }
+    let gap = |drawn: &[usize]| {
+        let sum: f64 = drawn.iter().map(|at| rows[*at].tiers[table.baseline].score - rows[*at].tiers[0].score).sum();
+        Some(100.0 * sum / drawn.len().max(1) as f64)
+    };
+    if let Some((low, high)) = bootstrap(rows.len(), 500, 0.95, 1, gap)
+        && low <= 0.0
+        && table.baseline > 0
+    {
+        let _ = writeln!(
+            out,
+            "the gap between {} and {} is within its noise ({low:.1} to {high:.1} points): the cheapest tier is as good here",
+            ladder.tiers()[0].name,
+            ladder.tiers()[table.baseline].name
+        );
+    }
+    let cheap = tiers.iter().filter(|tier| **tier < table.baseline).count();
+    let _ = writeln!(
+        out,
+        "sent below the baseline: {:.1} %, above it: {:.1} %\n",
+        100.0 * cheap as f64 / tiers.len().max(1) as f64,
+        100.0 * tiers.iter().filter(|tier| **tier > table.baseline).count() as f64 / tiers.len().max(1) as f64
+    );
+    let _ = done;
+}
+
+fn oracle(table: &Table<'_>, row: &Row<'_>) -> usize {
+    let order = |a: &usize, b: &usize| {
+        let (a, b) = (&row.tiers[*a], &row.tiers[*b]);
+        b.score.total_cmp(&a.score).then(a.cost.total_cmp(&b.cost))
+    };
+    (0..table.tiers).min_by(order).unwrap_or(table.baseline)
+}
+
+fn errors(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize]) {
+    let base = table.baseline;
+    let worse = |row: &Row<'_>, tier: usize| row.tiers[tier].score < row.tiers[base].score;
+    let low = rows.iter().zip(tiers).filter(|(row, tier)| **tier < base && worse(row, **tier)).count();
+    let high = rows
+        .iter()
+        .zip(tiers)
+        .filter(|(row, tier)| **tier >= base && row.tiers[0].score >= row.tiers[**tier].score)
+        .count();
+    let needed: Vec<usize> = rows.iter().zip(tiers).filter(|(row, _)| worse(row, 0)).map(|(_, tier)| *tier).collect();
+    let missed = needed.iter().filter(|tier| **tier < base).count();
+    let n = rows.len().max(1) as f64;
+    let _ = writeln!(
+        out,
+        "too low {:.1} % (at most {:.1} % at 95 %), too high {:.1} %",
+        100.0 * low as f64 / n,
+        100.0 * upper_bound(low as u64, rows.len() as u64, 0.95),
+        100.0 * high as f64 / n
+    );
+    let _ = writeln!(
+        out,
+        "of {} requests on which the cheapest tier falls short, {:.1} % went below the baseline (at most {:.1} % at 95 %)\n",
+        needed.len(),
+        100.0 * missed as f64 / needed.len().max(1) as f64,
+        100.0 * upper_bound(missed as u64, needed.len() as u64, 0.95)
+    );
+}
+
+fn by_task(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize]) {
+    let prior = Predictor::embedded();
+    let _ = writeln!(
+        out,
+        "{:<16} {:>6} {:>14} {:>10} {:>14}",
+        "kind of work", "n", "quality kept", "saved", "below baseline"
+    );
+    let task = |row: &&Row<'_>| prior.predict(&row.outcome.features, table.tiers, table.baseline).task_type;
+    let tasks: Vec<TaskType> = rows.iter().map(task).collect();
+    let mut fewest: Option<(usize, TaskType)> = None;
+    for kind in TaskType::ALL {
+        let own: Vec<usize> = (0..rows.len()).filter(|at| tasks[*at] == kind).collect();
+        if own.is_empty() {
+            continue;
+        }
+        if fewest.is_none_or(|(least, _)| own.len() < least) {
+            fewest = Some((own.len(), kind));
+        }
+        let sum = |of: &dyn Fn(usize) -> f64| own.iter().map(|at| of(*at)).sum::<f64>();
+        let kept =
+            sum(&|at| rows[at].tiers[tiers[at]].score) / sum(&|at| rows[at].tiers[table.baseline].score).max(1e-9);
+        let cost =
+            sum(&|at| rows[at].tiers[tiers[at]].cost) / sum(&|at| rows[at].tiers[table.baseline].cost).max(1e-12);
+        let below = sum(&|at| f64::from(u8::from(tiers[at] < table.baseline))) / own.len() as f64;
+        let _ = writeln!(
+            out,
+            "{:<16} {:>6} {:>12.1} % {:>8.1} % {:>12.1} %",
+            kind.name(),
+            own.len(),
+            100.0 * kept,
+            100.0 * (1.0 - cost),
+            100.0 * below
+        );
+    }
+    if let Some((count, kind)) = fewest {
+        let _ = writeln!(out, "label next: {} (only {count} outcomes to prove on)", kind.name());
+    }
+}

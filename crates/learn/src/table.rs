@@ -1,0 +1,116 @@
+//! Outcomes against a ladder: what each tier scored and would have cost on each request.
+
+use crate::Outcome;
+use std::collections::HashMap;
+use tierway_decide::{Ladder, MAX_TIERS, TierId};
+use tierway_wire::Usage;
+
+/// What a tier did on one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Graded {
+    /// Score, 0..1.
+    pub score: f64,
+    /// Dollars.
+    pub cost: f64,
+    /// Output tokens, hidden ones included.
+    pub output: f64,
+}
+
+/// One request with a grade for every tier of the ladder.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// The outcome.
+    pub outcome: &'a Outcome,
+    /// By tier; a tier without an answer stands in for the baseline, as it would be served.
+    pub tiers: [Graded; MAX_TIERS],
+}
+
+/// Rows that can be used, and how many cannot.
+#[derive(Clone, Debug)]
+pub struct Table<'a> {
+    /// The rows.
+    pub rows: Vec<Row<'a>>,
+    /// Outcomes without an answer of the cheapest or the baseline tier.
+    pub left_out: usize,
+    /// Output token counts that were filled in with the model's mean.
+    pub filled: usize,
+    /// Number of tiers.
+    pub tiers: usize,
+    /// Index of the baseline.
+    pub baseline: usize,
+}
+
+/// Output tokens where a model reported none at all; as in the reference metrics.
+const DEFAULT_OUTPUT: f64 = 300.0;
+
+impl<'a> Table<'a> {
+    /// Matches models to tiers by name (with and without the provider). `hidden` are reasoning tokens to assume for a model
+    /// that did not record its own.
+    #[must_use]
+    pub fn new(outcomes: &'a [Outcome], ladder: &Ladder, hidden: &[(String, f64)]) -> Self {
+        let means = means(outcomes);
+        let tiers = ladder.tiers().len();
+        let baseline = usize::from(ladder.baseline().0);
+        let mut table = Self { rows: Vec::new(), left_out: 0, filled: 0, tiers, baseline };
+        for outcome in outcomes {
+            let mut graded = [None; MAX_TIERS];
+            for (tier, grade) in ladder.ids().zip(graded.iter_mut()) {
+                *grade = table.grade(outcome, ladder, tier, hidden, &means);
+            }
+            match (graded[0], graded[baseline]) {
+                (Some(_), Some(base)) => {
+                    table.rows.push(Row { outcome, tiers: graded.map(|grade| grade.unwrap_or(base)) });
+                }
+                _ => table.left_out += 1,
+            }
+        }
+        table
+    }
+
+    fn grade(
+        &mut self,
+        outcome: &Outcome,
+        ladder: &Ladder,
+        tier: TierId,
+        hidden: &[(String, f64)],
+        means: &HashMap<(&str, &str), f64>,
+    ) -> Option<Graded> {
+        let (model, target) = ladder.targets_of(tier).find_map(|(_, target)| {
+            let own = outcome.answers.keys().find(|model| is_model(model, &target.provider, &target.model));
+            own.map(|model| (model, target))
+        })?;
+        let answer = outcome.answers.get(model)?;
+        let visible = answer.output_tokens.unwrap_or_else(|| {
+            self.filled += 1;
+            means.get(&(outcome.source.as_str(), model.as_str())).copied().unwrap_or(DEFAULT_OUTPUT)
+        });
+        let assumed =
+            hidden.iter().find(|(name, _)| is_model(model, &target.provider, name)).map(|(_, tokens)| *tokens);
+        let output = visible + answer.reasoning_tokens.or(assumed).unwrap_or(0.0);
+        let input = answer.prompt_tokens.unwrap_or(outcome.length as f64 / 4.0);
+        let usage =
+            Usage { input_tokens: input.round() as u64, output_tokens: output.round() as u64, ..Usage::default() };
+        let price = target.prices.as_ref().and_then(|prices| prices.0.last());
+        let cost = price.map_or(0.0, |price| price.cost(&usage).as_f64());
+        Some(Graded { score: f64::from(answer.score), cost, output })
+    }
+}
+
+/// A model's name in a file is that of a target: exactly, or with its provider in front.
+fn is_model(name: &str, provider: &str, model: &str) -> bool {
+    name == model || name.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')) == Some(model)
+}
+
+/// Mean output tokens by source and model, where reported.
+fn means(outcomes: &[Outcome]) -> HashMap<(&str, &str), f64> {
+    let mut sums: HashMap<(&str, &str), (f64, f64)> = HashMap::new();
+    for outcome in outcomes {
+        for (model, answer) in &outcome.answers {
+            if let Some(tokens) = answer.output_tokens {
+                let sum = sums.entry((outcome.source.as_str(), model.as_str())).or_default();
+                *sum = (sum.0 + tokens, sum.1 + 1.0);
+            }
+        }
+    }
+    sums.into_iter().map(|(key, (sum, count))| (key, sum / count)).collect()
+}
