@@ -2,7 +2,7 @@
 
 use crate::pricing::PriceHistory;
 use serde::{Deserialize, Serialize};
-use tierway_wire::{Format, Needs};
+use tierway_wire::{Format, MaxTokensField, Needs, Reasoning, Sampling};
 
 /// The most tiers that a ladder may have; predictions hold one probability for each in place.
 pub const MAX_TIERS: usize = 8;
@@ -119,34 +119,6 @@ pub struct Capabilities {
     pub files: bool,
 }
 
-/// When `temperature`, `top_p` and their like are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sampling {
-    /// Always.
-    #[default]
-    Always,
-    /// Only while the model does not reason.
-    WhenNotReasoning,
-    /// Never: the provider answers 400.
-    Never,
-}
-
-/// Whether a model reasons before it answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reasoning {
-    /// It cannot.
-    #[default]
-    None,
-    /// Only when asked to.
-    OffByDefault,
-    /// Unless told not to.
-    OnByDefault,
-    /// Always.
-    Always,
-}
-
 /// How a model is told to think, in the APIs that have several ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,17 +138,6 @@ pub enum Thinking {
     Level,
     /// On or off.
     Toggle,
-}
-
-/// The field in which an OpenAI-style target takes its output limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MaxTokensField {
-    /// `max_tokens`: older models and most compatible servers.
-    #[default]
-    MaxTokens,
-    /// `max_completion_tokens`: every OpenAI model of today.
-    MaxCompletionTokens,
 }
 
 /// Which request parameters a model takes. A table, because names do not tell.

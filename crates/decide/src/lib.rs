@@ -29,8 +29,8 @@ pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, e
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};
 pub use ladder::{
-    Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning,
-    Sampling, Target, TargetId, Thinking, Tier, TierId,
+    Capabilities, Complexity, Ladder, LadderError, Limits, MAX_TIERS, ParameterRules, Target, TargetId, Thinking, Tier,
+    TierId,
 };
 pub use money::Usd;
 pub use predict::bank as model;
@@ -39,3 +39,4 @@ pub use prediction::{Abstain, Prediction, TaskType};
 pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};
 pub use rules::{Rule, RuleError, RuleMatch, RuleProblem, RuleSet, Scope, UnknownScope};
 pub use table::{AskModel, Classifier, ComplexityMap, DEFAULT_QUALITY_TARGET, RouteTable, SessionPolicy, TableError};
+pub use tierway_wire::{MaxTokensField, Reasoning, Sampling};

@@ -6,7 +6,7 @@ use crate::seam::{Operation, WireRequest};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use std::sync::OnceLock;
-use tierway_decide::{MaxTokensField, Reasoning, Sampling, Target};
+use tierway_decide::{MaxTokensField, ParameterRules, Target, Thinking};
 use tierway_wire::neutral::Request;
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Outline, Structured, SystemRole};
@@ -127,24 +127,14 @@ type Written = (Vec<u8>, Vec<Adaptation>, Context);
 fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
     let rules = &target.parameters;
     EncodeOptions {
-        max_tokens_field: match rules.max_tokens_field {
-            MaxTokensField::MaxTokens => tierway_wire::MaxTokensField::MaxTokens,
-            MaxTokensField::MaxCompletionTokens => tierway_wire::MaxTokensField::MaxCompletionTokens,
-        },
-        sampling: match rules.sampling {
-            Sampling::Always => tierway_wire::Sampling::Always,
-            Sampling::WhenNotReasoning => tierway_wire::Sampling::WhenNotReasoning,
-            Sampling::Never => tierway_wire::Sampling::Never,
-        },
-        reasoning: match rules.reasoning {
-            Reasoning::None => tierway_wire::Reasoning::None,
-            Reasoning::OffByDefault => tierway_wire::Reasoning::OffByDefault,
-            Reasoning::OnByDefault => tierway_wire::Reasoning::OnByDefault,
-            Reasoning::Always => tierway_wire::Reasoning::Always,
-        },
+        max_tokens_field: rules.max_tokens_field,
+        sampling: rules.sampling,
+        penalties: rules.penalties,
+        reasoning: rules.reasoning,
+        reasoning_budget: rules.thinking == Thinking::Budget,
         efforts: rules.efforts.clone(),
         effort: target.effort.clone(),
-        system_role: if rules.system_role { SystemRole::Both } else { SystemRole::None },
+        system_role: system_role(rules),
         stop: rules.stop,
         forced_tool_choice: rules.forced_tool_choice,
         prefill: rules.prefill,
@@ -153,6 +143,15 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         include_usage: asked.outline.stream,
         same_model: same_model(asked, target),
         ..EncodeOptions::new(target.model.as_str())
+    }
+}
+
+/// Models that take `max_completion_tokens` know `developer` too; compatible servers know `system` only.
+const fn system_role(rules: &ParameterRules) -> SystemRole {
+    match (rules.system_role, rules.max_tokens_field) {
+        (false, _) => SystemRole::None,
+        (true, MaxTokensField::MaxCompletionTokens) => SystemRole::Both,
+        (true, MaxTokensField::MaxTokens) => SystemRole::System,
     }
 }
 
