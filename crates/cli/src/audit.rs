@@ -3,7 +3,7 @@
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
 use std::io::{self, Write};
-use tierway_decide::pricing::Price;
+use tierway_decide::pricing::{Price, STANDARD};
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
 use tierway_ledger::{Audit, Figures, Problem, Span};
 use tierway_report::{dollars, thousands};
@@ -134,9 +134,9 @@ impl<'a> Prices<'a> {
             return;
         }
         self.checked += 1;
-        let day = i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX);
-        let attempts = call.attempts.iter().all(|attempt| self.price_holds(attempt, day));
-        let on = |tier| savings::counterfactual(self.ladder, tier, &call.usage, day);
+        let unix_ms = call.id.unix_ms();
+        let attempts = call.attempts.iter().all(|attempt| self.price_holds(attempt, unix_ms));
+        let on = |tier| savings::counterfactual(self.ladder, tier, &call.usage, unix_ms);
         let cheapest = self.ladder.ids().next().and_then(on);
         if attempts && call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest {
             return;
@@ -148,12 +148,12 @@ impl<'a> Prices<'a> {
     }
 
     /// True as well for a model that is on no tier: its price is not at hand.
-    fn price_holds(&self, attempt: &Attempt, day: i32) -> bool {
+    fn price_holds(&self, attempt: &Attempt, unix_ms: i64) -> bool {
         let targets = self.ladder.tiers().iter().flat_map(|tier| &tier.targets);
         let mut same = targets.filter(|target| target.provider == attempt.provider && target.model == attempt.model);
         let Some(target) = same.next() else { return true };
         let cost = |price: &Price| price.cost(&attempt.usage);
-        let price = target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(cost);
+        let price = target.prices.as_ref().and_then(|prices| prices.at(unix_ms, STANDARD)).map(cost);
         attempt.usage.is_empty() || attempt.paid == price
     }
 

@@ -107,6 +107,9 @@ impl PriceHistory {
     }
 }
 
+/// The service tier of a call that names none.
+pub const STANDARD: &str = "";
+
 const MINUTES_PER_DAY: i64 = 24 * 60;
 
 impl Terms {

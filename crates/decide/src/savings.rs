@@ -5,7 +5,7 @@
 //! what was paid to decide, are charged to the router; losses stay in the sum; a call without a price is counted and left
 //! out, never taken for free; a model that the client itself named was not routed and saves nothing.
 
-use crate::pricing::PriceHistory;
+use crate::pricing::{PriceHistory, STANDARD};
 use crate::{Attempt, CallRecord, Ladder, Reason, Reasoning, Target, TierId, Usd};
 use serde::{Deserialize, Serialize};
 use tierway_wire::Usage;
@@ -26,15 +26,15 @@ pub fn paid(attempts: &[Attempt]) -> Option<Usd> {
 
 /// What a tier would have cost for the answer that was served, by the method of [`SAME_TOKENS`]; none without a price.
 ///
-/// `day`: of the call, days since 1970-01-01 (UTC). A request that got no answer has no usage and would have cost
+/// `unix_ms`: when the call came. A request that got no answer has no usage and would have cost
 /// nothing, so what its failed attempts were billed is a loss.
 #[must_use]
-pub fn counterfactual(ladder: &Ladder, tier: TierId, usage: &Usage, day: i32) -> Option<Usd> {
+pub fn counterfactual(ladder: &Ladder, tier: TierId, usage: &Usage, unix_ms: i64) -> Option<Usd> {
     if usage.is_empty() {
         return Some(Usd::ZERO);
     }
     let target = main_target(ladder, tier)?;
-    let price = target.prices.as_ref().and_then(|prices: &PriceHistory| prices.on_day(day))?;
+    let price = target.prices.as_ref().and_then(|prices: &PriceHistory| prices.at(unix_ms, STANDARD))?;
     Some(price.cost(&as_served_by(target, usage)))
 }
 
@@ -254,7 +254,7 @@ mod tests {
             (3, (0, 0, 0), Some("0")),
         ];
         for (tier, (input, output, reasoning), want) in cases {
-            let got = counterfactual(&ladder(), TierId(tier), &usage(input, output, reasoning), 20_000);
+            let got = counterfactual(&ladder(), TierId(tier), &usage(input, output, reasoning), 1_728_000_000_000);
             assert_eq!(got.map(|usd| usd.to_string()).as_deref(), want, "tier {tier}, {input}/{output}/{reasoning}");
         }
     }

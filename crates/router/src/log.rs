@@ -9,6 +9,7 @@ use crate::setup::Ground;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tierway_decide::pricing::STANDARD;
 use tierway_decide::savings;
 use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
@@ -206,7 +207,7 @@ impl Log {
                 took_ms: now.saturating_sub(running.started_ms),
                 end,
                 usage,
-                paid: price_of(&target, &usage, day(record.id)),
+                paid: price_of(&target, &usage, record.id.unix_ms()),
                 provider: target.provider,
                 model: target.model,
             });
@@ -238,7 +239,7 @@ impl Log {
     /// What the request will have cost if the call in progress ends with this usage.
     pub(crate) fn money_if(&self, usage: &Usage) -> Money {
         let (Some(record), Some(running)) = (&self.record, &self.running) else { return Money::default() };
-        let now = price_of(self.target(running.target), usage, day(record.id));
+        let now = price_of(self.target(running.target), usage, record.id.unix_ms());
         let before = savings::paid(&record.attempts);
         Money {
             paid: before.zip(now).map(|(before, now)| before + now + record.classifier_paid),
@@ -249,8 +250,8 @@ impl Log {
     /// What the same tokens cost on the baseline tier and on the cheapest one.
     fn counterfactual(&self, usage: &Usage) -> (Option<Usd>, Option<Usd>) {
         let ladder = self.ground.setup.table.ladder();
-        let day = self.record.as_ref().map_or(0, |record| day(record.id));
-        let on = |tier| savings::counterfactual(ladder, tier, usage, day);
+        let unix_ms = self.record.as_ref().map_or(0, |record| record.id.unix_ms());
+        let on = |tier| savings::counterfactual(ladder, tier, usage, unix_ms);
         (on(ladder.baseline()), on(TierId(0)))
     }
 
@@ -307,11 +308,11 @@ impl Drop for Log {
     }
 }
 
-fn price_of(target: &Target, usage: &Usage, day: i32) -> Option<Usd> {
+fn price_of(target: &Target, usage: &Usage, unix_ms: i64) -> Option<Usd> {
     if usage.is_empty() {
         return Some(Usd::ZERO);
     }
-    target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.cost(usage))
+    target.prices.as_ref().and_then(|prices| prices.at(unix_ms, STANDARD)).map(|price| price.cost(usage))
 }
 
 /// What is known of a request's money, the classifier's included; none where a price is unknown.
@@ -332,10 +333,6 @@ impl Money {
 }
 
 /// The day of a request, for prices: days since 1970-01-01, UTC.
-fn day(id: RequestId) -> i32 {
-    day_of(id.unix_ms())
-}
-
 pub(crate) fn day_of(unix_ms: i64) -> i32 {
     i32::try_from(unix_ms.div_euclid(86_400_000)).unwrap_or(i32::MAX)
 }
