@@ -2,7 +2,7 @@
 
 import { ask } from "./ask.js";
 import { h, card, words, periods, tierClass, tierTag } from "./page.js";
-import { dollars, percent, count } from "./figures.js";
+import { dollars, count } from "./figures.js";
 
 export default async function routes(place, { query, signal }) {
   const days = Number(query.get("days")) || 7;
@@ -28,7 +28,7 @@ function grid(title, by, routes, tiers) {
     if (!here.length) return h("td", { class: "none dim" }, "–");
     const link = `#/requests?${new URLSearchParams({ tier, [by]: name })}`;
     return h("td", { class: `heat ${tierClass(tier)}`, vars: { "--share": share.toFixed(3) } },
-      h("a", { href: link }, h("b", {}, count(calls(here))), h("small", {}, `${percent(share)}, ${dollars(paid(here))}`)));
+      h("a", { href: link }, h("b", {}, count(calls(here))), h("small", {}, `${Math.round(share * 100)} %`, h("span", { class: "money" }, `, ${dollars(paid(here))}`))));
   };
   return card(`${title} and tier`,
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title} and tier` },

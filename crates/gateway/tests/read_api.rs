@@ -1,5 +1,7 @@
 //! The read API through its own door: every described path is served, keys hold, what is wrong is said.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};

@@ -25,18 +25,18 @@ pub(crate) async fn route(app: &App, request: Request<Incoming>) -> Reply {
     let answer = answer(app, request).await;
     match answer {
         Ok(value) => json(StatusCode::OK, value.to_string()),
-        Err(error) => Refusal::caller(error).reply(Format::OpenaiChat),
+        Err(refusal) => refusal.reply(Format::OpenaiChat),
     }
 }
 
-async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, Refusal> {
     let path = request.uri().path().strip_prefix("/api/v1/").unwrap_or_default().to_owned();
     let parts: Vec<_> = path.split('/').collect();
     if parts == ["route"] {
         method(&request, &Method::POST)?;
-        return playground::decide(app, request).await.map_err(|refusal| *refusal.error);
+        return playground::decide(app, request).await;
     }
-    app.admit(request.headers(), Scope::Read).map_err(|refusal| *refusal.error)?;
+    app.admit(request.headers(), Scope::Read)?;
     method(&request, &Method::GET)?;
     let query = Query::parse(request.uri().query().unwrap_or_default())?;
     match parts[..] {
@@ -46,32 +46,36 @@ async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, ApiError
         ["requests"] => sums::requests(app, query).await,
         ["requests", id] => one::request(app, id).await,
         ["targets"] => Ok(targets::all(app)),
-        _ => Err(ApiError::new(404, "there is no such question; /openapi.json lists them").with_code("unknown_url")),
+        _ => Err(refused(404, "unknown_url", "there is no such question; /openapi.json lists them")),
     }
 }
 
-fn method(request: &Request<Incoming>, wanted: &Method) -> Result<(), ApiError> {
+fn method(request: &Request<Incoming>, wanted: &Method) -> Result<(), Refusal> {
     if request.method() == wanted || (*wanted == Method::GET && request.method() == Method::HEAD) {
         return Ok(());
     }
     let message = format!("{} is asked with {wanted}", request.uri().path());
-    Err(ApiError::new(405, message).with_code("method_not_allowed"))
+    Err(refused(405, "method_not_allowed", message))
 }
 
 /// Asks the store off the event loop.
 async fn ask<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&mut Reader) -> Result<T, LedgerError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let store = app.store.as_ref().ok_or_else(|| ApiError::new(404, "this router keeps no records"))?;
+) -> Result<T, Refusal> {
+    let store = app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))?;
     store.readers.ask(question).await.map_err(|error| match error {
-        LedgerError::Missing { .. } => ApiError::new(503, "nothing was recorded yet").with_code("no_records_yet"),
+        LedgerError::Missing { .. } => refused(503, "no_records_yet", "nothing was recorded yet"),
         // It may name files of this machine: that is for the log.
         error => {
             tracing::error!(%error, "a question to the ledger failed");
-            ApiError::new(500, "the ledger cannot be read; the router's log says why")
+            refused(500, "ledger_unreadable", "the ledger cannot be read; the router's log says why")
         }
     })
+}
+
+fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
+    Refusal::caller(ApiError::new(status, message).with_code(code))
 }
 
 fn now_ms() -> i64 {

@@ -1,18 +1,17 @@
 //! One request: its record, and every step of its decision.
 
-use super::ask;
+use super::{ask, refused};
 use crate::app::App;
 use crate::explain::{Again, because, chances, needed, passed_over};
 use serde_json::{Value, json};
-use tierway::Setup;
+use tierway::{Refusal, Setup};
 use tierway_decide::{Attempt, CallRecord, RequestId, Usd, savings};
 use tierway_report::{attempt_words, reason_words};
-use tierway_wire::ApiError;
 
-pub(super) async fn request(app: &App, id: &str) -> Result<Value, ApiError> {
-    let id: RequestId = id.parse().map_err(|error| ApiError::new(400, format!("{error}")))?;
+pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
+    let id: RequestId = id.parse().map_err(|error| refused(400, "bad_request_id", format!("{error}")))?;
     let found = ask(app, move |reader| reader.call(id)).await?;
-    let stored = found.ok_or_else(|| ApiError::new(404, "no record of this request (yet, or any more)"))?;
+    let stored = found.ok_or_else(|| refused(404, "no_record", "no record of this request (yet, or any more)"))?;
     let live = app.live.load_full();
     let explained = explained(&stored.call, live.router.setup());
     Ok(json!({

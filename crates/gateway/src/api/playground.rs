@@ -1,5 +1,6 @@
 //! What would be decided about a request, without calling anybody or recording anything.
 
+use super::refused;
 use crate::app::App;
 use crate::body::read_body;
 use crate::explain::{because, chances, needed, passed_over};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tierway::{AUTO, Decided, Refusal, Setup};
 use tierway_decide::Features;
 use tierway_report::reason_words;
-use tierway_wire::{ApiError, Format, openai_chat};
+use tierway_wire::{Format, openai_chat};
 
 /// A prompt, or the parts of a Chat Completions request that decide.
 #[derive(Deserialize)]
@@ -31,19 +32,19 @@ pub(super) async fn decide(app: &App, request: Request<Incoming>) -> Result<Valu
     let live = app.live.load_full();
     let (head, body) = request.into_parts();
     let body = read_body(body, &head.headers, &app.bounds).await?;
-    let body = chat(&body).map_err(Refusal::caller)?;
+    let body = chat(&body)?;
     let setup = live.router.setup();
     let call = crate::pins::call(Format::OpenaiChat, body.clone().into(), head.headers, caller, setup.table.ladder())?;
-    let (outline, _) = openai_chat::outline(body.as_bytes())
-        .map_err(|error| Refusal::caller(ApiError::new(400, error.to_string())))?;
+    let (outline, _) =
+        openai_chat::outline(body.as_bytes()).map_err(|error| refused(400, "bad_request", error.to_string()))?;
     let decided = live.router.decide(&call, &outline)?;
     Ok(told(&decided, &Features::of(&outline), setup))
 }
 
 /// The wish as a Chat Completions request.
-fn chat(body: &[u8]) -> Result<String, ApiError> {
-    let wish: Wish =
-        serde_json::from_slice(body).map_err(|error| ApiError::new(400, format!("not a wish: {error}")))?;
+fn chat(body: &[u8]) -> Result<String, Refusal> {
+    let wish: Wish = serde_json::from_slice(body)
+        .map_err(|error| refused(400, "bad_request", format!("not understood: {error}")))?;
     let messages = match (&wish.prompt, &wish.messages) {
         (Some(prompt), None) => {
             let mut turns: Vec<_> = wish.system.iter().map(|text| json!({"role": "system", "content": text})).collect();
@@ -51,7 +52,7 @@ fn chat(body: &[u8]) -> Result<String, ApiError> {
             Value::from(turns).to_string()
         }
         (None, Some(messages)) => messages.get().to_owned(),
-        _ => return Err(ApiError::new(400, "give either `prompt` or `messages`")),
+        _ => return Err(refused(400, "bad_request", "give either `prompt` or `messages`")),
     };
     let mut chat = format!("{{\"model\":{},\"messages\":{messages}", json!(wish.model.as_deref().unwrap_or(AUTO)));
     for (name, value) in [("tools", &wish.tools), ("response_format", &wish.response_format)] {

@@ -1,8 +1,9 @@
 //! The part of an address after `?`. What it does not know it refuses: a misspelt filter must not show everything.
 
+use super::refused;
 use serde_json::{Map, Value};
+use tierway::Refusal;
 use tierway_ledger::{Filter, Span, Step};
-use tierway_wire::ApiError;
 
 const MOST_DAYS: u32 = 3660;
 const USUAL_DAYS: u32 = 7;
@@ -11,7 +12,7 @@ const USUAL_DAYS: u32 = 7;
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             decoded(name).zip(decoded(value))
@@ -26,19 +27,19 @@ impl Query {
         Some(self.0.remove(at).1).filter(|value| !value.is_empty())
     }
 
-    fn number(&mut self, name: &str, usual: u32, most: u32) -> Result<u32, ApiError> {
+    fn number(&mut self, name: &str, usual: u32, most: u32) -> Result<u32, Refusal> {
         let Some(text) = self.take(name) else { return Ok(usual) };
         let number = text.parse().ok().filter(|number| (1..=most).contains(number));
         number.ok_or_else(|| bad(format!("`{name}` is a whole number from 1 to {most}")))
     }
 
     /// `days=7`: the last so many days.
-    pub(super) fn span(&mut self, now_ms: i64) -> Result<Span, ApiError> {
+    pub(super) fn span(&mut self, now_ms: i64) -> Result<Span, Refusal> {
         Ok(Span::last_days(self.number("days", USUAL_DAYS, MOST_DAYS)?, now_ms))
     }
 
     /// `step=hour` or `step=day`.
-    pub(super) fn step(&mut self) -> Result<Step, ApiError> {
+    pub(super) fn step(&mut self) -> Result<Step, Refusal> {
         match self.take("step").as_deref() {
             None | Some("day") => Ok(Step::Day),
             Some("hour") => Ok(Step::Hour),
@@ -47,14 +48,14 @@ impl Query {
     }
 
     /// `limit=50`, `before=ID`.
-    pub(super) fn page(&mut self) -> Result<(usize, Option<tierway_decide::RequestId>), ApiError> {
+    pub(super) fn page(&mut self) -> Result<(usize, Option<tierway_decide::RequestId>), Refusal> {
         let limit = self.number("limit", 50, 500)?;
         let before = self.take("before").map(|id| id.parse()).transpose();
         Ok((limit as usize, before.map_err(|error| bad(format!("`before`: {error}")))?))
     }
 
     /// Everything else, as a filter.
-    pub(super) fn filter(mut self) -> Result<Filter, ApiError> {
+    pub(super) fn filter(mut self) -> Result<Filter, Refusal> {
         self.0.retain(|(_, value)| !value.is_empty());
         let member = |(name, text): (String, String)| {
             let value = match name.as_str() {
@@ -69,7 +70,7 @@ impl Query {
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self) -> Result<(), ApiError> {
+    pub(super) fn end(self) -> Result<(), Refusal> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(bad(format!("unknown parameter `{}`", name.chars().take(60).collect::<String>()))),
@@ -77,8 +78,8 @@ impl Query {
     }
 }
 
-fn bad(message: impl Into<String>) -> ApiError {
-    ApiError::new(400, message).with_code("bad_parameter")
+fn bad(message: impl Into<String>) -> Refusal {
+    refused(400, "bad_parameter", message)
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -111,7 +112,7 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, want: Result<Filter, &str>) {
-        let got = Query::parse(query).and_then(Query::filter).map_err(|error| error.message);
+        let got = Query::parse(query).and_then(Query::filter).map_err(|refusal| refusal.error.message);
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got, want),
             (Err(got), Err(want)) => assert!(got.contains(want), "{got}"),

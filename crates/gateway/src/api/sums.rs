@@ -1,27 +1,27 @@
 //! Questions about many requests.
 
 use super::query::Query;
-use super::{ask, now_ms};
+use super::{ask, now_ms, refused};
 use crate::app::App;
 use crate::reporting;
 use serde_json::{Value, json};
+use tierway::Refusal;
 use tierway_decide::savings::Savings;
 use tierway_decide::{CallRecord, Usd, savings};
 use tierway_ledger::{Point, Span, Step};
 use tierway_report::Money;
-use tierway_wire::ApiError;
 
-pub(super) async fn report(app: &App, mut query: Query) -> Result<Value, ApiError> {
+pub(super) async fn report(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let span = query.span(now_ms())?;
     query.end()?;
     let (summary, series) =
         ask(app, move |reader| Ok((reader.summary(span)?, reader.series(span, Step::Day)?))).await?;
     let live = app.live.load();
     let report = reporting::report(&summary, &series, Some(live.router.setup().table.ladder()));
-    serde_json::to_value(report).map_err(|error| ApiError::new(500, error.to_string()))
+    serde_json::to_value(report).map_err(|error| refused(500, "internal", error.to_string()))
 }
 
-pub(super) async fn series(app: &App, mut query: Query) -> Result<Value, ApiError> {
+pub(super) async fn series(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let (span, step) = (query.span(now_ms())?, query.step()?);
     query.end()?;
     let points = ask(app, move |reader| reader.series(span, step)).await?;
@@ -45,7 +45,7 @@ fn point(point: &Point) -> Value {
 }
 
 /// Where requests of each kind went.
-pub(super) async fn routes(app: &App, mut query: Query) -> Result<Value, ApiError> {
+pub(super) async fn routes(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let span = query.span(now_ms())?;
     query.end()?;
     let summary = ask(app, move |reader| reader.summary(span)).await?;
@@ -59,7 +59,7 @@ pub(super) async fn routes(app: &App, mut query: Query) -> Result<Value, ApiErro
     Ok(json!({"from_ms": summary.span.from_ms, "to_ms": summary.span.to_ms, "routes": routes}))
 }
 
-pub(super) async fn requests(app: &App, mut query: Query) -> Result<Value, ApiError> {
+pub(super) async fn requests(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let (limit, before) = query.page()?;
     let filter = query.filter()?;
     let page = ask(app, move |reader| reader.list(&filter, Span::ALL, before, limit)).await?;
