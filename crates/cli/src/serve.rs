@@ -2,6 +2,8 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 use tierway_config::Config;
 use tierway_gateway::Gateway;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,17 +35,45 @@ pub(crate) fn run(args: &Args) -> Done {
     gateway.stop().map_err(Failed::told)
 }
 
-/// Waits for SIGTERM or Ctrl-C; SIGHUP reads the config again.
+/// How often it is looked whether the config has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of the file, has the config read again.
 async fn until_stopped(arg: &ConfigArg, gateway: &Gateway) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut read = Stamp::of(arg.path());
+    let mut settling = read;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => reload(arg, gateway),
+            _ = hang_up.recv() => {
+                read = Stamp::of(arg.path());
+                reload(arg, gateway);
+            }
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                let now = Stamp::of(arg.path());
+                // The same at two looks: nobody is in the middle of writing it.
+                if now != read && now == settling {
+                    read = now;
+                    reload(arg, gateway);
+                }
+                settling = now;
+            }
         }
+    }
+}
+
+/// What tells one content of a file from another; nothing while there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp(Option<(SystemTime, u64)>);
+
+impl Stamp {
+    fn of(path: &Path) -> Self {
+        let read = std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
+        Self(read.ok())
     }
 }
 

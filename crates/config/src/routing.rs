@@ -20,6 +20,8 @@ pub struct ClientKey {
     pub pins: Pins,
     /// What it opens.
     pub scope: KeyScope,
+    /// Its requests in work at once; none: as many as the server takes.
+    pub max_concurrent: Option<u32>,
 }
 
 /// What a key opens; each includes those before it.
@@ -129,7 +131,8 @@ pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<T
         if keys.iter().any(|earlier| !name.is_empty() && earlier.name == name) {
             section.problem("name", format!("two keys are named {}; give each its own name", shown(&name)));
         }
-        keys.push(ClientKey { name, sha256: sha256.unwrap_or_default(), team, pins, scope });
+        let max_concurrent = section.opt_int32("max_concurrent");
+        keys.push(ClientKey { name, sha256: sha256.unwrap_or_default(), team, pins, scope, max_concurrent });
     }
     keys
 }

@@ -1,6 +1,6 @@
 //! What one worker serves: the routes, and the bounds that hold before a request is looked at.
 
-use crate::body::{Active, Outgoing, read_body};
+use crate::body::{Active, ActiveGuard, Outgoing, read_body};
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -40,8 +40,11 @@ pub struct Live {
     /// Decides and calls.
     pub router: Router,
     /// Who may come in.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
 }
+
+/// A call, the config it is served by, and its place among those of its key.
+type Admitted = (Call, Arc<Live>, Option<ActiveGuard>);
 
 /// One worker's application.
 pub struct App {
@@ -69,25 +72,40 @@ impl App {
 
     /// Serves one HTTP request. Never fails: whatever is wrong is said in the reply.
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
-        let (reply, guard) = match self.active.enter(self.bounds.max_active) {
-            Some(guard) => (self.route(request).await, Some(guard)),
-            None => (overloaded(format_of(request.uri().path())), None),
+        let (reply, guards) = match self.active.enter(self.bounds.max_active) {
+            Some(guard) => {
+                let (reply, of_key) = self.route(request).await;
+                (reply, (Some(guard), of_key))
+            }
+            None => (overloaded(format_of(request.uri().path())), (None, None)),
         };
-        let mut response = Response::new(Outgoing::new(reply.body, guard));
+        let mut response = Response::new(Outgoing::new(reply.body, guards));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         Ok(response)
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Reply {
+    /// The reply, and what counts it against its key while it goes out.
+    async fn route(&self, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
         let path = request.uri().path();
-        let get = request.method() == Method::GET || request.method() == Method::HEAD;
         match path {
             "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.serve_call(Ask::Chat, request).await,
             "/v1/messages/count_tokens" => self.serve_call(Ask::CountTokens, request).await,
             "/v1/embeddings" => self.serve_call(Ask::Embeddings, request).await,
+            _ => (self.other(request).await, None),
+        }
+    }
+
+    async fn other(&self, request: Request<Incoming>) -> Reply {
+        let path = request.uri().path();
+        let get = request.method() == Method::GET || request.method() == Method::HEAD;
+        match path {
             "/healthz" if get => health::alive(),
             "/readyz" if get => health::ready(self),
+            "/metrics" if get => match self.admit(request.headers(), Scope::Read) {
+                Err(refusal) => refusal.reply(format_of(path)),
+                Ok(_) => self.metrics.reply(self),
+            },
             "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
             _ if get && dashboard::has(path) => dashboard::file(path),
             _ => match self.admit(request.headers(), Scope::Client) {
@@ -96,40 +114,48 @@ impl App {
                 Ok(_) if get && path.starts_with("/v1/models/") => {
                     models::one(self, &path["/v1/models/".len()..], request.headers())
                 }
-                Ok(_) if get && path == "/metrics" => self.metrics.reply(self),
                 Ok(_) if path.starts_with("/api/v1/") => api::route(self, request).await,
                 Ok(_) => not_found(request.method(), path),
             },
         }
     }
 
-    async fn serve_call(&self, ask: Ask, request: Request<Incoming>) -> Reply {
+    async fn serve_call(&self, ask: Ask, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
         let format = format_of(request.uri().path());
         match self.call(format, request).await {
-            Ok((call, live)) => match ask {
-                Ask::Chat => live.router.chat(call).await,
-                Ask::CountTokens => live.router.count_tokens(call).await,
-                Ask::Embeddings => live.router.embed(call).await,
-            },
+            Ok((call, live, guard)) => {
+                let reply = match ask {
+                    Ask::Chat => live.router.chat(call).await,
+                    Ask::CountTokens => live.router.count_tokens(call).await,
+                    Ask::Embeddings => live.router.embed(call).await,
+                };
+                (reply, guard)
+            }
             Err(refusal) => {
-                self.metrics.refused(refusal.error.status);
-                refusal.reply(format)
+                let status = refusal.error.status;
+                self.metrics.refused(status);
+                let mut reply = refusal.reply(format);
+                if status == 429 {
+                    reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                (reply, None)
             }
         }
     }
 
     /// Everything before the router: who asks, how large, what the headers want.
-    async fn call(&self, format: Format, request: Request<Incoming>) -> Result<(Call, Arc<Live>), Refusal> {
+    async fn call(&self, format: Format, request: Request<Incoming>) -> Result<Admitted, Refusal> {
         if request.method() != Method::POST {
             let message = format!("{} is asked with POST", request.uri().path());
             return Err(Refusal::caller(ApiError::new(405, message).with_code("method_not_allowed")));
         }
         let live = self.live.load_full();
         let caller = live.keys.admit(request.headers(), Scope::Client)?;
+        let guard = live.keys.enter(&caller)?;
         let (head, body) = request.into_parts();
         let body = read_body(body, &head.headers, &self.bounds).await?;
         let call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
-        Ok((call, live))
+        Ok((call, live, guard))
     }
 
     pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {

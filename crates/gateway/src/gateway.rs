@@ -86,9 +86,10 @@ impl Gateway {
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
         let setup = Arc::new(setup(config));
+        let keys = Arc::new(keys(config));
         let mut live = Vec::new();
         for _ in 0..workers.max(1) {
-            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup)?)));
+            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys)?)));
         }
         let options = server_options(config, live.len());
         let bounds = bounds(config, live.len());
@@ -122,7 +123,8 @@ impl Gateway {
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let setup = Arc::new(setup(config).after(first.load().router.setup()));
-        let fresh: Result<Vec<_>, _> = self.workers.iter().map(|_| self.ground.live(config, &setup)).collect();
+        let keys = Arc::new(keys(config));
+        let fresh: Result<Vec<_>, _> = self.workers.iter().map(|_| self.ground.live(config, &setup, &keys)).collect();
         for (worker, live) in self.workers.iter().zip(fresh?) {
             worker.store(Arc::new(live));
         }
@@ -148,7 +150,7 @@ impl Desk {
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
-        let live = ground.live(config, &Arc::new(setup(config)))?;
+        let live = ground.live(config, &Arc::new(setup(config)), &Arc::new(keys(config)))?;
         Ok(Self { live, ledger })
     }
 
@@ -186,7 +188,7 @@ impl Ground {
     }
 
     /// What one worker serves under a config; its own providers, so that connections stay on its core.
-    fn live(&self, config: &Config, setup: &Arc<Setup>) -> Result<Live, GatewayError> {
+    fn live(&self, config: &Config, setup: &Arc<Setup>, keys: &Arc<Keys>) -> Result<Live, GatewayError> {
         let prices = config.prices.clone();
         let formats: BTreeMap<_, _> = config.providers.iter().map(|p| (p.name.clone(), (p.kind, p.format))).collect();
         let foreign = move |provider: &str, model: &str| {
@@ -214,7 +216,7 @@ impl Ground {
         for provider in &config.providers {
             router = router.upstream(&provider.name, upstream(provider)?);
         }
-        Ok(Live { router: router.build(), keys: keys(config) })
+        Ok(Live { router: router.build(), keys: keys.clone() })
     }
 }
 
@@ -289,6 +291,7 @@ fn keys(config: &Config) -> Keys {
         digest: key.sha256,
         scope: scope(key.scope),
         caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins },
+        max_active: key.max_concurrent.map(|most| most as usize),
     }))
 }
 

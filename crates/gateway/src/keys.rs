@@ -2,6 +2,7 @@
 //!
 //! Keys are kept as SHA-256 digests and looked up by digest, so neither memory nor time of the comparison tells a key.
 
+use crate::body::{Active, ActiveGuard};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
@@ -31,21 +32,44 @@ pub struct KeyEntry {
     pub scope: Scope,
     /// Who it is, for routing and records.
     pub caller: Caller,
+    /// Its requests in progress at most.
+    pub max_active: Option<usize>,
 }
 
 /// All keys. Without any, everybody may come in: the default listens on loopback only.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Keys {
     by_digest: HashMap<[u8; 32], (Scope, Arc<Caller>)>,
     anonymous: Arc<Caller>,
+    /// Requests in progress of each key that has a limit, by its name.
+    limited: HashMap<String, (usize, Active)>,
 }
 
 impl Keys {
     /// Keys by their digests.
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = KeyEntry>) -> Self {
-        let keyed = |entry: KeyEntry| (entry.digest, (entry.scope, Arc::new(entry.caller)));
-        Self { by_digest: entries.into_iter().map(keyed).collect(), anonymous: Arc::default() }
+        let mut keys = Self::default();
+        for entry in entries {
+            if let Some(limit) = entry.max_active {
+                keys.limited.insert(entry.caller.key.clone(), (limit, Active::default()));
+            }
+            keys.by_digest.insert(entry.digest, (entry.scope, Arc::new(entry.caller)));
+        }
+        keys
+    }
+
+    /// Counts one more request of this caller, where its key has a limit.
+    ///
+    /// # Errors
+    /// When it has so many in progress already.
+    pub(crate) fn enter(&self, caller: &Caller) -> Result<Option<ActiveGuard>, Refusal> {
+        let Some((limit, active)) = self.limited.get(&caller.key) else { return Ok(None) };
+        active.enter(*limit).map(Some).ok_or_else(|| {
+            let message =
+                format!("this key has {limit} requests in progress, its limit; wait until one of them is done");
+            Refusal::caller(ApiError::new(429, message).with_code("too_many_requests_in_progress"))
+        })
     }
 
     /// Nobody needs a key.
@@ -99,6 +123,7 @@ mod tests {
             digest: Sha256::digest(key).into(),
             scope,
             caller: Caller { key: name.into(), ..Caller::default() },
+            max_active: (name == "app").then_some(2),
         };
         let keys = Keys::new([entry("k1", Scope::Client, "app"), entry("k2", Scope::Admin, "ops")]);
         let mut headers = HeaderMap::new();
@@ -118,5 +143,18 @@ mod tests {
         check(Some(("authorization", "Bearer nope")), Scope::Client, Err(401));
         check(Some(("authorization", "Basic k1")), Scope::Client, Err(401));
         check(None, Scope::Client, Err(401));
+    }
+
+    #[test]
+    fn a_key_has_no_more_in_progress_than_it_may() {
+        let caller = |key: &str| Caller { key: key.into(), ..Caller::default() };
+        let entry = KeyEntry { digest: [0; 32], scope: Scope::Client, caller: caller("app"), max_active: Some(2) };
+        let keys = Keys::new([entry]);
+        let (one, two) = (keys.enter(&caller("app")).unwrap(), keys.enter(&caller("app")));
+        assert!(two.is_ok());
+        assert_eq!(keys.enter(&caller("app")).err().map(|refusal| refusal.error.status), Some(429));
+        assert!(keys.enter(&caller("another")).is_ok());
+        drop(one);
+        assert!(keys.enter(&caller("app")).is_ok());
     }
 }

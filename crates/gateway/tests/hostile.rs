@@ -2,6 +2,7 @@
 //! connection, never an answer to something it smuggled, and never a place held for long.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is tests")]
 
+use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::OnceLock;
@@ -16,10 +17,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_millis(400);
 /// A gateway with short patience; its provider does not exist, so whatever reaches it is told so with 502.
 fn address() -> SocketAddr {
     static RUNNING: OnceLock<(Gateway, tempfile::TempDir)> = OnceLock::new();
-    RUNNING.get_or_init(|| start("http://127.0.0.1:9")).0.address()
+    RUNNING.get_or_init(|| start("http://127.0.0.1:9", "")).0.address()
 }
 
-fn start(provider: &str) -> (Gateway, tempfile::TempDir) {
+fn start(provider: &str, more: &str) -> (Gateway, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let text = format!(
         r#"
@@ -39,7 +40,7 @@ targets = [{{ provider = "p", model = "m", price = {{ input = 1.0, output = 2.0 
 max_attempts = 1
 [ledger]
 path = "{}/hostile.db"
-"#,
+{more}"#,
         dir.path().display()
     );
     let config = tierway_config::parse(&text, "hostile.toml", &|_| None).unwrap();
@@ -48,7 +49,11 @@ path = "{}/hostile.db"
 
 /// Sends bytes and reads until the connection ends or is silent for a second.
 fn say(bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address()).unwrap();
+    say_to(address(), bytes)
+}
+
+fn say_to(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     // It may be refused before all of it is said.
     let _ = stream.write_all(bytes);
@@ -209,8 +214,7 @@ fn one_byte_at_a_time_is_slow_too() {
     let mut stream = TcpStream::connect(address()).unwrap();
     stream.set_nodelay(true).unwrap();
     let began = Instant::now();
-    let mut letters = b"GET /healthz HTTP/1.1\r\nname: ".iter().chain([b'x'; 100_000].iter());
-    while let Some(letter) = letters.next() {
+    for letter in b"GET /healthz HTTP/1.1\r\nname: ".iter().chain([b'x'; 100_000].iter()) {
         if stream.write_all(&[*letter]).is_err() {
             break;
         }
@@ -225,7 +229,7 @@ async fn nobody_holds_an_answer_by_not_reading_it() {
     let upstream = Upstream::start().await.unwrap();
     // About 100 MB as events; sockets of this machine hold ten at most.
     upstream.traits("m", Traits { answer_tokens: 600_000, ..Traits::default() });
-    let (gateway, _dir) = start(&upstream.url());
+    let (gateway, _dir) = start(&upstream.url(), "");
     let mut stream = TcpStream::connect(gateway.address()).unwrap();
     stream.write_all(&sized(QUESTION.replacen('{', r#"{"stream":true,"#, 1).as_bytes())).unwrap();
     let over = |seen: &[Seen]| seen.first().is_some_and(|seen| seen.ended != Ended::Open);
@@ -234,4 +238,28 @@ async fn nobody_holds_an_answer_by_not_reading_it() {
     assert!(matches!(ended, Ended::ClientGone { .. }), "{ended:?}");
     drop(stream);
     tokio::task::block_in_place(|| gateway.stop()).unwrap();
+}
+
+#[test]
+fn records_and_metrics_are_not_for_every_key() {
+    let key = |name: &str, scope: &str| {
+        let hash = Sha256::digest(name).iter().fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
+        format!("[[keys]]\nname = \"{name}\"\nscope = \"{scope}\"\nhash = \"sha256:{hash}\"\n")
+    };
+    let (gateway, _dir) = start("http://127.0.0.1:9", &(key("app", "client") + &key("eye", "read")));
+    for (path, key, want) in [
+        ("/metrics", "", "401"),
+        ("/metrics", "app", "403"),
+        ("/metrics", "eye", "200"),
+        ("/api/v1/requests/06yf21e8a5800", "app", "403"),
+        ("/api/v1/requests/06yf21e8a5800", "eye", "404"),
+        ("/v1/models", "app", "200"),
+        ("/v1/models", "", "401"),
+        ("/healthz", "", "200"),
+    ] {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {key}\r\n\r\n");
+        let reply = say_to(gateway.address(), head.as_bytes());
+        assert_eq!(reply.get(9..12), Some(want), "{path} with `{key}`: {reply}");
+    }
+    gateway.stop().unwrap();
 }

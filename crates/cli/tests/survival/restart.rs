@@ -50,3 +50,19 @@ fn ready(address: SocketAddr) -> bool {
     stream.read_to_string(&mut reply).unwrap();
     reply.starts_with("HTTP/1.1 200")
 }
+
+#[test]
+fn a_config_that_changed_is_read_again_and_a_bad_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = "http://127.0.0.1:9";
+    let ledger = "[ledger]\npath = \"c.db\"\n";
+    let process = Process::start(&config(dir.path(), [here, here], "127.0.0.1:0", ledger));
+    config(dir.path(), [here, here], "127.0.0.1:0", "[rooting]\n");
+    process.hear("the old config stays in force");
+    config(dir.path(), [here, here], "127.0.0.1:0", &format!("{ledger}[dispatch]\nmax_attempts = 2\n"));
+    process.hear("is in force");
+    // Two on one ledger: the second serves, and says whose file it is.
+    let second = Process::start(&config(dir.path(), [here, here], "127.0.0.1:0", ledger));
+    assert!(!ready(second.address), "a router that cannot record calls itself ready");
+    process.stop();
+}
