@@ -49,7 +49,9 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     let predictor = match &args.evidence {
         None => Predictor::embedded().clone(),
-        Some(path) => crate::load::with_evidence(&config, path)?,
+        Some(path) => {
+            tierway_gateway::predictor(&crate::load::with_evidence(&config, Some(path))).map_err(Failed::told)?
+        }
     };
     let by = match args.folds {
         Some(folds) => By::Folds(usize::from(folds)),

@@ -4,8 +4,6 @@ use crate::exit::{Failed, say};
 use std::path::{Path, PathBuf};
 use tierway::Setup;
 use tierway_config::Config;
-use tierway_decide::Predictor;
-use tierway_decide::evidence::Evidence;
 
 /// The file that is looked for when none is named.
 const USUAL: &str = "tierway.toml";
@@ -51,23 +49,13 @@ impl ConfigArg {
 /// The classic ladder, priced as published when its models were new.
 pub(crate) const EXAMPLE: &str = include_str!("../data/example.toml");
 
-/// What decides under a config. Evidence that cannot be used is refused: to decide without it would be another promise.
+/// What decides under a config, with the evidence of this file instead of the config's own where one is named.
 pub(crate) fn setup(config: &Config, evidence: Option<&Path>) -> Result<Setup, Failed> {
-    let mut setup = tierway_gateway::setup(config);
-    if let Some(path) = evidence {
-        setup.predictor = with_evidence(config, path)?;
-        setup.choosing = setup.table.choosing(setup.predictor.proven_shortfall());
-    }
-    Ok(setup)
+    tierway_gateway::setup(&with_evidence(config, evidence)).map_err(Failed::told)
 }
 
-/// The predictor with the evidence of a file, made for the config's ladder.
-pub(crate) fn with_evidence(config: &Config, path: &Path) -> Result<Predictor, Failed> {
-    let named = |error: &dyn std::fmt::Display| Failed::told(format_args!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
-    let evidence = Evidence::parse(&text).map_err(|error| named(&error))?;
-    let ladder = config.table.ladder();
-    let names: Vec<&str> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
-    let predictor = Predictor::embedded().with_evidence(evidence, &names, usize::from(ladder.baseline().0));
-    predictor.map_err(|error| named(&error))
+/// The config with another file of evidence.
+pub(crate) fn with_evidence(config: &Config, evidence: Option<&Path>) -> Config {
+    let evidence = evidence.map(Path::to_owned).or_else(|| config.evidence.clone());
+    Config { evidence, ..config.clone() }
 }

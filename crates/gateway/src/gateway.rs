@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
 use tierway_config::{Config, KeyHeader, KeyScope, ProviderConfig, ProviderKind};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, StreamRecovery};
+use tierway_decide::evidence::Evidence;
 use tierway_decide::{Caller, Predictor, Target};
 use tierway_ledger::{Durability, Ledger, LedgerError, Location, Options};
 use tierway_providers::{Auth, Endpoint, EndpointError, HttpProvider};
@@ -37,6 +39,14 @@ pub enum GatewayError {
         address: SocketAddr,
         /// What the system said.
         cause: io::Error,
+    },
+    /// The evidence of the config cannot be used.
+    #[error("evidence {}: {cause}", path.display())]
+    Evidence {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
     },
     /// A provider of the config cannot be used.
     #[error("provider `{provider}`: {cause}")]
@@ -85,7 +95,7 @@ impl Gateway {
     /// See [`GatewayError`].
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
-        let setup = Arc::new(setup(config));
+        let setup = Arc::new(setup(config)?);
         let keys = Arc::new(keys(config));
         let mut live = Vec::new();
         for _ in 0..workers.max(1) {
@@ -122,7 +132,7 @@ impl Gateway {
     /// When a provider cannot be used; then the old config stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
-        let setup = Arc::new(setup(config).after(first.load().router.setup()));
+        let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
         let keys = Arc::new(keys(config));
         let fresh: Result<Vec<_>, _> = self.workers.iter().map(|_| self.ground.live(config, &setup, &keys)).collect();
         for (worker, live) in self.workers.iter().zip(fresh?) {
@@ -150,7 +160,7 @@ impl Desk {
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
-        let live = ground.live(config, &Arc::new(setup(config)), &Arc::new(keys(config)))?;
+        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::new(keys(config)))?;
         Ok(Self { live, ledger })
     }
 
@@ -220,9 +230,28 @@ impl Ground {
     }
 }
 
+/// The predictor of a config: the built-in one, with the evidence that the config names. Evidence that cannot be used is
+/// refused: to decide without it would be another promise.
+///
+/// # Errors
+/// When the evidence cannot be read or was made for another ladder.
+pub fn predictor(config: &Config) -> Result<Predictor, GatewayError> {
+    let prior = Predictor::embedded();
+    let Some(path) = &config.evidence else { return Ok(prior.clone()) };
+    let failed =
+        |cause: &dyn std::fmt::Display| GatewayError::Evidence { path: path.clone(), cause: cause.to_string() };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let evidence = Evidence::parse(&text).map_err(|error| failed(&error))?;
+    let ladder = config.table.ladder();
+    let names: Vec<&str> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
+    prior.with_evidence(evidence, &names, usize::from(ladder.baseline().0)).map_err(|error| failed(&error))
+}
+
 /// The part of a config that decides.
-#[must_use]
-pub fn setup(config: &Config) -> Setup {
+///
+/// # Errors
+/// See [`predictor`].
+pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
     let dispatch = &config.dispatch;
     let rules = BreakerRules {
         failures_in_a_row: dispatch.breaker_failures,
@@ -230,11 +259,9 @@ pub fn setup(config: &Config) -> Setup {
         ..BreakerRules::default()
     };
     let retry_share_mille = u16::try_from(dispatch.retry_budget_percent * 10).unwrap_or(u16::MAX);
-    let mut setup = Setup::new(config.table.clone(), Predictor::embedded().clone()).with_health(
-        rules,
-        retry_share_mille,
-        RETRY_RESERVE,
-    );
+    let mut setup =
+        Setup::new(config.table.clone(), predictor(config)?).with_health(rules, retry_share_mille, RETRY_RESERVE);
+    setup.choosing = setup.table.choosing(setup.predictor.proven_shortfall());
     setup.balance = dispatch.balance;
     setup.limits = DispatchLimits {
         max_attempts: dispatch.max_attempts,
@@ -245,7 +272,7 @@ pub fn setup(config: &Config) -> Setup {
         stream_recovery: if dispatch.continue_streams { StreamRecovery::Continue } else { StreamRecovery::Error },
         ..DispatchLimits::until(u64::from(dispatch.deadline_ms))
     };
-    setup
+    Ok(setup)
 }
 
 fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {

@@ -21,7 +21,7 @@ mod store;
 
 pub use app::{App, Bounds, Live};
 pub use explain::Again;
-pub use gateway::{Desk, Gateway, GatewayError, setup};
+pub use gateway::{Desk, Gateway, GatewayError, predictor, setup};
 pub use keys::{KeyEntry, Keys, Scope};
 pub use metrics::Metrics;
 pub use reporting::report;
