@@ -22,6 +22,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     start_logs(args.log_json);
+    // Before it is read: a change from here on is seen as one.
+    let read = Stamp::of(args.config.path());
     let config = args.config.load()?;
     for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
@@ -30,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let gateway = Gateway::start(&config, args.workers.unwrap_or(cores)).map_err(Failed::told)?;
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_stopped(&args.config, &gateway))?;
+    runtime.block_on(until_stopped(&args.config, &gateway, read))?;
     say("tierway: stopping; requests in progress may finish");
     gateway.stop().map_err(Failed::told)
 }
@@ -39,11 +41,10 @@ pub(crate) fn run(args: &Args) -> Done {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of the file, has the config read again.
-async fn until_stopped(arg: &ConfigArg, gateway: &Gateway) -> std::io::Result<()> {
+async fn until_stopped(arg: &ConfigArg, gateway: &Gateway, mut read: Stamp) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut read = Stamp::of(arg.path());
     let mut settling = read;
     loop {
         tokio::select! {
