@@ -71,8 +71,13 @@ const fn configured(format: ReportFormat) -> Format {
     }
 }
 
-/// Columns of the terminal.
+/// Columns to fill: what `COLUMNS` says, else those of the terminal.
 pub(crate) fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    told.filter(|columns| *columns > 0).unwrap_or_else(terminal_width)
+}
+
+fn terminal_width() -> usize {
     if !io::stdout().is_terminal() {
         return USUAL_WIDTH;
     }

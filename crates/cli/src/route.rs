@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// JSON lines with `id` and `messages` (and `tools`, `response_format`); `-` is stdin
     #[arg(long, value_name = "IN.jsonl")]
     input: Option<PathBuf>,
-    /// Where the decisions go, one JSON line each [default: stdout]
+    /// Where the decisions go, one JSON line each; `-` is stdout [default: stdout]
     #[arg(long, value_name = "OUT.jsonl", requires = "input")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -88,6 +88,11 @@ fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
     };
     let mut out: Box<dyn Write> = match output {
         None => Box::new(BufWriter::new(io::stdout().lock())),
+        Some(path) if path == Path::new("-") => Box::new(BufWriter::new(io::stdout().lock())),
+        Some(path) if is_same_file(path, input) => {
+            let path = path.display();
+            return Err(Failed::told(format_args!("{path} is the input: name another file for the decisions")));
+        }
         Some(path) => {
             let file = File::create(path).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
             Box::new(BufWriter::new(file))
@@ -97,10 +102,11 @@ fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
     let mut bad = 0usize;
     for (number, line) in (1usize..).zip(lines.split(b'\n')) {
         let line = line?;
+        let line = if number == 1 { without_bom(&line) } else { &line };
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match routed(router, ladder, &line) {
+        match routed(router, ladder, line) {
             Ok(row) => writeln!(out, "{row}")?,
             Err(problem) => {
                 bad += 1;
@@ -112,10 +118,28 @@ fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
     if bad == 0 { Ok(()) } else { Err(Failed::told(format_args!("{bad} bad lines were left out"))) }
 }
 
+/// Both are there and are one; opening it for writing would empty it before it is read.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other && one.is_file())
+}
+
+/// Some editors and shells put a byte order mark before the first line.
+fn without_bom(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+}
+
 fn routed(router: &Router, ladder: &Ladder, line: &[u8]) -> Result<Value, String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err("not a JSON object; a line is {\"id\": .., \"messages\": [..]}".into());
+    }
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| problem(&error))?;
     let body = tierway_learn::request_body(line.messages, line.tools, line.response_format);
     Ok(row(&line.id, &decide(router, body.as_bytes())?, ladder))
+}
+
+/// What is wrong with a line, whose number is said already.
+fn problem(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", ", column ")
 }
 
 /// One line of a batch: a request without a model, with an id of the caller's.

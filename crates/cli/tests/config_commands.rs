@@ -247,3 +247,44 @@ fn an_imported_list_is_used_by_the_config_that_names_it() {
     assert!(out.contains("openai,gpt-6-luna,7,,9,1050000,128000,"), "{out}");
     assert_eq!(tierway(dir.path(), &["prices", "import", "tierway.toml"], &[]).0, 1);
 }
+
+#[test]
+fn a_batch_takes_what_editors_write_and_says_which_lines_it_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = |id: &str| format!("{{\"id\":\"{id}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}");
+    let lines = [&format!("\u{feff}{}\r", good("a")), "", "no JSON", "[1]", "{\"id\":\"b\"}", &good("c")].join("\n");
+    std::fs::write(dir.path().join("in.jsonl"), &lines).unwrap();
+    let (code, out, talk) = tierway(dir.path(), &["route", "--input", "in.jsonl", "--output", "-"], &[]);
+    let ids = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone());
+    assert_eq!(ids.collect::<Vec<_>>(), ["a", "c"]);
+    expect![[r#"
+        exit 1
+        in.jsonl:3: not a JSON object; a line is {"id": .., "messages": [..]}
+        in.jsonl:4: not a JSON object; a line is {"id": .., "messages": [..]}
+        in.jsonl:5: missing field `messages`, column 10
+        tierway: 3 bad lines were left out
+    "#]]
+    .assert_eq(&format!("exit {code}\n{talk}"));
+}
+
+#[test]
+fn a_batch_never_overwrites_its_input() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in.jsonl"), "{}\n").unwrap();
+    let (code, _, talk) = tierway(dir.path(), &["route", "--input", "in.jsonl", "--output", "./in.jsonl"], &[]);
+    assert_eq!((code, talk.as_str()), (1, "tierway: ./in.jsonl is the input: name another file for the decisions\n"));
+    assert_eq!(std::fs::read_to_string(dir.path().join("in.jsonl")).unwrap(), "{}\n");
+}
+
+#[test]
+fn tables_keep_to_the_columns_that_the_environment_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let width = |columns: &str| {
+        let (code, out, talk) = tierway(dir.path(), &["demo"], &[("COLUMNS", columns)]);
+        assert_eq!(code, 0, "{talk}");
+        let report = out.split("Agreement").next().unwrap();
+        report.lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    assert!(width("50") <= 50);
+    assert!(width("nonsense") > 50);
+}
