@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -44,25 +45,38 @@ pub(crate) fn run(args: Args) -> Done {
     let reply = runtime.block_on(desk.router().chat(Call::new(Format::OpenaiChat, body)));
     let ReplyBody::Whole(Some(bytes)) = reply.body else { return Err(Failed::told("the reply is no whole answer")) };
     let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
-    desk.close().map_err(Failed::told)?;
-    if !reply.status.is_success() {
+    let shown = show(&reply.headers, reply.status, &answer, args.json);
+    // What was answered is paid for: it is shown whether or not it could be recorded, and so is why it could not.
+    if let Err(error) = desk.close() {
+        say(format_args!("tierway: warning: this request is not recorded: {error}"));
+        say("tierway: `--ledger FILE` records it elsewhere");
+    }
+    shown
+}
+
+fn show(headers: &HeaderMap, status: StatusCode, answer: &Value, as_json: bool) -> Done {
+    if !status.is_success() {
         let message = answer["error"]["message"].as_str().unwrap_or("no answer");
-        return Err(Failed::told(format_args!("HTTP {}: {message}", reply.status.as_u16())));
+        return Err(Failed::told(format_args!("HTTP {}: {message}", status.as_u16())));
     }
     let mut out = io::stdout().lock();
-    if args.json {
+    if as_json {
         writeln!(out, "{answer}")?;
         return Ok(());
     }
     writeln!(out, "{}", answer["choices"][0]["message"]["content"].as_str().unwrap_or_default())?;
-    let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
     let usage = &answer["usage"];
     say(format_args!("\ntier    {}", header("x-tierway-tier")));
     say(format_args!("model   {}", header("x-tierway-model")));
     say(format_args!("reason  {}", header("x-tierway-reason")));
     say(format_args!("tokens  {} in, {} out", usage["prompt_tokens"], usage["completion_tokens"]));
-    let (cost, baseline) = (header("x-tierway-cost-usd"), header("x-tierway-baseline-usd"));
-    say(format_args!("cost    ${cost} (baseline ${baseline})"));
+    let money = |name: &str| match header(name) {
+        "unknown" => "unknown".to_owned(),
+        amount => format!("${amount}"),
+    };
+    let (cost, baseline) = (money("x-tierway-cost-usd"), money("x-tierway-baseline-usd"));
+    say(format_args!("cost    {cost} (baseline {baseline})"));
     say(format_args!("id      {}  (tierway explain shows why)", header("x-tierway-request-id")));
     Ok(())
 }
