@@ -172,7 +172,8 @@ fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
 
 fn one_call(attempt: &Attempt) -> String {
     let end = attempt_words(&attempt.end);
-    let who = format!("{}/{} ({})", attempt.provider, attempt.model, attempt.tier);
+    let tier = if attempt.tier.is_empty() { "on no tier" } else { &attempt.tier };
+    let who = format!("{}/{} ({tier})", attempt.provider, attempt.model);
     format!("{who}: {end} after {} ms, {}", attempt.took_ms, cost(attempt.paid))
 }
 

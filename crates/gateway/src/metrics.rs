@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use tierway::Reply;
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus};
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, savings};
 
 /// Label names and values of one series.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
@@ -84,7 +84,8 @@ impl Metrics {
         registry.register("decisions", "Decisions by tier and reason", self.decisions.clone());
         registry.register("tokens", "Tokens as providers reported them", self.tokens.clone());
         registry.register("cost_usd", "Paid, all attempts and the classifier included", self.paid.clone());
-        registry.register("baseline_usd", "What the baseline tier would have cost", self.baseline.clone());
+        let baseline = "What the baseline tier would have cost for the calls that were routed and whose price is known";
+        registry.register("baseline_usd", baseline, self.baseline.clone());
         registry.register("unpriced_requests", "Requests whose cost is unknown", self.unpriced.clone());
         registry.register("upstream_requests", "Upstream calls by provider, model and outcome", self.upstream.clone());
         registry.register("refused", "Requests refused at the door, by HTTP status", self.refused.clone());
@@ -143,7 +144,8 @@ impl Metrics {
             }
             None => _ = self.unpriced.inc(),
         }
-        if let Some(baseline) = call.baseline {
+        // Beside costs that are not known, or of calls that were not routed, it would read as saved.
+        if let Some(baseline) = call.baseline.filter(|_| savings::saved(call).is_some()) {
             self.baseline.inc_by(baseline.as_f64().max(0.0));
         }
         for attempt in &call.attempts {

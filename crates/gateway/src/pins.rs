@@ -26,6 +26,13 @@ pub(crate) fn call(
         floor: tier(&headers, "x-tierway-min-tier", ladder)?,
         ceiling: tier(&headers, "x-tierway-max-tier", ladder)?,
     };
+    if let (Some(floor), Some(ceiling)) = (pins.floor, pins.ceiling)
+        && floor > ceiling
+    {
+        let [floor, ceiling] = [floor, ceiling].map(|tier| &ladder.tier(tier).name);
+        let message = format!("x-tierway-min-tier `{floor}` is above x-tierway-max-tier `{ceiling}`; send one of them");
+        return Err(Refusal::caller(ApiError::new(400, message).with_param("x-tierway-min-tier")));
+    }
     let session = name(&headers, "x-tierway-session")?;
     let user = name(&headers, "x-tierway-user")?;
     let dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");

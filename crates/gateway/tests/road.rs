@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tierway::{Call, Reply, ReplyBody};
-use tierway_decide::{Caller, Pins, TierId};
+use tierway_decide::{Caller, Pins, TierId, Usd};
 use tierway_gateway::Desk;
 use tierway_ledger::Reader;
 use tierway_testkit::Upstream;
@@ -143,11 +143,25 @@ async fn what_a_request_needs_may_only_raise() {
         &road,
         &picture,
         ceiling,
-        expect!["400 no configured model can serve this request: nano/fake-nano lacks vision"],
+        expect!["400 no configured model can serve this request: not nano/fake-nano, which lacks vision"],
     )
     .await;
     let long = said(&format!("Put this into Greek: {}", "seven words about the sea and ships ".repeat(1_000)));
     check(&road, &long, as_is, expect!["200 standard rule:greek"]).await;
+}
+
+#[tokio::test]
+async fn a_call_without_an_answer_costs_nothing_on_any_tier() {
+    let road = Road::open("").await;
+    let mut body = said("What is the capital of Peru?");
+    body["temperature"] = json!("hot");
+    let reply = road.ask(&body, |_| {}).await;
+    let id = reply.headers["x-tierway-request-id"].to_str().unwrap().parse().unwrap();
+    assert_eq!(reply.status, 400);
+    road.desk.close().unwrap();
+    let record = Reader::open(road.folder.path().join("l.db").as_path()).unwrap().call(id).unwrap().unwrap().call;
+    // What an audit computes from the row has to be what the row says.
+    assert_eq!((record.baseline, record.cheapest), (Some(Usd::ZERO), Some(Usd::ZERO)));
 }
 
 #[tokio::test]

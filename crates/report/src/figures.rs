@@ -1,5 +1,6 @@
 //! Numbers for people: as many digits as tell something, no more.
 
+use crate::report::Line;
 use tierway_decide::Usd;
 
 /// `$12.35`, `$1,234.00`, `$0.0004`, `-$3.20`: cents, and for amounts below a cent two digits that are not 0.
@@ -19,6 +20,16 @@ pub fn dollars(amount: Usd) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=12")]
     let digits = zeros as usize + 1;
     format!("{sign}${}", format!("{value:.digits$}").trim_end_matches('0'))
+}
+
+/// What a line's calls cost as far as prices are known: `$0.02`; `$0.02+` where some have none; `unknown` where none has one.
+#[must_use]
+pub(crate) fn cost(line: &Line) -> String {
+    match line.unpriced {
+        0 => dollars(line.paid),
+        _ if line.paid == Usd::ZERO => "unknown".into(),
+        _ => format!("{}+", dollars(line.paid)),
+    }
 }
 
 /// `1,234,567`.

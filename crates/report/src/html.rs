@@ -3,7 +3,7 @@
 //! Mail programs drop SVG and much of CSS, so shares are drawn as coloured table cells; the small picture of days is
 //! SVG and may be missing without loss: every figure is also there as text.
 
-use crate::figures::{dollars, milliseconds, minute, percent, thousands};
+use crate::figures::{cost, dollars, milliseconds, minute, percent, thousands};
 use crate::report::{Day, Group, Line, Report};
 use crate::wording::{facts, heading, name, note};
 
@@ -97,7 +97,7 @@ fn row(out: &mut String, line: &Line, class: &str) {
         thousands(line.calls),
         bar(line.share),
         percent(line.share),
-        dollars(line.paid),
+        cost(line),
         line.saved_share.map_or_else(|| "–".into(), percent),
         milliseconds(line.mean_ms),
         milliseconds(line.p95_ms),

@@ -1,6 +1,6 @@
 //! The report for a terminal, however narrow.
 
-use crate::figures::{dollars, milliseconds, minute, percent, thousands};
+use crate::figures::{cost, milliseconds, minute, percent, thousands};
 use crate::report::{Group, Line, Report};
 use crate::wording::{facts, heading, name, note};
 
@@ -53,7 +53,7 @@ fn cells(line: &Line) -> [String; 7] {
         name(&line.name).to_owned(),
         thousands(line.calls),
         percent(line.share),
-        dollars(line.paid),
+        cost(line),
         line.saved_share.map_or_else(|| "–".into(), percent),
         milliseconds(line.mean_ms),
         milliseconds(line.p95_ms),

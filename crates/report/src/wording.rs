@@ -2,6 +2,7 @@
 
 use crate::figures::{dollars, percent, thousands};
 use crate::report::{GroupBy, Money, Note, Report};
+use tierway_decide::Usd;
 
 /// A name and what is to be said under it.
 pub(crate) struct Fact {
@@ -59,7 +60,7 @@ const fn saved_name(money: &Money) -> &'static str {
     if money.saved.picos() < 0 { "Lost" } else { "Saved" }
 }
 
-fn saved_amount(money: &Money) -> tierway_decide::Usd {
+fn saved_amount(money: &Money) -> Usd {
     if money.saved.picos() < 0 { -money.saved } else { money.saved }
 }
 
@@ -75,6 +76,10 @@ fn saved(money: &Money) -> String {
 /// The line that keeps everyone honest.
 fn always_cheapest(report: &Report, money: &Money) -> Fact {
     let tier = if report.cheapest_tier.is_empty() { "the cheapest tier" } else { &report.cheapest_tier };
+    if money.always_cheapest_share.is_none() && money.baseline > Usd::ZERO {
+        let more = format!("would have been saved by sending everything to {tier}: it has no known price");
+        return Fact { name: "Always cheapest", value: "unknown".into(), more };
+    }
     let share = money.always_cheapest_share.map_or(String::new(), |share| format!(" ({})", percent(share)));
     let more = format!("would have been saved{share} by sending everything to {tier}, whatever its answers are worth");
     Fact { name: "Always cheapest", value: dollars(money.always_cheapest_saved), more }

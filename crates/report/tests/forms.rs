@@ -344,3 +344,25 @@ fn the_page_stands_alone_and_names_stay_text() {
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "<{tag}>");
     }
 }
+
+#[test]
+fn what_has_no_price_never_looks_free() {
+    let mut report = report();
+    report.tiers = vec![
+        Line { unpriced: 8, ..line("house", 8, 0.1, 0.0, 0.0) },
+        Line { unpriced: 1, ..line("mixed", 9, 0.1, 0.5, 0.0) },
+        line("priced", 9, 0.1, 0.0, 0.0),
+    ];
+    report.totals.money.always_cheapest_share = None;
+    let text = text(&report, 100);
+    let costs = |page: &str| {
+        ["house", "mixed", "priced"].map(|name| {
+            let line = page.lines().find(|line| line.contains(name)).unwrap_or_default();
+            ["unknown", "$0.50+", "$0"].into_iter().find(|cost| line.contains(cost)).unwrap_or_default().to_owned()
+        })
+    };
+    assert_eq!(costs(&text), ["unknown", "$0.50+", "$0"], "{text}");
+    assert_eq!(costs(&html(&report)), ["unknown", "$0.50+", "$0"]);
+    let cheapest = text.lines().find(|line| line.starts_with("Always cheapest"));
+    assert!(cheapest.is_some_and(|line| line.contains(" unknown ")), "{text}");
+}

@@ -364,7 +364,7 @@ fn blank(id: RequestId, format: Format) -> CallRecord {
         paid: Some(Usd::ZERO),
         classifier_paid: Usd::ZERO,
         baseline: Some(Usd::ZERO),
-        cheapest: None,
+        cheapest: Some(Usd::ZERO),
         http_status: 0,
         status: CallStatus::Refused,
         finish: String::new(),

@@ -1,0 +1,89 @@
+//! What clients and scrapers get at the HTTP door, in front of a provider that answers.
+#![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
+
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tierway_gateway::Gateway;
+use tierway_testkit::Upstream;
+
+struct Door {
+    gateway: Option<Gateway>,
+    _upstream: Upstream,
+    _folder: tempfile::TempDir,
+}
+
+impl Door {
+    /// The cheap tier has no price.
+    async fn open() -> Self {
+        let upstream = Upstream::start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}\"\n\
+             [providers.fake]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\n\
+             [[tiers]]\nname = \"nano\"\ntargets = [\"fake/unheard-of\"]\n\
+             [[tiers]]\nname = \"standard\"\ntargets = [\"fake/s\"]\nprice = {{ input = 5, output = 15 }}\n",
+            folder.path().join("l.db").display(),
+            upstream.url(),
+        );
+        let config = tierway_config::parse(&text, "door.toml", &|_| None).unwrap();
+        Self { gateway: Some(Gateway::start(&config, 1).unwrap()), _upstream: upstream, _folder: folder }
+    }
+
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let address = self.gateway.as_ref().unwrap().address();
+        let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let (head, body) =
+            client.request(request.body(Full::from(body.to_owned())).unwrap()).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// A chat for a model; its status and the error's message.
+    async fn chat(&self, model: &str, headers: &[(&str, &str)], want: Expect) {
+        let body = serde_json::json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]}).to_string();
+        let (status, body) = self.ask(Method::POST, "/v1/chat/completions", headers, &body).await;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        want.assert_eq(&format!("{status} {}", body["error"]["message"].as_str().unwrap_or("answered")));
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.gateway.take().unwrap().stop().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn bounds_that_leave_no_tier_are_refused_not_guessed() {
+    let door = Door::open().await;
+    let pins = |floor, ceiling| [("X-Tierway-Min-Tier", floor), ("x-tierway-max-tier", ceiling)];
+    door.chat("auto", &pins("nano", "standard"), expect!["200 answered"]).await;
+    door.chat("auto", &pins("nano", "nano"), expect!["200 answered"]).await;
+    let want = expect!["400 x-tierway-min-tier `standard` is above x-tierway-max-tier `nano`; send one of them"];
+    door.chat("auto", &pins("standard", "nano"), want).await;
+}
+
+#[tokio::test]
+async fn metrics_set_no_baseline_against_a_cost_that_is_not_known() {
+    let door = Door::open().await;
+    for model in ["nano", "fake/s", "standard"] {
+        door.chat(model, &[], expect!["200 answered"]).await;
+    }
+    let (_, page) = door.ask(Method::GET, "/metrics", &[], "").await;
+    let sum = |series: &str| -> f64 {
+        let lines = page.lines().filter(|line| line.starts_with(series));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    };
+    assert_eq!(sum("tierway_unpriced_requests_total"), 1.0, "{page}");
+    // Two calls cost the same on the standard tier: one was routed there, the other named its model.
+    assert!(sum("tierway_baseline_usd_total") > 0.0, "{page}");
+    assert_eq!(sum("tierway_baseline_usd_total") * 2.0, sum("tierway_cost_usd_total"), "{page}");
+}
