@@ -208,7 +208,7 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
     check_effort(section, at, asked, &facts);
     if facts.prices.is_none() {
         let message = format!(
-            "no price is known for {}/{}: the cost of its calls is unknown, shown as such and left out of savings; give              `price = {{ input = .., output = .. }}` (dollars per million tokens)",
+            "no price is known for {}/{}: the cost of its calls is unknown, shown as such and left out of savings; give `price = {{ input = .., output = .. }}` (dollars per million tokens)",
             provider.name, asked.model.text
         );
         reader.warn(at, message);

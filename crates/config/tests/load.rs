@@ -224,6 +224,7 @@ fn a_compatible_server_at_a_known_host_is_priced_and_an_unknown_one_is_not() {
     assert!(known.table.ladder().tiers()[0].targets[0].prices.is_some() && known.warnings.is_empty());
     assert!(unknown.table.ladder().tiers()[0].targets[0].prices.is_none());
     assert!(unknown.warnings[0].to_string().starts_with("tierway.toml:6: no price is known for p/mistral-small-2603"));
+    assert!(!unknown.warnings[0].to_string().contains("  "), "{}", unknown.warnings[0]);
 }
 
 #[test]
