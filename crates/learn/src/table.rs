@@ -76,8 +76,11 @@ impl<'a> Table<'a> {
         means: &HashMap<(&str, &str), f64>,
     ) -> Option<Graded> {
         let (model, target) = ladder.targets_of(tier).find_map(|(_, target)| {
-            let own = outcome.answers.keys().find(|model| is_model(model, &target.provider, &target.model));
-            own.map(|model| (model, target))
+            let named = |exactly: bool| {
+                let mut names = outcome.answers.keys();
+                names.find(|name| is_model(name, &target.provider, &target.model, exactly))
+            };
+            named(true).or_else(|| named(false)).map(|model| (model, target))
         })?;
         let answer = outcome.answers.get(model)?;
         let visible = answer.output_tokens.unwrap_or_else(|| {
@@ -85,7 +88,7 @@ impl<'a> Table<'a> {
             means.get(&(outcome.source.as_str(), model.as_str())).copied().unwrap_or(DEFAULT_OUTPUT)
         });
         let assumed =
-            hidden.iter().find(|(name, _)| is_model(model, &target.provider, name)).map(|(_, tokens)| *tokens);
+            hidden.iter().find(|(name, _)| is_model(model, &target.provider, name, false)).map(|(_, tokens)| *tokens);
         let output = visible + answer.reasoning_tokens.or(assumed).unwrap_or(0.0);
         let input = answer.prompt_tokens.unwrap_or(outcome.length as f64 / 4.0);
         let usage =
@@ -96,9 +99,15 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A model's name in a file is that of a target: exactly, or with its provider in front.
-fn is_model(name: &str, provider: &str, model: &str) -> bool {
-    name == model || name.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')) == Some(model)
+/// A model's name in a file is that of a target, with or without its provider in front; unless it has to be so `exactly`,
+/// a dated snapshot (`gpt-4o-2024-05-13`) counts as the model that it is one of.
+fn is_model(name: &str, provider: &str, model: &str, exactly: bool) -> bool {
+    let bare = name.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
+    let Some(rest) = bare.strip_prefix(model) else { return false };
+    let dated = || {
+        rest.strip_prefix('-').is_some_and(|date| date.len() >= 4 && date.bytes().take(4).all(|b| b.is_ascii_digit()))
+    };
+    rest.is_empty() || !exactly && dated()
 }
 
 /// Mean output tokens by source and model, where reported.
@@ -113,4 +122,25 @@ fn means(outcomes: &[Outcome]) -> HashMap<(&str, &str), f64> {
         }
     }
     sums.into_iter().map(|(key, (sum, count))| (key, sum / count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_counts_as_its_model_and_a_sibling_does_not() {
+        for (name, exactly, loosely) in [
+            ("gpt-4o", true, true),
+            ("openai/gpt-4o", true, true),
+            ("gpt-4o-2024-05-13", false, true),
+            ("gpt-4o-2024-05-13-FC", false, true),
+            ("gpt-4o-mini", false, false),
+            ("gpt-4o-mini-2024-07-18", false, false),
+            ("other/gpt-4o", false, false),
+        ] {
+            assert_eq!(is_model(name, "openai", "gpt-4o", true), exactly, "{name}");
+            assert_eq!(is_model(name, "openai", "gpt-4o", false), loosely, "{name}");
+        }
+    }
 }
