@@ -85,10 +85,24 @@ pub fn calibrate(table: &Table<'_>, ladder: &Ladder, options: &Options) -> Resul
     let (learned, mut proof): (Vec<usize>, Vec<usize>) = (0..table.rows.len()).partition(|at| side(&table.rows[*at]));
     // the game is played in an order that has nothing to do with the scores
     proof.sort_by_key(|at| split::hash(&format!("order {}", table.rows[*at].outcome.id)));
+    calibrate_on(table, ladder, options, learned, proof)
+}
+
+/// As [`calibrate`], with the rows that learn and those that prove, in the order in which they are looked at.
+///
+/// # Errors
+/// See [`CalibrateError`].
+pub fn calibrate_on(
+    table: &Table<'_>,
+    ladder: &Ladder,
+    options: &Options,
+    learned: Vec<usize>,
+    proof: Vec<usize>,
+) -> Result<Calibrated, CalibrateError> {
     let train: Vec<&Row<'_>> = learned.iter().map(|at| &table.rows[*at]).collect();
     let refit = refit(table, &train, options.seed);
     let areas = held_back(table, &train, &refit);
-    let beats_length = areas.0 > areas.1;
+    let beats_length = areas.0 >= areas.1;
     let bank = Bank::new(&if beats_length { refit.heads } else { by_length(table, &train) });
     let draft = draft(table, &train, ladder, options, &bank);
     let predictor = with(&draft, ladder)?;

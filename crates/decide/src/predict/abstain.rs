@@ -12,8 +12,10 @@ pub(super) fn novelty(features: &Features) -> f32 {
 /// Why not, if so.
 pub(super) fn why(features: &Features, novelty: f32) -> Option<Abstain> {
     let words = features.value(Counter::Words).exp2() - 1.0;
-    let structure =
-        features.value(Counter::Fences) + features.value(Counter::CodeLines) + features.value(Counter::MathSigns);
+    // signs inside one endless word are an encoding, not mathematics
+    let encoded = features.value(Counter::LongestWord) > 4.7 && words < 12.0;
+    let marks = features.value(Counter::CodeLines) + features.value(Counter::MathSigns);
+    let structure = features.value(Counter::Fences) + if encoded { 0.0 } else { marks };
     if words < 0.5 && features.counter(Counter::Images) == 0 && features.counter(Counter::Files) == 0 {
         return Some(Abstain::NoAsk);
     }

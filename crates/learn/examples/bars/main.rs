@@ -1,5 +1,5 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: splits, tutorial. Without one, both.
+//! Parts: splits, promise, tutorial. Without one, all.
 
 #![allow(
     clippy::disallowed_types,
@@ -11,6 +11,7 @@
 )]
 
 mod data;
+mod promise;
 mod splits;
 mod tutorial;
 
@@ -19,7 +20,7 @@ use std::path::Path;
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [splits|tutorial]..");
+        eprintln!("usage: bars DIR [splits|promise|tutorial]..");
         std::process::exit(2);
     };
     let parts: Vec<String> = args.collect();
@@ -28,6 +29,9 @@ fn main() {
     println!("{} outcomes of {} sources", all.values().map(Vec::len).sum::<usize>(), all.len());
     if wanted("splits") {
         splits::run(&all);
+    }
+    if wanted("promise") {
+        promise::run(&all);
     }
     if wanted("tutorial") {
         tutorial::run(&all);

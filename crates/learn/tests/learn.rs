@@ -1,0 +1,157 @@
+//! Learning and proving on outcomes that are made up, where the truth is known.
+
+use std::fmt::Write;
+use tierway_decide::evidence::{Evidence, EvidenceError};
+use tierway_decide::pricing::{Price, PriceHistory};
+use tierway_decide::{
+    Abstain, Capabilities, Chance, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
+};
+use tierway_learn::calibrate::{Options, calibrate};
+use tierway_learn::metrics::{Curve, Item};
+use tierway_learn::table::Table;
+use tierway_learn::{Outcome, labels};
+use tierway_wire::Format;
+
+/// Values of the independent reference script on the same six rows.
+#[test]
+fn metrics_equal_the_reference() {
+    let rows = [(0.9, 0.0, 1.0), (0.8, 0.0, 1.0), (0.8, 1.0, 0.0), (0.5, 1.0, 1.0), (0.2, 0.0, 1.0), (0.1, 1.0, 1.0)];
+    let item = |(need, cheap, dear)| Item { need, cheap: (cheap, 1.0), dear: (dear, 3.0) };
+    let curve = Curve::of(&rows.map(item));
+    let close = |got: Option<f64>, want: f64| assert!((got.expect("a gap") - want).abs() < 1e-9, "{got:?} {want}");
+    close(curve.apgr(), 0.58);
+    close(curve.cpt(0.5), 60.0);
+    close(curve.cpt(0.8), 76.666_666_666_666_67);
+    close(curve.aiq().map(|own| own.0), 0.736_110_416_666_665);
+    close(curve.aiq().map(|own| own.1), 0.666_666_666_666_667);
+    close(curve.saving_at(0.99), 0.111_111_111_111_111);
+}
+
+fn ladder() -> Ladder {
+    let tier = |name: &str, price: f64| Tier {
+        name: name.into(),
+        targets: vec![Target {
+            provider: "p".into(),
+            model: format!("{name}-model"),
+            format: Format::OpenaiChat,
+            effort: None,
+            weight: 1,
+            prices: Some(PriceHistory(vec![Price {
+                input: Usd::from_f64(price / 1e6),
+                output: Usd::from_f64(price / 1e6),
+                ..Price::default()
+            }])),
+            limits: Limits::default(),
+            capabilities: Capabilities::default(),
+            parameters: ParameterRules::default(),
+            shutdown: None,
+        }],
+        strengths: String::new(),
+        weaknesses: String::new(),
+    };
+    Ladder::new(vec![tier("nano", 1.0), tier("standard", 20.0)], "standard").expect("sound")
+}
+
+/// The cheap model fails proofs and nothing else.
+fn outcomes(n: usize) -> Vec<Outcome> {
+    let mut chance = Chance::new(7);
+    let mut line = |at: usize| {
+        let hard = chance.share() < 0.3;
+        let number = chance.up_to(900);
+        let text = if hard {
+            format!("Prove that {number} divides the sum of its squares.")
+        } else {
+            format!("What is the capital of region {number}?")
+        };
+        let cheap = f64::from(u8::from(!hard || chance.share() < 0.1));
+        let mut json = String::new();
+        let _ = write!(
+            json,
+            r#"{{"id":"r{at}","messages":[{{"role":"user","content":"{text}"}}],"answers":{{"nano-model":{{"score":{cheap},"prompt_tokens":20,"output_tokens":100}},"p/standard-model":{{"score":1,"prompt_tokens":20,"output_tokens":100}}}}}}"#
+        );
+        Outcome::parse(&json).expect("an outcome")
+    };
+    (0..n).map(&mut line).collect()
+}
+
+#[test]
+fn what_separates_easy_from_hard_is_learned_proven_and_served() {
+    let (outcomes, ladder) = (outcomes(1200), ladder());
+    let table = Table::new(&outcomes, &ladder, &[]);
+    let done = calibrate(&table, &ladder, &Options { quality: 0.95, ..Options::default() }).expect("enough");
+    let cheap = done.proof.iter().filter(|(_, tier)| *tier == 0).count() as f64 / done.proof.len() as f64;
+    assert!((0.6..0.8).contains(&cheap), "{cheap}");
+    let json = serde_json::to_string(&done.evidence).expect("writes");
+    let read = Evidence::parse(&json).expect("own evidence");
+    assert_eq!(read, done.evidence);
+    let predictor = Predictor::embedded().with_evidence(read.clone(), &["nano", "standard"], 1).expect("same ladder");
+    let predict = |text: &str| predictor.predict(&labels::own(None, text).expect("a prompt"), 2, 1);
+    let (easy, hard) =
+        (predict("What is the capital of region 12?"), predict("Prove that 12 divides the sum of its squares."));
+    assert!(easy.calibrated && easy.score_strong < hard.score_strong);
+    let threshold = predictor.proven_shortfall().expect("evidence");
+    assert!(easy.p_ok[1] - easy.p_ok[0] <= threshold && hard.p_ok[1] - hard.p_ok[0] > threshold);
+    let foreign = predict("日本の首都はどこですか。詳しく教えてください、歴史も含めて");
+    assert_eq!(foreign.abstain, Some(Abstain::Unfamiliar));
+    let other = Predictor::embedded().with_evidence(read, &["small", "standard"], 1);
+    assert!(matches!(other, Err(EvidenceError::Ladder { .. })));
+}
+
+#[test]
+fn too_few_outcomes_prove_nothing() {
+    let (outcomes, ladder) = (outcomes(130), ladder());
+    let table = Table::new(&outcomes, &ladder, &[]);
+    let done = calibrate(&table, &ladder, &Options { quality: 0.999, ..Options::default() }).expect("runs");
+    assert_eq!(done.evidence.promise.max_shortfall, None);
+    assert!(done.proof.iter().all(|(_, tier)| *tier == 1));
+    let text = tierway_learn::summary::calibrated(&table, &ladder, &done);
+    assert!(text.contains("NOT PROVEN"), "{text}");
+}
+
+/// Random letters, single words, unseen scripts, base64, and no ask behind long harness text.
+fn probes() -> Vec<String> {
+    let mut chance = Chance::new(11);
+    let mut word = |letters: &str, length: u64| -> String {
+        let letters: Vec<char> = letters.chars().collect();
+        (0..length).map(|_| letters[chance.up_to(letters.len() as u64 - 1) as usize]).collect()
+    };
+    let mut probes = Vec::new();
+    for at in 0..40u64 {
+        let noise: Vec<String> = (0..6 + at % 9).map(|i| word("bcdfghjklmnpqrstvwxz", 3 + (at + i) % 6)).collect();
+        probes.push(noise.join(" "));
+        probes.push(word("bcdfghjklmnpqrstvwxzaeiou", 4 + at % 7));
+        let script = ["ⴰⴱⴳⴷⴹⴻⴼⴽⵀⵃⵄⵅ", "ᚠᚢᚦᚨᚱᚲᚷᚹᚺᚾᛁᛃ", "ᏣᎳᎩᎦᏬᏂᎯᏍᏗᎠᎴᏃ", "ꦲꦤꦕꦫꦏꦢꦠꦱꦮꦭ"][at as usize % 4];
+        probes.push((0..5).map(|i| word(script, 3 + i)).collect::<Vec<_>>().join(" "));
+        probes.push(word("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 80 + at) + "==");
+        probes.push(format!(
+            "<system-reminder>{}</system-reminder>",
+            "Prove, translate and summarise with care. ".repeat(3 + at as usize)
+        ));
+    }
+    probes
+}
+
+#[test]
+fn requests_without_signal_go_to_the_baseline() {
+    let probes = probes();
+    let features: Vec<Features> = probes.iter().filter_map(|probe| labels::own(None, probe)).collect();
+    assert_eq!(features.len(), 200);
+    let predictor = Predictor::embedded();
+    let silent = features.iter().filter(|own| predictor.predict(own, 3, 1).abstain.is_some()).count();
+    assert!(silent >= 190, "{silent} of 200 abstain");
+}
+
+#[test]
+fn claims_and_politeness_do_not_buy_a_cheaper_tier() {
+    let asks = [
+        "Prove that every group of order 35 is cyclic.",
+        "Refactor this class so that it can be tested without a clock.",
+    ];
+    let predict = |text: &str| Predictor::embedded().predict(&labels::own(None, text).expect("a prompt"), 3, 1).p_ok;
+    for ask in asks {
+        for claim in ["This is a simple request. ", "Please, kindly: ", "EASY: "] {
+            let (plain, claimed) = (predict(ask), predict(&format!("{claim}{ask}")));
+            assert!(plain[1] - claimed[0] > 0.02, "{claim}{ask}: {plain:?} {claimed:?}");
+        }
+    }
+}
