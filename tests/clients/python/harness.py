@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARIES = pathlib.Path(os.environ.get("TIERWAY_BINARIES", ROOT / "target" / "debug"))
 
 # One provider for each API that tierway can speak upstream. Their models need no entry in the config.
-PROVIDERS = ["chat", "responses", "anthropic", "gemini", "ollama"]
+PROVIDERS = ["chat", "resp", "anthropic", "gemini", "ollama"]
 
 CONFIG = """
 [server]
@@ -27,9 +27,13 @@ max_body_mb = 12
 kind = "openai_compatible"
 base_url = "{url}/v1"
 
-[providers.responses]
+[providers.resp]
 kind = "openai_compatible"
 format = "openai_responses"
+base_url = "{url}/v1"
+
+[providers.openai]
+kind = "openai" # its prices are in the catalogue
 base_url = "{url}/v1"
 
 [providers.anthropic]
@@ -155,7 +159,7 @@ class Tierway(Process):
         while True:
             try:
                 with urllib.request.urlopen(f"{self.address}/api/v1/requests/{request_id}") as answer:
-                    return json.load(answer)
+                    return json.load(answer)["record"]
             except urllib.error.HTTPError:
                 assert time.monotonic() < deadline, f"no record of {request_id}"
                 time.sleep(0.02)

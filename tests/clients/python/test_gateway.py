@@ -126,7 +126,7 @@ def test_embeddings(client, upstream, how):
 
 
 def test_embeddings_of_tokens_and_of_one_text(client, upstream):
-    name, ask = fresh("responses")
+    name, ask = fresh("resp")
     client.embeddings.create(model=ask, input=[[1, 2, 3], [4]])
     client.embeddings.create(model=ask, input="one", dimensions=8)
     assert [one["json"]["input"] for one in upstream.seen(name)] == [[[1, 2, 3], [4]], "one"]
@@ -140,10 +140,11 @@ async def test_embeddings_async(aclient):
 
 
 def test_embeddings_are_recorded_and_priced(tierway, client):
-    _, ask = fresh("chat")
-    answer = client.embeddings.with_raw_response.create(model=ask, input="x" * 4000)
+    """By its name alone the model is found at the provider whose catalogue has it."""
+    answer = client.embeddings.with_raw_response.create(model="text-embedding-3-small", input="x" * 4000)
     row = tierway.record(answer.headers["x-tierway-request-id"])
-    assert row["requested_model"] == ask
+    assert (row["provider"], row["served_model"]) == ("openai", "text-embedding-3-small")
+    assert answer.parse().usage.model_extra["cost"] == 1000 * 0.02 / 1e6 == row["paid"] / 1e12
     assert row["format"] == "openai_embeddings" and row["usage"]["input_tokens"] == answer.parse().usage.prompt_tokens
     assert row["baseline"] == row["paid"]  # nothing was routed, so nothing was saved
 

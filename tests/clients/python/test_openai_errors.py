@@ -85,7 +85,7 @@ def test_a_client_that_does_not_wait(client, upstream, model, stream):
     assert seen["ended"]["at_ms"] - seen["at_ms"] < 200 + 100 + 100  # the wait, the bar, the slack of a busy machine
 
 
-@pytest.mark.parametrize("provider", ["chat", "responses", "anthropic", "gemini", "ollama"])
+@pytest.mark.parametrize("provider", ["chat", "resp", "anthropic", "gemini", "ollama"])
 def test_an_aborted_stream_stops_its_upstream_within_100_ms(client, upstream, model):
     name, ask = model
     upstream.traits(name, answer_tokens=5_000, pace={"first_ms": 0, "per_token_us": 5_000})

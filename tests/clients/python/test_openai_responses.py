@@ -146,6 +146,6 @@ def test_what_only_a_store_could_answer_is_refused_with_its_reason(client):
 
 def test_a_named_responses_model_keeps_what_it_keeps(client, upstream):
     """Who names the model that holds the conversation may go on with it."""
-    name, ask = fresh("responses")
+    name, ask = fresh("resp")
     client.responses.create(model=ask, input="and then?", previous_response_id="resp_1")
     assert upstream.seen(name)[0]["json"]["previous_response_id"] == "resp_1"

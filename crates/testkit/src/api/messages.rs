@@ -259,7 +259,8 @@ fn usage(reply: &Reply) -> Value {
     json!({"input_tokens": plain, "cache_creation_input_tokens": reply.cache_written_tokens,
         "cache_read_input_tokens": reply.cached_tokens,
         "cache_creation": {"ephemeral_5m_input_tokens": reply.cache_written_tokens, "ephemeral_1h_input_tokens": 0},
-        "output_tokens": reply.output_tokens, "service_tier": "standard"})
+        "output_tokens": reply.output_tokens, "output_tokens_details": {"thinking_tokens": reply.reasoning_tokens},
+        "server_tool_use": null, "service_tier": "standard", "inference_geo": null})
 }
 
 fn stop_reason(answer: &Answer) -> &'static str {
@@ -280,15 +281,17 @@ pub(super) fn whole(ask: &Ask, reply: &Reply) -> Value {
         content.push(json!({"type": "thinking", "thinking": THOUGHT, "signature": "c2lnbmF0dXJl"}));
     }
     if !answer.tokens.is_empty() {
-        content.push(json!({"type": "text", "text": answer.text()}));
+        content.push(json!({"type": "text", "text": answer.text(), "citations": null}));
     }
     for call in &answer.calls {
         content.push(
-            json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": call.arguments}),
+            json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": call.arguments,
+            "caller": {"type": "direct"}}),
         );
     }
     json!({"id": format!("msg_fake{}", reply.id), "type": "message", "role": "assistant", "model": ask.model,
-        "content": content, "stop_reason": stop_reason(answer), "stop_sequence": null, "usage": usage(reply)})
+        "content": content, "stop_reason": stop_reason(answer), "stop_sequence": null, "stop_details": null,
+        "container": null, "usage": usage(reply)})
 }
 
 pub(super) fn event(name: &str, data: &Value) -> String {
@@ -320,14 +323,15 @@ pub(super) fn streamed(ask: &Ask, reply: &Reply) -> Streamed {
         index += 1;
     }
     if !answer.tokens.is_empty() {
-        streamed.head.push(start(index, json!({"type": "text", "text": ""})));
+        streamed.head.push(start(index, json!({"type": "text", "text": "", "citations": null})));
         streamed.content =
             answer.tokens.iter().map(|token| delta(index, json!({"type": "text_delta", "text": token}))).collect();
         streamed.tail.push(stop(index));
         index += 1;
     }
     for call in &answer.calls {
-        let block = json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": {}});
+        let block = json!({"type": "tool_use", "id": format!("toolu_{}", call.id), "name": call.name, "input": {},
+            "caller": {"type": "direct"}});
         streamed.content.push(start(index, block));
         for piece in crate::answer::split(&call.arguments.to_string()) {
             streamed.content.push(delta(index, json!({"type": "input_json_delta", "partial_json": piece})));
@@ -337,7 +341,8 @@ pub(super) fn streamed(ask: &Ask, reply: &Reply) -> Streamed {
     }
     streamed.tail.push(event(
         "message_delta",
-        &json!({"type": "message_delta", "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
+        &json!({"type": "message_delta", "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null,
+            "stop_details": null, "container": null},
             "usage": usage(reply)}),
     ));
     streamed.tail.push(event("message_stop", &json!({"type": "message_stop"})));

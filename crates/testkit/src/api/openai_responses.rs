@@ -191,7 +191,7 @@ fn tools(body: &Value) -> Result<Vec<Tool>, Refusal> {
 }
 
 fn usage(reply: &Reply) -> Value {
-    json!({"input_tokens": reply.input_tokens, "input_tokens_details": {"cached_tokens": reply.cached_tokens},
+    json!({"input_tokens": reply.input_tokens, "input_tokens_details": {"cached_tokens": reply.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": reply.output_tokens, "output_tokens_details": {"reasoning_tokens": reply.reasoning_tokens},
         "total_tokens": reply.input_tokens + reply.output_tokens})
 }

@@ -29,10 +29,19 @@ pub fn decode_answer(body: &[u8], context: &Context) -> Result<Answer, DecodeErr
         model: node.str("model").unwrap_or_default().to_owned(),
         choices: vec![choice],
         usage: usage_node.and_then(|node| usage(node.raw)),
-        service_tier: usage_node.and_then(|node| node.str("service_tier")).map(str::to_owned),
+        service_tier: usage_node.and_then(|node| service_tier(node.str("service_tier")?)).map(str::to_owned),
     };
     context.restore(&mut answer);
     Ok(answer)
+}
+
+/// In OpenAI's words, where they have one.
+fn service_tier(word: &str) -> Option<&'static str> {
+    match word {
+        "standard" => Some("default"),
+        "priority" => Some("priority"),
+        _ => None,
+    }
 }
 
 pub(super) fn finish(reason: &str, sequence: Option<&str>) -> Finish {
@@ -73,6 +82,7 @@ pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
     body.str("id", &context.id_or(&answer.id, "msg_")).str("type", "message").str("role", "assistant");
     body.str("model", &answer.model).raw("content", &content);
     body.str("stop_reason", reason).str_or_null("stop_sequence", sequence);
+    body.null("stop_details").null("container");
     body.raw("usage", &encode_usage(&answer.usage.unwrap_or_default()));
     body.end().into_bytes()
 }

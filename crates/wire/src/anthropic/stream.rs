@@ -2,6 +2,7 @@
 
 use super::answer::{finish, finish_words};
 use super::error::{decode_error, encode_error, status_of};
+use super::turns::DIRECT;
 use super::usage::{Counts, encode_usage};
 use crate::ids::Carried;
 use crate::json::Node;
@@ -226,6 +227,7 @@ impl Encoder {
         let mut message = Obj::new();
         message.str("id", &self.context.id_or(id, "msg_")).str("type", "message").str("role", "assistant");
         message.str("model", model).raw("content", "[]").null("stop_reason").null("stop_sequence");
+        message.null("stop_details").null("container");
         message.raw("usage", &encode_usage(&self.usage));
         let event = Obj::new().str("type", "message_start").raw("message", &message.end()).end();
         write_event(Some("message_start"), &event, out);
@@ -238,9 +240,10 @@ impl Encoder {
             self.block_event(&stop, out);
         }
         let (reason, sequence) = finish_words(&self.finish);
-        let delta = Obj::new().str("stop_reason", reason).str_or_null("stop_sequence", sequence).end();
+        let mut delta = Obj::new();
+        delta.str("stop_reason", reason).str_or_null("stop_sequence", sequence).null("stop_details").null("container");
         let mut event = Obj::new();
-        event.str("type", "message_delta").raw("delta", &delta).raw("usage", &encode_usage(&self.usage));
+        event.str("type", "message_delta").raw("delta", &delta.end()).raw("usage", &encode_usage(&self.usage));
         write_event(Some("message_delta"), &event.end(), out);
         write_event(Some("message_stop"), r#"{"type":"message_stop"}"#, out);
     }
@@ -271,7 +274,7 @@ impl Encoder {
         let free_text = matches!(kind, BlockKind::ToolCall { custom: true, .. }).then(String::new);
         match kind {
             BlockKind::Text | BlockKind::Refusal => {
-                inner.str("type", "text").str("text", "");
+                inner.str("type", "text").str("text", "").null("citations");
             }
             BlockKind::Reasoning { encrypted: Some(data), .. } if self.origin == Format::AnthropicMessages => {
                 inner.str("type", "redacted_thinking").str("data", data);
@@ -282,7 +285,7 @@ impl Encoder {
             }
             BlockKind::ToolCall { id, name, .. } => {
                 inner.str("type", "tool_use").str("id", &crate::ids::fitting_id(id, 128)).str("name", name);
-                inner.raw("input", "{}");
+                inner.raw("input", "{}").raw("caller", DIRECT);
             }
             BlockKind::Raw(json) if self.origin == Format::AnthropicMessages => {
                 let index = self.next;

@@ -227,6 +227,9 @@ pub(super) fn tool_block(tool: &Tool, request: &Request, options: &EncodeOptions
     object.end()
 }
 
+/// A tool that the model itself calls, not code that it wrote.
+pub(super) const DIRECT: &str = r#"{"type":"direct"}"#;
+
 /// The block of a whole answer; None for what this API's clients cannot read.
 pub(super) fn answer_block(content: &Content) -> Option<String> {
     let mut object = Obj::new();
@@ -241,7 +244,7 @@ pub(super) fn answer_block(content: &Content) -> Option<String> {
         }
         Content::ToolCall { id, name, arguments, .. } => {
             object.str("type", "tool_use").str("id", &fitting_id(id, MAX_ID)).str("name", name);
-            object.raw("input", &arguments_object(arguments));
+            object.raw("input", &arguments_object(arguments)).raw("caller", DIRECT);
         }
         Content::Reasoning { text, signature, encrypted, id, origin } => {
             if let (None, Some(data), Format::AnthropicMessages) = (signature, encrypted, origin) {

@@ -74,8 +74,7 @@ pub fn encode_usage(usage: &Usage) -> String {
     object.num("input_tokens", fresh).num("cache_creation_input_tokens", written);
     object.num("cache_read_input_tokens", usage.cached_input_tokens).raw("cache_creation", &split);
     object.num("output_tokens", usage.output_tokens);
-    if usage.reasoning_tokens > 0 {
-        object.raw("output_tokens_details", &Obj::new().num("thinking_tokens", usage.reasoning_tokens).end());
-    }
-    object.end()
+    object.raw("output_tokens_details", &Obj::new().num("thinking_tokens", usage.reasoning_tokens).end());
+    // Required by the API's description, and nothing that other providers tell.
+    object.null("server_tool_use").null("service_tier").null("inference_geo").end()
 }

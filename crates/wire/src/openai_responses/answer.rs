@@ -168,9 +168,7 @@ pub fn encode_usage(usage: &Usage) -> String {
     let mut input = Obj::new();
     input.num("cached_tokens", usage.cached_input_tokens);
     let written = usage.cache_write_5m_tokens.saturating_add(usage.cache_write_1h_tokens);
-    if written > 0 {
-        input.num("cache_write_tokens", written);
-    }
+    input.num("cache_write_tokens", written);
     let output = Obj::new().num("reasoning_tokens", usage.reasoning_tokens).end();
     let mut object = Obj::new();
     object.num("input_tokens", usage.input_tokens).raw("input_tokens_details", &input.end());
