@@ -24,7 +24,7 @@ async fn ask(dir: &Path, upstream: &Upstream, more: &[&str]) -> (i32, String, St
 #[tokio::test]
 async fn an_answer_is_shown_when_the_ledger_is_in_use_and_so_is_why_it_is_not_recorded() {
     let (dir, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await.unwrap());
-    let busy = Ledger::open(&dir.path().join("tierway.db"), Options::default()).unwrap();
+    let busy = Ledger::open(dir.path().join("tierway.db"), Options::default()).unwrap();
     let (code, out, talk) = ask(dir.path(), &upstream, &[]).await;
     assert!(out.starts_with("unheard-of answers: What is the capital of Peru?"), "{out}{talk}");
     assert!(talk.contains("warning: this request is not recorded:") && talk.contains("--ledger FILE"), "{talk}");

@@ -1,4 +1,5 @@
 //! Holds the house together: who may depend on whom, and under which licences.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "all of it is tests")]
 
 use serde_json::Value;
 use std::collections::BTreeMap;
