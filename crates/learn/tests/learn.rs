@@ -1,5 +1,7 @@
 //! Learning and proving on outcomes that are made up, where the truth is known.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use std::fmt::Write;
 use tierway_decide::evidence::{Evidence, EvidenceError};
 use tierway_decide::pricing::{Price, PriceHistory};
