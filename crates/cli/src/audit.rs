@@ -138,7 +138,10 @@ impl<'a> Prices<'a> {
         let attempts = call.attempts.iter().all(|attempt| self.price_holds(attempt, unix_ms));
         let on = |tier| savings::counterfactual(self.ladder, tier, &call.usage, unix_ms);
         let cheapest = self.ladder.ids().next().and_then(on);
-        if attempts && call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest {
+        let as_computed = call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest;
+        // What no tier serves, such as embeddings, would have cost the same anywhere.
+        let as_paid = !savings::is_routed(&call.reason) && call.baseline == call.paid && call.cheapest == call.paid;
+        if attempts && (as_computed || as_paid) {
             return;
         }
         self.wrong += 1;
