@@ -62,6 +62,11 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 async fn demo(args: &Args) -> Done {
+    // On a shared port our prompts would reach somebody else's providers, and be paid for.
+    if crate::serve::is_taken(args.listen) {
+        let taken = format_args!("another process listens on {}; choose another with --listen", args.listen);
+        return Err(Failed::told(taken));
+    }
     let stand_in = StandIn::start().await?;
     let folder = tempfile::tempdir()?;
     let ledger = args.ledger.clone().unwrap_or_else(|| folder.path().join("demo.db"));

@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tierway_config::Config;
@@ -28,13 +29,25 @@ pub(crate) fn run(args: &Args) -> Done {
     for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
     }
+    let shared = is_taken(config.server.listen);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let gateway = Gateway::start(&config, args.workers.unwrap_or(cores)).map_err(Failed::told)?;
+    if shared {
+        say(
+            "warning: another process listens at this address, too: until one of them stops, each gets a share of the requests",
+        );
+    }
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(until_stopped(&args.config, &gateway, read))?;
     say("tierway: stopping; requests in progress may finish");
     gateway.stop().map_err(Failed::told)
+}
+
+/// Somebody listens there already. A port can be shared so that one tierway takes over from another without a gap; who does
+/// not mean that has to be told, since nothing fails.
+pub(crate) fn is_taken(address: SocketAddr) -> bool {
+    address.port() != 0 && TcpListener::bind(address).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
 }
 
 /// How often it is looked whether the config has changed.
