@@ -371,13 +371,17 @@ PARAMETERS: list[tuple[str, dict[str, Any]]] = [
     ("", {"sampling": "always", "stop": True}),
 ]
 
+TEXT_ONLY = {"vision": False, "tools": False, "json_schema": False, "streaming": True, "audio": False, "pdf": False}
+
 # Corrections to single facts, with the reason.
 OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
     # LiteLLM lists the total of a generation continued over several requests; one request
     # yields 65,536 tokens at most (Google, "What's new in Gemini 4 Argon").
     ("google", "gemini-4-argon"): {"max_output": 65536},
-    # Not in LiteLLM's map any more; limits as on Azure, which still lists it.
-    ("openai", "o1-mini"): {"max_output": 65536},
+    # Not in LiteLLM's map any more; limits as on Azure, which still lists it. Text in, text out, no tools, no schemas:
+    # what is left open counts as able, and pictures and sound would be sent to it.
+    ("openai", "o1-mini"): {"max_output": 65536, "capabilities": TEXT_ONLY},
+    ("openai", "o1-preview"): {"capabilities": TEXT_ONLY},
 }
 
 # Models that LiteLLM does not list yet, and the sibling whose limits and capabilities they share

@@ -69,6 +69,10 @@ fn more_than_the_price_is_known() {
     assert!(!facts.parameters.forced_tool_choice && !facts.parameters.prefill);
     assert!(lookup("openai", "gpt-5.2-codex").unwrap().parameters.responses_only);
     assert_eq!(lookup("openai", "gpt-5-mini").unwrap().shutdown.as_deref(), Some("2026-12-11"));
+    for model in ["o1-mini", "o1-mini-2024-09-12", "o1-preview"] {
+        let can = lookup("openai", model).unwrap().capabilities;
+        assert!(!can.vision && !can.audio && !can.tools && !can.json_schema, "{model}: {can:?}");
+    }
     assert!(facts.source.starts_with("catalogue 20"));
 }
 
