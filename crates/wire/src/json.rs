@@ -406,8 +406,9 @@ impl<'a> Node<'a> {
     pub(crate) fn want_u32(&self, at: At<'_>, least: u32, most: u32) -> Result<u32, DecodeError> {
         let number = self.as_u64().and_then(|number| u32::try_from(number).ok());
         number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+            let too_large = self.as_u64().is_some_and(|number| number > u64::from(most));
             let wanted = match most {
-                u32::MAX => format!("a whole number of at least {least}"),
+                u32::MAX if !too_large => format!("a whole number of at least {least}"),
                 _ => format!("a whole number from {least} to {most}"),
             };
             match self.kind {

@@ -212,6 +212,10 @@ fn bad_fields_are_named() {
         &expect!["max_tokens: `max_tokens` has to be a whole number of at least 1, not -1"],
     );
     check_field(
+        r#""max_tokens":999999999999"#,
+        &expect!["max_tokens: `max_tokens` has to be a whole number from 1 to 4294967295, not 999999999999"],
+    );
+    check_field(
         r#""max_tokens":5,"max_completion_tokens":5"#,
         &expect!["max_tokens: `max_tokens` and `max_completion_tokens` exclude each other; keep the second"],
     );
