@@ -1,0 +1,74 @@
+// Starts the fake upstream and `tierway serve` for one test file, with the config of the Python suite.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const binaries = process.env.TIERWAY_BINARIES ?? join(here, '../../../target/debug');
+
+// One provider for each API that tierway can speak upstream. Their models need no entry in the config.
+export const PROVIDERS = ['chat', 'resp', 'anthropic', 'gemini', 'ollama'];
+
+function config(url) {
+  const python = readFileSync(join(here, '../python/harness.py'), 'utf8');
+  const text = /CONFIG = """\n([^]*?)"""/.exec(python)[1];
+  return text.replaceAll('{url}', url).replaceAll('{more}', '').replaceAll('{{', '{').replaceAll('}}', '}');
+}
+
+function start(command, args, options, stream, says) {
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${command} ended with ${code}`)));
+    for (const pipe of [child.stdout, child.stderr]) {
+      createInterface({ input: pipe }).on('line', (line) => {
+        const found = pipe === child[stream] && says.exec(line);
+        if (found) resolve({ child, address: found[1] });
+      });
+    }
+  });
+}
+
+export async function begin() {
+  const upstream = await start(join(binaries, 'tierway-fake-upstream'), [], {}, 'stdout', /"url":"([^"]+)"/);
+  const dir = await mkdtemp(join(tmpdir(), 'tierway-'));
+  await writeFile(join(dir, 'tierway.toml'), config(upstream.address));
+  const env = { PATH: process.env.PATH, ANTHROPIC_API_KEY: 'k', GEMINI_API_KEY: 'k', OPENAI_API_KEY: 'k' };
+  const options = { cwd: dir, env };
+  const serve = ['serve', '--config', 'tierway.toml'];
+  const tierway = await start(join(binaries, 'tierway'), serve, options, 'stderr', /listens on (http:\S+)/);
+  const put = (path, body) => fetch(upstream.address + path, { method: 'PUT', body: JSON.stringify(body) });
+  return {
+    address: tierway.address,
+    v1: `${tierway.address}/v1`,
+    fail: (model, kind, details = {}) => put(`/_fake/plan/${model}`, { then: { kind, ...details } }),
+    traits: (model, traits) => put(`/_fake/traits/${model}`, traits),
+    async seen(model) {
+      const all = await (await fetch(`${upstream.address}/_fake/requests`)).json();
+      return all.filter((one) => one.model === model);
+    },
+    stop() {
+      for (const { child } of [tierway, upstream]) {
+        child.removeAllListeners('exit');
+        child.kill();
+      }
+    },
+  };
+}
+
+let number = 0;
+
+// A model that nobody else uses: [name upstream, name to ask for].
+export function fresh(provider) {
+  number += 1;
+  return [`model-${process.pid}-${number}`, `${provider}/model-${process.pid}-${number}`];
+}
+
+export const PNG =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC';
+
+export const user = (content) => [{ role: 'user', content }];
