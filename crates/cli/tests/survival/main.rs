@@ -10,11 +10,15 @@
     reason = "all of it is tests, which show their figures"
 )]
 
+mod client;
+mod costs;
 mod kill;
 mod load;
 mod process;
+mod refusals;
 mod restart;
 mod soak;
+mod stop;
 
 /// A number from the environment, for the long runs.
 fn setting(name: &str, default: u64) -> u64 {
