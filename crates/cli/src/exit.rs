@@ -13,6 +13,8 @@ pub(crate) enum Failed {
     Told(String),
     /// Everything was said already.
     Silent,
+    /// Whoever read our output has had enough (`| head`).
+    HadEnough,
 }
 
 impl Failed {
@@ -25,13 +27,13 @@ impl Failed {
 /// Whoever reads our output went away (`| head`): no reason to complain.
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::Silent } else { Self::told(error) }
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::HadEnough } else { Self::told(error) }
     }
 }
 
 pub(crate) fn code(done: Done) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failed::HadEnough) => ExitCode::SUCCESS,
         Err(Failed::Told(message)) => {
             say(format_args!("tierway: {message}"));
             ExitCode::FAILURE

@@ -96,7 +96,7 @@ fn reload(arg: &ConfigArg, gateway: &Gateway) {
     let reloaded = match arg.load() {
         Ok(config) => gateway.reload(&config).map_err(|error| error.to_string()),
         Err(Failed::Told(problems)) => Err(problems),
-        Err(Failed::Silent) => Err("the config cannot be read".to_owned()),
+        Err(Failed::Silent | Failed::HadEnough) => Err("the config cannot be read".to_owned()),
     };
     match reloaded {
         Ok(()) => say(format_args!("tierway: {} is in force", arg.path().display())),

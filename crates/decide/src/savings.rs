@@ -6,7 +6,7 @@
 //! out, never taken for free; a model that the client itself named was not routed and saves nothing.
 
 use crate::pricing::{PriceHistory, STANDARD};
-use crate::{Attempt, CallRecord, Ladder, Reason, Reasoning, Target, TierId, Usd};
+use crate::{Attempt, CallRecord, CallStatus, Ladder, Reason, Reasoning, Target, TierId, Usd};
 use serde::{Deserialize, Serialize};
 use tierway_wire::Usage;
 
@@ -61,13 +61,24 @@ pub const fn is_routed(reason: &Reason) -> bool {
     !matches!(reason, Reason::RequestedModel)
 }
 
+/// What the baseline would have cost for what the client got of a call. A call without an answer never saves: one that
+/// failed would have cost nothing, one that the client left no more than what it cost here.
+#[must_use]
+pub fn baseline_of(call: &CallRecord) -> Option<Usd> {
+    match call.status {
+        CallStatus::Answered => call.baseline,
+        CallStatus::Failed | CallStatus::Refused => Some(Usd::ZERO),
+        CallStatus::Cancelled => call.baseline.zip(call.paid).map(|(baseline, paid)| baseline.min(paid)),
+    }
+}
+
 /// What one call saved; negative is a loss. None when it was not routed, or a price is unknown.
 #[must_use]
 pub fn saved(call: &CallRecord) -> Option<Usd> {
     if !is_routed(&call.reason) {
         return None;
     }
-    Some(call.baseline? - call.paid? - call.classifier_paid)
+    Some(baseline_of(call)? - call.paid? - call.classifier_paid)
 }
 
 /// Money of many calls. Sums are exact; adding in any order, or adding sums to sums, gives the same figures.
@@ -97,15 +108,19 @@ pub struct Savings {
     pub cheapest: Usd,
     /// What those would have cost on the baseline tier.
     pub cheapest_baseline: Usd,
-    /// What is known to be paid for unpriced and passed calls, deciding included.
+    /// What is known to be paid for unpriced, passed and refused calls, deciding included.
     pub paid_elsewhere: Usd,
 }
 
 impl Savings {
-    /// Counts one call in.
+    /// Counts one call in. A request that was refused is no call, but a model may have been asked about it.
     pub fn add(&mut self, call: &CallRecord) {
+        if call.status == CallStatus::Refused {
+            self.paid_elsewhere += call.paid.unwrap_or(Usd::ZERO) + call.classifier_paid;
+            return;
+        }
         let routed = is_routed(&call.reason);
-        let (Some(paid), Some(baseline), true) = (call.paid, call.baseline, routed) else {
+        let (Some(paid), Some(baseline), true) = (call.paid, baseline_of(call), routed) else {
             self.unpriced_calls += u64::from(routed);
             self.passed_calls += u64::from(!routed);
             self.paid_elsewhere += call.paid.unwrap_or(Usd::ZERO) + call.classifier_paid;
@@ -122,7 +137,7 @@ impl Savings {
         } else {
             self.gained += saved;
         }
-        if let Some(cheapest) = call.cheapest {
+        if let Some(cheapest) = call.cheapest.filter(|_| call.status == CallStatus::Answered) {
             self.cheapest_calls += 1;
             self.cheapest += cheapest;
             self.cheapest_baseline += baseline;
@@ -377,5 +392,23 @@ mod tests {
         calls[2..].iter().for_each(|call| right.add(call));
         left.merge(&right);
         assert_eq!(left, sum, "sums of sums are the same");
+    }
+
+    #[test]
+    fn a_call_without_an_answer_never_saves() {
+        for (status, want) in [
+            (CallStatus::Answered, Some("9")),
+            (CallStatus::Failed, Some("-1")),
+            (CallStatus::Cancelled, Some("0")),
+            (CallStatus::Refused, Some("-1")),
+        ] {
+            let call = CallRecord { status, ..call(Reason::Predicted, [Some(1.0), Some(10.0), Some(0.5)], 0.0) };
+            assert_eq!(saved(&call).map(|saved| saved.to_string()).as_deref(), want, "{status:?}");
+            let mut sum = Savings::default();
+            sum.add(&call);
+            let counted = u64::from(status != CallStatus::Refused);
+            assert_eq!(sum.priced_calls, counted, "a refused request is no call");
+            assert_eq!(sum.cheapest_calls, u64::from(status == CallStatus::Answered), "{status:?}");
+        }
     }
 }

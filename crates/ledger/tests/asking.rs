@@ -52,11 +52,14 @@ fn recount<'a>(calls: impl IntoIterator<Item = &'a CallRecord>) -> Recount {
         sum.failed += u64::from(call.status == CallStatus::Failed);
         sum.output_tokens += call.usage.output_tokens;
         sum.paid += call.paid.map_or(0, Usd::picos) + call.classifier_paid.picos();
-        if call.reason == Reason::RequestedModel {
+        if call.reason == Reason::RequestedModel || call.status == CallStatus::Refused {
             continue;
         }
-        match (call.paid, call.baseline) {
-            (Some(_), Some(baseline)) => sum.baseline += baseline.picos(),
+        // A call that failed would have cost nothing; one that was left saves nothing.
+        match (call.paid, call.baseline, call.status) {
+            (Some(_), _, CallStatus::Failed) => {}
+            (Some(paid), Some(baseline), CallStatus::Cancelled) => sum.baseline += baseline.min(paid).picos(),
+            (Some(_), Some(baseline), _) => sum.baseline += baseline.picos(),
             _ => sum.unpriced += 1,
         }
     }

@@ -1,7 +1,7 @@
 //! Checked reading of a request's top-level fields; null counts as missing everywhere.
 
 use crate::DecodeError;
-use crate::json::{At, Node};
+use crate::json::{At, Kind, Node};
 use crate::splice::Fields;
 use std::borrow::Cow;
 
@@ -29,6 +29,18 @@ impl<'a> Top<'_, 'a> {
 
     pub(crate) fn bool(&self, name: &str) -> Result<Option<bool>, DecodeError> {
         self.node(name, 0)?.map(|node| node.want_bool(At::Top(name))).transpose()
+    }
+
+    /// Sampling parameters decide nothing here, but what is no number is a mistake of the caller that no provider has to see.
+    pub(crate) fn numbers(&self, names: &[&'static str]) -> Result<(), DecodeError> {
+        for name in names {
+            if let Some(node) = self.node(name, 0)?
+                && !matches!(node.kind, Kind::Number)
+            {
+                return Err(node.wrong(At::Top(name), "a number"));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn u32(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, DecodeError> {

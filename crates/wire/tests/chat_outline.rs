@@ -254,6 +254,7 @@ fn bad_fields_are_named() {
             "response_format.json_schema: `response_format.json_schema` is missing: give an object with `name` and `schema`"
         ],
     );
+    check_field(r#""temperature":"hot""#, &expect!["temperature: `temperature` has to be a number, not a string"]);
     check_field(r#""metadata":[]"#, &expect!["metadata: `metadata` has to be an object, not an array"]);
     check_field(
         r#""reasoning_effort":3"#,

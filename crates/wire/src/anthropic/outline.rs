@@ -25,6 +25,7 @@ pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
 pub fn outline_to_count(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     let fields = Fields::parse(body)?;
     let top = Top(&fields);
+    top.numbers(&["temperature", "top_p", "top_k"])?;
     let requested_model = top.model()?;
     let mut turns = Vec::new();
     let mut bound_to_model = false;

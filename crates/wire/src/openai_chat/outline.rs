@@ -18,6 +18,7 @@ const MAX_ANSWERS: u32 = 128;
 pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     let fields = Fields::parse(body)?;
     let top = Top(&fields);
+    top.numbers(&["temperature", "top_p", "presence_penalty", "frequency_penalty"])?;
     let requested_model = top.model()?;
     let stream = top.bool("stream")?.unwrap_or(false);
     let (turns, bound_to_model) = turns(&top)?;

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
     let fields = Fields::parse(body)?;
     let top = Top(&fields);
+    top.numbers(&["temperature", "top_p"])?;
     let requested_model = top.model()?;
     let mut turns = Vec::new();
     let mut bound_to_model = top.raw("previous_response_id").is_some() || top.raw("conversation").is_some();
