@@ -1,0 +1,89 @@
+//! Requests, answers and a config, all made here, so that a count means the same everywhere.
+
+use crate::Failed;
+use tierway_config::Config;
+
+/// Sentences of which prompts are made: an everyday request with numbers, names and a list in it.
+const SENTENCES: [&str; 8] = [
+    "Please read the notes of our Tuesday meeting and list every decision with the person who has to act on it.",
+    "The budget for the second quarter went from 14,500 to 17,250 euros, and travel is about a third of that.",
+    "Marta wants the release moved to the 9th of June; Paolo thinks that the tests would not be done by then.",
+    "Three customers asked for an export as CSV, one of them twice, and nobody has written down who answers.",
+    "We agreed that the old server stays until autumn, but not who pays for it after the contract ends.",
+    "If two notes contradict each other, keep both and say so in one line below the table.",
+    "Write short sentences, keep names and figures as they are, and leave out what was only discussed.",
+    "At the end, say which questions stay open and what would have to be known to close them.",
+];
+
+/// A prompt of `chars` ASCII characters.
+#[must_use]
+pub fn prompt(chars: usize) -> String {
+    let mut text = String::with_capacity(chars + 128);
+    for (line, sentence) in SENTENCES.iter().cycle().enumerate() {
+        if text.len() >= chars {
+            break;
+        }
+        text.push_str(sentence);
+        text.push_str(if line % 4 == 3 { "\n\n" } else { " " });
+    }
+    text.truncate(chars);
+    text
+}
+
+/// A chat request for `model` with a prompt of `chars` characters.
+#[must_use]
+pub fn request(model: &str, chars: usize, stream: bool) -> String {
+    let prompt = prompt(chars).replace('\n', "\\n");
+    let stream = if stream { ",\"stream\":true,\"stream_options\":{\"include_usage\":true}" } else { "" };
+    format!(
+        "{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"system\",\"content\":\"You are terse.\"}},\
+         {{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"max_tokens\":256,\"temperature\":0.2{stream}}}"
+    )
+}
+
+/// A whole answer with a text of `chars` characters.
+#[must_use]
+pub fn answer(chars: usize) -> String {
+    let text = prompt(chars).replace('\n', "\\n");
+    format!(
+        "{{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1750000000,\"model\":\"served\",\"choices\":[\
+         {{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{text}\"}},\"finish_reason\":\"stop\"}}],\
+         \"usage\":{{\"prompt_tokens\":240,\"completion_tokens\":100,\"total_tokens\":340}}}}"
+    )
+}
+
+/// The events of a streamed answer of `tokens` tokens, one event each, then finish, usage and end mark.
+#[must_use]
+pub fn events(tokens: usize) -> Vec<String> {
+    let chunk = |delta: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\"model\":\"served\",\
+             \"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let mut events = vec![chunk("\"role\":\"assistant\",\"content\":\"\"", "null")];
+    events.extend((0..tokens).map(|token| chunk(&format!("\"content\":\" word{token}\""), "null")));
+    events.push(chunk("", "\"stop\""));
+    events.push(format!(
+        "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\"model\":\"served\",\
+         \"choices\":[],\"usage\":{{\"prompt_tokens\":240,\"completion_tokens\":{tokens},\"total_tokens\":{}}}}}\n\n",
+        240 + tokens
+    ));
+    events.push("data: [DONE]\n\n".into());
+    events
+}
+
+/// Everything on: three priced tiers, rules, a key, the ledger in `ledger`.
+const CONFIG: &str = include_str!("everything.toml");
+
+/// The key that [`config`] lets in.
+pub const KEY: &str = "tw-bench-key";
+
+/// The config of the benches, its provider at `upstream` (`host:port`).
+///
+/// # Errors
+/// When the text does not fit this version.
+pub fn config(upstream: &str, ledger: &str) -> Result<Config, Failed> {
+    let text = CONFIG.replace("@UPSTREAM@", upstream).replace("@LEDGER@", ledger);
+    tierway_config::parse(&text, "everything.toml", &|_| None).map_err(|problems| problems.to_string().into())
+}
