@@ -5,8 +5,9 @@
 //! Pure; does not decide who overrides whom, only which rule speaks first.
 
 use crate::{RuleHit, TierId};
+use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::syntax;
-use regex_automata::{Input, PatternSet, meta};
+use regex_automata::{Input, MatchKind, PatternSet, meta};
 use regex_syntax::hir::{Hir, HirKind, Look};
 use std::borrow::Cow;
 use std::fmt;
@@ -263,6 +264,10 @@ impl RuleSet {
         if best.is_certain(self, group) {
             return;
         }
+        // Most texts hold no candidate at all, which is told faster than which ones there are.
+        if !group.candidates.is_match(text) {
+            return;
+        }
         let mut found = PatternSet::new(group.members.len());
         group.candidates.which_overlapping_matches(&Input::new(text), &mut found);
         for pattern in found.iter() {
@@ -346,8 +351,12 @@ fn parse(rule: &Rule) -> Result<Hir, RuleProblem> {
 
 /// `limit`: bytes; none for patterns that were within the limit before.
 fn build(hirs: &[Hir], limit: Option<usize>) -> Result<meta::Regex, RuleProblem> {
+    // Skipping ahead to a literal pays only where that is done with vectors; otherwise the automaton itself is faster.
+    let literals = Prefilter::from_hirs_prefix(MatchKind::All, hirs).filter(Prefilter::is_fast);
     let config = meta::Regex::config()
-        .match_kind(regex_automata::MatchKind::All)
+        .match_kind(MatchKind::All)
+        .auto_prefilter(false)
+        .prefilter(literals)
         .nfa_size_limit(limit)
         .hybrid_cache_capacity(CACHE_BYTES);
     let too_large = |_| RuleProblem::TooLarge { limit: COMPILED_LIMIT };

@@ -115,6 +115,9 @@ impl<'a> Ask<'a> {
     }
 
     fn take_marked(&mut self, text: &'a str) {
+        if memchr(b'<', &text.as_bytes()[..text.len().min(TAG_SEARCH)]).is_none() {
+            return self.push(text);
+        }
         if let Some(own) = ASK.iter().find_map(|name| element(text, name)) {
             self.harness += text.len() - own.len();
             return self.push(own);

@@ -43,6 +43,8 @@ pub(super) struct GramSet {
 }
 
 impl GramSet {
+    const SLOTS_OF_KIND: usize = (1 << KIND_BITS) / 64;
+
     pub(super) const fn new() -> Self {
         Self { bits: [0; GRAM_BUCKETS / 64] }
     }
@@ -57,29 +59,25 @@ impl GramSet {
         new
     }
 
-    /// Adds the words of another ask's lead.
-    pub(super) fn add_leads(&mut self, other: &Self) {
-        let leads = self.bits.len() / KEPT.len();
-        self.bits[..leads].iter_mut().zip(&other.bits[..leads]).for_each(|(mine, theirs)| *mine |= theirs);
+    /// Forgets all but the words of the lead.
+    pub(super) fn keep_leads(&mut self) {
+        self.bits[Self::SLOTS_OF_KIND..].fill(0);
     }
 
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
-        let mut ids = Vec::with_capacity(MAX_GRAMS);
-        let words_of_kind = self.bits.len() / KEPT.len();
-        for (kind, words) in self.bits.chunks(words_of_kind).enumerate() {
-            let until = ids.len() + KEPT[kind];
-            'kind: for (at, word) in words.iter().enumerate() {
-                let mut word = *word;
-                while word != 0 {
-                    if ids.len() == until {
-                        break 'kind;
-                    }
-                    ids.push((kind << KIND_BITS | at << 6) as u16 | word.trailing_zeros() as u16);
-                    word &= word - 1;
+        let (mut ids, mut count) = ([0; MAX_GRAMS], 0);
+        for (kind, slots) in self.bits.chunks(Self::SLOTS_OF_KIND).enumerate() {
+            let until = (count + KEPT[kind]).min(MAX_GRAMS);
+            for (at, slot) in slots.iter().enumerate() {
+                let mut left = *slot;
+                while left != 0 && count < until {
+                    ids[count] = (kind << KIND_BITS | at << 6) as u16 | left.trailing_zeros() as u16;
+                    count += 1;
+                    left &= left - 1;
                 }
             }
         }
-        ids
+        ids[..count].to_vec()
     }
 }

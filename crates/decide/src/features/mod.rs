@@ -18,6 +18,7 @@ pub use grams::{GRAM_BUCKETS, GramKind, MAX_GRAMS};
 pub use pack::{FEATURE_VERSION, UnpackError};
 
 use ask::Ask;
+use grams::GramSet;
 use scan::Scan;
 use tierway_wire::{Outline, OutputForm, Part, Role, Turn};
 
@@ -56,7 +57,8 @@ impl Features {
     #[must_use]
     pub fn of(outline: &Outline<'_>) -> Self {
         let ask = Ask::of(outline);
-        let mut scan = Scan::new(ask.pieces(), ask.bytes);
+        let mut grams = GramSet::new();
+        let mut scan = Scan::new(ask.pieces(), ask.bytes, &mut grams);
         if let Some(instructions) = outline.turns.iter().find(|turn| turn.role == Role::System) {
             instructions.texts().take(1).for_each(|text| scan.read_context(end_of(text)));
         }

@@ -13,10 +13,10 @@ const LEAD_TAIL: usize = 160;
 const LAST_PARAGRAPH: usize = 300;
 
 /// State of the pass. Everything is in place: no allocation until [`Scan::finish`].
-pub(super) struct Scan {
+pub(super) struct Scan<'g> {
     table: &'static Table,
     tally: [u32; COUNTERS],
-    grams: GramSet,
+    grams: &'g mut GramSet,
     word: Word,
     line: Line,
     letters: u64,
@@ -50,6 +50,7 @@ pub(super) struct Scan {
 }
 
 /// The word that is being read.
+#[derive(Clone, Copy)]
 struct Word {
     hash: u64,
     stems: [u32; 4],
@@ -74,6 +75,22 @@ const NO_WORD: Word = Word {
     inner_upper: false,
 };
 
+/// The letters a, e, i, o, u and y by their last five bits, which no digit or sign of a word shares.
+const VOWELS: u32 = 1 << 1 | 1 << 5 | 1 << 9 | 1 << 15 | 1 << 21 | 1 << 25;
+
+impl Word {
+    #[inline]
+    fn grow(&mut self, letter: u32) {
+        self.hash = hash_step(self.hash, letter);
+        self.len += 1;
+        self.vowel |= letter > 0x7f || VOWELS >> (letter & 31) & 1 == 1;
+        let at = (self.len as usize).wrapping_sub(*STEMS.start());
+        if let Some(stem) = self.stems.get_mut(at) {
+            *stem = stem_key(self.hash);
+        }
+    }
+}
+
 /// The line that is being read.
 #[derive(Default)]
 struct Line {
@@ -85,17 +102,17 @@ struct Line {
     code_marks: u32,
 }
 
-impl Scan {
-    /// `pieces` and `bytes` are the whole ask; it is then [read](Self::read) in stretches.
-    pub(super) fn new(pieces: &[&str], bytes: usize) -> Self {
+impl<'g> Scan<'g> {
+    /// `pieces` and `bytes` are the whole ask; it is then [read](Self::read) in stretches. N-grams go into `grams`.
+    pub(super) fn new(pieces: &[&str], bytes: usize, grams: &'g mut GramSet) -> Self {
         let last = pieces.last().copied().unwrap_or_default();
         let start = last.ceil_char_boundary(last.len().saturating_sub(LAST_PARAGRAPH));
-        let paragraph = last[start..].rfind("\n\n").map(|at| bytes - last.len() + start + at);
+        let paragraph = last_empty_line(&last.as_bytes()[start..]).map(|at| bytes - last.len() + start + at);
         let tail_from = paragraph.unwrap_or_else(|| bytes.saturating_sub(LEAD_TAIL));
         Self {
             table: Table::get(),
             tally: [0; COUNTERS],
-            grams: GramSet::new(),
+            grams,
             word: NO_WORD,
             line: Line::default(),
             letters: 0,
@@ -130,14 +147,16 @@ impl Scan {
     }
 
     /// Reads text around the ask (instructions, the ask before this one) for what it asks for, and nothing else.
+    /// To be called before the ask itself is read.
     pub(super) fn read_context(&mut self, text: &str) {
-        let mut side = Self::new(&[text], text.len());
+        let mut side = Scan::new(&[text], text.len(), self.grams);
         side.read(0, text);
         side.end_word();
+        let said = side.tally;
         for counter in Counter::ALL.iter().filter_map(|counter| lead_of(*counter)) {
-            self.tally[counter as usize] += side.tally[counter as usize];
+            self.tally[counter as usize] += said[counter as usize];
         }
-        self.grams.add_leads(&side.grams);
+        self.grams.keep_leads();
     }
 
     #[inline]
@@ -156,12 +175,51 @@ impl Scan {
             self.end_word();
             self.last_char = ' ';
         }
-        for (at, letter) in text.char_indices() {
-            self.offset = offset + at;
+        let mut rest = text;
+        loop {
+            rest = self.take_letters(rest);
+            let mut letters = rest.chars();
+            let Some(letter) = letters.next() else { break };
+            self.offset = offset + text.len() - rest.len();
             self.take(letter);
+            rest = letters.as_str();
         }
         self.offset = offset + text.len();
         self.read += text.len();
+    }
+
+    /// Takes the letters a to z at the start of a text, of which most texts consist, all at once: they only make a word
+    /// and a line longer. Gives what follows them.
+    #[inline]
+    fn take_letters<'t>(&mut self, text: &'t str) -> &'t str {
+        let length = text.bytes().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(text.len());
+        let (letters, rest) = text.split_at(length);
+        let Some(last) = letters.bytes().next_back() else { return text };
+        let count = length as u32;
+        self.chars += count;
+        self.quoted += if self.fenced || self.quote.is_some() { count } else { 0 };
+        self.letters_seen += count;
+        self.han = 0;
+        let (mut word, mut last_four) = (self.word, self.letters);
+        for letter in letters.bytes() {
+            word.grow(u32::from(letter));
+            last_four = last_four << 16 | u64::from(letter);
+            if word.len >= 2 {
+                self.grams.add(GramKind::Letters, letters_key(last_four));
+            }
+        }
+        (self.word, self.letters) = (word, last_four);
+        let line = &mut self.line;
+        line.start
+            .iter_mut()
+            .skip(line.visible as usize)
+            .zip(letters.chars())
+            .for_each(|(slot, letter)| *slot = letter);
+        line.chars += count;
+        line.visible += count;
+        self.last_char = char::from(last);
+        self.last_visible = self.last_char;
+        rest
     }
 
     #[inline]
@@ -326,21 +384,12 @@ impl Scan {
 
     #[inline]
     fn grow_word(&mut self, letter: u32) {
-        let word = &mut self.word;
         self.han = 0;
-        word.hash = hash_step(word.hash, letter);
-        word.len += 1;
-        word.vowel |= matches!(letter, 0x61 | 0x65 | 0x69 | 0x6f | 0x75 | 0x79) || letter > 0x7f;
-        if let Some(at) = (word.len as usize).checked_sub(*STEMS.start())
-            && at < word.stems.len()
-        {
-            word.stems[at] = stem_key(word.hash);
-        }
+        self.word.grow(letter);
         self.letters = self.letters << 16 | u64::from(letter & 0xffff);
         self.letters_seen += 1;
-        if word.len >= 2 {
-            let mixed = (self.letters ^ (self.letters >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            self.grams.add(GramKind::Letters, (mixed >> 32) as u32);
+        if self.word.len >= 2 {
+            self.grams.add(GramKind::Letters, letters_key(self.letters));
         }
     }
 
@@ -349,7 +398,8 @@ impl Scan {
             return;
         }
         let lead = self.is_lead();
-        let word = std::mem::replace(&mut self.word, NO_WORD);
+        let word = self.word;
+        self.word = NO_WORD;
         self.words += 1;
         self.word_chars += word.len;
         self.long_words += u32::from(word.len >= 8);
@@ -466,7 +516,7 @@ impl Scan {
             self.end_line();
         }
         let mut features = Features { grams: self.grams.kept(), ..Features::default() };
-        for (counter, tally) in Counter::ALL.iter().zip(self.tally) {
+        for (counter, tally) in Counter::ALL.iter().zip(self.tally).filter(|(_, tally)| *tally > 0) {
             features.set(*counter, tally as f32);
         }
         let share = |part: u32, whole: u32| part as f32 / whole.max(1) as f32;
@@ -501,6 +551,17 @@ impl Scan {
         }
         features
     }
+}
+
+/// The key of four letters, 16 bits each.
+#[inline]
+const fn letters_key(letters: u64) -> u32 {
+    ((letters ^ (letters >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Where the last two line ends in a row begin.
+fn last_empty_line(text: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(b'\n', text).filter_map(|at| at.checked_sub(1)).find(|at| text[*at] == b'\n')
 }
 
 const A: u64 = hash_step(HASH_START, 'a' as u32);

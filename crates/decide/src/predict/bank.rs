@@ -7,6 +7,10 @@
 use crate::{COUNTERS, FEATURE_VERSION, Features, GRAM_BUCKETS};
 use std::borrow::Cow;
 
+mod forest;
+
+use forest::Forest;
+
 const MAGIC: &[u8; 8] = b"TIERWAY\x01";
 const FORMAT: u8 = 1;
 /// The most heads of a bank.
@@ -49,6 +53,8 @@ pub struct Bank {
     counters: Vec<f32>,
     grams: Cow<'static, [u8]>,
     trees: Vec<Vec<Vec<TreeNode>>>,
+    /// The same trees, laid out for evaluation; none when one of them is too large for it.
+    forest: Option<Forest>,
 }
 
 /// Bytes that are no bank for this build.
@@ -98,6 +104,7 @@ impl Bank {
             gram_scale,
             counters,
             grams: Cow::Owned(grams),
+            forest: Forest::new(heads.iter().map(|head| &head.trees)),
             trees: heads.iter().map(|head| head.trees.clone()).collect(),
         }
     }
@@ -113,13 +120,11 @@ impl Bank {
     pub fn evaluate(&self, features: &Features) -> [f32; MAX_HEADS] {
         let width = self.names.len();
         let mut out = [0.0; MAX_HEADS];
-        let mut sums = [0i32; MAX_HEADS];
-        for id in features.grams() {
-            let at = usize::from(*id) * width;
-            for (sum, weight) in sums.iter_mut().zip(&self.grams[at..at + width]) {
-                *sum += i32::from(weight.cast_signed());
-            }
-        }
+        let sums = match width {
+            0..=8 => self.gram_sums::<8>(features),
+            9..=16 => self.gram_sums::<16>(features),
+            _ => self.gram_sums::<MAX_HEADS>(features),
+        };
         let norm = 1.0 / (features.grams().len().max(1) as f32).sqrt();
         for at in 0..width {
             out[at] = self.bias[at] + sums[at] as f32 * self.gram_scale[at] * norm;
@@ -130,10 +135,36 @@ impl Bank {
                 *out += weight * byte;
             }
         }
-        for (out, trees) in out.iter_mut().zip(&self.trees) {
-            *out += trees.iter().map(|tree| leaf(tree, features)).sum::<f32>();
+        match &self.forest {
+            Some(forest) => forest.add_leaves(features, &mut out),
+            None => {
+                for (out, trees) in out.iter_mut().zip(&self.trees) {
+                    *out += trees.iter().map(|tree| leaf(tree, features)).sum::<f32>();
+                }
+            }
         }
         out
+    }
+
+    /// Sums of the n-gram weights by head. `LANES` is a fixed number of heads that are added at once, at least the bank's:
+    /// those beyond its last head add up what lies behind, and mean nothing.
+    fn gram_sums<const LANES: usize>(&self, features: &Features) -> [i32; MAX_HEADS] {
+        let width = self.names.len();
+        let mut sums = [0i32; LANES];
+        for id in features.grams() {
+            let rest = &self.grams[usize::from(*id) * width..];
+            let row = rest.first_chunk::<LANES>().copied().unwrap_or_else(|| {
+                let mut row = [0; LANES];
+                row[..width].copy_from_slice(&rest[..width]);
+                row
+            });
+            for lane in 0..LANES {
+                sums[lane] += i32::from(row[lane].cast_signed());
+            }
+        }
+        let mut all = [0; MAX_HEADS];
+        all[..LANES].copy_from_slice(&sums);
+        all
     }
 
     /// Each counter's part in a head: its linear weight times its byte, and what the trees lose without it.
@@ -234,9 +265,10 @@ impl Bank {
         }
         let counters = (0..COUNTERS * width).map(|_| reader.float()).collect::<Result<_, _>>()?;
         let grams = keep(reader.take(GRAM_BUCKETS * width)?);
-        let trees = (0..width).map(|_| reader.trees()).collect::<Result<_, _>>()?;
+        let trees = (0..width).map(|_| reader.trees()).collect::<Result<Vec<_>, _>>()?;
         if reader.0.is_empty() {
-            Ok(Self { names, bias, gram_scale, counters, grams, trees })
+            let forest = Forest::new(&trees);
+            Ok(Self { names, bias, gram_scale, counters, grams, trees, forest })
         } else {
             Err(BankError::Damaged)
         }
