@@ -108,30 +108,35 @@ enum Run {
 
 /// Tokens of the bytes in 1/64. The bytes are UTF-8; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
-    let (mut sum, mut run, mut length) = (0u64, Run::None, 0u32);
-    let mut at = 0;
+    let (mut sum, mut at) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
-        let (next, letter_weight, size) = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' => (Run::Word, 0, 1),
-            b'0'..=b'9' => (Run::Digits, 0, 1),
-            b' ' | b'\n' | b'\r' | b'\t' => (Run::Space, 0, 1),
-            0..0x80 => (Run::Sign, 0, 1),
-            _ => {
-                let (weight, size) = letter(&bytes[at..]);
-                (Run::None, weight, size)
+        let (weight, size) = match RUN_OF[usize::from(byte)] {
+            Run::None => letter(&bytes[at..]),
+            run => {
+                let size = bytes[at..].iter().take_while(|byte| RUN_OF[usize::from(**byte)] == run).count();
+                (closed(run, size as u32), size)
             }
         };
-        if next != run {
-            sum += u64::from(closed(run, length));
-            run = next;
-            length = 0;
-        }
-        length += 1;
-        sum += u64::from(letter_weight);
+        sum += u64::from(weight);
         at += size;
     }
-    sum + u64::from(closed(run, length))
+    sum
 }
+
+/// What each byte belongs to.
+const RUN_OF: [Run; 256] = {
+    let (mut runs, mut byte) = ([Run::None; 256], 0);
+    while byte < 0x80 {
+        runs[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => Run::Word,
+            b'0'..=b'9' => Run::Digits,
+            b' ' | b'\n' | b'\r' | b'\t' => Run::Space,
+            _ => Run::Sign,
+        };
+        byte += 1;
+    }
+    runs
+};
 
 /// Weight of a whole run.
 const fn closed(run: Run, length: u32) -> u32 {
