@@ -10,8 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use tierway::Reply;
 use tierway_decide::{AttemptEnd, CallRecord, CallStatus, savings};
 
@@ -25,11 +27,57 @@ impl<const N: usize> EncodeLabelSet for Labels<N> {
     }
 }
 
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels<N> {
+    Labels(labels.map(|(name, value)| (name, value.to_owned())))
+}
+
 type Dollars = Counter<f64, AtomicU64>;
+
+/// Tier that served, tier that was decided, provider, model, API, status, reason: what the series of a request depend on.
+type Route<'a> = [&'a str; 7];
+
+/// The series of one route.
+#[derive(Clone)]
+struct RouteSeries {
+    requests: Counter,
+    decisions: Counter,
+    tokens: [Counter; 4],
+    paid: Dollars,
+    total: Histogram,
+    first_byte: Histogram,
+}
+
+/// Series that were looked up before, by the texts that they depend on: one look-up for a request in place of ten, and no
+/// label is copied.
+struct Known<T>(RwLock<HashMap<String, Arc<T>>>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T> Known<T> {
+    fn find<'t, const N: usize>(&self, texts: &[&'t str; N], look_up: impl FnOnce(&[&'t str; N]) -> T) -> Arc<T> {
+        let mut key = String::with_capacity(128);
+        for text in texts {
+            key.push_str(text);
+            key.push('\0');
+        }
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let found = Arc::new(look_up(texts));
+            self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+            found
+        })
+    }
+}
 
 /// All series of this process, shared by its workers.
 pub struct Metrics {
     registry: Registry,
+    routes: Known<RouteSeries>,
+    outcomes: Known<Counter>,
     requests: Family<Labels<4>, Counter>,
     decisions: Family<Labels<2>, Counter>,
     tokens: Family<Labels<3>, Counter>,
@@ -56,6 +104,8 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("tierway"),
+            routes: Known::default(),
+            outcomes: Known::default(),
             requests: Family::default(),
             decisions: Family::default(),
             tokens: Family::default(),
@@ -113,35 +163,18 @@ impl Metrics {
     /// Counts a finished request.
     pub(crate) fn record(&self, call: &CallRecord) {
         let tier = if call.served_tier.is_empty() { &call.tier } else { &call.served_tier };
-        let (tier, model) = (tier.clone(), call.served_model.clone());
-        let status = match call.status {
-            CallStatus::Answered => "answered",
-            CallStatus::Failed => "failed",
-            CallStatus::Cancelled => "cancelled",
-            CallStatus::Refused => "refused",
-        };
-        let tier_label = Labels([("tier", tier.clone())]);
-        let format = call.format.clone();
-        let labels = [("tier", tier.clone()), ("model", model.clone()), ("api", format), ("status", status.into())];
-        self.requests.get_or_create(&Labels(labels)).inc();
-        let reason = call.reason.summary().into_owned();
-        self.decisions.get_or_create(&Labels([("tier", call.tier.clone()), ("reason", reason)])).inc();
-        for (kind, count) in [
-            ("input", call.usage.input_tokens),
-            ("cached_input", call.usage.cached_input_tokens),
-            ("output", call.usage.output_tokens),
-            ("reasoning", call.usage.reasoning_tokens),
-        ] {
-            if count > 0 {
-                let labels = Labels([("tier", tier.clone()), ("model", model.clone()), ("type", kind.into())]);
-                self.tokens.get_or_create(&labels).inc_by(count);
-            }
+        let (status, reason) = (status(call.status), call.reason.summary());
+        let texts = [tier, &call.tier, &call.provider, &call.served_model, &*call.format, status, &*reason];
+        let route = self.routes.find(&texts, |texts| self.route(texts));
+        route.requests.inc();
+        route.decisions.inc();
+        let usage = &call.usage;
+        let tokens = [usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens];
+        for (counter, count) in route.tokens.iter().zip(tokens) {
+            counter.inc_by(count);
         }
         match call.paid {
-            Some(paid) => {
-                let labels = Labels([("tier", tier), ("provider", call.provider.clone()), ("model", model)]);
-                self.paid.get_or_create(&labels).inc_by((paid + call.classifier_paid).as_f64().max(0.0));
-            }
+            Some(paid) => _ = route.paid.inc_by((paid + call.classifier_paid).as_f64().max(0.0)),
             None => _ = self.unpriced.inc(),
         }
         // Beside costs that are not known, or of calls that were not routed, it would read as saved.
@@ -149,18 +182,37 @@ impl Metrics {
             self.baseline.inc_by(baseline.as_f64().max(0.0));
         }
         for attempt in &call.attempts {
-            let labels = [
-                ("provider", attempt.provider.clone()),
-                ("model", attempt.model.clone()),
-                ("outcome", outcome(&attempt.end).into_owned()),
-            ];
-            self.upstream.get_or_create(&Labels(labels)).inc();
+            let outcome = outcome(&attempt.end);
+            let series =
+                self.outcomes.find(&[&*attempt.provider, &attempt.model, &outcome], |[provider, model, outcome]| {
+                    self.upstream.get_or_create_owned(&labels([
+                        ("provider", provider),
+                        ("model", model),
+                        ("outcome", outcome),
+                    ]))
+                });
+            series.inc();
         }
-        self.total.get_or_create(&tier_label).observe(f64::from(call.total_ms) / 1e3);
+        route.total.observe(f64::from(call.total_ms) / 1e3);
         if let Some(first_byte_ms) = call.first_byte_ms {
-            self.first_byte.get_or_create(&tier_label).observe(f64::from(first_byte_ms) / 1e3);
+            route.first_byte.observe(f64::from(first_byte_ms) / 1e3);
         }
         self.decide.observe(f64::from(call.decide_us) / 1e6);
+    }
+
+    /// The series that a request of this route adds to.
+    fn route(&self, [tier, decided, provider, model, api, status, reason]: &Route<'_>) -> RouteSeries {
+        let requests = [("tier", *tier), ("model", *model), ("api", *api), ("status", *status)];
+        let tokens =
+            |kind| self.tokens.get_or_create_owned(&labels([("tier", tier), ("model", model), ("type", kind)]));
+        RouteSeries {
+            requests: self.requests.get_or_create_owned(&labels(requests)),
+            decisions: self.decisions.get_or_create_owned(&labels([("tier", *decided), ("reason", *reason)])),
+            tokens: ["input", "cached_input", "output", "reasoning"].map(tokens),
+            paid: self.paid.get_or_create_owned(&labels([("tier", tier), ("provider", provider), ("model", model)])),
+            total: self.total.get_or_create_owned(&labels([("tier", *tier)])),
+            first_byte: self.first_byte.get_or_create_owned(&labels([("tier", *tier)])),
+        }
     }
 
     /// The page, with gauges as of now.
@@ -194,6 +246,15 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = encode(&mut page, &self.registry);
         with_type(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", page)
+    }
+}
+
+fn status(status: CallStatus) -> &'static str {
+    match status {
+        CallStatus::Answered => "answered",
+        CallStatus::Failed => "failed",
+        CallStatus::Cancelled => "cancelled",
+        CallStatus::Refused => "refused",
     }
 }
 
