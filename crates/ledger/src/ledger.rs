@@ -184,8 +184,8 @@ impl Ledger {
             self.shared.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return Err((entry, NotRecorded::QueueFull));
         }
-        self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed);
-        if waited_for {
+        let accepted = self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        if waited_for || accepted.is_multiple_of(writer::GOOD_GROUP) {
             self.hurry();
         } else if self.shared.idle.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
