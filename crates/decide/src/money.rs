@@ -89,8 +89,13 @@ impl fmt::Display for Usd {
         if part == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let digits = format!("{part:012}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        // Up to six zeros at the end at once, as most amounts have, then one by one.
+        let (mut part, mut places) = if part % 1_000_000 == 0 { (part / 1_000_000, 6) } else { (part, 12) };
+        while part % 10 == 0 {
+            part /= 10;
+            places -= 1;
+        }
+        write!(f, "{sign}{whole}.{part:0places$}")
     }
 }
 

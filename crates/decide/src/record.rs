@@ -52,11 +52,8 @@ const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for shift in (0..13).rev() {
-            let letter = BASE32[(self.0 >> (shift * 5) & 31) as usize];
-            fmt::Write::write_char(f, letter as char)?;
-        }
-        Ok(())
+        let letters: [u8; 13] = std::array::from_fn(|at| BASE32[(self.0 >> ((12 - at) * 5) & 31) as usize]);
+        f.write_str(std::str::from_utf8(&letters).unwrap_or_default())
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Served {
 pub(crate) struct Whole {
     pub(crate) body: Bytes,
     pub(crate) usage: Option<Usage>,
+    /// The usage object, a part of the body; none when where it lies was not seen in passing.
+    pub(crate) usage_json: Option<Bytes>,
     pub(crate) finish: String,
     pub(crate) headers: HeaderMap,
 }
@@ -92,13 +94,18 @@ async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mu
     } else {
         decoded(provider, client, body, &prepared.context)?
     };
-    let (body, usage, finish) = read;
+    let Read { body, usage, usage_json, finish } = read;
     log.attempt_ends(AttemptEnd::Ok, usage.unwrap_or_default());
-    Ok(Served::Whole(Box::new(Whole { body, usage, finish, headers })))
+    Ok(Served::Whole(Box::new(Whole { body, usage, usage_json, finish, headers })))
 }
 
-/// Body for the client, usage, finish reason.
-type Read = (Bytes, Option<Usage>, String);
+/// A body for the client, and what was read of it.
+struct Read {
+    body: Bytes,
+    usage: Option<Usage>,
+    usage_json: Option<Bytes>,
+    finish: String,
+}
 
 /// Vectors: the body stays as it is.
 fn vectors(body: Bytes) -> Result<Read, Broken> {
@@ -108,7 +115,8 @@ fn vectors(body: Bytes) -> Result<Read, Broken> {
         return Err(if reply.word().is_empty() { FailureKind::Garbled.into() } else { Broken::in_band(reply) });
     }
     let usage = fields.get("usage").and_then(|usage| tierway_wire::usage(Format::OpenaiChat, usage));
-    Ok((body, usage, String::new()))
+    let usage_json = fields.get("usage").filter(|_| usage.is_some()).map(|usage| body.slice_ref(usage.as_bytes()));
+    Ok(Read { usage, usage_json, finish: String::new(), body })
 }
 
 /// Chat to chat: the body stays as it is.
@@ -121,7 +129,8 @@ fn facts(body: Bytes) -> Result<Read, Broken> {
         return Err(FailureKind::Garbled.into());
     }
     let (usage, finish) = (facts.usage(), facts.finish.unwrap_or_default().to_owned());
-    Ok((body, usage, finish))
+    let usage_json = facts.usage_json.map(|usage| body.slice_ref(usage.as_bytes()));
+    Ok(Read { usage, usage_json, finish, body })
 }
 
 /// Any other pair of APIs: the body is decoded, and written anew where they differ.
@@ -134,7 +143,7 @@ fn decoded(provider: Format, client: Format, body: Bytes, context: &Context) -> 
     let usage = answer.usage;
     let body =
         if provider == client { body } else { Bytes::from(tierway_wire::encode_answer(client, &answer, context)) };
-    Ok((body, usage, finish))
+    Ok(Read { body, usage, usage_json: None, finish })
 }
 
 /// A stream whose first content has come.

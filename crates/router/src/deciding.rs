@@ -6,6 +6,7 @@ use crate::refusal::Refusal;
 use crate::requested::{Requested, resolve};
 use crate::router::Router;
 use crate::sessions::SessionKey;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tierway_decide::{
     Ask, Caller, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target, TargetId,
@@ -20,7 +21,7 @@ pub(crate) struct Looked<'a> {
     requested: Requested<'a>,
     features: Features,
     pub(crate) prediction: Prediction,
-    caller: Caller,
+    caller: Cow<'a, Caller>,
     pub(crate) rule: Option<RuleHit<'a>>,
     pub(crate) input_tokens: u32,
     session_key: SessionKey,
@@ -171,15 +172,15 @@ impl<'a> Looked<'a> {
 }
 
 /// Key and user together: the higher floor, the lower ceiling, the key's own tier before the user's.
-fn with_user(caller: &Caller, user: Option<Pins>) -> Caller {
-    let Some(user) = user else { return caller.clone() };
+fn with_user(caller: &Caller, user: Option<Pins>) -> Cow<'_, Caller> {
+    let Some(user) = user else { return Cow::Borrowed(caller) };
     let key = caller.pins;
     let pins = Pins {
         exact: key.exact.or(user.exact),
         floor: key.floor.max(user.floor),
         ceiling: [key.ceiling, user.ceiling].into_iter().flatten().min(),
     };
-    Caller { pins, ..caller.clone() }
+    Cow::Owned(Caller { pins, ..caller.clone() })
 }
 
 /// A model that is asked for by name is on a tier that the caller may use. One on no tier (none) is for callers without a

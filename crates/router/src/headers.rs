@@ -1,11 +1,12 @@
 //! What the client is told beside the answer.
 
 use crate::log::{Log, Money};
-use crate::reply::{Reply, set};
-use bytes::Bytes;
+use crate::reply::Reply;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
+use std::fmt::{Display, Write};
 use tierway_decide::{CallRecord, Decision, Ladder};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-request-id");
@@ -38,40 +39,70 @@ pub(crate) fn passed_on(provider: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Writes header values into one buffer, of which each is a part.
+struct Pen<'h> {
+    headers: &'h mut HeaderMap,
+    buffer: BytesMut,
+}
+
+impl<'h> Pen<'h> {
+    fn new(headers: &'h mut HeaderMap) -> Self {
+        Self { headers, buffer: BytesMut::with_capacity(256) }
+    }
+
+    /// A header value of this text; none when no header can carry it.
+    fn write(&mut self, value: impl Display) -> Option<HeaderValue> {
+        // Writing to memory cannot fail.
+        let _ = write!(self.buffer, "{value}");
+        HeaderValue::from_maybe_shared(self.buffer.split().freeze()).ok()
+    }
+
+    /// Sets a header from text that may not be fit for one: what cannot be carried is left out, a client never gets a
+    /// broken header.
+    fn set(&mut self, name: HeaderName, value: impl Display) {
+        if let Some(value) = self.write(value) {
+            self.headers.insert(name, value);
+        }
+    }
+}
+
 /// What was decided and who served, as far as the record knows it.
 pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
-    let id = record.id.to_string();
-    // The names under which the official SDKs show the id.
-    set(headers, HeaderName::from_static("x-request-id"), &id);
-    set(headers, HeaderName::from_static("request-id"), &id);
-    set(headers, REQUEST_ID, &id);
+    let mut pen = Pen::new(headers);
+    if let Some(id) = pen.write(record.id) {
+        // The names under which the official SDKs show the id.
+        pen.headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+        pen.headers.insert(HeaderName::from_static("request-id"), id.clone());
+        pen.headers.insert(REQUEST_ID, id);
+    }
     if record.tier.is_empty() && record.attempts.is_empty() {
         return;
     }
     let served = if record.served_tier.is_empty() { &record.tier } else { &record.served_tier };
     if !served.is_empty() {
-        set(headers, TIER, served);
+        pen.set(TIER, served);
     }
     if !record.served_model.is_empty() {
-        set(headers, MODEL, format_args!("{}/{}", record.provider, record.served_model));
+        pen.set(MODEL, format_args!("{}/{}", record.provider, record.served_model));
     }
-    set(headers, REASON, record.reason.summary());
-    headers.insert(COMPLEXITY, HeaderValue::from_static(record.prediction.complexity.name()));
-    headers.insert(TASK_TYPE, HeaderValue::from_static(record.prediction.task_type.name()));
+    pen.set(REASON, record.reason.summary());
+    pen.headers.insert(COMPLEXITY, HeaderValue::from_static(record.prediction.complexity.name()));
+    pen.headers.insert(TASK_TYPE, HeaderValue::from_static(record.prediction.task_type.name()));
     // A stream's running attempt is not in the record yet.
-    set(headers, ATTEMPTS, record.attempts.len() + usize::from(record.first_byte_ms.is_some()));
+    pen.set(ATTEMPTS, record.attempts.len() + usize::from(record.first_byte_ms.is_some()));
     if !record.adapted.is_empty() {
-        set(headers, ADAPTED, record.adapted.join("; "));
+        pen.set(ADAPTED, record.adapted.join("; "));
     }
 }
 
 /// What it cost, and what the baseline would have cost; left out where unknown.
 pub(crate) fn money(headers: &mut HeaderMap, money: Money) {
+    let mut pen = Pen::new(headers);
     if let Some(paid) = money.paid {
-        set(headers, COST, paid);
+        pen.set(COST, paid);
     }
     if let Some(baseline) = money.baseline {
-        set(headers, BASELINE, baseline);
+        pen.set(BASELINE, baseline);
     }
 }
 

@@ -198,20 +198,18 @@ impl Log {
     pub(crate) fn attempt_ends(&mut self, end: AttemptEnd, usage: Usage) {
         let Some(running) = self.running.take() else { return };
         let now = self.elapsed_ms();
-        let target = self.target(running.target).clone();
-        let tier = self.tier_name(running.target);
-        self.note(|record| {
-            record.attempts.push(Attempt {
-                tier,
-                started_ms: running.started_ms,
-                took_ms: now.saturating_sub(running.started_ms),
-                end,
-                usage,
-                paid: price_of(&target, &usage, record.id.unix_ms()),
-                provider: target.provider,
-                model: target.model,
-            });
-        });
+        let target = self.target(running.target);
+        let attempt = Attempt {
+            tier: self.tier_name(running.target),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            started_ms: running.started_ms,
+            took_ms: now.saturating_sub(running.started_ms),
+            end,
+            usage,
+            paid: price_of(target, &usage, self.id().unix_ms()),
+        };
+        self.note(|record| record.attempts.push(attempt));
     }
 
     fn target(&self, id: TargetId) -> &Target {
@@ -228,11 +226,12 @@ impl Log {
     /// The answer that goes to the client comes from this target.
     pub(crate) fn served_by(&mut self, id: TargetId) {
         self.served = Some(id);
-        let (tier, target) = (self.tier_name(id), self.target(id).clone());
+        let target = self.target(id);
+        let (tier, provider, model) = (self.tier_name(id), target.provider.clone(), target.model.clone());
         self.note(|record| {
             record.served_tier = tier;
-            record.provider = target.provider;
-            record.served_model = target.model;
+            record.provider = provider;
+            record.served_model = model;
         });
     }
 

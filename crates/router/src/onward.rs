@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tierway_decide::balance::InFlight;
 use tierway_decide::dispatch::{Dispatch, FailureKind, Step};
 use tierway_decide::{Target, TargetId};
+use tierway_wire::openai_chat::Facts;
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::sse::Events;
 use tierway_wire::{Format, Outline, OutputForm, Role};
@@ -138,16 +139,16 @@ impl Sent {
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
         let (text, id, tokens, other) = (&mut self.text, &mut self.id, &mut self.tokens, &mut self.other);
         let pushed = self.events.push(bytes, |event| {
-            let Ok(chunk) = serde_json::from_slice::<Value>(&event.data()) else { return };
-            if let Some(known) = chunk["id"].as_str().filter(|_| id.is_empty()) {
+            let data = event.data();
+            let Some(chunk) = Facts::read(&data) else { return };
+            if let Some(known) = chunk.id.filter(|_| id.is_empty()) {
                 known.clone_into(id);
             }
-            let delta = &chunk["choices"][0]["delta"];
-            if let Some(said) = delta["content"].as_str().filter(|said| !said.is_empty()) {
-                text.push_str(said);
+            if let Some(said) = chunk.text() {
+                text.push_str(&said);
                 *tokens += 1;
             }
-            *other |= ["tool_calls", "function_call", "refusal", "audio"].iter().any(|kind| !delta[*kind].is_null());
+            *other |= chunk.has_tool_call || chunk.has_refusal || chunk.has_audio;
         });
         self.other |= pushed.is_err() || self.text.len() > MAX_PARTIAL_BYTES;
     }

@@ -257,7 +257,10 @@ async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     let usage = whole.usage.unwrap_or_default();
     let money = log.settle(&usage, whole.usage.is_none());
     let (cost, details) = money.as_json();
-    let priced = with_cost(&whole.body, &cost, &details);
+    let priced = match whole.usage_json.as_deref().map(std::str::from_utf8) {
+        Some(Ok(usage)) => tierway_wire::with_cost(&whole.body, usage, &cost, Some(&details)),
+        _ => with_cost(&whole.body, &cost, &details),
+    };
     let mut headers = headers::passed_on(&whole.headers);
     log.head(&mut headers);
     headers::money(&mut headers, money);

@@ -4,7 +4,8 @@
 
 use super::usage::usage;
 use crate::Usage;
-use crate::json::Cursor;
+use crate::json::{Cursor, unescape};
+use std::borrow::Cow;
 
 /// The decisive parts of a `chat.completion` body or of one stream chunk's data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct Facts<'a> {
     pub has_tool_call: bool,
     /// A refusal came.
     pub has_refusal: bool,
+    /// Sound came.
+    pub has_audio: bool,
+    /// JSON text of the first text that came.
+    pub text_json: Option<&'a str>,
+    /// The id of the answer, the same in all its chunks.
+    pub id: Option<&'a str>,
     /// The first finish reason that is not null.
     pub finish: Option<&'a str>,
     /// How many choices have a finish reason.
@@ -56,6 +63,7 @@ impl<'a> Facts<'a> {
                 facts.error_json = Some(text).filter(|text| *text != "null");
                 Some(())
             }
+            "id" => string_text(cursor, &mut facts.id),
             "model" => string_text(cursor, &mut facts.model),
             "service_tier" => string_text(cursor, &mut facts.service_tier),
             _ => cursor.skip().map(|_| ()),
@@ -67,6 +75,12 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage_json.and_then(usage)
+    }
+
+    /// The text that came; none for content in parts, which only whole answers have.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        Some(unescape(self.text_json?.strip_prefix('"')?.strip_suffix('"')?))
     }
 
     /// The chunk that says nothing but usage. A client that did not ask for it must not see it: clients index
@@ -97,14 +111,16 @@ impl<'a> Facts<'a> {
         })
     }
 
-    fn said(&mut self, key: &str, value: &str) -> Option<()> {
+    fn said(&mut self, key: &str, value: &'a str) -> Option<()> {
         if matches!(value, "null" | "\"\"" | "[]" | "{}") {
             return Some(());
         }
         match key {
             "tool_calls" | "function_call" => self.has_tool_call = true,
             "refusal" => self.has_refusal = true,
-            "content" | "reasoning_content" | "reasoning" | "reasoning_details" | "audio" => {}
+            "audio" => self.has_audio = true,
+            "content" => self.text_json = self.text_json.or(Some(value)),
+            "reasoning_content" | "reasoning" | "reasoning_details" => {}
             _ => return Some(()),
         }
         self.has_content = true;
