@@ -209,7 +209,9 @@ fn short(text: &str) -> String {
 /// A tool is called when it is forced, or when the question names it.
 fn calls_of(ask: &Ask, id: u64) -> Vec<Call> {
     let question = ask.question();
-    let last_is_question = ask.turns.last().is_some_and(|(role, _)| *role == Role::User);
+    // Agents put instructions behind the question.
+    let last = ask.turns.iter().rev().find(|(role, _)| *role != Role::System);
+    let last_is_question = last.is_some_and(|(role, _)| *role == Role::User);
     let named: Vec<&Tool> = match &ask.choice {
         ToolChoice::None => return Vec::new(),
         ToolChoice::Named(name) => ask.tools.iter().filter(|tool| tool.name == *name).collect(),
@@ -254,7 +256,8 @@ fn sample(schema: &Value, root: &Value, question: &str) -> Value {
     match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("string") => json!(short(question)),
         Some("integer") => schema.get("minimum").filter(|least| least.is_i64()).cloned().unwrap_or(json!(7)),
-        Some("number") => json!(1.5),
+        // A whole number: some programs take no other where they say "number".
+        Some("number") => json!(3),
         Some("boolean") => json!(true),
         Some("null") => Value::Null,
         Some("array") => json!([schema.get("items").map_or(Value::Null, of)]),

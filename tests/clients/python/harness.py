@@ -42,6 +42,7 @@ base_url = "{url}/v1"
 
 [providers.gemini]
 kind = "gemini"
+format = "gemini"
 base_url = "{url}/v1beta"
 
 [providers.ollama]

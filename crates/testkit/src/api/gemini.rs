@@ -230,6 +230,7 @@ pub(super) fn error(status: u16, message: &str) -> Value {
         429 => "RESOURCE_EXHAUSTED",
         503 => "UNAVAILABLE",
         504 => "DEADLINE_EXCEEDED",
+        400..=499 => "INVALID_ARGUMENT",
         _ => "INTERNAL",
     };
     json!({"error": {"code": status, "message": message, "status": word}})

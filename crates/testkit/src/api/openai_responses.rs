@@ -144,6 +144,7 @@ fn turns(body: &Value) -> Result<(Vec<(Role, String)>, u64), Refusal> {
             | "local_shell_call"
             | "local_shell_call_output"
             | "web_search_call"
+            | "additional_tools"
             | "compaction" => {}
             other => return Err(wrong(format!("Invalid value: '{other}'."))),
         }

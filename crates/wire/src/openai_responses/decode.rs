@@ -99,6 +99,12 @@ fn item(request: &mut Request, item: &Node<'_>, at: At<'_>) -> Result<(), Decode
             };
             request.push(Role::Tool, vec![Part::new(result)], true);
         }
+        // Tools are not to be lost, and those in here (scripts that call tools) have no place in other APIs.
+        Some("additional_tools") => {
+            return Err(
+                At::Field(&at, "type").error("`additional_tools` are understood by models of the Responses API only")
+            );
+        }
         Some(_) => {
             let raw = Content::Raw { origin: Format::OpenaiResponses, json: item.raw.to_owned() };
             request.push(Role::Assistant, vec![Part::new(raw)], true);
