@@ -223,7 +223,6 @@ fn plain_schema(schema: &Value, place: &str) -> Result<(), Refusal> {
 
 pub(super) fn error(status: u16, message: &str) -> Value {
     let word = match status {
-        400 => "INVALID_ARGUMENT",
         401 => "UNAUTHENTICATED",
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
