@@ -154,15 +154,16 @@ impl Writer {
 
     /// The group is committed, but for the records at the `refused` places.
     fn settle(&mut self, refused: &[usize]) {
-        for (place, promise) in self.promises.drain(..) {
-            promise.resolve(if refused.contains(&place) { Err(NotRecorded::SameId) } else { Ok(()) });
-        }
         for id in refused.iter().filter_map(|place| self.calls.get(*place)).map(|call| call.id) {
             tracing::error!(request = %id, "not recorded: another record has this id");
         }
         let counts = &self.shared.counts;
         counts.write_errors.fetch_add(refused.len() as u64, Ordering::SeqCst);
         counts.written.fetch_add((self.calls.len() - refused.len()) as u64, Ordering::SeqCst);
+        // Counted first: who waited may look at the counters at once.
+        for (place, promise) in self.promises.drain(..) {
+            promise.resolve(if refused.contains(&place) { Err(NotRecorded::SameId) } else { Ok(()) });
+        }
         self.calls.clear();
     }
 
