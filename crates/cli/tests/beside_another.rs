@@ -87,7 +87,9 @@ async fn an_audit_finds_no_fault_with_embeddings_and_calls_that_failed() {
     let said = r#""messages":[{"role":"user","content":"What is the capital of Peru?"}]"#;
     let embedded = desk.router().embed(call(r#"{"model":"openai/text-embedding-3-small","input":"hi"}"#)).await;
     let answered = desk.router().chat(call(&format!(r#"{{"model":"auto",{said}}}"#))).await;
-    let failed = desk.router().chat(call(&format!(r#"{{"model":"auto","temperature":"hot",{said}}}"#))).await;
+    // The result of a tool that nobody called: the provider's to refuse.
+    let orphan = r#"{"model":"auto","messages":[{"role":"tool","tool_call_id":"c","content":"x"}]}"#;
+    let failed = desk.router().chat(call(orphan)).await;
     assert_eq!([embedded, answered, failed].map(|reply| reply.status.as_u16()), [200, 200, 400]);
     desk.close().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
