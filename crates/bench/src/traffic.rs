@@ -84,6 +84,6 @@ pub const KEY: &str = "tw-bench-key";
 /// # Errors
 /// When the text does not fit this version.
 pub fn config(upstream: &str, ledger: &str) -> Result<Config, Failed> {
-    let text = CONFIG.replace("@UPSTREAM@", upstream).replace("@LEDGER@", ledger);
+    let text = CONFIG.replace("127.0.0.1:9", upstream).replace("bench.db", ledger);
     tierway_config::parse(&text, "everything.toml", &|_| None).map_err(|problems| problems.to_string().into())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tempfile::TempDir;
-use tierway_decide::{CallRecord, Features, Predictor, Reason, RequestId};
+use tierway_decide::{CallRecord, CallStatus, Features, Predictor, Reason, RequestId};
 use tierway_ledger::{Ledger, Options};
 
 fn ledger() -> (TempDir, PathBuf, Vec<CallRecord>) {
@@ -51,7 +51,13 @@ fn a_report_has_the_same_totals_in_every_form() {
         serde_json::from_str(&good(&db, &[&days[..], &["--format", "json"]].concat())).unwrap();
     assert_eq!(json["totals"]["calls"], 1_000);
     let routed = |call: &&CallRecord| call.reason != Reason::RequestedModel && call.paid.is_some();
-    let baseline: i64 = calls.iter().filter(routed).map(|call| call.baseline.unwrap().picos()).sum();
+    // A call without an answer never saves: one that failed would have cost nothing, one that was left no more than here.
+    let would_cost = |call: &CallRecord| match call.status {
+        CallStatus::Answered => call.baseline.unwrap().picos(),
+        CallStatus::Cancelled => call.baseline.min(call.paid).unwrap().picos(),
+        CallStatus::Failed | CallStatus::Refused => 0,
+    };
+    let baseline: i64 = calls.iter().filter(routed).map(would_cost).sum();
     assert_eq!(json["totals"]["money"]["baseline_usd"], baseline as f64 / 1e12);
     let text = good(&db, &days);
     for wanted in ["Tier", "nano", "standard", "Always cheapest", "same tokens", "Not routed"] {

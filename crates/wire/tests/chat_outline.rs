@@ -69,7 +69,7 @@ fn everything_that_routing_reads() {
 #[test]
 fn lax_where_nothing_depends_on_it() {
     check_field(
-        r#""temperature":"hot","logit_bias":[],"stop":{},"tools":[],"n":null,"stream":null,"user":7,"max_tokens":3.0"#,
+        r#""temperature":9,"logit_bias":[],"stop":{},"tools":[],"n":null,"stream":null,"user":7,"max_tokens":3.0"#,
         &expect![[r#"
         auto stream false usage false tools [] forced false Text max Some(3) n 1 effort None user None meta [] bound false
         User [Text("a")]"#]],
