@@ -146,7 +146,7 @@ fn a_file_that_is_not_ours_is_left_alone() {
     for (path, want) in [
         (
             &newer,
-            "has schema version 99, this tierway knows versions up to 1; run the newer tierway, or set another path",
+            "has schema version 99, this tierway knows versions up to 2; run the newer tierway, or set another path",
         ),
         (&foreign, "is a SQLite database, but not a tierway ledger; set another path"),
         (&garbage, "is damaged (file is not a database); move it away"),

@@ -8,9 +8,11 @@ mod reader;
 mod retention;
 mod row;
 mod schema;
+mod state;
 mod store;
 mod sums;
 mod words;
 
 pub(crate) use reader::SqliteReader;
+pub(crate) use state::StateStore;
 pub(crate) use store::{Settings, Store};

@@ -166,10 +166,15 @@ impl Open {
     }
 }
 
-/// Settings of the writer's connection. `auto_vacuum` has to be set before the first table is made.
-fn configure(db: &Connection, settings: Settings) -> rusqlite::Result<()> {
+/// What the file itself remembers. `auto_vacuum` has to be set before the first table is made.
+pub(super) fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "journal_mode", "WAL")
+}
+
+/// Settings of the writer's connection.
+fn configure(db: &Connection, settings: Settings) -> rusqlite::Result<()> {
+    prepare(db)?;
     // NORMAL never damages the file; what a power cut may take is bounded by the checkpoints. FULL syncs every group.
     let synchronous = if settings.durability == Durability::Strict { "FULL" } else { "NORMAL" };
     db.pragma_update(None, "synchronous", synchronous)?;

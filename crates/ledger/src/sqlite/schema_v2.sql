@@ -1,0 +1,1 @@
+-- Version 2: state beside the call records. Times in milliseconds since 1970 UTC, money in units of 1e-12 US dollars.

@@ -1,0 +1,49 @@
+//! The state of a SQLite ledger: a second connection beside the writer of records, for rare and exact changes.
+
+use super::{lock::WriterLock, schema, store};
+use crate::LedgerError;
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a change waits for a group of records to be committed; groups take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) struct StateStore {
+    #[expect(dead_code, reason = "named in errors by the kinds of state that follow")]
+    path: PathBuf,
+    #[expect(dead_code, reason = "asked by the kinds of state that follow")]
+    db: Connection,
+}
+
+impl StateStore {
+    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|cause| LedgerError::Create { path: parent.into(), cause })?;
+        }
+        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+        let found = schema::version(&db, path)?;
+        if found != schema::NEWEST {
+            upgrade(&mut db, path, found)?;
+        }
+        // What is said here was promised to somebody: a key that was revoked, money that was spent.
+        db.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
+        Ok(Self { path: path.into(), db })
+    }
+}
+
+/// Only whoever may write records may change the schema.
+fn upgrade(db: &mut Connection, path: &Path, found: i64) -> Result<(), LedgerError> {
+    let _lock = match WriterLock::take(path) {
+        Ok(lock) => lock,
+        Err(LedgerError::InUse { .. }) if found > 0 => {
+            return Err(LedgerError::OlderSchema { path: path.into(), found, known: schema::NEWEST });
+        }
+        Err(error) => return Err(error),
+    };
+    store::prepare(db).map_err(|cause| LedgerError::from_sqlite(path, cause))?;
+    schema::upgrade(db, path)
+}

@@ -1,0 +1,33 @@
+//! What changes rarely and must be exact: keys, budgets, verdicts. Beside the stream of records, not in it.
+//!
+//! Every method asks or changes the store at once, in one transaction, and may wait for its writer: call it from a thread
+//! that may wait, never on the way of a request. Each kind of state has a file of its own below `state/`. It refuses to
+//! hold call records; those go through [`crate::Ledger`].
+
+use crate::engine::Location;
+use crate::{LedgerError, sqlite};
+
+/// An open door to the state of a store. One question at a time: open one for each thread that asks.
+pub struct State {
+    #[expect(dead_code, reason = "asked by the kinds of state that follow")]
+    source: Source,
+}
+
+/// Which database holds it.
+enum Source {
+    Sqlite(#[expect(dead_code, reason = "asked by the kinds of state that follow")] sqlite::StateStore),
+}
+
+impl State {
+    /// Opens the state of a store, which is made or upgraded when nobody else writes to it.
+    ///
+    /// # Errors
+    /// [`LedgerError::OlderSchema`] while another process holds a store of an older version, and everything that keeps it
+    /// from being opened.
+    pub fn open(location: impl Into<Location>) -> Result<Self, LedgerError> {
+        let source = match location.into() {
+            Location::Sqlite(path) => Source::Sqlite(sqlite::StateStore::open(&path)?),
+        };
+        Ok(Self { source })
+    }
+}
