@@ -5,6 +5,7 @@
 
 mod ask;
 mod audit;
+mod backtest;
 mod calibrate;
 mod check;
 mod demo;
@@ -15,6 +16,7 @@ mod export;
 mod init;
 mod load;
 mod outcomes;
+mod period;
 mod prices;
 mod report;
 mod route;
@@ -54,6 +56,8 @@ enum Command {
     Report(report::Args),
     /// Show every step of the decision about one request
     Explain(explain::Args),
+    /// Replay the log under another config: what would move, cost and be risked
+    Backtest(backtest::Args),
     /// Recompute every total from the rows and compare with what reports show
     Audit(audit::Args),
     /// Write all rows of a period as CSV or JSON lines
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Export(args) => export::run(&args),
     };

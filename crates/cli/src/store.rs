@@ -37,6 +37,17 @@ impl StoreArg {
     }
 }
 
+impl StoreArg {
+    /// Opens the ledger of the usual config where there is one, else that of `other`.
+    pub(crate) fn open_beside(&self, other: &Config) -> Result<Source, Failed> {
+        if self.db.is_some() || self.config.path().exists() {
+            return self.open();
+        }
+        let reader = Reader::open(other.ledger.path.as_path()).map_err(Failed::told)?;
+        Ok(Source { reader, config: None })
+    }
+}
+
 /// Now, Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -26,6 +26,19 @@ pub struct Pins {
     pub ceiling: Option<TierId>,
 }
 
+impl Pins {
+    /// Those of a key together with those of its user: the key's own tier before the user's, the higher floor, the lower
+    /// ceiling.
+    #[must_use]
+    pub fn with_user(self, user: Self) -> Self {
+        Self {
+            exact: self.exact.or(user.exact),
+            floor: self.floor.max(user.floor),
+            ceiling: [self.ceiling, user.ceiling].into_iter().flatten().min(),
+        }
+    }
+}
+
 /// Why a tier was chosen. The first that applies, in the order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

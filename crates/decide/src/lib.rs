@@ -4,6 +4,7 @@
 //! one dispatch, a price. Pure: no runtime, clock, environment, file, network or random call; time and chance are
 //! arguments, so that a recorded request can be decided again offline with the same outcome.
 
+pub mod backtest;
 pub mod balance;
 mod base64;
 pub mod breaker;
@@ -19,6 +20,7 @@ mod predict;
 mod prediction;
 pub mod pricing;
 mod record;
+pub mod replay;
 mod rules;
 pub mod savings;
 pub mod stats;

@@ -33,7 +33,12 @@ pub fn counterfactual(ladder: &Ladder, tier: TierId, usage: &Usage, unix_ms: i64
     if usage.is_empty() {
         return Some(Usd::ZERO);
     }
-    let target = main_target(ladder, tier)?;
+    cost_on(main_target(ladder, tier)?, usage, unix_ms)
+}
+
+/// What one target would have charged for these tokens at that time; none without a price.
+#[must_use]
+pub fn cost_on(target: &Target, usage: &Usage, unix_ms: i64) -> Option<Usd> {
     let price = target.prices.as_ref().and_then(|prices: &PriceHistory| prices.at(unix_ms, STANDARD))?;
     Some(price.cost(&as_served_by(target, usage)))
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod app;
+mod backtest;
 mod body;
 mod dashboard;
 mod explain;
@@ -20,6 +21,7 @@ mod server;
 mod store;
 
 pub use app::{App, Bounds, Live};
+pub use backtest::{backtest, key_pins};
 pub use explain::Again;
 pub use gateway::{Desk, Gateway, GatewayError, predictor, setup};
 pub use keys::{KeyEntry, Keys, Scope};

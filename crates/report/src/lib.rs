@@ -4,6 +4,7 @@
 //! same report gives the same bytes. It refuses to make anything look better than it is: the baseline's method, what
 //! was left out, and what sending everything to the cheapest tier would have saved are part of every form.
 
+mod backtest;
 mod csv;
 mod figures;
 mod html;
@@ -12,6 +13,7 @@ mod text;
 mod wording;
 mod words;
 
+pub use backtest::{BacktestReport, backtest_json, backtest_text, side_json};
 pub use csv::{csv, field as csv_field};
 pub use figures::{dollars, milliseconds, percent, thousands};
 pub use html::html;

@@ -147,7 +147,7 @@ fn total(report: &Report) -> Line {
 }
 
 /// `head`, then words, broken at spaces and hanging under the first word (or indented by two where that is too narrow).
-fn wrapped(out: &mut String, head: &str, words: &str, width: usize) {
+pub(crate) fn wrapped(out: &mut String, head: &str, words: &str, width: usize) {
     let head_width = head.chars().count();
     let (mut line, hanging) = if head_width * 2 > width {
         out.push_str(head.trim_end());

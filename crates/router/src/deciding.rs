@@ -174,12 +174,7 @@ impl<'a> Looked<'a> {
 /// Key and user together: the higher floor, the lower ceiling, the key's own tier before the user's.
 fn with_user(caller: &Caller, user: Option<Pins>) -> Cow<'_, Caller> {
     let Some(user) = user else { return Cow::Borrowed(caller) };
-    let key = caller.pins;
-    let pins = Pins {
-        exact: key.exact.or(user.exact),
-        floor: key.floor.max(user.floor),
-        ceiling: [key.ceiling, user.ceiling].into_iter().flatten().min(),
-    };
+    let pins = caller.pins.with_user(user);
     Cow::Owned(Caller { pins, ..caller.clone() })
 }
 

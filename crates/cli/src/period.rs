@@ -1,0 +1,70 @@
+//! Spans of time as people write them: `7d`, `12h`, `2026-03-02`.
+
+use tierway_ledger::Span;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Since when: so long ago, or a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// So many milliseconds ago.
+    Ago(i64),
+    /// Since this time, Unix milliseconds.
+    At(i64),
+}
+
+impl Since {
+    /// For clap.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text)
+            .ok_or_else(|| "wanted hours, days or weeks such as 12h, 7d, 4w, or a day such as 2026-03-02".into())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        if let Ok(day) = text.parse::<jiff::civil::Date>() {
+            let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            return Some(Self::At(midnight.timestamp().as_millisecond()));
+        }
+        let unit = text.chars().next_back()?;
+        let hours = match unit {
+            'h' => 1,
+            'd' => 24,
+            'w' => 7 * 24,
+            _ => return None,
+        };
+        let count: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+        (1..=36_500).contains(&count).then_some(Self::Ago(count * hours * HOUR_MS))
+    }
+
+    /// From then until now.
+    pub(crate) const fn until(self, now_ms: i64) -> Span {
+        let from_ms = match self {
+            Self::Ago(ms) => now_ms - ms,
+            Self::At(ms) => ms,
+        };
+        Span { from_ms, to_ms: now_ms + 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        for (text, want) in [
+            ("12h", Some(Since::Ago(12 * HOUR_MS))),
+            ("7d", Some(Since::Ago(7 * 24 * HOUR_MS))),
+            ("2w", Some(Since::Ago(14 * 24 * HOUR_MS))),
+            ("2026-03-02", Some(Since::At(1_772_409_600_000))),
+            ("7", None),
+            ("0d", None),
+            ("-1d", None),
+            ("7 days", None),
+            ("", None),
+            ("2026-13-02", None),
+        ] {
+            assert_eq!(Since::read(text), want, "{text}");
+        }
+    }
+}
