@@ -8,6 +8,7 @@ use crate::Usd;
 use crate::breaker::{Admission, Breaker, BreakerRules, Health};
 use crate::chance::Chance;
 use crate::dispatch::{FailureKind, RetryBudget};
+use crate::first_bytes::FirstBytes;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub struct TargetState {
     breaker: Breaker,
     /// Retries that may go to this target.
     pub retries: RetryBudget,
+    streams: FirstBytes,
+    wholes: FirstBytes,
 }
 
 impl TargetState {
@@ -104,6 +107,8 @@ impl TargetState {
             latency_at_ms: AtomicU64::new(0),
             breaker: Breaker::new(rules),
             retries,
+            streams: FirstBytes::new(),
+            wholes: FirstBytes::new(),
         }
     }
 
@@ -147,6 +152,12 @@ impl TargetState {
         self.latency_bits.store(latency.to_bits(), Relaxed);
         self.latency_at_ms.store(now_ms, Relaxed);
         self.breaker.on_success(now_ms);
+    }
+
+    /// How long answers took until they began, whole ones until they were there. Written where calls are hedged.
+    #[must_use]
+    pub const fn first_bytes(&self, stream: bool) -> &FirstBytes {
+        if stream { &self.streams } else { &self.wholes }
     }
 
     /// A call failed. True when this made the breaker open.

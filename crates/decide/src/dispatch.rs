@@ -12,6 +12,7 @@
 mod budget;
 mod classify;
 mod failure;
+mod hedge;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod tests;
 pub use budget::RetryBudget;
 pub use classify::{ErrorReply, retry_after_ms};
 pub use failure::{Blame, FailureKind, Recovery};
+pub use hedge::Hedging;
 pub use plan::{Candidate, plan};
 
 use crate::chance::Chance;
@@ -34,6 +36,12 @@ pub enum Step {
         target: usize,
         /// This request called it before: the call takes from the target's [`RetryBudget`].
         again: bool,
+    },
+    /// Beside the call under way, which is late, send the request to `plan[target]` too. It takes from the target's
+    /// [`RetryBudget`].
+    Hedge {
+        /// Place in the plan.
+        target: usize,
     },
     /// The client holds part of an answer: ask `plan[target]` to go on with it.
     Continue {
@@ -129,6 +137,9 @@ pub struct Dispatch {
     seen: Vec<Seen>,
     current: Option<usize>,
     current_was_new: bool,
+    /// The call beside the current one.
+    beside: Option<usize>,
+    hedged: bool,
     attempts: u32,
     retries: u32,
     continues: u32,
@@ -149,6 +160,8 @@ impl Dispatch {
             seen,
             current: None,
             current_was_new: false,
+            beside: None,
+            hedged: false,
             attempts: 0,
             retries: 0,
             continues: 0,
@@ -187,26 +200,10 @@ impl Dispatch {
             return self.go_on(now_ms, failed, kind);
         }
         self.tell(kind);
-        match kind.recovery() {
-            Recovery::Again { not_before_ms } => {
-                let pause = self.pause(not_before_ms);
-                self.seen[failed].ready_at_ms = now_ms.saturating_add(pause);
-            }
-            Recovery::NextTarget => self.seen[failed].excluded = true,
-            Recovery::NextProvider => {
-                let provider = self.plan[failed].provider;
-                self.exclude(|target| target.provider == provider);
-            }
-            Recovery::LargerWindow => {
-                let from = self.plan[failed];
-                self.exclude(|target| !target.larger_than(&from));
-            }
-            Recovery::NextTier => {
-                let tier = self.plan[failed].id.tier;
-                self.exclude(|target| target.id.tier <= tier);
-            }
-            Recovery::Stop => return self.give_up(kind),
+        if kind.recovery() == Recovery::Stop {
+            return self.give_up(kind);
         }
+        self.learn(now_ms, failed, kind);
         self.next(now_ms)
     }
 
@@ -256,6 +253,30 @@ impl Dispatch {
     #[must_use]
     pub const fn deadline_ms(&self) -> u64 {
         self.limits.deadline_ms
+    }
+
+    /// Who is not to be asked any more, or not before some time, after this failure.
+    fn learn(&mut self, now_ms: u64, failed: usize, kind: FailureKind) {
+        match kind.recovery() {
+            Recovery::Again { not_before_ms } => {
+                let pause = self.pause(not_before_ms);
+                self.seen[failed].ready_at_ms = now_ms.saturating_add(pause);
+            }
+            Recovery::NextTarget => self.seen[failed].excluded = true,
+            Recovery::NextProvider => {
+                let provider = self.plan[failed].provider;
+                self.exclude(|target| target.provider == provider);
+            }
+            Recovery::LargerWindow => {
+                let from = self.plan[failed];
+                self.exclude(|target| !target.larger_than(&from));
+            }
+            Recovery::NextTier => {
+                let tier = self.plan[failed].id.tier;
+                self.exclude(|target| target.id.tier <= tier);
+            }
+            Recovery::Stop => {}
+        }
     }
 
     fn call(&mut self, target: usize) -> Step {

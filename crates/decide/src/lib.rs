@@ -14,6 +14,7 @@ mod decision;
 pub mod dispatch;
 pub mod evidence;
 mod features;
+pub mod first_bytes;
 mod ladder;
 mod money;
 mod predict;

@@ -122,7 +122,7 @@ pub enum AttemptEnd {
     },
     /// Given up because the client went away.
     Cancelled,
-    /// Lost a hedge to its sibling.
+    /// Lost a hedge to its sibling; charged by our estimate of what it had read by then.
     Outrun,
     /// No time left.
     Deadline,
@@ -194,7 +194,7 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Tokens of the answer that was served.
     pub usage: Usage,
-    /// The usage is our estimate (cancelled, or the provider reported none).
+    /// The usage is our estimate (cancelled, or the provider reported none), or that of an attempt which is paid for is.
     pub usage_estimated: bool,
     /// Paid for all attempts; none when a price is unknown.
     pub paid: Option<Usd>,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
 use tierway_config::{Config, KeyHeader, KeyScope, ProviderConfig, ProviderKind};
 use tierway_decide::breaker::BreakerRules;
-use tierway_decide::dispatch::{DispatchLimits, StreamRecovery};
+use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
 use tierway_decide::evidence::Evidence;
 use tierway_decide::{Caller, Predictor, Target};
 use tierway_ledger::{Durability, Ledger, LedgerError, Location, Options};
@@ -272,6 +272,9 @@ pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
         stream_recovery: if dispatch.continue_streams { StreamRecovery::Continue } else { StreamRecovery::Error },
         ..DispatchLimits::until(u64::from(dispatch.deadline_ms))
     };
+    let hedging = dispatch.hedge_after_ms.map_or(Hedging::Percentile95, |ms| Hedging::After(ms.into()));
+    setup.hedging = dispatch.hedge.then_some(hedging);
+    setup.hold_back = Duration::from_millis(dispatch.hold_back_ms.into());
     Ok(setup)
 }
 

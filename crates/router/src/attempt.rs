@@ -1,17 +1,15 @@
 //! One upstream call: send, wait for the answer or for its first content, say what went wrong.
 
-use crate::log::Log;
 use crate::meter::{Broken, Meter, Out, finish_word};
 use crate::prepare::Prepared;
-use crate::relay::attempt_end;
-use crate::seam::{Operation, SendError, WireAnswer, WireBody, WireRequest};
+use crate::seam::{Clock, Operation, SendError, WireAnswer, WireBody, WireRequest};
 use crate::setup::{Timeouts, Upstream};
+use crate::tariff::Tariff;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 use std::future::poll_fn;
 use std::time::Duration;
-use tierway_decide::AttemptEnd;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
 use tierway_wire::splice::Fields;
@@ -31,40 +29,47 @@ pub(crate) enum Served {
 /// An answer that is all there, as the client shall see it but for the cost.
 pub(crate) struct Whole {
     pub(crate) body: Bytes,
-    pub(crate) usage: Option<Usage>,
+    /// As reported, or our estimate.
+    pub(crate) usage: Usage,
+    pub(crate) estimated: bool,
     /// The usage object, a part of the body; none when where it lies was not seen in passing.
     pub(crate) usage_json: Option<Bytes>,
     pub(crate) finish: String,
     pub(crate) headers: HeaderMap,
 }
 
-/// Makes the call. The log's attempt is open before; after a failure it is closed, after a success the answer closes it.
-/// `left`: time until the request's deadline.
-pub(crate) async fn attempt(
-    upstream: &Upstream,
-    prepared: Prepared,
-    client: Format,
-    left: Duration,
-    log: &mut Log,
-) -> Result<Served, Broken> {
-    let limits = upstream.timeouts;
+/// One call as it is to be made.
+pub(crate) struct Task<'a> {
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) prepared: Prepared,
+    pub(crate) client: Format,
+    /// Time until the request's deadline.
+    pub(crate) left: Duration,
+    /// None where nothing is recorded.
+    pub(crate) tariff: Option<Tariff<'a>>,
+    pub(crate) clock: &'a dyn Clock,
+    /// Our estimate of the prompt, for a provider that reports nothing.
+    pub(crate) input_tokens: u32,
+}
+
+/// Makes the call. Touches no record: two calls of one request may be under way at once.
+pub(crate) async fn attempt(task: Task<'_>) -> Result<Served, Broken> {
+    let (limits, left, input_tokens) = (task.upstream.timeouts, task.left, task.input_tokens);
     let late = |allowed| if left < allowed { FailureKind::Deadline } else { FailureKind::FirstByteTimeout };
-    let served = if prepared.request.stream {
+    if task.prepared.request.stream {
         let allowed = limits.first_byte;
-        let begun = tokio::time::timeout(allowed.min(left), begin(upstream, prepared, client, log)).await;
+        let begun = tokio::time::timeout(allowed.min(left), begin(task)).await;
         begun.unwrap_or_else(|_| Err(late(allowed).into())).map(|begun| Served::Stream(Box::new(begun)))
     } else {
         let allowed = limits.total;
-        let whole = tokio::time::timeout(allowed.min(left), whole(upstream, prepared, client, log)).await;
-        whole.unwrap_or_else(|_| Err(late(allowed).into()))
-    };
-    if let Err(broken) = &served {
-        log.attempt_ends(attempt_end(broken.kind, broken.reply.as_deref()), Usage::default());
+        let mut part = BytesMut::new();
+        let whole = tokio::time::timeout(allowed.min(left), whole(task, &mut part)).await;
+        let whole = whole.unwrap_or_else(|_| Err(late(allowed).into()));
+        whole.map_err(|broken| Broken { spent: spent(&part, input_tokens), ..broken })
     }
-    served
 }
 
-async fn send(upstream: &Upstream, request: WireRequest, log: &Log) -> Result<WireAnswer, Broken> {
+async fn send(upstream: &Upstream, request: WireRequest, clock: &dyn Clock) -> Result<WireAnswer, Broken> {
     let answer = upstream.provider.send(request).await.map_err(|error| {
         // Said once, here; the client hears it in the words of the failure.
         tracing::warn!(%error, "upstream call failed");
@@ -76,17 +81,20 @@ async fn send(upstream: &Upstream, request: WireRequest, log: &Log) -> Result<Wi
     if answer.status.is_success() {
         return Ok(answer);
     }
-    let pause = retry_after_ms(|name| answer.headers.get(name)?.to_str().ok(), log.unix_ms());
-    let body = gather(answer.body, MAX_ERROR_BYTES, upstream.timeouts).await.unwrap_or_default();
+    let pause = retry_after_ms(|name| answer.headers.get(name)?.to_str().ok(), clock.unix_ms());
+    let mut part = BytesMut::new();
+    let body = gather(answer.body, MAX_ERROR_BYTES, upstream.timeouts, &mut part).await.unwrap_or_default();
     let reply = ErrorReply::read(answer.status.as_u16(), &body);
-    Err(Broken { kind: reply.kind(pause), reply: Some(Box::new(reply)) })
+    Err(Broken::said(reply.kind(pause), reply))
 }
 
-async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mut Log) -> Result<Served, Broken> {
+/// `part`: what of the answer is there, should it break.
+async fn whole(task: Task<'_>, part: &mut BytesMut) -> Result<Served, Broken> {
+    let Task { upstream, prepared, client, clock, input_tokens, .. } = task;
     let (provider, operation) = (prepared.request.format, prepared.request.operation);
-    let answer = send(upstream, prepared.request, log).await?;
+    let answer = send(upstream, prepared.request, clock).await?;
     let headers = answer.headers;
-    let body = gather(answer.body, MAX_ANSWER_BYTES, upstream.timeouts).await?;
+    let body = gather(answer.body, MAX_ANSWER_BYTES, upstream.timeouts, part).await?;
     let read = if operation == Operation::Embeddings {
         vectors(body)?
     } else if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
@@ -95,8 +103,24 @@ async fn whole(upstream: &Upstream, prepared: Prepared, client: Format, log: &mu
         decoded(provider, client, body, &prepared.context)?
     };
     let Read { body, usage, usage_json, finish } = read;
-    log.attempt_ends(AttemptEnd::Ok, usage.unwrap_or_default());
-    Ok(Served::Whole(Box::new(Whole { body, usage, usage_json, finish, headers })))
+    let estimated = usage.is_none();
+    let usage = usage.unwrap_or_else(|| match operation {
+        Operation::Embeddings => Usage { input_tokens: input_tokens.into(), ..Usage::default() },
+        Operation::Chat | Operation::CountTokens => spent(&body, input_tokens),
+    });
+    Ok(Served::Whole(Box::new(Whole { body, usage, estimated, usage_json, finish, headers })))
+}
+
+/// An estimate of what this much of an answer's body took. Nothing, where none of it came.
+fn spent(body: &[u8], input_tokens: u32) -> Usage {
+    if body.is_empty() {
+        return Usage::default();
+    }
+    // All APIs name the field so; what stands before it was not generated.
+    let from = memchr::memmem::find(body, b"\"content\":").unwrap_or_default();
+    let text = String::from_utf8_lossy(&body[from..]);
+    let output_tokens = tierway_wire::tokens::estimate(&text).into();
+    Usage { input_tokens: input_tokens.into(), output_tokens, ..Usage::default() }
 }
 
 /// A body for the client, and what was read of it.
@@ -155,10 +179,11 @@ pub(crate) struct Begun {
 }
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
-async fn begin(upstream: &Upstream, prepared: Prepared, client: Format, log: &Log) -> Result<Begun, Broken> {
+async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
+    let Task { upstream, prepared, client, clock, tariff, .. } = task;
     let (mut meter, mut out) = (Meter::new(prepared.request.format, client, &prepared.context), Out::default());
-    let WireAnswer { mut body, headers, .. } = send(upstream, prepared.request, log).await?;
-    let mut price = |usage: &Usage| log.money_if(usage);
+    let WireAnswer { mut body, headers, .. } = send(upstream, prepared.request, clock).await?;
+    let mut price = |usage: &Usage| tariff.as_ref().map(|tariff| tariff.money(usage)).unwrap_or_default();
     while !meter.said.content && !meter.said.done {
         match next(&mut body).await {
             Some(Ok(bytes)) => meter.feed(&bytes, &mut out, &mut price)?,
@@ -173,7 +198,7 @@ async fn begin(upstream: &Upstream, prepared: Prepared, client: Format, log: &Lo
 }
 
 /// The next bytes of a body; trailers are passed over.
-async fn next(body: &mut WireBody) -> Option<Result<Bytes, FailureKind>> {
+pub(crate) async fn next(body: &mut WireBody) -> Option<Result<Bytes, FailureKind>> {
     loop {
         match poll_fn(|cx| body.as_mut().poll_frame(cx)).await? {
             Err(_) => return Some(Err(FailureKind::Cut)),
@@ -188,19 +213,22 @@ async fn next(body: &mut WireBody) -> Option<Result<Bytes, FailureKind>> {
 
 /// The whole body. The head is there, so a provider that falls silent now has failed, however long it might have thought
 /// before.
-async fn gather(mut body: WireBody, limit: usize, within: Timeouts) -> Result<Bytes, FailureKind> {
+async fn gather(mut body: WireBody, limit: usize, within: Timeouts, part: &mut BytesMut) -> Result<Bytes, FailureKind> {
     let first = tokio::time::timeout(within.first_byte, next(&mut body)).await;
     let Some(first) = first.map_err(|_| FailureKind::Stalled)?.transpose()? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
         return Ok(first);
     }
-    let mut all = BytesMut::from(first);
+    *part = BytesMut::from(first);
     loop {
         let bytes = tokio::time::timeout(within.between_chunks, next(&mut body)).await;
-        let Some(bytes) = bytes.map_err(|_| FailureKind::Stalled)?.transpose()? else { return Ok(all.freeze()) };
-        if all.len() + bytes.len() > limit {
+        let Some(bytes) = bytes.map_err(|_| FailureKind::Stalled)?.transpose()? else {
+            return Ok(std::mem::take(part).freeze());
+        };
+        if part.len() + bytes.len() > limit {
+            part.clear();
             return Err(FailureKind::Garbled);
         }
-        all.extend_from_slice(&bytes);
+        part.extend_from_slice(&bytes);
     }
 }

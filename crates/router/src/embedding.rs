@@ -32,7 +32,7 @@ impl Router {
         let target = self.embedding_target(&outline)?;
         let decided = named(target, call, &outline);
         log.decided(&decided);
-        self.dispatch(&Asked::embedding(call, &outline, &fields), &decided, log).await
+        self.dispatch(&Asked::embedding(call, &outline, &fields, decided.input_tokens), &decided, log).await
     }
 
     /// The model by its name: of a tier, of a provider, or of the first provider whose catalogue has it.

@@ -7,10 +7,13 @@
 
 mod attempt;
 mod call;
+mod calling;
 mod counting;
 mod deciding;
 mod embedding;
 mod headers;
+mod hedge;
+mod hold;
 mod log;
 mod meter;
 mod onward;
@@ -25,6 +28,7 @@ mod router;
 mod seam;
 mod sessions;
 mod setup;
+mod tariff;
 mod unfit;
 mod walk;
 

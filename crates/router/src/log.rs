@@ -6,10 +6,10 @@ use crate::headers;
 use crate::seam::Held;
 use crate::sessions::SessionKey;
 use crate::setup::Ground;
+use crate::tariff::{Tariff, counterfactual, of_whole, price_of};
 use http::HeaderMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tierway_decide::pricing::STANDARD;
 use tierway_decide::savings;
 use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
@@ -26,6 +26,10 @@ pub(crate) struct Log {
     ground: Arc<Ground>,
     started_ms: u64,
     running: Option<Running>,
+    /// A call beside it, while two are under way.
+    beside: Option<Running>,
+    /// What was charged for some attempt is an estimate.
+    guessed: bool,
     carried_tokens: u64,
     /// A model that is on no tier, when the request names one.
     foreign: Option<Arc<Target>>,
@@ -49,21 +53,8 @@ impl Log {
             ground,
             started_ms,
             running: None,
-            carried_tokens: 0,
-            foreign: None,
-            session: None,
-            served: None,
-            routed: true,
-        }
-    }
-
-    /// A log that keeps nothing.
-    pub(crate) fn none(ground: &Arc<Ground>) -> Self {
-        Self {
-            record: None,
-            ground: ground.clone(),
-            started_ms: 0,
-            running: None,
+            beside: None,
+            guessed: false,
             carried_tokens: 0,
             foreign: None,
             session: None,
@@ -79,6 +70,8 @@ impl Log {
             ground: self.ground.clone(),
             started_ms: self.started_ms,
             running: self.running.take(),
+            beside: self.beside.take(),
+            guessed: self.guessed,
             carried_tokens: self.carried_tokens,
             foreign: self.foreign.clone(),
             session: self.session,
@@ -144,9 +137,25 @@ impl Log {
     }
 
     /// An upstream call begins.
-    pub(crate) fn attempt_begins(&mut self, target: TargetId, adapted: &[String]) {
+    pub(crate) fn attempt_begins(&mut self, target: TargetId, adapted: Vec<String>) {
         self.running = Some(Running { target, started_ms: self.elapsed_ms() });
-        self.note(|record| record.adapted = adapted.to_vec());
+        self.note(|record| record.adapted = adapted);
+    }
+
+    /// Another one begins beside it.
+    pub(crate) fn attempt_begins_beside(&mut self, target: TargetId) {
+        self.beside = Some(Running { target, started_ms: self.elapsed_ms() });
+    }
+
+    /// The call to this target ended; one beside it goes on. `guessed`: the usage is our estimate.
+    pub(crate) fn one_ends(&mut self, target: TargetId, end: AttemptEnd, usage: Usage, guessed: bool) {
+        self.guessed |= guessed;
+        let mut other = self.beside.take();
+        if self.running.as_ref().is_some_and(|running| running.target != target) {
+            std::mem::swap(&mut self.running, &mut other);
+        }
+        self.attempt_ends(end, usage);
+        self.running = other;
     }
 
     /// The first content is about to leave.
@@ -176,11 +185,7 @@ impl Log {
 
     /// The usage of the whole answer, when the last target reports this for its part.
     pub(crate) const fn with_carried(&self, usage: &Usage) -> Usage {
-        Usage {
-            input_tokens: usage.input_tokens.saturating_sub(self.carried_tokens),
-            output_tokens: usage.output_tokens + self.carried_tokens,
-            ..*usage
-        }
+        of_whole(usage, self.carried_tokens)
     }
 
     pub(crate) fn unix_ms(&self) -> i64 {
@@ -235,23 +240,31 @@ impl Log {
         });
     }
 
-    /// What the request will have cost if the call in progress ends with this usage.
-    pub(crate) fn money_if(&self, usage: &Usage) -> Money {
-        let (Some(record), Some(running)) = (&self.record, &self.running) else { return Money::default() };
-        let now = price_of(self.target(running.target), usage, record.id.unix_ms());
-        let before = savings::paid(&record.attempts);
-        Money {
-            paid: before.zip(now).map(|(before, now)| before + now + record.classifier_paid),
-            baseline: self.counterfactual(&self.with_carried(usage)).0,
-        }
+    /// It broke before anything of it went to the client.
+    pub(crate) fn served_by_nobody(&mut self) {
+        self.served = None;
+        self.note(|record| {
+            record.served_tier.clear();
+            record.provider.clear();
+            record.served_model.clear();
+        });
     }
 
-    /// What the same tokens cost on the baseline tier and on the cheapest one.
-    fn counterfactual(&self, usage: &Usage) -> (Option<Usd>, Option<Usd>) {
-        let ladder = self.ground.setup.table.ladder();
-        let unix_ms = self.record.as_ref().map_or(0, |record| record.id.unix_ms());
-        let on = |tier| savings::counterfactual(ladder, tier, usage, unix_ms);
-        (on(ladder.baseline()), on(TierId(0)))
+    /// What the request will have cost if the call in progress ends with this usage.
+    pub(crate) fn money_if(&self, usage: &Usage) -> Money {
+        let target = self.running.as_ref().map(|running| self.target(running.target));
+        target
+            .and_then(|target| self.tariff(&self.ground, target))
+            .map(|tariff| tariff.money(usage))
+            .unwrap_or_default()
+    }
+
+    /// The prices of a call to this target, for while it is under way; none where nothing is recorded.
+    pub(crate) fn tariff<'a>(&self, ground: &'a Ground, target: &'a Target) -> Option<Tariff<'a>> {
+        let record = self.record.as_ref()?;
+        let before = savings::paid(&record.attempts).map(|paid| paid + record.classifier_paid);
+        let (carried_tokens, unix_ms) = (self.carried_tokens, record.id.unix_ms());
+        Some(Tariff { ground, target, before, carried_tokens, unix_ms })
     }
 
     /// The usage of the answer that was served, and with it the money.
@@ -261,12 +274,12 @@ impl Log {
             let now = self.ground.clock.monotonic_ms();
             self.ground.setup.sessions.remember(key, target, tokens, now);
         }
-        let (baseline, cheapest) = self.counterfactual(usage);
+        let (baseline, cheapest) = counterfactual(&self.ground, usage, self.id().unix_ms());
         let mut money = Money::default();
-        let routed = self.routed;
+        let (routed, guessed) = (self.routed, self.guessed);
         self.note(|record| {
             record.usage = *usage;
-            record.usage_estimated = estimated;
+            record.usage_estimated = estimated || guessed;
             record.paid = savings::paid(&record.attempts);
             record.baseline = if routed { baseline } else { record.paid };
             record.cheapest = if routed { cheapest } else { record.paid };
@@ -281,6 +294,7 @@ impl Log {
         let total_ms = self.elapsed_ms();
         // Failed attempts may have been billed too, and a request that failed altogether was never settled.
         record.paid = savings::paid(&record.attempts);
+        record.usage_estimated |= self.guessed;
         self.ground.sink.offer_before_end(CallRecord { status, http_status, total_ms, ..*record })
     }
 }
@@ -292,6 +306,9 @@ impl Drop for Log {
             return;
         }
         let usage = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
+        if let Some(beside) = self.beside.as_ref().map(|beside| beside.target) {
+            self.one_ends(beside, AttemptEnd::Cancelled, Usage::default(), false);
+        }
         self.attempt_ends(AttemptEnd::Cancelled, usage);
         self.settle(&self.with_carried(&usage), true);
         let total_ms = self.elapsed_ms();
@@ -305,13 +322,6 @@ impl Drop for Log {
             self.ground.sink.offer(*record);
         }
     }
-}
-
-fn price_of(target: &Target, usage: &Usage, unix_ms: i64) -> Option<Usd> {
-    if usage.is_empty() {
-        return Some(Usd::ZERO);
-    }
-    target.prices.as_ref().and_then(|prices| prices.at(unix_ms, STANDARD)).map(|price| price.cost(usage))
 }
 
 /// What is known of a request's money, the classifier's included; none where a price is unknown.

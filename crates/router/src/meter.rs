@@ -31,22 +31,29 @@ pub(crate) struct Said {
 pub(crate) struct Broken {
     pub(crate) kind: FailureKind,
     pub(crate) reply: Option<Box<ErrorReply>>,
+    /// By our estimate: what the provider had done for it by then and will charge.
+    pub(crate) spent: Usage,
 }
 
 impl From<FailureKind> for Broken {
     fn from(kind: FailureKind) -> Self {
-        Self { kind, reply: None }
+        Self { kind, reply: None, spent: Usage::default() }
     }
 }
 
 impl Broken {
+    /// What a provider answered in place of an answer.
+    pub(crate) fn said(kind: FailureKind, reply: ErrorReply) -> Self {
+        Self { reply: Some(Box::new(reply)), ..Self::from(kind) }
+    }
+
     /// An error that came inside an answer that began with 200.
     pub(crate) fn in_band(reply: ErrorReply) -> Self {
         let kind = match reply.kind(None) {
             FailureKind::BadRequest { .. } | FailureKind::ServerError { .. } => FailureKind::InBand,
             kind => kind,
         };
-        Self { kind, reply: Some(Box::new(reply)) }
+        Self::said(kind, reply)
     }
 }
 
@@ -231,6 +238,13 @@ fn with_money(written: &[u8], money: Money) -> Vec<u8> {
 }
 
 impl Said {
+    /// As reported, or estimated from what went by: a chunk with content is about a token. Says whether it is estimated.
+    pub(crate) fn usage(&self, input_tokens: u32) -> (Usage, bool) {
+        let estimate =
+            Usage { input_tokens: u64::from(input_tokens), output_tokens: self.content_chunks, ..Usage::default() };
+        self.usage.map_or((estimate, true), |usage| (usage, false))
+    }
+
     fn hear_chunk(&mut self, data: &[u8], usage_wanted: bool, price: Price<'_>) -> Result<Pass, Broken> {
         let facts = Facts::read(data).ok_or(FailureKind::Garbled)?;
         if facts.is_done {

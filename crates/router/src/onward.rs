@@ -94,7 +94,7 @@ impl Onward {
         let body = with_partial(&self.call.body, &self.sent.text).ok_or(FailureKind::BadRequest { status: 400 })?;
         let call = Call { body, ..self.call.clone() };
         let (outline, fields) = tierway_wire::outline(call.format, &call.body).map_err(unreadable)?;
-        let asked = Asked::new(&call, &outline, &fields);
+        let asked = Asked::new(&call, &outline, &fields, tierway_wire::tokens::estimate_outline(&outline));
         match self.router.call(&asked, &to, self.dispatch.deadline_ms(), log).await? {
             Served::Stream(begun) => {
                 let timeouts = to.timeouts(log.monotonic_ms(), self.dispatch.deadline_ms());

@@ -3,7 +3,7 @@
 //! Asks in JSON mode, at temperature 0, about the last messages only, within a time and cost limit. What it cost is charged
 //! to the request. Whatever goes wrong, the local prediction decides as if nobody had been asked.
 
-use crate::attempt::{Served, attempt};
+use crate::attempt::{Served, Task, attempt};
 use crate::call::Call;
 use crate::deciding::Looked;
 use crate::log::Log;
@@ -99,13 +99,16 @@ impl Router {
         let call = Call::new(Format::OpenaiChat, question(outline, how.max_output_tokens));
         let (own, fields) = tierway_wire::outline(call.format, &call.body).ok()?;
         let context = Context { request_id: log.id().to_string(), ..Context::default() };
-        let prepared = Asked::new(&call, &own, &fields).prepare(target, context.clone()).ok()?;
-        let served = attempt(upstream, prepared, call.format, timeout, &mut Log::none(&self.ground)).await;
+        let input_tokens = tierway_wire::tokens::estimate_outline(&own);
+        let prepared = Asked::new(&call, &own, &fields, input_tokens).prepare(target, context.clone()).ok()?;
+        let (client, clock) = (call.format, &*self.ground.clock);
+        let task = Task { upstream, prepared, client, left: timeout, tariff: None, clock, input_tokens };
+        let served = attempt(task).await;
         let Ok(Served::Whole(whole)) = served else { return None };
         let day = crate::log::day_of(self.ground.clock.unix_ms());
         let price = target.prices.as_ref().and_then(|prices| prices.on_day(day));
-        if let (Some(price), Some(usage)) = (price, &whole.usage) {
-            log.note(|record| record.classifier_paid += price.cost(usage));
+        if let Some(price) = price {
+            log.note(|record| record.classifier_paid += price.cost(&whole.usage));
         }
         let answer = tierway_wire::decode_answer(call.format, &whole.body, &context).ok()?;
         let text = answer.choices.first()?.parts.iter().find_map(|part| match &part.content {

@@ -26,6 +26,8 @@ pub(crate) struct Asked<'a> {
     fields: &'a Fields<'a>,
     /// Who answered this conversation last, where that is remembered.
     last_model: Option<&'a str>,
+    /// Our estimate of its tokens.
+    pub(crate) input_tokens: u32,
     operation: Operation,
     neutral: OnceLock<Request>,
 }
@@ -39,13 +41,31 @@ pub(crate) struct Prepared {
 }
 
 impl<'a> Asked<'a> {
-    pub(crate) const fn new(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
-        Self { call, outline, fields, last_model: None, operation: Operation::Chat, neutral: OnceLock::new() }
+    pub(crate) const fn new(
+        call: &'a Call,
+        outline: &'a Outline<'a>,
+        fields: &'a Fields<'a>,
+        input_tokens: u32,
+    ) -> Self {
+        Self {
+            call,
+            outline,
+            fields,
+            last_model: None,
+            input_tokens,
+            operation: Operation::Chat,
+            neutral: OnceLock::new(),
+        }
     }
 
     /// A request for vectors, which goes through as it came.
-    pub(crate) fn embedding(call: &'a Call, outline: &'a Outline<'a>, fields: &'a Fields<'a>) -> Self {
-        Self { operation: Operation::Embeddings, ..Self::new(call, outline, fields) }
+    pub(crate) fn embedding(
+        call: &'a Call,
+        outline: &'a Outline<'a>,
+        fields: &'a Fields<'a>,
+        input_tokens: u32,
+    ) -> Self {
+        Self { operation: Operation::Embeddings, ..Self::new(call, outline, fields, input_tokens) }
     }
 
     /// With the model that answered this conversation last.

@@ -68,7 +68,7 @@ impl Relay {
         input_tokens: u32,
         onward: Option<Onward>,
     ) -> Self {
-        Self {
+        let mut relay = Self {
             source: Source::Upstream(begun.body),
             meter: begun.meter,
             out: begun.out,
@@ -81,7 +81,11 @@ impl Relay {
             onward: onward.map(Box::new),
             seam: None,
             held: None,
+        };
+        if relay.meter.said.done {
+            relay.end(End::Whole);
         }
+        relay
     }
 
     /// The next bytes for the client; none when all was said.
@@ -251,16 +255,8 @@ impl Relay {
         self.held = log.finish(status, 200);
     }
 
-    /// As reported, or estimated from what went by: a chunk with content is about a token.
     fn usage(&self) -> (Usage, bool) {
-        self.meter.said.usage.map_or_else(
-            || {
-                let input_tokens = u64::from(self.input_tokens_estimated);
-                let output_tokens = self.meter.said.content_chunks;
-                (Usage { input_tokens, output_tokens, ..Usage::default() }, true)
-            },
-            |usage| (usage, false),
-        )
+        self.meter.said.usage(self.input_tokens_estimated)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tierway_decide::balance::{Balance, TargetState};
 use tierway_decide::breaker::BreakerRules;
-use tierway_decide::dispatch::{DispatchLimits, RetryBudget};
+use tierway_decide::dispatch::{DispatchLimits, Hedging, RetryBudget};
 use tierway_decide::{Choosing, Predictor, RequestId, RouteTable, Target, TargetId, Tier};
 
 /// Everything that decides, and what all requests together know of the targets. Shared by all workers.
@@ -25,6 +25,10 @@ pub struct Setup {
     pub balance: Balance,
     /// Bounds of retries and fallbacks; its deadline is the time allowed for a whole request.
     pub limits: DispatchLimits,
+    /// When a second target is asked beside one that is late; none: never.
+    pub hedging: Option<Hedging>,
+    /// How long the first content of a stream is held back, so that one which breaks by then falls back unseen.
+    pub hold_back: Duration,
     states: Vec<Vec<Arc<TargetState>>>,
     pub(crate) sessions: Sessions,
 }
@@ -37,7 +41,17 @@ impl Setup {
         let fresh = |tier: &Tier| tier.targets.iter().map(|_| Arc::default()).collect();
         let states = table.ladder().tiers().iter().map(fresh).collect();
         let limits = DispatchLimits::until(Timeouts::default().total.as_millis() as u64);
-        Self { table, choosing, predictor, balance: Balance::default(), limits, states, sessions: Sessions::default() }
+        Self {
+            table,
+            choosing,
+            predictor,
+            balance: Balance::default(),
+            limits,
+            hedging: None,
+            hold_back: Duration::ZERO,
+            states,
+            sessions: Sessions::default(),
+        }
     }
 
     /// With these breaker rules and retry budget for every target.

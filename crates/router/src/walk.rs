@@ -1,6 +1,6 @@
 //! One request, from its bytes to its reply, in a straight line.
 
-use crate::attempt::{Begun, Served, Whole, attempt};
+use crate::attempt::{Begun, Served, Whole};
 use crate::call::Call;
 use crate::deciding::Decided;
 use crate::headers;
@@ -14,17 +14,16 @@ use crate::reply::{Reply, ReplyBody};
 use crate::router::Router;
 use crate::seam::Held;
 use crate::setup::{Timeouts, Upstream};
-use crate::unfit::is_unfit;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
-use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, ErrorReply, FailureKind, Step, plan};
+use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
 use tierway_decide::{CallStatus, Reason, RequestId, Target, TargetId};
+use tierway_wire::Format;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{EncodeError, Format};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
@@ -69,7 +68,8 @@ impl Router {
         }
         let ladder = self.ground.setup.table.ladder();
         let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
-        self.dispatch(&Asked::new(call, &outline, &fields).after(last_model), &decided, log).await
+        let asked = Asked::new(call, &outline, &fields, decided.input_tokens).after(last_model);
+        self.dispatch(&asked, &decided, log).await
     }
 
     /// The client itself named a model that speaks Responses: what its provider keeps, it can go on with.
@@ -86,7 +86,7 @@ impl Router {
     /// Performs what [`Dispatch`] says; chooses nothing.
     pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
         let clock = &*self.ground.clock;
-        let mut dispatch = self.plan(decided, log.id());
+        let mut dispatch = self.plan(decided, asked.outline.stream, log.id());
         let mut last: Option<Broken> = None;
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
@@ -100,10 +100,21 @@ impl Router {
                             continue;
                         }
                     };
-                    match self.call(asked, &to, dispatch.deadline_ms(), log).await {
+                    let (to, served) = match dispatch.late_after_ms(clock.monotonic_ms()) {
+                        None => {
+                            let served = self.call(asked, &to, dispatch.deadline_ms(), log).await;
+                            (to, served)
+                        }
+                        Some(ms) => self.hedged(asked, (target, to), ms, &mut dispatch, log).await,
+                    };
+                    let bounds = (decided.input_tokens, dispatch.deadline_ms());
+                    let served = match served {
                         Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log).await),
-                        Ok(Served::Stream(begun)) => {
-                            let bounds = (decided.input_tokens, dispatch.deadline_ms());
+                        Ok(Served::Stream(begun)) => self.held(begun, &to, bounds, log).await,
+                        Err(broken) => Err(broken),
+                    };
+                    match served {
+                        Ok(begun) => {
                             let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
                             return Ok(stream_reply(*begun, to, bounds, onward, log));
                         }
@@ -119,7 +130,9 @@ impl Router {
                     dispatch.next(clock.monotonic_ms())
                 }
                 // Nothing went to the client yet; said for a dispatch that thinks otherwise.
-                Step::Continue { .. } => dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true),
+                Step::Continue { .. } | Step::Hedge { .. } => {
+                    dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true)
+                }
                 Step::GiveUp { failure } => {
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
                     return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));
@@ -129,14 +142,15 @@ impl Router {
     }
 
     /// The targets of a decision in the order of health, load and weight, with the bounds of this request.
-    fn plan(&self, decided: &Decided, id: RequestId) -> Dispatch {
+    fn plan(&self, decided: &Decided, stream: bool, id: RequestId) -> Dispatch {
         let setup = &*self.ground.setup;
         let now = self.ground.clock.monotonic_ms();
         let seed = id.as_i64().cast_unsigned();
         let limits = DispatchLimits { deadline_ms: now.saturating_add(setup.limits.deadline_ms), ..setup.limits };
         if let Some(target) = &decided.foreign {
             let window = target.limits.context_window;
-            let only = Candidate { id: FOREIGN, provider: 0, model: 0, window, prefill: target.parameters.prefill };
+            let prefill = target.parameters.prefill;
+            let only = Candidate { id: FOREIGN, provider: 0, model: 0, window, prefill, late_after_ms: None };
             return Dispatch::new(vec![only], limits, seed);
         }
         let mut ordered = Vec::with_capacity(decided.decision.targets.len());
@@ -156,7 +170,13 @@ impl Router {
                 ordered[from..=from + at].rotate_right(1);
             }
         }
-        Dispatch::new(plan(setup.table.ladder(), &ordered), limits, seed)
+        let mut candidates = plan(setup.table.ladder(), &ordered);
+        if let Some(hedging) = setup.hedging {
+            for candidate in &mut candidates {
+                candidate.late_after_ms = hedging.late_after_ms(setup.state(candidate.id).first_bytes(stream));
+            }
+        }
+        Dispatch::new(candidates, limits, seed)
     }
 
     fn weighed(&self, id: TargetId) -> Weighed<'_> {
@@ -183,42 +203,6 @@ impl Router {
         let in_flight = state.depart();
         Ok(To { id, target, upstream, state, in_flight })
     }
-
-    /// One upstream call, and what it says about its target.
-    pub(crate) async fn call(
-        &self,
-        asked: &Asked<'_>,
-        to: &To<'_>,
-        deadline_ms: u64,
-        log: &mut Log,
-    ) -> Result<Served, Broken> {
-        let clock = &*self.ground.clock;
-        let prepared = asked.prepare(to.target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
-        log.attempt_begins(to.id, &prepared.adapted);
-        let began = clock.monotonic_ms();
-        let left = Duration::from_millis(deadline_ms.saturating_sub(began));
-        let mut served = attempt(to.upstream, prepared, asked.call.format, left, log).await;
-        if let Ok(Served::Whole(whole)) = &served
-            && self.ground.setup.table.escalate_on_broken()
-            && is_unfit(&whole.body, asked.call.format, asked.outline)
-        {
-            // Paid for all the same: its usage is in the record.
-            served = Err(FailureKind::Unfit.into());
-        }
-        let now = clock.monotonic_ms();
-        match &served {
-            Err(broken) => {
-                if to.state.on_failure(now, broken.kind) {
-                    tracing::warn!(provider = to.target.provider, model = to.target.model, "breaker opened");
-                }
-            }
-            Ok(_) => {
-                to.state.on_first_byte(now, now.saturating_sub(began));
-                log.served_by(to.id);
-            }
-        }
-        served
-    }
 }
 
 /// The field that refers to a conversation which a provider keeps.
@@ -229,10 +213,10 @@ fn kept_by_provider(client: Format, fields: &Fields<'_>) -> Option<&'static str>
 
 /// A target that may be called now.
 pub(crate) struct To<'a> {
-    id: TargetId,
-    target: &'a Target,
+    pub(crate) id: TargetId,
+    pub(crate) target: &'a Target,
     pub(crate) upstream: &'a Upstream,
-    state: Arc<TargetState>,
+    pub(crate) state: Arc<TargetState>,
     pub(crate) in_flight: InFlight,
 }
 
@@ -254,8 +238,7 @@ async fn recorded(held: Option<Held>, headers: &mut HeaderMap) {
 }
 
 async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
-    let usage = whole.usage.unwrap_or_default();
-    let money = log.settle(&usage, whole.usage.is_none());
+    let money = log.settle(&whole.usage, whole.estimated);
     let (cost, details) = money.as_json();
     let priced = match whole.usage_json.as_deref().map(std::str::from_utf8) {
         Some(Ok(usage)) => tierway_wire::with_cost(&whole.body, usage, &cost, Some(&details)),
@@ -293,17 +276,4 @@ fn with_cost(body: &[u8], cost: &str, details: &str) -> Option<Vec<u8>> {
     let priced = usage.apply(&[Edit::Set("cost", cost.into()), Edit::Set("cost_details", details.into())]);
     let priced = String::from_utf8(priced).ok()?;
     Some(fields.apply(&[Edit::Set("usage", priced.into())]))
-}
-
-/// A request that this target cannot take without losing its meaning; another may.
-fn unsayable(error: EncodeError) -> Broken {
-    let reply = ErrorReply {
-        status: 400,
-        code: "unsupported_parameter".into(),
-        error_type: "invalid_request_error".into(),
-        message: error.to_string(),
-        param: Some(error.field),
-        retry_after_ms: None,
-    };
-    Broken { kind: FailureKind::Unsayable, reply: Some(Box::new(reply)) }
 }

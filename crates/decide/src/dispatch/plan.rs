@@ -15,6 +15,8 @@ pub struct Candidate {
     pub window: Option<u32>,
     /// It goes on with a partial answer.
     pub prefill: bool,
+    /// Its first byte is late after so many milliseconds, and a sibling may be asked beside it; none: it is waited for.
+    pub late_after_ms: Option<u64>,
 }
 
 impl Candidate {
@@ -43,6 +45,7 @@ pub fn plan(ladder: &Ladder, targets: &[TargetId]) -> Vec<Candidate> {
                 model: number(&mut models, &target.model),
                 window: target.limits.context_window,
                 prefill: target.parameters.prefill,
+                late_after_ms: None,
             }
         })
         .collect()

@@ -19,6 +19,7 @@ fn candidates(spec: &str) -> Vec<Candidate> {
                     model: u32::from(word.as_bytes()[0]),
                     window: digits.parse().ok(),
                     prefill: word.contains('+'),
+                    late_after_ms: Some(900),
                 }
             })
         })
@@ -46,7 +47,7 @@ fn trace(plan: &str, limits: DispatchLimits, failures: &[(FailureKind, bool)]) -
                 said.push(format!("give up: {}", failure.name()));
                 return said.join(", ");
             }
-            Step::Call { target, .. } | Step::Continue { target, .. } => {
+            Step::Call { target, .. } | Step::Continue { target, .. } | Step::Hedge { target } => {
                 said.push(match step {
                     Step::Continue { same_model: true, .. } => format!("continue {target}"),
                     Step::Continue { .. } => format!("continue {target} in another voice"),
@@ -207,6 +208,102 @@ fn with_all_cooling_for_long_the_client_hears_when_to_come_back() {
     assert_eq!(dispatch.next(50_000), Step::GiveUp { failure });
 }
 
+/// What becomes of a call that is late.
+enum Late {
+    /// The hedge is refused by the target's breaker, or (none) by its budget.
+    Refused(Option<u64>),
+    /// The call to this target fails while the other is under way.
+    One(usize, FailureKind),
+    /// This target answers first.
+    Wins(usize),
+    /// The only call under way fails.
+    Fails(FailureKind),
+}
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the call")]
+fn check_late(plan: &str, then: &[Late], want: Expect) {
+    let mut dispatch = Dispatch::new(candidates(plan), DispatchLimits::until(60_000), 7);
+    let say = |step: Step| match step {
+        Step::Call { target, again } => format!("call {target}{}", if again { " again" } else { "" }),
+        Step::Hedge { target } => format!("hedge {target}"),
+        Step::GiveUp { failure } => format!("give up: {}", failure.name()),
+        Step::Wait { .. } => "wait".to_owned(),
+        Step::Continue { target, .. } => format!("continue {target}"),
+    };
+    let mut said = vec![say(dispatch.next(0))];
+    said.push(match dispatch.late_after_ms(0) {
+        Some(ms) => format!("late after {ms}"),
+        None => "never late".to_owned(),
+    });
+    let hedge = |step: Option<Step>| step.map_or_else(|| "wait for it".to_owned(), say);
+    said.push(hedge(dispatch.on_late(900)));
+    for event in then {
+        match event {
+            Late::Refused(until) => said.push(hedge(dispatch.on_hedge_refused(900, *until))),
+            Late::One(target, kind) => dispatch.on_one_failed(1_000, *target, *kind),
+            Late::Wins(target) => dispatch.on_outrun(*target),
+            Late::Fails(kind) => said.push(say(dispatch.on_failure(1_000, *kind, false))),
+        }
+    }
+    want.assert_eq(&format!("{}; {} attempts", said.join(", "), dispatch.attempts()));
+}
+
+#[test]
+fn a_late_call_gets_a_sibling_beside_it() {
+    check_late("aA bB", &[Late::Wins(1)], expect!["call 0, late after 900, hedge 1; 2 attempts"]);
+    check_late("aA bA cB", &[], expect!["call 0, late after 900, hedge 2; 2 attempts"]);
+    check_late("aA bA", &[], expect!["call 0, late after 900, hedge 1; 2 attempts"]);
+}
+
+#[test]
+fn a_dearer_tier_is_not_asked_for_speed() {
+    check_late("aA | bB", &[], expect!["call 0, never late, wait for it; 1 attempts"]);
+}
+
+#[test]
+fn a_hedge_that_is_refused_goes_to_another_or_nowhere() {
+    check_late(
+        "aA bB cC",
+        &[Late::Refused(Some(5_000))],
+        expect!["call 0, late after 900, hedge 1, hedge 2; 2 attempts"],
+    );
+    check_late(
+        "aA bB cC",
+        &[Late::Refused(None), Late::Fails(Connect)],
+        expect!["call 0, late after 900, hedge 1, wait for it, call 1; 2 attempts"],
+    );
+}
+
+#[test]
+fn of_two_calls_one_may_fail() {
+    check_late(
+        "aA bB cC",
+        &[Late::One(1, Connect), Late::Fails(Stalled)],
+        expect!["call 0, late after 900, hedge 1, call 2; 3 attempts"],
+    );
+    check_late(
+        "aA bB",
+        &[Late::One(0, Stalled), Late::Fails(Connect)],
+        expect!["call 0, late after 900, hedge 1, wait; 2 attempts"],
+    );
+    // The other may still answer; but whoever refused the content has spoken for all others.
+    check_late(
+        "aA bB cC",
+        &[Late::One(1, ContentFilter), Late::Fails(Connect)],
+        expect!["call 0, late after 900, hedge 1, give up: content_filter; 2 attempts"],
+    );
+}
+
+#[test]
+fn the_winner_of_two_is_who_may_go_on() {
+    let mut dispatch = Dispatch::new(candidates("aA a+B"), DispatchLimits::until(60_000), 7);
+    dispatch.next(0);
+    assert_eq!(dispatch.on_late(900), Some(Step::Hedge { target: 1 }));
+    dispatch.on_outrun(1);
+    assert_eq!(dispatch.on_failure(2_000, Cut, true), Step::Continue { target: 1, same_model: true });
+}
+
 fn any_failure() -> impl Strategy<Value = FailureKind> {
     let pause = || prop_oneof![Just(None), (0u64..40_000).prop_map(Some)];
     prop_oneof![
@@ -243,6 +340,7 @@ fn any_plan() -> impl Strategy<Value = Vec<Candidate>> {
                 model,
                 window,
                 prefill,
+                late_after_ms: (model != 3).then_some(500),
             })
             .collect();
         plan.sort_by_key(|target| target.id.tier);
@@ -254,7 +352,17 @@ fn any_plan() -> impl Strategy<Value = Vec<Candidate>> {
 #[derive(Clone, Debug)]
 enum Fate {
     Refused(Option<u64>),
-    Failed { after_ms: u64, kind: FailureKind, committed: bool },
+    Failed {
+        after_ms: u64,
+        kind: FailureKind,
+        committed: bool,
+    },
+    /// It is late; then its sibling is refused, or one of both fails, or the sibling wins.
+    Late {
+        refused: Option<Option<u64>>,
+        first_fails: Option<bool>,
+        kind: FailureKind,
+    },
 }
 
 fn any_fate() -> impl Strategy<Value = Fate> {
@@ -262,6 +370,8 @@ fn any_fate() -> impl Strategy<Value = Fate> {
         1 => prop_oneof![Just(None), (0u64..5_000).prop_map(Some)].prop_map(Fate::Refused),
         6 => (0u64..4_000, any_failure(), proptest::bool::weighted(0.15))
             .prop_map(|(after_ms, kind, committed)| Fate::Failed { after_ms, kind, committed }),
+        3 => (proptest::option::weighted(0.2, proptest::option::of(0u64..5_000)), any::<Option<bool>>(), any_failure())
+            .prop_map(|(refused, first_fails, kind)| Fate::Late { refused, first_fails, kind }),
     ]
 }
 
@@ -298,6 +408,8 @@ proptest! {
         };
         let mut dispatch = Dispatch::new(plan.clone(), limits, seed);
         let (mut now, mut calls, mut again_calls, mut continues) = (0u64, 0u32, 0u32, 0u32);
+        let mut called = vec![false; plan.len()];
+        let mut hedges = 0;
         let mut left = vec![false; plan.len()];
         let mut not_before = vec![0u64; plan.len()];
         let mut committed = false;
@@ -315,6 +427,7 @@ proptest! {
                     now = until_ms;
                     dispatch.next(now)
                 }
+                Step::Hedge { .. } => unreachable!("only asked for when a call is late"),
                 Step::Call { target, .. } | Step::Continue { target, .. } => {
                     let goes_on = matches!(step, Step::Continue { .. });
                     prop_assert!(now < deadline_ms, "called after the deadline");
@@ -323,13 +436,58 @@ proptest! {
                     prop_assert_eq!(goes_on, committed, "after the first byte continuations only, before it none");
                     prop_assert!(!goes_on || (go_on && plan[target].prefill));
                     let Some(fate) = fates.next() else { return Ok(()) };
+                    let mut target = target;
+                    let fate = match fate {
+                        Fate::Late { refused, first_fails, kind } => {
+                            called[target] = true;
+                            let watched = dispatch.late_after_ms(now);
+                            prop_assert!(watched.is_none() || watched == plan[target].late_after_ms);
+                            now += watched.unwrap_or_default();
+                            let mut late = watched.and_then(|_| dispatch.on_late(now));
+                            if let (Some(Step::Hedge { target: hedge }), Some(until)) = (late, refused) {
+                                not_before[hedge] = not_before[hedge].max(now + until.unwrap_or(0));
+                                late = dispatch.on_hedge_refused(now, until.map(|pause| now + pause));
+                                prop_assert!(late.is_none() || until.is_some(), "no budget, and hedged all the same");
+                            }
+                            if let Some(Step::Hedge { target: hedge }) = late {
+                                hedges += 1;
+                                calls += 1;
+                                again_calls += 1;
+                                prop_assert!(now < deadline_ms && !committed && !goes_on && hedges == 1);
+                                prop_assert!(!left[hedge] && !called[hedge] && now >= not_before[hedge]);
+                                prop_assert_eq!(plan[hedge].id.tier, plan[target].id.tier);
+                                called[hedge] = true;
+                                match first_fails {
+                                    None => {
+                                        dispatch.on_outrun(hedge);
+                                        target = hedge;
+                                    }
+                                    Some(first) => {
+                                        let failed = if first { target } else { hedge };
+                                        dispatch.on_one_failed(now, failed, kind);
+                                        for (at, other) in plan.iter().enumerate() {
+                                            left[at] |= left_by(kind, &plan[failed], other, at == failed);
+                                        }
+                                        if let Some(pause) = kind.retry_after_ms() {
+                                            not_before[failed] = now + pause;
+                                        }
+                                        target = if first { hedge } else { target };
+                                    }
+                                }
+                            }
+                            Fate::Failed { after_ms: 1, kind, committed: false }
+                        }
+                        fate => fate,
+                    };
                     match fate {
+                        Fate::Late { .. } => unreachable!("told above"),
                         Fate::Refused(until) => {
                             if until.is_none() { left[target] = true; }
                             not_before[target] = not_before[target].max(now + until.unwrap_or(0));
                             dispatch.on_refused(now, until.map(|pause| now + pause))
                         }
                         Fate::Failed { after_ms, kind, committed: now_committed } => {
+                            called[target] = true;
                             calls += 1;
                             continues += u32::from(goes_on);
                             again_calls += u32::from(matches!(step, Step::Call { again: true, .. }));
@@ -372,7 +530,9 @@ proptest! {
                         dispatch.on_failure(now, ServerError { status: 500 }, false)
                     }
                     Step::Wait { until_ms } => { now = until_ms; dispatch.next(now) }
-                    Step::Continue { .. } | Step::GiveUp { .. } => unreachable!("nothing was committed"),
+                    Step::Continue { .. } | Step::Hedge { .. } | Step::GiveUp { .. } => {
+                        unreachable!("nothing was committed, nothing late")
+                    }
                 };
             }
         }

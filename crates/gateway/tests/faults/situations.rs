@@ -12,7 +12,7 @@ macro_rules! situations {
     ($($name:literal: $run:path),+ $(,)?) => { &[$(($name, || $run().boxed())),+] };
 }
 
-pub(crate) const ALL: [Situation; 24] = *array(situations![
+pub(crate) const ALL: [Situation; 27] = *array(situations![
     "429 with Retry-After": limited_with_pause,
     "429 without Retry-After": limited_without_pause,
     "500 once": failed_once,
@@ -37,9 +37,12 @@ pub(crate) const ALL: [Situation; 24] = *array(situations![
     "tool call cut": tool_call_cut,
     "cut, Messages client": messages_cut,
     "alone: 429 with Retry-After; 503 for ever": alone,
+    "hedge: the first is late": hedge_wins,
+    "hedge: the second is no better": hedge_loses,
+    "held back: early failures": held_back,
 ]);
 
-const fn array(all: &'static [Situation]) -> &'static [Situation; 24] {
+const fn array(all: &'static [Situation]) -> &'static [Situation; 27] {
     match all.first_chunk() {
         Some(all) => all,
         None => panic!("a situation is missing"),
@@ -67,7 +70,16 @@ async fn falls_back_as(fault: &Fault, stream: bool, end: &str, primary_calls: us
     want!(stage.calls() == [primary_calls, 1, 0], "stream {stream}: {:?}", stage.calls());
     let row = stage.row(&answer);
     want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "stream {stream}: {:?}", ends(&row));
-    served_by_second(&row, &answer)?;
+    let cut_inside = !stream && matches!(fault, Fault::Cut { .. } | Fault::Stall { .. });
+    if !cut_inside {
+        served_by_second(&row, &answer)?;
+        return pass("the fallback answered");
+    }
+    // Half of it was there: the provider will charge what it had said. It counts words, the estimate letters.
+    let lost = &row.attempts[0];
+    want!(lost.paid > Some(Usd::ZERO) && (5..90).contains(&lost.usage.output_tokens), "{lost:?}");
+    want!(lost.usage.input_tokens > 0 && row.usage_estimated && row.usage.output_tokens == 30, "{row:?}");
+    want!(row.paid > row.attempts[1].paid && row.provider == "second", "{row:?}");
     pass("the fallback answered")
 }
 
@@ -449,4 +461,101 @@ async fn messages_cut() -> Graded {
         want!(row.status == status, "{row:?}");
     }
     Ok((Grade::Safe, "before any content the fallback answers; after it, the API's own error event".to_owned()))
+}
+
+const HEDGE: &str = "hedge = true\nhedge_after_ms = 300";
+
+async fn hedge_wins() -> Graded {
+    for stream in [false, true] {
+        let stage = Stage::open(Set { dispatch: HEDGE, first_byte_ms: 10_000, ..Set::default() }).await;
+        stage.primary_fails(Plan::always(Fault::SlowFirstToken { ms: 5_000 }));
+        let answer = stage.ask(stream, "who?").await;
+        want!(answer.is_whole("who?") && (300..1_800).contains(&answer.ms), "stream {stream}: {answer:?}");
+        want!(answer.models == [MODEL] && stage.calls() == [1, 1, 0], "{answer:?} {:?}", stage.calls());
+        let late = stage.fallback.seen()[0].at_ms.abs_diff(stage.primary.seen()[0].at_ms);
+        let left = ended(&stage.primary).await;
+        want!(matches!(left.ended, Ended::ClientGone { .. }), "the loser was not cancelled: {left:?}");
+        let row = stage.row(&answer);
+        let mut ends = ends(&row);
+        ends.sort();
+        want!(ends == ["first outrun", "second ok"], "{ends:?} {late}");
+        let lost = row.attempts.iter().find(|attempt| attempt.provider == "first").unwrap();
+        want!(lost.paid > Some(Usd::ZERO) && lost.usage.output_tokens == 0, "not charged: {lost:?}");
+        want!(row.usage_estimated && row.status == CallStatus::Answered && row.provider == "second", "{row:?}");
+        want!(row.usage.output_tokens == 30 && row.paid > lost.paid, "{row:?}");
+    }
+    pass("the sibling answered; the late call was cancelled, and both are charged")
+}
+
+async fn hedge_loses() -> Graded {
+    // The first answers in the end, whatever the second does.
+    for (fault, end) in [
+        (Fault::Status { status: 500 }, "second http 500"),
+        (Fault::ContentFilter, "second http 400"),
+        (Fault::Silent, "second outrun"),
+    ] {
+        let stage = Stage::open(Set { dispatch: HEDGE, first_byte_ms: 10_000, ..Set::default() }).await;
+        stage.primary_fails(Plan::always(Fault::SlowFirstToken { ms: 1_000 }));
+        stage.fallback.plan(MODEL, Plan::always(fault.clone()));
+        let answer = stage.ask(true, "who?").await;
+        want!(answer.is_whole("who?") && answer.ms >= 1_000, "{fault:?}: {answer:?}");
+        want!(stage.calls() == [1, 1, 0], "{fault:?}: {:?}", stage.calls());
+        let row = stage.row(&answer);
+        want!(ends(&row) == [end, "first ok"] && row.provider == "first", "{:?}", ends(&row));
+    }
+    // Nothing is asked beside a call that is in time, or when retries are not allowed.
+    for (dispatch, ms) in [(HEDGE, 0), ("hedge = true\nhedge_after_ms = 300\nmax_retries = 0", 800)] {
+        let stage = Stage::open(Set { dispatch, first_byte_ms: 10_000, ..Set::default() }).await;
+        stage.primary_fails(Plan::always(Fault::SlowFirstToken { ms }));
+        let answer = stage.ask(true, "who?").await;
+        want!(answer.is_whole("who?") && stage.calls() == [1, 0, 0], "{answer:?} {:?}", stage.calls());
+    }
+    // Both are there when the client leaves: both are cancelled.
+    let stage = Stage::open(Set { dispatch: HEDGE, first_byte_ms: 10_000, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Silent));
+    stage.fallback.plan(MODEL, Plan::always(Fault::Silent));
+    let body = stage.streaming("who?");
+    let gone = tokio::time::timeout(Duration::from_millis(1_500), stage.begin(&body)).await.is_err();
+    let (first, second) = (ended(&stage.primary).await.ended, ended(&stage.fallback).await.ended);
+    want!(gone && matches!(first, Ended::ClientGone { .. }), "{first:?}");
+    want!(matches!(second, Ended::ClientGone { .. }), "{second:?}");
+    pass("a second that fails changes nothing; in time, nobody else is asked; a client that leaves takes both along")
+}
+
+async fn held_back() -> Graded {
+    let set = || Set { dispatch: "hold_back_ms = 400", fallback_continues: false, ..Set::default() };
+    for (fault, end) in [
+        (Fault::Cut { after: 3 }, "cut"),
+        (Fault::Malformed { after: 3 }, "garbled"),
+        (Fault::InBand { after: 3 }, "in_band"),
+        (Fault::MissingEnd, "cut"),
+    ] {
+        let stage = Stage::open(set()).await;
+        stage.primary_fails(Plan::always(fault));
+        let answer = stage.ask(true, "who?").await;
+        // Said once, in one voice: nothing of the first came through.
+        want!(answer.is_whole("who?") && answer.done && answer.models == [MODEL], "{answer:?}");
+        want!(stage.calls() == [1, 1, 0], "{:?}", stage.calls());
+        let row = stage.row(&answer);
+        want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "{:?}", ends(&row));
+        let lost = &row.attempts[0];
+        want!(lost.usage.output_tokens >= 3 && lost.paid > Some(Usd::ZERO), "what was said is charged: {lost:?}");
+        want!(row.usage_estimated && row.usage.output_tokens == 30 && row.provider == "second", "{row:?}");
+    }
+    // Well: the first words are late by the window, no more; whole ones at once.
+    let stage = Stage::open(set()).await;
+    stage.primary_fails(Plan::always(Fault::SlowChunks { ms: 40 }));
+    let answer = stage.ask(true, "who?").await;
+    let first = answer.first_content_ms.unwrap_or_default();
+    want!(answer.is_whole("who?") && (400..1_100).contains(&first), "{answer:?}");
+    want!(stage.calls() == [1, 0, 0] && answer.ms > first + 400, "it was held whole: {answer:?}");
+    let stage = Stage::open(set()).await;
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.ms < 400, "a whole answer needs no holding: {answer:?}");
+    // After the window it is as ever.
+    let stage = Stage::open(Set { dispatch: "hold_back_ms = 50", fallback_continues: false, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Stall { after: 3 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_clear_error() && stage.calls() == [1, 0, 0], "{answer:?}");
+    pass("what breaks within the window is answered by the fallback, unseen and charged")
 }

@@ -1,0 +1,118 @@
+//! One upstream call in three parts: it is opened in the record, made, and closed with what it says about its target.
+
+use crate::attempt::{Served, Task, attempt};
+use crate::log::Log;
+use crate::meter::Broken;
+use crate::prepare::Asked;
+use crate::relay::attempt_end;
+use crate::router::Router;
+use crate::unfit::is_unfit;
+use crate::walk::To;
+use std::time::Duration;
+use tierway_decide::AttemptEnd;
+use tierway_decide::dispatch::{ErrorReply, FailureKind};
+use tierway_wire::EncodeError;
+
+/// A call that is written and priced, and not made yet.
+pub(crate) struct Opened<'a> {
+    pub(crate) task: Task<'a>,
+    pub(crate) adapted: Vec<String>,
+    pub(crate) began_ms: u64,
+}
+
+impl Router {
+    /// One upstream call, and what it says about its target.
+    pub(crate) async fn call(
+        &self,
+        asked: &Asked<'_>,
+        to: &To<'_>,
+        deadline_ms: u64,
+        log: &mut Log,
+    ) -> Result<Served, Broken> {
+        let Opened { task, adapted, began_ms } = self.opened(asked, to, deadline_ms, log)?;
+        log.attempt_begins(to.id, adapted);
+        let served = attempt(task).await;
+        self.closed(served, asked, to, began_ms, log)
+    }
+
+    /// Writes the request for this target.
+    pub(crate) fn opened<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        to: &To<'a>,
+        deadline_ms: u64,
+        log: &Log,
+    ) -> Result<Opened<'a>, Broken> {
+        let clock = &*self.ground.clock;
+        let mut prepared = asked.prepare(to.target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
+        let adapted = std::mem::take(&mut prepared.adapted);
+        let began_ms = clock.monotonic_ms();
+        let task = Task {
+            upstream: to.upstream,
+            prepared,
+            client: asked.call.format,
+            left: Duration::from_millis(deadline_ms.saturating_sub(began_ms)),
+            tariff: log.tariff(&self.ground, to.target),
+            clock,
+            input_tokens: asked.input_tokens,
+        };
+        Ok(Opened { task, adapted, began_ms })
+    }
+
+    /// Notes how a call ended; that of a stream is still open.
+    pub(crate) fn closed(
+        &self,
+        mut served: Result<Served, Broken>,
+        asked: &Asked<'_>,
+        to: &To<'_>,
+        began_ms: u64,
+        log: &mut Log,
+    ) -> Result<Served, Broken> {
+        match &served {
+            Ok(Served::Stream(_)) => {}
+            Ok(Served::Whole(whole)) => {
+                log.one_ends(to.id, AttemptEnd::Ok, whole.usage, whole.estimated);
+                if self.ground.setup.table.escalate_on_broken()
+                    && is_unfit(&whole.body, asked.call.format, asked.outline)
+                {
+                    // Paid for all the same: its usage is in the record.
+                    served = Err(FailureKind::Unfit.into());
+                }
+            }
+            Err(broken) => {
+                let end = attempt_end(broken.kind, broken.reply.as_deref());
+                log.one_ends(to.id, end, broken.spent, !broken.spent.is_empty());
+            }
+        }
+        let now = self.ground.clock.monotonic_ms();
+        match &served {
+            Err(broken) => {
+                if to.state.on_failure(now, broken.kind) {
+                    tracing::warn!(provider = to.target.provider, model = to.target.model, "breaker opened");
+                }
+            }
+            Ok(_) => {
+                let took_ms = now.saturating_sub(began_ms);
+                to.state.on_first_byte(now, took_ms);
+                if self.ground.setup.hedging.is_some() {
+                    to.state.first_bytes(asked.outline.stream).saw(took_ms);
+                }
+                log.served_by(to.id);
+            }
+        }
+        served
+    }
+}
+
+/// A request that this target cannot take without losing its meaning; another may.
+fn unsayable(error: EncodeError) -> Broken {
+    let reply = ErrorReply {
+        status: 400,
+        code: "unsupported_parameter".into(),
+        error_type: "invalid_request_error".into(),
+        message: error.to_string(),
+        param: Some(error.field),
+        retry_after_ms: None,
+    };
+    Broken::said(FailureKind::Unsayable, reply)
+}
