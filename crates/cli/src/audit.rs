@@ -3,7 +3,6 @@
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
 use std::io::{self, Write};
-use tierway_decide::pricing::{Price, STANDARD};
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
 use tierway_ledger::{Audit, Figures, Problem, Span};
 use tierway_report::{dollars, thousands};
@@ -136,7 +135,8 @@ impl<'a> Prices<'a> {
         self.checked += 1;
         let unix_ms = call.id.unix_ms();
         let attempts = call.attempts.iter().all(|attempt| self.price_holds(attempt, unix_ms));
-        let on = |tier| savings::counterfactual(self.ladder, tier, &call.usage, unix_ms);
+        let usage = call.usage_as_asked();
+        let on = |tier| savings::counterfactual(self.ladder, tier, &usage, unix_ms);
         let cheapest = self.ladder.ids().next().and_then(on);
         let as_computed = call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest;
         // What no tier serves, such as embeddings, would have cost the same anywhere.
@@ -155,8 +155,7 @@ impl<'a> Prices<'a> {
         let targets = self.ladder.tiers().iter().flat_map(|tier| &tier.targets);
         let mut same = targets.filter(|target| target.provider == attempt.provider && target.model == attempt.model);
         let Some(target) = same.next() else { return true };
-        let cost = |price: &Price| price.cost(&attempt.usage);
-        let price = target.prices.as_ref().and_then(|prices| prices.at(unix_ms, STANDARD)).map(cost);
+        let price = target.prices.as_ref().and_then(|prices| prices.cost(unix_ms, &attempt.usage));
         attempt.usage.is_empty() || attempt.paid == price
     }
 

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RequestId, TierId, Usd, savings};
 use tierway_gateway::Again;
 use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
+use tierway_wire::ServiceTier;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -196,6 +197,11 @@ fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
             thousands(usage.reasoning_tokens)
         ),
     )?;
+    let (used, asked) = (usage.service_tier, call.asked_service_tier);
+    if used != ServiceTier::Standard || asked != ServiceTier::Standard {
+        let asked = if asked == used { String::new() } else { format!(" (asked for: {})", asked.name()) };
+        fact(out, "service tier", &format!("{}{asked}", used.name()))?;
+    }
     fact(out, "paid", &cost(call.paid))?;
     if call.classifier_paid != Usd::ZERO {
         fact(out, "to decide", &dollars(call.classifier_paid))?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway::decide::Usd;
-use tierway::decide::pricing::Price;
+use tierway::decide::pricing::{Price, Terms};
 use tierway_config::catalogue::{Listed, Prices, import};
 
 #[derive(clap::Args)]
@@ -143,6 +143,7 @@ fn as_json(listed: &Listed) -> Value {
             "input_usd_per_mtok": dollars(Some(over.input)),
             "output_usd_per_mtok": dollars(Some(over.output)),
         })).collect::<Vec<_>>()),
+        "service_tiers": price.map(service_tiers),
         "context_window": listed.facts.limits.context_window,
         "max_output": listed.facts.limits.max_output,
         "shutdown": listed.facts.shutdown,
@@ -150,6 +151,23 @@ fn as_json(listed: &Listed) -> Value {
         "parameters": listed.facts.parameters,
         "source": listed.facts.source,
     })
+}
+
+/// What is charged under other service tiers, by their names.
+fn service_tiers(price: &Price) -> Value {
+    let dollars = |amount: Option<Usd>| amount.map(|amount| amount.times(1_000_000).to_string());
+    let tiers = price.variants.iter().filter_map(|variant| match &variant.terms {
+        Terms::ServiceTier(name) => Some((name.clone(), &variant.price)),
+        Terms::Hours { .. } => None,
+    });
+    let one = |price: &Price| {
+        json!({
+            "input_usd_per_mtok": dollars(Some(price.input)),
+            "cached_input_usd_per_mtok": dollars(price.cached_input),
+            "output_usd_per_mtok": dollars(Some(price.output)),
+        })
+    };
+    Value::Object(tiers.map(|(name, price)| (name, one(price))).collect())
 }
 
 fn take_over(args: &Import) -> Done {

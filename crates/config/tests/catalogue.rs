@@ -90,8 +90,9 @@ fn cost(example: &Value) -> Option<Usd> {
     let reported = |name: &str| response.and_then(|response| response.get(name)).and_then(Value::as_str);
     let tier = reported("service_tier").or_else(|| reported("speed")).unwrap_or_default();
     let usage: Usage = serde_json::from_value(example["expect_usage"].clone()).unwrap();
+    assert_eq!(usage.service_tier.name(), if tier == "default" || tier.is_empty() { "standard" } else { tier });
     let prices = lookup(text("provider"), text("model"))?.prices?;
-    Some(prices.at(unix_ms(text("date"), text("time_utc")), tier)?.cost(&usage))
+    prices.cost(unix_ms(text("date"), text("time_utc")), &usage)
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Backtest {
         self.before.count(&call.tier, from, prediction, baseline);
         self.after.count(to, outcome.tier, prediction, baseline);
         let was = call.paid.map(|paid| paid + call.classifier_paid);
-        let would = savings::counterfactual(ladder, baseline, &call.usage, call.id.unix_ms());
+        let would = savings::counterfactual(ladder, baseline, &call.usage_as_asked(), call.id.unix_ms());
         match (was, outcome.paid, savings::baseline_of(call), would) {
             (Some(was), Some(paid), Some(baseline_was), Some(baseline)) => {
                 self.before.paid += was;

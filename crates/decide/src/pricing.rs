@@ -2,7 +2,7 @@
 
 use crate::Usd;
 use serde::{Deserialize, Serialize};
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
 /// Prices of one model from one day on, per token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,26 +89,29 @@ impl PriceHistory {
         self.0.iter().rev().find(|price| price.from_day <= day).or_else(|| self.0.first())
     }
 
-    /// The price of a call: at its time, and under the service tier that the answer reports (empty when it reports none).
-    ///
-    /// A tier that the price has no terms for (`default`, `standard`, `auto`) is charged the usual price. A service tier
-    /// goes before the hour of the day: no provider combines the two.
+    /// What a call with this usage costs: at its time, under the service tier that the answer reports.
     #[must_use]
-    pub fn at(&self, unix_ms: i64, service_tier: &str) -> Option<&Price> {
+    pub fn cost(&self, unix_ms: i64, usage: &Usage) -> Option<Usd> {
+        Some(self.at(unix_ms, usage.service_tier)?.cost(usage))
+    }
+
+    /// The price of a call: at its time, and under the service tier that the answer reports.
+    ///
+    /// A tier that the price has no terms for is charged the usual price. A service tier goes before the hour of the day:
+    /// no provider combines the two.
+    #[must_use]
+    pub fn at(&self, unix_ms: i64, service_tier: ServiceTier) -> Option<&Price> {
         let minutes = unix_ms.div_euclid(60_000);
         let day = i32::try_from(minutes.div_euclid(MINUTES_PER_DAY)).ok()?;
         let usual = self.on_day(day)?;
         let by_tier = usual.variants.iter().find(|variant| match &variant.terms {
-            Terms::ServiceTier(name) => name == service_tier,
+            Terms::ServiceTier(name) => name == service_tier.name(),
             Terms::Hours { .. } => false,
         });
         let variant = by_tier.or_else(|| usual.variants.iter().find(|variant| variant.terms.hold_at(minutes)));
         Some(variant.map_or(usual, |variant| &variant.price))
     }
 }
-
-/// The service tier of a call that names none.
-pub const STANDARD: &str = "";
 
 const MINUTES_PER_DAY: i64 = 24 * 60;
 

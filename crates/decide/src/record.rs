@@ -4,7 +4,7 @@ use crate::{Prediction, Reason, Rejected, Usd};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
 /// Time-ordered id of a request: 41 bits of milliseconds since [`RequestId::EPOCH_MS`], 10 bits of the process, 12 bits of
 /// a counter. Ids sort by time, so the ledger needs no index on time. Printed as 13 letters of Crockford's base 32.
@@ -194,6 +194,8 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     /// Tokens of the answer that was served.
     pub usage: Usage,
+    /// The service tier that the client asked for; standard when it left that open.
+    pub asked_service_tier: ServiceTier,
     /// The usage is our estimate (cancelled, or the provider reported none), or that of an attempt which is paid for is.
     pub usage_estimated: bool,
     /// Paid for all attempts; none when a price is unknown.
@@ -216,4 +218,13 @@ pub struct CallRecord {
     pub total_ms: u32,
     /// Microseconds it took to decide.
     pub decide_us: u32,
+}
+
+impl CallRecord {
+    /// The tokens of the answer under the service tier that the client asked for, else the one that was used: what other
+    /// tiers would have cost is priced so. A target that knows no such tier does not make the others dearer.
+    #[must_use]
+    pub const fn usage_as_asked(&self) -> Usage {
+        self.usage.under(self.asked_service_tier.or(self.usage.service_tier))
+    }
 }

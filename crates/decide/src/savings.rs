@@ -5,14 +5,13 @@
 //! what was paid to decide, are charged to the router; losses stay in the sum; a call without a price is counted and left
 //! out, never taken for free; a model that the client itself named was not routed and saves nothing.
 
-use crate::pricing::{PriceHistory, STANDARD};
 use crate::{Attempt, CallRecord, CallStatus, Ladder, Reason, Reasoning, Target, TierId, Usd};
 use serde::{Deserialize, Serialize};
 use tierway_wire::Usage;
 
 /// How the baseline is computed; part of every report.
 pub const SAME_TOKENS: &str = "same tokens: the served answer's tokens at the prices of the baseline tier's main target \
-on the day of the call; reasoning tokens are left out where that model does not reason unless asked";
+on the day of the call, under the service tier that the client asked for, else the one that was used; reasoning tokens are left out where that model does not reason unless asked";
 
 /// What all attempts of one request cost together; none when the price of one that reported usage is unknown.
 #[must_use]
@@ -26,7 +25,7 @@ pub fn paid(attempts: &[Attempt]) -> Option<Usd> {
 
 /// What a tier would have cost for the answer that was served, by the method of [`SAME_TOKENS`]; none without a price.
 ///
-/// `unix_ms`: when the call came. A request that got no answer has no usage and would have cost
+/// `usage`: under the terms that the client asked for ([`CallRecord::usage_as_asked`]). `unix_ms`: when the call came. A request that got no answer has no usage and would have cost
 /// nothing, so what its failed attempts were billed is a loss.
 #[must_use]
 pub fn counterfactual(ladder: &Ladder, tier: TierId, usage: &Usage, unix_ms: i64) -> Option<Usd> {
@@ -36,11 +35,10 @@ pub fn counterfactual(ladder: &Ladder, tier: TierId, usage: &Usage, unix_ms: i64
     cost_on(main_target(ladder, tier)?, usage, unix_ms)
 }
 
-/// What one target would have charged for these tokens at that time; none without a price.
+/// What one target would have charged for these tokens at that time, under their service tier; none without a price.
 #[must_use]
 pub fn cost_on(target: &Target, usage: &Usage, unix_ms: i64) -> Option<Usd> {
-    let price = target.prices.as_ref().and_then(|prices: &PriceHistory| prices.at(unix_ms, STANDARD))?;
-    Some(price.cost(&as_served_by(target, usage)))
+    target.prices.as_ref()?.cost(unix_ms, &as_served_by(target, usage))
 }
 
 /// The heaviest target of a tier, the first among equals: who would have had most of the traffic.
@@ -204,12 +202,12 @@ fn share(part: Usd, whole: Usd) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pricing::Price;
+    use crate::pricing::{Price, PriceHistory};
     use crate::{
         AttemptEnd, CallStatus, Capabilities, Complexity, Limits, MAX_TIERS, MaxTokensField, ParameterRules,
         Prediction, RequestId, TaskType, Tier,
     };
-    use tierway_wire::Format;
+    use tierway_wire::{Format, ServiceTier};
 
     /// Dollars per million tokens, which is what price lists say.
     fn per_mtok(dollars: f64) -> Usd {
@@ -339,6 +337,7 @@ mod tests {
             adapted: vec![],
             attempts: vec![],
             usage: Usage::default(),
+            asked_service_tier: ServiceTier::Standard,
             usage_estimated: false,
             paid,
             classifier_paid: Usd::from_f64(classifier),

@@ -7,9 +7,10 @@
 
 use crate::varint::{Garbled, Input, put, put_bytes, put_floats, put_signed, put_str};
 use tierway_decide::{Attempt, AttemptEnd, CallRecord, RejectWhy, Rejected, TargetId, TierId, Usd};
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
-const VERSION: u8 = 1;
+/// Version 1 had no service tiers: its rows were all served, or taken to be served, under the standard one.
+const VERSION: u8 = 2;
 
 /// Attempt: same tier, provider and model as the row says for the one that answered.
 const SAME_TARGET: u8 = 1;
@@ -34,6 +35,7 @@ pub(crate) fn pack(out: &mut Vec<u8>, call: &CallRecord, why: &str) {
     put(out, call.usage.cache_write_1h_tokens);
     put(out, call.usage.audio_input_tokens);
     put(out, call.usage.audio_output_tokens);
+    out.extend_from_slice(&[tier_code(call.usage.service_tier), tier_code(call.asked_service_tier)]);
     put(out, call.rejected.len() as u64);
     call.rejected.iter().for_each(|rejected| pack_rejected(out, rejected));
     put(out, call.adapted.len() as u64);
@@ -46,7 +48,8 @@ pub(crate) fn pack(out: &mut Vec<u8>, call: &CallRecord, why: &str) {
 /// Reads the packed part into a record whose columns are already there. Gives the operator's text of its reason.
 pub(crate) fn unpack(detail: &[u8], call: &mut CallRecord) -> Result<String, Garbled> {
     let mut input = Input::new(detail);
-    if input.byte()? != VERSION {
+    let version = input.byte()?;
+    if !(1..=VERSION).contains(&version) {
         return Err(input.garbled());
     }
     let table = input.take(8)?;
@@ -59,12 +62,16 @@ pub(crate) fn unpack(detail: &[u8], call: &mut CallRecord) -> Result<String, Gar
     call.usage.cache_write_1h_tokens = input.number()?;
     call.usage.audio_input_tokens = input.number()?;
     call.usage.audio_output_tokens = input.number()?;
+    if version >= 2 {
+        call.usage.service_tier = unpack_tier(&mut input)?;
+        call.asked_service_tier = unpack_tier(&mut input)?;
+    }
     call.rejected = list(&mut input, unpack_rejected)?;
     call.adapted = list(&mut input, |input| {
         let name = input.text()?;
         Ok(name)
     })?;
-    call.attempts = list(&mut input, |input| unpack_attempt(input, call))?;
+    call.attempts = list(&mut input, |input| unpack_attempt(input, call, version))?;
     call.features = input.bytes()?.to_vec();
     input.finish()?;
     Ok(why)
@@ -160,13 +167,14 @@ fn pack_attempt(out: &mut Vec<u8>, call: &CallRecord, attempt: &Attempt) {
     pack_end(out, &attempt.end);
     if !same_usage && !no_usage {
         usage_fields(&attempt.usage).into_iter().for_each(|tokens| put(out, tokens));
+        out.push(tier_code(attempt.usage.service_tier));
     }
     if let (Some(paid), false) = (attempt.paid, same_paid) {
         put_signed(out, paid.picos());
     }
 }
 
-fn unpack_attempt(input: &mut Input, call: &CallRecord) -> Result<Attempt, Garbled> {
+fn unpack_attempt(input: &mut Input, call: &CallRecord, version: u8) -> Result<Attempt, Garbled> {
     let bits = input.byte()?;
     let (tier, provider, model) = if bits & SAME_TARGET == 0 {
         (input.text()?, input.text()?, input.text()?)
@@ -178,7 +186,7 @@ fn unpack_attempt(input: &mut Input, call: &CallRecord) -> Result<Attempt, Garbl
     let usage = match (bits & SAME_USAGE != 0, bits & NO_USAGE != 0) {
         (true, _) => call.usage,
         (false, true) => Usage::default(),
-        (false, false) => unpack_usage(input)?,
+        (false, false) => unpack_usage(input, version)?,
     };
     let paid = match (bits & PRICED != 0, bits & SAME_PAID != 0) {
         (false, _) => None,
@@ -241,7 +249,7 @@ const fn usage_fields(usage: &Usage) -> [u64; 8] {
     ]
 }
 
-fn unpack_usage(input: &mut Input) -> Result<Usage, Garbled> {
+fn unpack_usage(input: &mut Input, version: u8) -> Result<Usage, Garbled> {
     Ok(Usage {
         input_tokens: input.number()?,
         cached_input_tokens: input.number()?,
@@ -251,5 +259,55 @@ fn unpack_usage(input: &mut Input) -> Result<Usage, Garbled> {
         reasoning_tokens: input.number()?,
         audio_input_tokens: input.number()?,
         audio_output_tokens: input.number()?,
+        service_tier: if version >= 2 { unpack_tier(input)? } else { ServiceTier::Standard },
     })
+}
+
+/// As stored: these numbers stay.
+const fn tier_code(tier: ServiceTier) -> u8 {
+    match tier {
+        ServiceTier::Standard => 0,
+        ServiceTier::Flex => 1,
+        ServiceTier::Priority => 2,
+        ServiceTier::Batch => 3,
+        ServiceTier::Fast => 4,
+        ServiceTier::Scale => 5,
+        ServiceTier::Other => 6,
+    }
+}
+
+fn unpack_tier(input: &mut Input) -> Result<ServiceTier, Garbled> {
+    let code = input.byte()?;
+    ServiceTier::ALL.into_iter().find(|tier| tier_code(*tier) == code).ok_or_else(|| input.garbled())
+}
+
+#[cfg(test)]
+#[path = "../tests/synthetic/mod.rs"]
+mod synthetic;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One with an answer and no other attempts.
+    fn call() -> CallRecord {
+        let mut calls = synthetic::traffic(1, 100, synthetic::MONDAY_MS, synthetic::HOUR_MS);
+        calls.find(|call| call.attempts.len() == 1 && call.paid.is_some() && !call.usage.is_empty()).unwrap()
+    }
+
+    #[test]
+    fn every_service_tier_comes_back() {
+        for tier in ServiceTier::ALL {
+            let mut call = call();
+            (call.usage.service_tier, call.asked_service_tier) = (tier, ServiceTier::Flex);
+            call.attempts[0].usage = call.usage.under(ServiceTier::Batch);
+            let mut packed = Vec::new();
+            pack(&mut packed, &call, "");
+            let mut read =
+                CallRecord { attempts: Vec::new(), asked_service_tier: ServiceTier::Standard, ..call.clone() };
+            read.usage = read.usage.under(ServiceTier::Standard);
+            unpack(&packed, &mut read).unwrap();
+            assert_eq!(read, call, "{tier:?}");
+        }
+    }
 }

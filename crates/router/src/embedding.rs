@@ -12,7 +12,7 @@ use crate::router::Router;
 use crate::sessions::SessionKey;
 use std::sync::Arc;
 use tierway_decide::{Decision, Reason, Target, TierId};
-use tierway_wire::{ApiError, Format, Outline};
+use tierway_wire::{ApiError, Format, Outline, ServiceTier};
 
 /// How records name this API.
 const FORMAT: &str = "openai_embeddings";
@@ -28,7 +28,7 @@ impl Router {
 
     async fn embedded(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
         let (outline, fields) = tierway_wire::embeddings::outline(&call.body)?;
-        log.asked(&outline);
+        log.asked(&outline, ServiceTier::Standard);
         let target = self.embedding_target(&outline)?;
         let decided = named(target, call, &outline);
         log.decided(&decided);

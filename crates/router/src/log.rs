@@ -15,7 +15,7 @@ use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
     TargetId, TaskType, TierId, Usd,
 };
-use tierway_wire::{Context, Format, Outline, Usage};
+use tierway_wire::{Context, Format, Outline, ServiceTier, Usage};
 
 /// Stands for the target of a request that names a model on no tier.
 pub(crate) const FOREIGN: TargetId = TargetId { tier: TierId(u8::MAX), index: 0 };
@@ -92,8 +92,9 @@ impl Log {
         }
     }
 
-    pub(crate) fn asked(&mut self, outline: &Outline<'_>) {
+    pub(crate) fn asked(&mut self, outline: &Outline<'_>, service_tier: ServiceTier) {
         self.note(|record| {
+            record.asked_service_tier = service_tier;
             record.stream = outline.stream;
             record.requested_model = outline.requested_model.clone().into_owned();
             if let Some(user) = outline.user.as_ref().filter(|_| record.user.is_empty()) {
@@ -264,7 +265,8 @@ impl Log {
         let record = self.record.as_ref()?;
         let before = savings::paid(&record.attempts).map(|paid| paid + record.classifier_paid);
         let (carried_tokens, unix_ms) = (self.carried_tokens, record.id.unix_ms());
-        Some(Tariff { ground, target, before, carried_tokens, unix_ms })
+        let asked = record.asked_service_tier;
+        Some(Tariff { ground, target, before, carried_tokens, unix_ms, asked })
     }
 
     /// The usage of the answer that was served, and with it the money.
@@ -274,7 +276,8 @@ impl Log {
             let now = self.ground.clock.monotonic_ms();
             self.ground.setup.sessions.remember(key, target, tokens, now);
         }
-        let (baseline, cheapest) = counterfactual(&self.ground, usage, self.id().unix_ms());
+        let asked = self.record.as_ref().map_or(ServiceTier::Standard, |record| record.asked_service_tier);
+        let (baseline, cheapest) = counterfactual(&self.ground, usage, asked, self.id().unix_ms());
         let mut money = Money::default();
         let (routed, guessed) = (self.routed, self.guessed);
         self.note(|record| {
@@ -369,6 +372,7 @@ fn blank(id: RequestId, format: Format) -> CallRecord {
         adapted: Vec::new(),
         attempts: Vec::new(),
         usage: Usage::default(),
+        asked_service_tier: ServiceTier::Standard,
         usage_estimated: false,
         paid: Some(Usd::ZERO),
         classifier_paid: Usd::ZERO,

@@ -10,7 +10,7 @@ use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_wire::neutral::{self, Delta, Finish};
 use tierway_wire::openai_chat::{self, Facts};
 use tierway_wire::sse::Events;
-use tierway_wire::{ApiError, Context, Format, StreamDecoder, StreamEncoder, Usage};
+use tierway_wire::{ApiError, Context, Format, ServiceTier, StreamDecoder, StreamEncoder, Usage};
 
 /// What a stream has said so far.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Said {
     pub(crate) content_chunks: u64,
     /// The end mark came.
     pub(crate) done: bool,
+    /// The service tier that chunks named last.
+    service_tier: ServiceTier,
 }
 
 /// A stream that cannot go on.
@@ -260,7 +262,11 @@ impl Said {
         if let Some(finish) = facts.finish {
             finish.clone_into(&mut self.finish);
         }
+        if let Some(word) = facts.service_tier {
+            self.service_tier = ServiceTier::named(word);
+        }
         let Some(usage) = facts.usage() else { return Ok(Pass::AsIs) };
+        let usage = usage.under(self.service_tier);
         self.usage = Some(usage);
         if facts.is_usage_only() && !usage_wanted {
             return Ok(Pass::HeldBack);

@@ -105,11 +105,9 @@ impl Router {
         let task = Task { upstream, prepared, client, left: timeout, tariff: None, clock, input_tokens };
         let served = attempt(task).await;
         let Ok(Served::Whole(whole)) = served else { return None };
-        let day = crate::log::day_of(self.ground.clock.unix_ms());
-        let price = target.prices.as_ref().and_then(|prices| prices.on_day(day));
-        if let Some(price) = price {
-            log.note(|record| record.classifier_paid += price.cost(&whole.usage));
-        }
+        let now = self.ground.clock.unix_ms();
+        let cost = target.prices.as_ref().and_then(|prices| prices.cost(now, &whole.usage));
+        log.note(|record| record.classifier_paid += cost.unwrap_or(Usd::ZERO));
         let answer = tierway_wire::decode_answer(call.format, &whole.body, &context).ok()?;
         let text = answer.choices.first()?.parts.iter().find_map(|part| match &part.content {
             Content::Text { text, .. } => Some(text.as_str()),

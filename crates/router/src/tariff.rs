@@ -4,9 +4,8 @@
 
 use crate::log::Money;
 use crate::setup::Ground;
-use tierway_decide::pricing::STANDARD;
 use tierway_decide::{Target, TierId, Usd, savings};
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
 /// The prices of one call.
 pub(crate) struct Tariff<'a> {
@@ -18,6 +17,8 @@ pub(crate) struct Tariff<'a> {
     pub(crate) carried_tokens: u64,
     /// When the request came.
     pub(crate) unix_ms: i64,
+    /// The service tier that the client asked for.
+    pub(crate) asked: ServiceTier,
 }
 
 impl Tariff<'_> {
@@ -27,7 +28,7 @@ impl Tariff<'_> {
         let now = price_of(self.target, usage, self.unix_ms);
         Money {
             paid: self.before.zip(now).map(|(before, now)| before + now),
-            baseline: counterfactual(self.ground, &answer, self.unix_ms).0,
+            baseline: counterfactual(self.ground, &answer, self.asked, self.unix_ms).0,
         }
     }
 }
@@ -41,10 +42,17 @@ pub(crate) const fn of_whole(usage: &Usage, carried_tokens: u64) -> Usage {
     }
 }
 
-/// What the same tokens cost on the baseline tier and on the cheapest one.
-pub(crate) fn counterfactual(ground: &Ground, usage: &Usage, unix_ms: i64) -> (Option<Usd>, Option<Usd>) {
+/// What the same tokens cost on the baseline tier and on the cheapest one, under the service tier that was asked for.
+pub(crate) fn counterfactual(
+    ground: &Ground,
+    usage: &Usage,
+    asked: ServiceTier,
+    unix_ms: i64,
+) -> (Option<Usd>, Option<Usd>) {
     let ladder = ground.setup.table.ladder();
-    let on = |tier| savings::counterfactual(ladder, tier, usage, unix_ms);
+    // As `CallRecord::usage_as_asked` will have it.
+    let usage = usage.under(asked.or(usage.service_tier));
+    let on = |tier| savings::counterfactual(ladder, tier, &usage, unix_ms);
     (on(ladder.baseline()), on(TierId(0)))
 }
 
@@ -53,5 +61,5 @@ pub(crate) fn price_of(target: &Target, usage: &Usage, unix_ms: i64) -> Option<U
     if usage.is_empty() {
         return Some(Usd::ZERO);
     }
-    target.prices.as_ref().and_then(|prices| prices.at(unix_ms, STANDARD)).map(|price| price.cost(usage))
+    target.prices.as_ref()?.cost(unix_ms, usage)
 }

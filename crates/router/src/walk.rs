@@ -22,8 +22,8 @@ use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
 use tierway_decide::{CallStatus, Reason, RequestId, Target, TargetId};
-use tierway_wire::Format;
 use tierway_wire::splice::{Edit, Fields};
+use tierway_wire::{Format, ServiceTier};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
@@ -50,7 +50,7 @@ impl Router {
 
     async fn answer(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
         let (outline, fields) = tierway_wire::outline(call.format, &call.body)?;
-        log.asked(&outline);
+        log.asked(&outline, ServiceTier::asked(call.format, &fields));
         if call.format == Format::AnthropicMessages && fields.get("thread").is_some_and(|thread| thread != "null") {
             return Err(Refusal::no_threads());
         }

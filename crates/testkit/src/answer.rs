@@ -25,6 +25,10 @@ pub(crate) struct Ask {
     pub(crate) reasons: bool,
     /// The provider is asked to cache the prompt (Anthropic); others do so unasked.
     pub(crate) cache_marked: bool,
+    /// As asked for, in the API's word.
+    pub(crate) service_tier: String,
+    /// The faster run of a model was asked for.
+    pub(crate) fast: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

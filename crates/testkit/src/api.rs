@@ -104,6 +104,19 @@ impl Api {
         header: &dyn Fn(&str) -> Option<String>,
         traits: &Traits,
     ) -> Result<Ask, Refusal> {
+        let mut ask = self.read_strictly(body, header, traits)?;
+        let tier = text_of(body, "service_tier");
+        ask.fast = tier == "fast" || text_of(body, "speed") == "fast";
+        tier.clone_into(&mut ask.service_tier);
+        Ok(ask)
+    }
+
+    fn read_strictly(
+        &self,
+        body: &Value,
+        header: &dyn Fn(&str) -> Option<String>,
+        traits: &Traits,
+    ) -> Result<Ask, Refusal> {
         match self {
             Self::Chat => openai_chat::read(body, traits),
             Self::Responses => openai_responses::read(body, traits),
@@ -221,6 +234,15 @@ fn known_fields(body: &Value, known: &[&str]) -> Result<(), String> {
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(name.clone()),
         None => Ok(()),
+    }
+}
+
+/// The tier that OpenAI's answers name for one that was asked for: `fast` comes back as `priority`.
+fn openai_tier(ask: &Ask) -> &str {
+    match ask.service_tier.as_str() {
+        "fast" => "priority",
+        "" | "auto" => "default",
+        tier => tier,
     }
 }
 

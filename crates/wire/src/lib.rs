@@ -26,6 +26,7 @@ pub mod openai_responses;
 mod options;
 mod outline;
 mod restore;
+mod service_tier;
 pub mod splice;
 pub mod sse;
 mod stream;
@@ -45,5 +46,6 @@ pub use options::{
     SystemRole,
 };
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
+pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
 pub use usage::{Usage, usage};

@@ -6,7 +6,7 @@
 use crate::json::{Cursor, Node};
 use crate::openai_chat::Facts;
 use crate::splice::{Edit, Fields};
-use crate::{DecodeError, Format, Usage, anthropic, openai_responses, sse};
+use crate::{DecodeError, Format, ServiceTier, Usage, anthropic, openai_responses, sse};
 
 /// What a relayed answer has said so far.
 #[derive(Debug)]
@@ -95,7 +95,9 @@ impl Meter {
         let state = &mut self.state;
         state.has_content |= facts.has_content;
         state.has_tool_call |= facts.has_tool_call;
-        state.usage = facts.usage().or(state.usage);
+        let earlier = state.service_tier.as_deref().map_or(ServiceTier::Standard, ServiceTier::named);
+        let usage = facts.usage().map(|usage| usage.under(usage.service_tier.or(earlier)));
+        state.usage = usage.or(state.usage);
         set(&mut state.error, facts.error_json);
         set(&mut state.finish, facts.finish);
         set(&mut state.service_tier, facts.service_tier);
@@ -211,8 +213,7 @@ impl Meter {
         set(&mut state.finish, response.str("status"));
         set(&mut state.error, response.get("error").map(|error| error.raw));
         state.has_content |= response.get("output").is_some_and(|output| output.raw.len() > 2);
-        let usage = response.get("usage").and_then(|usage| openai_responses::usage(usage.raw));
-        state.usage = usage.or(state.usage);
+        state.usage = openai_responses::reported(response).or(state.usage);
     }
 }
 

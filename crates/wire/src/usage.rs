@@ -1,6 +1,6 @@
 //! Tokens of one answer, in one meaning for every provider.
 
-use crate::{Format, anthropic, gemini, ollama_chat, openai_chat, openai_responses};
+use crate::{Format, ServiceTier, anthropic, gemini, ollama_chat, openai_chat, openai_responses};
 use serde::{Deserialize, Serialize};
 
 /// What a provider reported for one call. Totals include their parts, so nothing may be added up twice:
@@ -24,6 +24,8 @@ pub struct Usage {
     pub audio_input_tokens: u64,
     /// Part of the output that is audio.
     pub audio_output_tokens: u64,
+    /// The terms under which the call was served; they decide the price of its tokens.
+    pub service_tier: ServiceTier,
 }
 
 impl Usage {
@@ -43,10 +45,16 @@ impl Usage {
         self.output_tokens.saturating_sub(self.audio_output_tokens)
     }
 
-    /// True when nothing was reported at all.
+    /// True when no token was reported.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self::default().under(self.service_tier)
+    }
+
+    /// The same tokens under these terms.
+    #[must_use]
+    pub const fn under(self, service_tier: ServiceTier) -> Self {
+        Self { service_tier, ..self }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tierway_wire::neutral::Event;
-use tierway_wire::{Context, Format, StreamDecoder, Usage, usage};
+use tierway_wire::{Context, Format, Meter, StreamDecoder, Usage, usage};
 
 #[test]
 fn every_worked_example_is_read_as_documented() {
@@ -24,7 +24,7 @@ fn every_worked_example_is_read_as_documented() {
         let want: Usage = serde_json::from_value(example["expect_usage"].clone()).unwrap();
         let got = match &example["usage_json"] {
             Value::Array(events) => streamed(format, events),
-            object => usage(format, &object.to_string()),
+            object => whole(format, object, &example["response"]),
         };
         let got = got.unwrap_or_default();
         if got != want {
@@ -33,6 +33,18 @@ fn every_worked_example_is_read_as_documented() {
     }
     assert!(read >= 40, "only {read} examples were read");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The usage of a whole answer. `beside`: fields of the answer beside its usage, such as the service tier.
+fn whole(format: Format, object: &Value, beside: &Value) -> Option<Usage> {
+    if matches!(format, Format::Gemini | Format::OllamaChat) {
+        return usage(format, &object.to_string());
+    }
+    let mut body = serde_json::json!({ "usage": object });
+    beside.as_object().into_iter().flatten().for_each(|(name, value)| body[name] = value.clone());
+    let mut meter = Meter::new(format);
+    meter.body(body.to_string().as_bytes());
+    meter.state().usage
 }
 
 /// The last usage that the events of a stream give.

@@ -143,7 +143,7 @@ impl Looked {
         let paid = if stays {
             call.paid.map(|paid| paid + call.classifier_paid)
         } else {
-            savings::cost_on(ladder.target(target), &call.usage, call.id.unix_ms())
+            savings::cost_on(ladder.target(target), &call.usage_as_asked(), call.id.unix_ms())
         };
         Ok(Outcome { tier: decision.tier, target, moved: !stays, paid })
     }

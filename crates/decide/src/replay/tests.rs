@@ -6,7 +6,7 @@ use crate::{
     RequestId, Rule, RuleSet, Scope, SessionPolicy, TaskType, Tier,
 };
 use expect_test::{Expect, expect};
-use tierway_wire::Format;
+use tierway_wire::{Format, ServiceTier};
 
 const HARD: &str = "Prove that there are infinitely many primes of the form 4k + 3, and derive the density of them.";
 const EASY: &str = "What is the capital of France?";
@@ -88,6 +88,7 @@ fn call(text: &str, reason: Reason) -> CallRecord {
         adapted: Vec::new(),
         attempts: Vec::new(),
         usage,
+        asked_service_tier: ServiceTier::Standard,
         usage_estimated: false,
         paid: Some(Usd::from_picos(10_000_000_000)),
         classifier_paid: Usd::ZERO,

@@ -6,7 +6,7 @@ use crate::{Garbled, LedgerError, StoredCall, checksum, detail};
 use rusqlite::Row;
 use std::path::Path;
 use tierway_decide::{CallRecord, MAX_TIERS, Prediction, RequestId, Usd};
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
 /// The columns that [`read`] wants, in its order.
 pub(crate) const COLUMNS: &str = "id, flags, status, http_status, reason, complexity, task_type, abstain, attempts, \
@@ -142,6 +142,7 @@ impl Columns<'_, '_> {
             adapted: Vec::new(),
             attempts: Vec::new(),
             usage,
+            asked_service_tier: ServiceTier::Standard,
             usage_estimated: flags & 2 != 0,
             paid,
             classifier_paid,

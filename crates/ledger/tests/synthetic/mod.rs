@@ -12,7 +12,7 @@ use tierway_decide::{
     Abstain, Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RejectWhy,
     Rejected, RequestId, TaskType, TierId, Usd, savings,
 };
-use tierway_wire::Usage;
+use tierway_wire::{ServiceTier, Usage};
 
 /// 2026-03-02T00:00:00Z, a Monday.
 pub const MONDAY_MS: i64 = 1_772_409_600_000;
@@ -176,6 +176,7 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
         adapted: if chance.one_in(30) { vec!["max_tokens".into()] } else { Vec::new() },
         attempts,
         usage,
+        asked_service_tier: ServiceTier::Standard,
         usage_estimated: status == CallStatus::Cancelled,
         paid,
         classifier_paid: if chance.one_in(25) { Usd::from_picos(45_000_000) } else { Usd::ZERO },

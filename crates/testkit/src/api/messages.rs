@@ -253,14 +253,14 @@ pub(super) fn error(status: u16, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_fake"})
 }
 
-fn usage(reply: &Reply) -> Value {
+fn usage(ask: &Ask, reply: &Reply) -> Value {
     // Cached and written tokens come on top of the plain ones.
     let plain = reply.input_tokens - reply.cached_tokens - reply.cache_written_tokens;
     json!({"input_tokens": plain, "cache_creation_input_tokens": reply.cache_written_tokens,
         "cache_read_input_tokens": reply.cached_tokens,
         "cache_creation": {"ephemeral_5m_input_tokens": reply.cache_written_tokens, "ephemeral_1h_input_tokens": 0},
         "output_tokens": reply.output_tokens, "output_tokens_details": {"thinking_tokens": reply.reasoning_tokens},
-        "server_tool_use": null, "service_tier": "standard", "inference_geo": null})
+        "server_tool_use": null, "service_tier": "standard", "speed": if ask.fast { "fast" } else { "standard" }, "inference_geo": null})
 }
 
 fn stop_reason(answer: &Answer) -> &'static str {
@@ -291,7 +291,7 @@ pub(super) fn whole(ask: &Ask, reply: &Reply) -> Value {
     }
     json!({"id": format!("msg_fake{}", reply.id), "type": "message", "role": "assistant", "model": ask.model,
         "content": content, "stop_reason": stop_reason(answer), "stop_sequence": null, "stop_details": null,
-        "container": null, "usage": usage(reply)})
+        "container": null, "usage": usage(ask, reply)})
 }
 
 pub(super) fn event(name: &str, data: &Value) -> String {
@@ -343,7 +343,7 @@ pub(super) fn streamed(ask: &Ask, reply: &Reply) -> Streamed {
         "message_delta",
         &json!({"type": "message_delta", "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null,
             "stop_details": null, "container": null},
-            "usage": usage(reply)}),
+            "usage": usage(ask, reply)}),
     ));
     streamed.tail.push(event("message_stop", &json!({"type": "message_stop"})));
     streamed

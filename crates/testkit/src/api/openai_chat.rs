@@ -86,6 +86,7 @@ pub(super) fn read(body: &Value, traits: &Traits) -> Result<Ask, Refusal> {
         stream_usage: body.pointer("/stream_options/include_usage").and_then(Value::as_bool).unwrap_or(false),
         reasons,
         cache_marked: false,
+        ..Ask::default()
     };
     match traits.prefill {
         Prefill::Rejects if ask.partial().is_some() => {
@@ -407,7 +408,7 @@ fn logprobs(ask: &Ask, tokens: &[String]) -> Value {
 
 fn envelope(ask: &Ask, reply: &Reply, object: &str) -> Map<String, Value> {
     let whole = json!({"id": format!("chatcmpl-fake{}", reply.id), "object": object, "created": 1_790_000_000u64,
-        "model": ask.model, "service_tier": "default", "system_fingerprint": "fp_fake"});
+        "model": ask.model, "service_tier": super::openai_tier(ask), "system_fingerprint": "fp_fake"});
     match whole {
         Value::Object(fields) => fields,
         _ => Map::new(),

@@ -236,7 +236,7 @@ fn envelope(ask: &Ask, reply: &Reply, status: &str, output: &[Value]) -> Value {
         "status": status, "error": null, "incomplete_details": details, "instructions": null, "metadata": {},
         "model": ask.model, "output": output, "parallel_tool_calls": ask.parallel, "temperature": 1.0, "top_p": 1.0,
         "tool_choice": "auto", "tools": [], "max_output_tokens": ask.max_tokens, "previous_response_id": null,
-        "reasoning": {"effort": null, "summary": null}, "service_tier": "default", "store": true,
+        "reasoning": {"effort": null, "summary": null}, "service_tier": super::openai_tier(ask), "store": true,
         "text": {"format": {"type": "text"}}, "truncation": "disabled", "usage": usage})
 }
 

@@ -1,8 +1,8 @@
 //! Usage objects of the Messages API.
 
-use crate::Usage;
 use crate::json::Node;
 use crate::write::Obj;
+use crate::{ServiceTier, Usage};
 
 /// Counts as reported; in a stream they come in pieces that replace each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Counts {
     written_1h: u64,
     output: u64,
     thinking: u64,
+    service_tier: ServiceTier,
+    fast: bool,
 }
 
 impl Counts {
@@ -30,6 +32,8 @@ impl Counts {
         }
         let thinking = node.get("output_tokens_details").and_then(|details| details.u64("thinking_tokens"));
         set(&mut self.thinking, thinking);
+        self.service_tier = node.str("service_tier").map_or(self.service_tier, ServiceTier::named);
+        self.fast = node.str("speed").map_or(self.fast, |speed| speed == "fast");
     }
 
     /// Cached tokens come on top of `input_tokens` in this API, so they are added to the total here. Written tokens
@@ -46,6 +50,8 @@ impl Counts {
             reasoning_tokens: self.thinking,
             audio_input_tokens: 0,
             audio_output_tokens: 0,
+            // The speed has a price of its own, whatever the tier.
+            service_tier: if self.fast { ServiceTier::Fast } else { self.service_tier },
         }
     }
 }

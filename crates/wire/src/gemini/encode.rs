@@ -28,7 +28,6 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     for (name, there) in [
         ("user", request.user.is_some()),
         ("metadata", !request.metadata.is_empty()),
-        ("service_tier", request.service_tier.is_some()),
         ("verbosity", request.verbosity.is_some()),
         ("logit_bias", request.logit_bias.is_some()),
         ("parallel_tool_calls", request.parallel_tool_calls == Some(false)),
@@ -37,6 +36,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
             changes.dropped(name, "the Gemini API has no such parameter");
         }
     }
+    service_tier(&mut body, request, &mut changes);
     if request.origin == Format::Gemini {
         for (name, json) in &request.extra {
             body.raw(name, json);
@@ -46,6 +46,25 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     }
     let custom_tools = crate::ids::custom_tools(request);
     Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool: None, custom_tools })
+}
+
+/// The API has OpenAI's tiers, but for those that it does not name; Anthropic's words mean something else.
+fn service_tier(body: &mut Obj, request: &Request, changes: &mut Changes) {
+    let Some(word) = request.service_tier.as_deref() else { return };
+    let known = match (request.origin, word) {
+        (Format::Gemini, word) => Some(word),
+        (Format::OpenaiChat | Format::OpenaiResponses, "auto") => return,
+        (Format::OpenaiChat | Format::OpenaiResponses, "default") => Some("standard"),
+        (Format::OpenaiChat | Format::OpenaiResponses, "flex") => Some("flex"),
+        (Format::OpenaiChat | Format::OpenaiResponses, "priority" | "fast") => Some("priority"),
+        _ => None,
+    };
+    match known {
+        Some(tier) => {
+            body.str("serviceTier", tier);
+        }
+        None => changes.dropped("service_tier", "the target's tiers are others"),
+    }
 }
 
 fn generation(request: &Request, options: &EncodeOptions, changes: &mut Changes) -> String {

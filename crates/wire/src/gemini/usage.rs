@@ -1,8 +1,8 @@
 //! `usageMetadata`.
 
-use crate::Usage;
 use crate::json::Node;
 use crate::write::{Arr, Obj};
+use crate::{ServiceTier, Usage};
 
 /// Reads a usage object; None when it reports no count. Cached tokens are inside `promptTokenCount`; thoughts come on top
 /// of `candidatesTokenCount`, tool results of the provider's own tools on top of the prompt.
@@ -24,6 +24,10 @@ pub fn usage(json: &str) -> Option<Usage> {
         reasoning_tokens: count("thoughtsTokenCount"),
         audio_input_tokens: audio("promptTokensDetails"),
         audio_output_tokens: audio("candidatesTokensDetails"),
+        service_tier: node
+            .str("serviceTier")
+            .or_else(|| node.str("trafficType"))
+            .map_or(ServiceTier::Standard, ServiceTier::named),
     })
 }
 

@@ -7,7 +7,7 @@ use super::usage::usage;
 use crate::json::{At, Node};
 use crate::neutral::{Answer, Choice, Content, Finish, Part};
 use crate::write::{Arr, Obj, quoted};
-use crate::{Context, DecodeError, Format, Usage};
+use crate::{Context, DecodeError, Format, ServiceTier, Usage};
 
 /// Reads an answer body.
 ///
@@ -18,12 +18,13 @@ pub fn decode_answer(body: &[u8], context: &Context) -> Result<Answer, DecodeErr
     let mut node = Node::parse(text, 12)?;
     let choices = node.take("choices").ok_or_else(|| At::Top("choices").missing("an array of answers"))?;
     let choices = choices.want_items(At::Top("choices"))?;
+    let tier = node.str("service_tier").map_or(ServiceTier::Standard, ServiceTier::named);
     let mut answer = Answer {
         origin: Format::OpenaiChat,
         id: node.str("id").unwrap_or_default().to_owned(),
         model: node.str("model").unwrap_or_default().to_owned(),
         choices: choices.into_iter().map(|choice| self::choice(choice, context)).collect(),
-        usage: node.get("usage").and_then(|node| usage(node.raw)),
+        usage: node.get("usage").and_then(|node| usage(node.raw)).map(|usage| usage.under(tier)),
         service_tier: node.str("service_tier").map(str::to_owned),
     };
     context.restore(&mut answer);

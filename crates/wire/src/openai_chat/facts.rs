@@ -3,8 +3,8 @@
 //! One walk over the bytes that skips strings; nothing is allocated and nothing is copied.
 
 use super::usage::usage;
-use crate::Usage;
 use crate::json::{Cursor, unescape};
+use crate::{ServiceTier, Usage};
 use std::borrow::Cow;
 
 /// The decisive parts of a `chat.completion` body or of one stream chunk's data.
@@ -71,10 +71,11 @@ impl<'a> Facts<'a> {
         Some(facts)
     }
 
-    /// Usage as reported.
+    /// Usage as reported, under the service tier that this very body or chunk names.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.usage_json.and_then(usage)
+        let tier = self.service_tier.map_or(ServiceTier::Standard, ServiceTier::named);
+        Some(self.usage_json.and_then(usage)?.under(tier))
     }
 
     /// The text that came; none for content in parts, which only whole answers have.

@@ -9,16 +9,18 @@ use crate::json::Node;
 use crate::neutral::{BlockKind, Content, Delta, Event};
 use crate::stream::{MAX_BLOCKS, MAX_CHOICES};
 use crate::write::{Arr, Obj};
-use crate::{Context, DecodeError, Format};
+use crate::{Context, DecodeError, Format, ServiceTier};
 use std::collections::BTreeMap;
 
 /// Chunks into events.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Decoder {
     context: Context,
     started: bool,
     done: bool,
     choices: BTreeMap<u32, ChoiceState>,
+    /// The last one that was named.
+    service_tier: ServiceTier,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ enum Prose {
 
 impl Decoder {
     pub(crate) fn new(context: &Context) -> Self {
-        Self { context: context.clone(), started: false, done: false, choices: BTreeMap::new() }
+        Self { context: context.clone(), ..Self::default() }
     }
 
     pub(crate) fn event(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
@@ -66,8 +68,10 @@ impl Decoder {
         for choice in node.get("choices").map_or(&[][..], Node::items) {
             self.choice(choice, out)?;
         }
+        self.service_tier = node.str("service_tier").map_or(self.service_tier, ServiceTier::named);
         let reported = node.get("usage").or_else(|| node.get("x_groq")?.get("usage"));
-        out.extend(reported.and_then(|node| usage(node.raw)).map(Event::Usage));
+        let reported = reported.and_then(|node| usage(node.raw));
+        out.extend(reported.map(|usage| Event::Usage(usage.under(self.service_tier))));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Usage objects in the OpenAI shape.
 
-use crate::Usage;
 use crate::json::Node;
+use crate::{ServiceTier, Usage};
 
 /// Reads a `usage` object. None when it is null, or reports no token count at all.
 ///
@@ -36,6 +36,8 @@ pub fn usage(json: &str) -> Option<Usage> {
         reasoning_tokens,
         audio_input_tokens: prompt("audio_tokens").unwrap_or(0),
         audio_output_tokens: completion("audio_tokens").unwrap_or(0),
+        // Said beside the usage object, not in it.
+        service_tier: ServiceTier::Standard,
     })
 }
 

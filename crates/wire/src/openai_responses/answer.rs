@@ -5,7 +5,7 @@ use crate::json::{At, Node};
 use crate::neutral::{Answer, Choice, Content, Finish, Json, Part};
 use crate::splice::Fields;
 use crate::write::{Arr, Obj};
-use crate::{Context, DecodeError, Format, Usage};
+use crate::{Context, DecodeError, Format, ServiceTier, Usage};
 
 /// Reads an answer body.
 ///
@@ -23,7 +23,7 @@ pub fn decode_answer(body: &[u8], context: &Context) -> Result<Answer, DecodeErr
         id: node.str("id").unwrap_or_default().to_owned(),
         model: node.str("model").unwrap_or_default().to_owned(),
         choices: vec![Choice { finish: finish(&node, calls), parts, logprobs: None }],
-        usage: node.get("usage").and_then(|node| usage(node.raw)),
+        usage: reported(&node),
         service_tier: node.str("service_tier").map(str::to_owned),
     };
     context.restore(&mut answer);
@@ -144,6 +144,12 @@ pub fn echo(fields: &Fields<'_>) -> Vec<(String, Json)> {
     named.map(|(name, json)| (name.to_owned(), json.to_owned())).collect()
 }
 
+/// The usage of a response object, under the service tier that stands beside it.
+pub(crate) fn reported(response: &Node<'_>) -> Option<Usage> {
+    let tier = response.str("service_tier").map_or(ServiceTier::Standard, ServiceTier::named);
+    Some(usage(response.get("usage")?.raw)?.under(tier))
+}
+
 /// Reads a usage object; None when it reports no count.
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
@@ -159,6 +165,7 @@ pub fn usage(json: &str) -> Option<Usage> {
         reasoning_tokens: detail("output_tokens_details", "reasoning_tokens"),
         audio_input_tokens: detail("input_tokens_details", "audio_tokens"),
         audio_output_tokens: detail("output_tokens_details", "audio_tokens"),
+        service_tier: ServiceTier::Standard,
     })
 }
 

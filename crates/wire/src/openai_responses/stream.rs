@@ -1,6 +1,6 @@
 //! Streamed Responses answers.
 
-use super::answer::{State, finish, item_id, usage};
+use super::answer::{State, finish, item_id, reported};
 use super::item::{call_item, message_item, output_part, reasoning_item};
 use crate::json::Node;
 use crate::neutral::{BlockKind, Content, Delta, Event, Finish};
@@ -188,7 +188,7 @@ impl Decoder {
     fn last(&mut self, kind: &str, node: &Node<'_>, out: &mut Vec<Event>) {
         self.done = true;
         let response = node.get("response").unwrap_or(node);
-        out.extend(response.get("usage").and_then(|node| usage(node.raw)).map(Event::Usage));
+        out.extend(reported(response).map(Event::Usage));
         if matches!(kind, "response.failed" | "error") {
             // An error event is flat; a failed response holds the error.
             let error = response.get("error").unwrap_or(response);

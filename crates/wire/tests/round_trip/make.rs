@@ -4,7 +4,7 @@ use tierway_wire::neutral::{
     Answer, Choice, Content, Delta, Event, Finish, Message, Output, Part, Request, Role, Source, Tool, ToolChoice,
     ToolKind,
 };
-use tierway_wire::{Format, Usage};
+use tierway_wire::{Format, ServiceTier, Usage};
 
 use Format::{AnthropicMessages, Gemini, OllamaChat, OpenaiChat, OpenaiResponses};
 
@@ -365,6 +365,7 @@ fn usage(format: Format, dice: &mut Dice) -> Usage {
         reasoning_tokens: reasoning,
         audio_input_tokens: roll(sound),
         audio_output_tokens: roll(sound),
+        service_tier: ServiceTier::Standard,
     }
 }
 
