@@ -23,6 +23,7 @@ mod route;
 mod serve;
 mod store;
 mod train;
+mod weekly;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,10 +1,11 @@
 //! `tierway report`: what a period cost and saved.
 
 use crate::exit::{Done, Failed};
-use crate::store::{StoreArg, now_ms};
+use crate::store::{Source, StoreArg, now_ms};
+use crate::weekly::{self, Form};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use tierway_config::{Config, ReportFormat};
+use tierway_config::{Config, KeySource, ReportFormat};
 use tierway_ledger::{Span, Step};
 use tierway_report::{Note, Report};
 
@@ -21,6 +22,12 @@ pub(crate) struct Args {
     /// The last so many days [default: as configured, else 7]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
+    /// The week in two minutes: saved, quality, what went wrong and what to do
+    #[arg(long, conflicts_with = "days")]
+    weekly: bool,
+    /// Also post the week to the webhook of the config
+    #[arg(long, requires = "weekly")]
+    post: bool,
     /// Its form [default: as configured, else text]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -40,10 +47,15 @@ pub(crate) enum Format {
     Csv,
     /// One page that needs nothing else; can be mailed
     Html,
+    /// Headings and tables, for a wiki or a chat; only with --weekly
+    Markdown,
 }
 
 pub(crate) fn run(args: &Args) -> Done {
     let mut source = args.store.open()?;
+    if args.weekly {
+        return run_weekly(args, source);
+    }
     let config = source.config.as_ref();
     let days = args.days.or(config.map(|config| config.report.days)).unwrap_or(7);
     let format = args.format.or(config.map(|config| configured(config.report.format))).unwrap_or(Format::Text);
@@ -53,7 +65,30 @@ pub(crate) fn run(args: &Args) -> Done {
     let ladder = config.map(|config| config.table.ladder());
     let mut report = tierway_gateway::report(&summary, &series, ladder);
     report.notes.extend(config.into_iter().flat_map(shutdowns));
-    let text = render(&report, format, width())?;
+    write(args, &render(&report, format, width())?)
+}
+
+fn run_weekly(args: &Args, mut source: Source) -> Done {
+    let config = source.config.as_ref();
+    let form = match args.format {
+        None | Some(Format::Text | Format::Markdown) => Form::Markdown,
+        Some(Format::Html) => Form::Html,
+        Some(Format::Json) => Form::Json,
+        Some(Format::Csv) => {
+            return Err(Failed::told("the week has no CSV; `tierway report --format csv` has the figures"));
+        }
+    };
+    let week = tierway_gateway::weekly(&mut source.reader, now_ms(), config).map_err(Failed::told)?;
+    if args.post {
+        let webhook = config.and_then(|config| config.report.weekly.as_ref()).map(|weekly| weekly.webhook.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let posted = runtime.block_on(weekly::post(&week, &webhook.unwrap_or(KeySource::None)));
+        posted.map_err(Failed::told)?;
+    }
+    write(args, &weekly::render(&week, form)?)
+}
+
+fn write(args: &Args, text: &str) -> Done {
     match &args.output {
         None => io::stdout().lock().write_all(text.as_bytes())?,
         Some(path) => std::fs::write(path, text)
@@ -91,6 +126,7 @@ pub(crate) fn render(report: &Report, format: Format, width: usize) -> Result<St
         Format::Json => tierway_report::json(report).map_err(Failed::told)? + "\n",
         Format::Csv => tierway_report::csv(report),
         Format::Html => tierway_report::html(report),
+        Format::Markdown => return Err(Failed::told("only the week has Markdown: `tierway report --weekly`")),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -39,9 +40,12 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_stopped(&args.config, &gateway, read))?;
+    runtime.block_on(until_stopped(&args.config, config, &gateway, read))?;
     say("tierway: stopping; requests in progress may finish");
-    gateway.stop().map_err(Failed::told)
+    let stopped = gateway.stop().map_err(Failed::told);
+    // A report in the making is made at the next start.
+    runtime.shutdown_background();
+    stopped
 }
 
 /// Somebody listens there already. A port can be shared so that one tierway takes over from another without a gap; who does
@@ -54,7 +58,8 @@ pub(crate) fn is_taken(address: SocketAddr) -> bool {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of the file, has the config read again.
-async fn until_stopped(arg: &ConfigArg, gateway: &Gateway, mut read: Stamp) -> std::io::Result<()> {
+async fn until_stopped(arg: &ConfigArg, mut config: Config, gateway: &Gateway, mut read: Stamp) -> std::io::Result<()> {
+    let mut week = Schedule::new(&config);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -65,16 +70,17 @@ async fn until_stopped(arg: &ConfigArg, gateway: &Gateway, mut read: Stamp) -> s
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {
                 read = Stamp::of(arg.path());
-                reload(arg, gateway);
+                config = reload(arg, gateway).unwrap_or(config);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
                 let now = Stamp::of(arg.path());
                 // The same at two looks: nobody is in the middle of writing it.
                 if now != read && now == settling {
                     read = now;
-                    reload(arg, gateway);
+                    config = reload(arg, gateway).unwrap_or(config);
                 }
                 settling = now;
+                week.look(&config).await;
             }
         }
     }
@@ -92,15 +98,21 @@ impl Stamp {
 }
 
 /// A bad new config keeps the old one in force and says why.
-fn reload(arg: &ConfigArg, gateway: &Gateway) {
+fn reload(arg: &ConfigArg, gateway: &Gateway) -> Option<Config> {
     let reloaded = match arg.load() {
-        Ok(config) => gateway.reload(&config).map_err(|error| error.to_string()),
+        Ok(config) => gateway.reload(&config).map(|()| config).map_err(|error| error.to_string()),
         Err(Failed::Told(problems)) => Err(problems),
         Err(Failed::Silent | Failed::HadEnough) => Err("the config cannot be read".to_owned()),
     };
     match reloaded {
-        Ok(()) => say(format_args!("tierway: {} is in force", arg.path().display())),
-        Err(problems) => say(format_args!("tierway: the old config stays in force; {problems}")),
+        Ok(config) => {
+            say(format_args!("tierway: {} is in force", arg.path().display()));
+            Some(config)
+        }
+        Err(problems) => {
+            say(format_args!("tierway: the old config stays in force; {problems}"));
+            None
+        }
     }
 }
 

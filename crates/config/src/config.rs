@@ -200,7 +200,8 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         let message = "listens beyond this machine without [[keys]]: everybody who reaches it spends your money";
         reader.warn(root.table("server").at("listen"), message);
     }
-    let (dispatch, ledger, report) = (settings::dispatch(root), settings::ledger(root, base), settings::report(root));
+    let (dispatch, ledger, report) =
+        (settings::dispatch(root), settings::ledger(root, base), settings::report(root, base));
     let tests = rule::tests(root, &names);
     let evidence = routing.evidence.clone();
     if !reader.is_clean() {

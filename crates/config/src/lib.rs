@@ -19,6 +19,7 @@ pub mod schema;
 mod secret;
 mod settings;
 mod tier;
+mod weekly;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
@@ -29,3 +30,4 @@ pub use routing::{ClientKey, KeyScope};
 pub use rule::ConfigTest;
 pub use secret::Secret;
 pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig};
+pub use weekly::{WeekTime, WeeklyConfig};

@@ -403,7 +403,7 @@ fn key(section: &Section<'_, '_>, kind: Option<&KindFacts>, base: &Path) -> KeyS
         section.problem(second, format!("{} names {} sources of its key; keep one", section.title, given.len()));
     }
     match given.first() {
-        Some(&"key_env") => section.text("key_env").and_then(|name| variable(section, name.text)),
+        Some(&"key_env") => section.text("key_env").and_then(|name| variable(section, "key_env", name.text)),
         Some(&"key_file") => section.text("key_file").map(|path| KeySource::File(base.join(path.text))),
         Some(&"key_command") => command(section),
         _ => kind.and_then(|kind| kind.key_env).map(|name| {
@@ -414,7 +414,8 @@ fn key(section: &Section<'_, '_>, kind: Option<&KindFacts>, base: &Path) -> KeyS
     .unwrap_or(KeySource::None)
 }
 
-fn variable(section: &Section<'_, '_>, name: String) -> Option<KeySource> {
+/// The name of an environment variable that holds a secret, where it is one.
+pub(crate) fn variable(section: &Section<'_, '_>, field: &str, name: String) -> Option<KeySource> {
     let good = !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -423,7 +424,7 @@ fn variable(section: &Section<'_, '_>, name: String) -> Option<KeySource> {
         return Some(KeySource::Env(name));
     }
     let message = "takes the name of an environment variable, such as OPENAI_API_KEY, not the key itself";
-    section.problem("key_env", format!("`key_env` in {} {message}", section.title));
+    section.problem(field, format!("`{field}` in {} {message}", section.title));
     None
 }
 

@@ -2,6 +2,7 @@
 
 use crate::problem::shown;
 use crate::reader::Section;
+use crate::weekly::{self, WeeklyConfig};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tierway_decide::balance::Balance;
@@ -85,12 +86,14 @@ pub enum ReportFormat {
 }
 
 /// `[report]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportConfig {
     /// Period in days.
     pub days: u32,
     /// Form.
     pub format: ReportFormat,
+    /// The weekly report, where it is wanted.
+    pub weekly: Option<WeeklyConfig>,
 }
 
 pub(crate) fn server(root: &Section<'_, '_>) -> ServerConfig {
@@ -158,7 +161,7 @@ pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
     }
 }
 
-pub(crate) fn report(root: &Section<'_, '_>) -> ReportConfig {
+pub(crate) fn report(root: &Section<'_, '_>, base: &Path) -> ReportConfig {
     let section = root.table("report");
     let format = match section.string("format").as_str() {
         "json" => ReportFormat::Json,
@@ -166,5 +169,5 @@ pub(crate) fn report(root: &Section<'_, '_>) -> ReportConfig {
         "html" => ReportFormat::Html,
         _ => ReportFormat::Text,
     };
-    ReportConfig { days: section.int32("days"), format }
+    ReportConfig { days: section.int32("days"), format, weekly: weekly::read(&section, base) }
 }

@@ -19,6 +19,7 @@ mod readers;
 mod reporting;
 mod server;
 mod store;
+mod weekly;
 
 pub use app::{App, Bounds, Live};
 pub use backtest::{backtest, key_pins};
@@ -29,3 +30,4 @@ pub use metrics::Metrics;
 pub use reporting::report;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};
+pub use weekly::weekly;

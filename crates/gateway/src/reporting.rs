@@ -67,7 +67,7 @@ fn report_line(line: &Line, calls: u64) -> tierway_report::Line {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean")]
-fn totals(figures: &Figures) -> Totals {
+pub(crate) fn totals(figures: &Figures) -> Totals {
     Totals {
         calls: figures.calls,
         answered: figures.answered,

@@ -71,6 +71,9 @@ pub enum EndpointError {
     /// The address is none.
     #[error("base_url `{0}` is not an http or https address")]
     BadUrl(String),
+    /// An address to post to that is none; it may be a secret and is not shown.
+    #[error("the address to post to is not an http or https address")]
+    BadAddress,
     /// The key has characters that no header can carry.
     #[error("the key has characters that no HTTP header can carry; look for line ends or quotes around it")]
     BadKey,

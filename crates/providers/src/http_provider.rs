@@ -113,7 +113,7 @@ impl Provider for HttpProvider {
 }
 
 /// What the system said at the bottom of a chain of errors: the only part that tells a person something.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

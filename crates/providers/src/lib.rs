@@ -5,6 +5,8 @@
 
 mod endpoint;
 mod http_provider;
+mod poster;
 
 pub use endpoint::{Auth, Endpoint, EndpointError};
 pub use http_provider::HttpProvider;
+pub use poster::{PostError, Poster};

@@ -154,7 +154,7 @@ fn days(out: &mut String, days: &[Day]) {
 }
 
 /// Names come from clients; none of them may become markup.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

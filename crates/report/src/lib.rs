@@ -8,8 +8,10 @@ mod backtest;
 mod csv;
 mod figures;
 mod html;
+mod misroutes;
 mod report;
 mod text;
+mod weekly;
 mod wording;
 mod words;
 
@@ -17,8 +19,10 @@ pub use backtest::{BacktestReport, backtest_json, backtest_text, side_json};
 pub use csv::{csv, field as csv_field};
 pub use figures::{dollars, milliseconds, percent, thousands};
 pub use html::html;
+pub use misroutes::{Advice, Fault, InForce, Misroute, Misroutes};
 pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, Totals};
 pub use text::text;
+pub use weekly::{Failures, QualityKept, SavedBetween, Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
 pub use words::{attempt_words, reason_words, reject_words};
 
 /// The report as one JSON object, indented. Money is in US dollars, times in milliseconds, shares from 0 to 1.

@@ -594,10 +594,28 @@ pub static LEDGER: Spec = Spec {
 /// `[report]`
 pub static REPORT: Spec = Spec {
     title: "[report]",
-    doc: "Defaults of `tierway report`.",
+    doc: "Defaults of `tierway report`, and the weekly report.",
     fields: &[
         field("days", int(1, 36_500), Some("7"), "Period, days."),
         field("format", Kind::Choice(&["text", "json", "csv", "html"]), Some("\"text\""), "Form."),
+        field(
+            "weekly",
+            Kind::Text,
+            None,
+            "When `serve` makes the weekly report, such as `\"monday 08:00\"` (UTC). Wants a `folder` or a webhook. Default: never.",
+        ),
+        field(
+            "folder",
+            Kind::Text,
+            None,
+            "Folder for `tierway-week-DATE.html`, `.md` and `.json`, relative to the config. One that is due and not there is made at the start.",
+        ),
+        field(
+            "webhook",
+            Kind::Text,
+            None,
+            "Where the address is found that the week is posted to (Slack's incoming webhooks and their like): `env:NAME` or `file:PATH`. The address itself is a secret and does not belong here.",
+        ),
     ],
 };
 

@@ -1,0 +1,116 @@
+//! The weekly report: made on request, or by `serve` when it is due.
+
+use crate::exit::{Failed, say};
+use crate::store::now_ms;
+use bytes::Bytes;
+use std::path::Path;
+use std::time::Duration;
+use tierway_config::{Config, KeySource, WeeklyConfig};
+use tierway_ledger::Reader;
+use tierway_providers::Poster;
+use tierway_report::{Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
+use tokio::task::JoinHandle;
+
+/// A chat that takes longer than this takes nothing.
+const POST_TIMEOUT: Duration = Duration::from_secs(20);
+/// After a failure it is tried again at so many looks, about one a second.
+const LOOKS_AFTER_FAILURE: u32 = 600;
+
+/// Forms of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Html,
+    Markdown,
+    Json,
+}
+
+/// The week in a form.
+pub(crate) fn render(weekly: &Weekly, form: Form) -> Result<String, Failed> {
+    Ok(match form {
+        Form::Html => weekly_html(weekly),
+        Form::Markdown => weekly_markdown(weekly),
+        Form::Json => format!("{:#}\n", weekly_json(weekly).map_err(Failed::told)?),
+    })
+}
+
+/// Knows when the next one is due.
+pub(crate) struct Schedule {
+    made_at_ms: i64,
+    pause: u32,
+    making: Option<(i64, JoinHandle<Result<(), String>>)>,
+}
+
+impl Schedule {
+    /// What was due before the start is made only where its file is missing.
+    pub(crate) fn new(config: &Config) -> Self {
+        let due = config.report.weekly.as_ref().map_or(i64::MAX, |weekly| weekly.due.last_before(now_ms()));
+        let missing = config.report.weekly.as_ref().and_then(|weekly| Some(!file(weekly, due, "html")?.exists()));
+        Self { made_at_ms: if missing == Some(true) { due - 1 } else { due }, pause: 0, making: None }
+    }
+
+    /// Makes the report when it is due. Called about once a second; the work is done aside, so that nobody waits for it.
+    pub(crate) async fn look(&mut self, config: &Config) {
+        if let Some((due, making)) = self.making.take_if(|(_, making)| making.is_finished()) {
+            let made = making.await.unwrap_or_else(|error| Err(error.to_string()));
+            match made {
+                Ok(()) => self.made_at_ms = due,
+                Err(why) => {
+                    self.pause = LOOKS_AFTER_FAILURE;
+                    tracing::error!(why, "the weekly report could not be made; tried again in ten minutes");
+                }
+            }
+        }
+        let Some(weekly) = &config.report.weekly else { return };
+        let due = weekly.due.last_before(now_ms());
+        if due <= self.made_at_ms || self.making.is_some() {
+            return;
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
+            return;
+        }
+        self.making = Some((due, tokio::spawn(make(config.clone(), weekly.clone(), due))));
+    }
+}
+
+async fn make(config: Config, weekly: WeeklyConfig, due: i64) -> Result<(), String> {
+    let folder = weekly.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut reader = Reader::open(config.ledger.path.as_path()).map_err(|error| error.to_string())?;
+        let week = tierway_gateway::weekly(&mut reader, due, Some(&config)).map_err(|error| error.to_string())?;
+        write(&week, &folder, due)?;
+        Ok::<_, String>(week)
+    });
+    let week = read.await.map_err(|error| error.to_string())??;
+    if weekly.webhook != KeySource::None {
+        post(&week, &weekly.webhook).await?;
+    }
+    say("tierway: the weekly report was made");
+    Ok(())
+}
+
+/// Writes the files of a week into its folder, where there is one. The page comes last: it stands for "made".
+fn write(week: &Weekly, weekly: &WeeklyConfig, due: i64) -> Result<(), String> {
+    for (form, ending) in [(Form::Json, "json"), (Form::Markdown, "md"), (Form::Html, "html")] {
+        let Some(path) = file(weekly, due, ending) else { return Ok(()) };
+        let text = render(week, form).map_err(|_| "it has no form".to_owned())?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn file(weekly: &WeeklyConfig, due: i64, ending: &str) -> Option<std::path::PathBuf> {
+    let day = jiff::Timestamp::from_millisecond(due).ok()?.strftime("%Y-%m-%d");
+    Some(weekly.folder.as_ref()?.join(format!("tierway-week-{day}.{ending}")))
+}
+
+/// Posts the week to a webhook whose address is found there.
+pub(crate) async fn post(week: &Weekly, webhook: &KeySource) -> Result<(), String> {
+    let address = webhook.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let address = address.ok_or("no webhook is configured: name `weekly` and `webhook` in [report]")?;
+    let poster = Poster::new(address.expose(), [], POST_TIMEOUT).map_err(|error| format!("the webhook: {error}"))?;
+    let body = Bytes::from(slack_json(week).to_string());
+    poster.post("application/json", body).await.map_err(|error| format!("the webhook: {error}"))
+}

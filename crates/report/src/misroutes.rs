@@ -1,0 +1,239 @@
+//! Requests that went where they should not have gone, as far as their records tell, and what to do about them.
+//!
+//! In: call records of a period. Out: groups of alike ones by what they cost too much, each with an [`Advice`]. Refuses to
+//! judge answers: whether a cheap answer was too weak is for verdicts to say, not for this.
+
+use crate::figures::{dollars, percent, thousands};
+use std::collections::BTreeMap;
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Policy, Reason, RequestId, TaskType, Usd, savings};
+
+/// Requests that are named for each group, the dearest.
+const EXAMPLES: usize = 3;
+/// Groups that are kept; a config with more rules than this loses the small ones of its last rules.
+const MOST_GROUPS: usize = 4_096;
+/// The cheapest tier would have done as well: its chance falls short of the baseline's by no more than this.
+const AS_GOOD: f32 = 0.02;
+
+/// What is wrong with a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// They cost more than the baseline would have.
+    Dearer,
+    /// A cheap answer was verifiably broken, so that two were paid for.
+    Broken,
+    /// The cheapest tier was expected to do as well, but a dearer one answered.
+    TooHigh,
+    /// The predictor abstained, so that the baseline answered.
+    Doubted,
+}
+
+impl Fault {
+    /// As half a sentence about requests.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Dearer => "cost more than on the baseline tier",
+            Self::Broken => "were answered twice, because the first answer was broken",
+            Self::TooHigh => "went to a dearer tier although the cheapest was expected to do as well",
+            Self::Doubted => "went to the baseline tier because the predictor had too little to go by",
+        }
+    }
+}
+
+/// Requests that went wrong alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Misroute {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The kind of work.
+    pub task_type: TaskType,
+    /// The tier that was decided.
+    pub tier: String,
+    /// What decided: `predicted`, `rule:NAME`.
+    pub reason: String,
+    /// How many.
+    pub calls: u64,
+    /// What they cost too much.
+    pub lost: Usd,
+    /// The dearest of them.
+    pub examples: Vec<RequestId>,
+    /// What to do.
+    pub advice: Advice,
+}
+
+/// What to do about a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Advice {
+    /// In words.
+    pub words: String,
+    /// What to write into the config; may be empty.
+    pub config: String,
+    /// What to run.
+    pub command: String,
+}
+
+/// What is in force, as far as advice hangs on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InForce {
+    /// Name of the baseline tier; empty when unknown.
+    pub baseline: String,
+    /// The policy.
+    pub policy: Policy,
+    /// Share of the best tier's quality to keep.
+    pub quality_target: f64,
+    /// Thresholds come from evidence, not from the quality target alone.
+    pub calibrated: bool,
+}
+
+type Key = (Fault, TaskType, String, String);
+
+/// Finds them, one record after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Misroutes {
+    groups: BTreeMap<Key, Group>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Group {
+    calls: u64,
+    lost: Usd,
+    examples: Vec<(Usd, RequestId)>,
+}
+
+impl Misroutes {
+    /// Looks at one record.
+    pub fn look(&mut self, call: &CallRecord) {
+        if call.status != CallStatus::Answered || !savings::is_routed(&call.reason) {
+            return;
+        }
+        let Some((fault, lost)) = fault(call) else { return };
+        let key = (fault, call.prediction.task_type, call.tier.clone(), call.reason.summary().into_owned());
+        if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
+            return;
+        }
+        let group = self.groups.entry(key).or_default();
+        group.calls += 1;
+        group.lost += lost;
+        group.examples.push((lost, call.id));
+        group.examples.sort_by(|a, b| b.cmp(a));
+        group.examples.truncate(EXAMPLES);
+    }
+
+    /// The groups that cost most, at most so many.
+    #[must_use]
+    pub fn worst(self, most: usize, in_force: &InForce) -> Vec<Misroute> {
+        let mut groups: Vec<_> = self.groups.into_iter().filter(|(_, group)| group.lost > Usd::ZERO).collect();
+        groups.sort_by(|a, b| b.1.lost.cmp(&a.1.lost).then_with(|| a.0.cmp(&b.0)));
+        groups.truncate(most);
+        let misroute = |((fault, task_type, tier, reason), group): (Key, Group)| {
+            let advice = advice(fault, &tier, &reason, in_force);
+            let examples = group.examples.into_iter().map(|(_, id)| id).collect();
+            Misroute { fault, task_type, tier, reason, calls: group.calls, lost: group.lost, examples, advice }
+        };
+        groups.into_iter().map(misroute).collect()
+    }
+}
+
+/// What is wrong with a request, and what that cost.
+fn fault(call: &CallRecord) -> Option<(Fault, Usd)> {
+    let paid = call.paid? + call.classifier_paid;
+    let last = call.attempts.len().saturating_sub(1);
+    let thrown_away = call.attempts[..last].iter().filter(|attempt| attempt.end == AttemptEnd::Ok);
+    let broken: Usd = thrown_away.filter_map(|attempt| attempt.paid).sum();
+    if broken > Usd::ZERO {
+        return Some((Fault::Broken, broken));
+    }
+    let lost = paid - savings::baseline_of(call)?;
+    if lost > Usd::ZERO {
+        return Some((Fault::Dearer, lost));
+    }
+    let saved = paid - call.cheapest?;
+    if call.reason == Reason::Abstained && saved > Usd::ZERO {
+        return Some((Fault::Doubted, saved));
+    }
+    let free = matches!(call.reason, Reason::Predicted | Reason::SessionHeld);
+    let best = call.prediction.p_ok.iter().copied().fold(0.0, f32::max);
+    let as_good = best > 0.0 && call.prediction.p_ok[0] >= best - AS_GOOD;
+    (free && as_good && saved > Usd::ZERO).then_some((Fault::TooHigh, saved))
+}
+
+fn advice(fault: Fault, tier: &str, reason: &str, now: &InForce) -> Advice {
+    let baseline = if now.baseline.is_empty() { "the baseline tier" } else { &now.baseline };
+    let (words, config) = match (fault, reason.split_once(':').map_or(reason, |(kind, _)| kind)) {
+        (Fault::Broken, _) => (
+            format!("The first model of `{tier}` does not keep to the form that is asked for. Say so, and it is not asked for it."),
+            format!("[[tiers]]  # `{tier}`\ncapabilities = {{ json_schema = false }}"),
+        ),
+        (_, "rule" | "locked_rule") => {
+            let rule = reason.split_once(':').map_or("", |(_, rule)| rule);
+            (
+                format!("The rule `{rule}` sends them to `{tier}`. If `{baseline}` is good enough for what it matches, let it say so."),
+                format!("[[rules]]  # `{rule}`\ntier = \"{baseline}\""),
+            )
+        }
+        (_, "requested_tier" | "caller_tier") => (
+            format!("Their callers ask for `{tier}`. A ceiling on the key bounds what they can ask for."),
+            format!("[[keys]]  # of these callers\nceiling = \"{baseline}\""),
+        ),
+        (_, "abstained") => (
+            "The predictor abstained: they gave it too little to go by, or nothing like what it has seen. Let a model be asked in such cases."
+                .into(),
+            "[routing]\nclassifier = \"hybrid\"".into(),
+        ),
+        (_, "session_held") => (
+            "Their conversations stayed where their prompt cache was warm. That pays for long ones; if these are short, let them move."
+                .into(),
+            "[routing]\nsession_hold = false".into(),
+        ),
+        _ => by_policy(tier, now),
+    };
+    let command = "tierway backtest --since 7d --policy new.toml".to_owned();
+    Advice { words, config, command }
+}
+
+/// A hundredth less of quality: the smallest step that moves much.
+const STEP: f64 = 0.01;
+
+fn by_policy(tier: &str, now: &InForce) -> (String, String) {
+    if now.policy == Policy::Tiers {
+        return (
+            format!(
+                "The table of complexities sends them to `{tier}`. The policy \"target\" weighs cost against the chance that an answer will do."
+            ),
+            "[routing]\npolicy = \"target\"".into(),
+        );
+    }
+    if !now.calibrated {
+        return (
+            "Thresholds are the built-in ones. Evidence of your own outcomes moves them to where your traffic is; until then the quality target does."
+                .into(),
+            format!("[routing]\nquality_target = {:.2}", (now.quality_target - STEP).max(STEP)),
+        );
+    }
+    (
+        format!(
+            "Thresholds were proven for the quality kept now, {}. A lower target sends fewer up.",
+            percent(now.quality_target)
+        ),
+        format!("[routing]\nquality_target = {:.2}", (now.quality_target - STEP).max(STEP)),
+    )
+}
+
+impl Misroute {
+    /// The group in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        // What the cheapest tier's answers would have been worth is not known.
+        let most = if matches!(self.fault, Fault::TooHigh | Fault::Doubted) { "up to " } else { "" };
+        format!(
+            "{} {} requests on {} ({}) {}: {most}{} too much",
+            thousands(self.calls),
+            self.task_type.name(),
+            self.tier,
+            self.reason,
+            self.fault.words(),
+            dollars(self.lost)
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! The sentences of the week, the same in every form.
+
+use super::Weekly;
+use crate::figures::{dollars, minute, percent, thousands};
+use crate::report::{GroupBy, Line, Money, Totals};
+use crate::wording::name;
+use tierway_decide::Usd;
+
+/// Lines of a table that are shown; the rest is summed up.
+const MOST_LINES: usize = 8;
+
+/// One of the figures at the top.
+pub(super) struct Headline {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) more: String,
+}
+
+pub(super) fn period(weekly: &Weekly) -> String {
+    format!("{} to {} UTC", minute(weekly.report.from_ms), minute(weekly.report.to_ms))
+}
+
+/// Saved, quality, the cheapest line, the bill: in this order.
+pub(super) fn headlines(weekly: &Weekly) -> Vec<Headline> {
+    let money = &weekly.report.totals.money;
+    vec![saved(weekly), quality(weekly), cheapest(weekly, money), paid(weekly, money)]
+}
+
+fn saved(weekly: &Weekly) -> Headline {
+    let money = &weekly.report.totals.money;
+    let lost = money.saved < Usd::ZERO;
+    let share = money.saved_share.map_or_else(String::new, |share| format!(" ({})", percent(share.abs())));
+    let amount = if lost { -money.saved } else { money.saved };
+    let sure = match &weekly.saved {
+        Some(between) => format!(
+            "between {} and {} with {} confidence, by {} answers of the baseline tier to the same requests",
+            dollars(between.low),
+            dollars(between.high),
+            percent(between.confidence),
+            thousands(between.shadows)
+        ),
+        None => format!("no interval yet: {}", weekly.report.baseline.method),
+    };
+    let losses = if money.lost > Usd::ZERO {
+        format!(". {} were lost on {} requests and are counted in", dollars(money.lost), thousands(money.lost_calls))
+    } else {
+        String::new()
+    };
+    Headline {
+        name: if lost { "Lost" } else { "Saved" },
+        value: format!("{}{share}", dollars(amount)),
+        more: format!("against {} on {}; {sure}{losses}", dollars(money.baseline), baseline(weekly)),
+    }
+}
+
+fn baseline(weekly: &Weekly) -> &str {
+    let tier = &weekly.report.baseline.tier;
+    if tier.is_empty() { "the baseline tier" } else { tier }
+}
+
+fn quality(weekly: &Weekly) -> Headline {
+    let (value, more) = match &weekly.quality {
+        None => ("not measured".to_owned(), "nobody has compared these answers with the baseline's".into()),
+        Some(quality) => (
+            percent(quality.value),
+            format!(
+                "of the cheaper answers were at least as good as the baseline's: {} to {}, by {} comparisons; wanted {}{}",
+                percent(quality.low),
+                percent(quality.high),
+                thousands(quality.verdicts),
+                percent(quality.target),
+                held(&quality.held)
+            ),
+        ),
+    };
+    Headline { name: "Quality kept", value, more }
+}
+
+fn held(held: &[String]) -> String {
+    if held.is_empty() { String::new() } else { format!(". Held at the baseline for now: {}", held.join(", ")) }
+}
+
+fn cheapest(weekly: &Weekly, money: &Money) -> Headline {
+    let tier = &weekly.report.cheapest_tier;
+    let tier = if tier.is_empty() { "the cheapest tier" } else { tier };
+    let more = format!("would have been saved by sending everything to {tier}, whatever its answers are worth");
+    let value = match money.always_cheapest_share {
+        Some(share) => format!("{} ({})", dollars(money.always_cheapest_saved), percent(share)),
+        None => "unknown".into(),
+    };
+    Headline { name: "Always cheapest", value, more }
+}
+
+fn paid(weekly: &Weekly, money: &Money) -> Headline {
+    let totals = &weekly.report.totals;
+    let mut more = format!("for {} requests", thousands(totals.calls));
+    if money.classifier > Usd::ZERO {
+        more.push_str(&format!("; {} of it to decide", dollars(money.classifier)));
+    }
+    Headline { name: "Paid in all", value: dollars(money.paid_in_all), more: format!("{more}. {}", trend(weekly)) }
+}
+
+/// Against the week before.
+fn trend(weekly: &Weekly) -> String {
+    let now = &weekly.report.totals;
+    let Some(before) = weekly.before.as_ref().filter(|before| before.calls > 0) else {
+        return "Nothing was recorded in the week before".into();
+    };
+    let requests = growth(now.calls as f64, before.calls as f64);
+    let paid = growth(now.money.paid_in_all.as_f64(), before.money.paid_in_all.as_f64());
+    let share = |totals: &Totals| totals.money.saved_share.map_or_else(|| "unknown".into(), percent);
+    format!("Week before: {requests} requests, {paid} paid; {} saved then, {} now", share(before), share(now))
+}
+
+fn growth(now: f64, before: f64) -> String {
+    if before <= 0.0 {
+        return "no".into();
+    }
+    let change = (now / before - 1.0) * 100.0;
+    if change.abs() < 0.05 { "as many".into() } else { format!("{change:+.1} %") }
+}
+
+/// What was left out of the money, or went wrong.
+pub(super) fn left_out(weekly: &Weekly) -> Vec<String> {
+    let (totals, money) = (&weekly.report.totals, &weekly.report.totals.money);
+    let mut said = Vec::new();
+    if money.unpriced_calls > 0 {
+        let models = lines(weekly, GroupBy::Model).iter().filter(|line| line.unpriced > 0);
+        let models: Vec<_> = models.map(|line| name(&line.name)).take(3).collect();
+        said.push(format!(
+            "{} requests have no known price and are left out of the savings ({}); `tierway prices` mends it",
+            thousands(money.unpriced_calls),
+            models.join(", ")
+        ));
+    }
+    if money.passed_calls > 0 {
+        said.push(format!("{} requests named their model: not routed, left out", thousands(money.passed_calls)));
+    }
+    said.push(match totals.failed {
+        0 => "No request failed".into(),
+        failed => format!("{} of {} requests failed", thousands(failed), thousands(totals.calls)),
+    });
+    said.extend(weekly.failures.iter().map(|one| format!("{}: {} × {}", one.target, thousands(one.calls), one.how)));
+    said
+}
+
+/// A table: its heading, its head, its rows.
+pub(super) struct Table {
+    pub(super) title: &'static str,
+    pub(super) rows: Vec<[String; 5]>,
+}
+
+/// Heads of every table's columns after the first.
+pub(super) const HEADS: [&str; 4] = ["Requests", "Paid", "Saved", "Saved, share"];
+
+pub(super) fn tables(weekly: &Weekly) -> Vec<Table> {
+    let groups = [("By team", GroupBy::Team), ("By task", GroupBy::TaskType)];
+    let mut tables = vec![Table { title: "By tier", rows: rows(&weekly.report.tiers) }];
+    tables.extend(groups.map(|(title, by)| Table { title, rows: rows(lines(weekly, by)) }));
+    tables.retain(|table| !table.rows.is_empty());
+    tables
+}
+
+fn lines(weekly: &Weekly, by: GroupBy) -> &[Line] {
+    let group = weekly.report.groups.iter().find(|group| group.by == by);
+    group.filter(|group| group.lines.iter().any(|line| !line.name.is_empty())).map_or(&[], |group| &group.lines)
+}
+
+fn rows(lines: &[Line]) -> Vec<[String; 5]> {
+    let row = |line: &Line| {
+        let share = line.saved_share.map_or_else(|| "–".into(), percent);
+        [name(&line.name).to_owned(), thousands(line.calls), crate::figures::cost(line), dollars(line.saved), share]
+    };
+    let mut rows: Vec<_> = lines.iter().take(MOST_LINES).map(row).collect();
+    if lines.len() > MOST_LINES {
+        let rest = &lines[MOST_LINES..];
+        let sum = |of: fn(&Line) -> Usd| rest.iter().map(of).sum::<Usd>();
+        rows.push([
+            format!("{} more", rest.len()),
+            thousands(rest.iter().map(|line| line.calls).sum()),
+            dollars(sum(|line| line.paid)),
+            dollars(sum(|line| line.saved)),
+            String::new(),
+        ]);
+    }
+    rows
+}
