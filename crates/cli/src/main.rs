@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod export;
 mod init;
+mod keys;
 mod load;
 mod outcomes;
 mod period;
@@ -69,6 +70,8 @@ enum Command {
     Eval(eval::Args),
     /// Train the built-in prior from outcomes and the labels in the program
     Train(train::Args),
+    /// Make, list, rotate and revoke keys of clients
+    Keys(keys::Args),
     /// List prices, or import a list
     Prices(prices::Args),
 }
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Prices(args) => prices::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(&args),

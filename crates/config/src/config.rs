@@ -1,14 +1,16 @@
 //! The whole config: read, checked, put together.
 
+use crate::callers::{self, ClientKey, Team};
 use crate::catalogue::Prices;
 use crate::day;
 use crate::problem::{Problem, Problems, shown};
 use crate::provider::{self, KeyError, KeySource, ProviderConfig};
 use crate::reader::{Reader, Section, Setting};
-use crate::routing::{self, ClientKey, Routing};
+use crate::routing::Routing;
 use crate::rule::{self, ConfigTest};
 use crate::settings::{self, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
 use crate::tier::{self, Known, TierNames};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tierway_decide::{Ladder, Pins, RouteTable, RuleSet, TableError, Target, Tier};
 use toml::de::DeTable;
@@ -24,8 +26,10 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[providers.NAME]`, in the order of the file.
     pub providers: Vec<ProviderConfig>,
-    /// `[[keys]]`; empty: everybody may ask.
+    /// `[[keys]]`; empty, and none in the ledger: everybody may ask.
     pub keys: Vec<ClientKey>,
+    /// `[teams.NAME]`
+    pub teams: BTreeMap<String, Team>,
     /// `[dispatch]`
     pub dispatch: DispatchConfig,
     /// `[ledger]`
@@ -194,10 +198,11 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let baseline = tier::baseline(&names, &routing_section);
     let baseline_id = baseline.as_ref().and_then(|name| names.id(name));
     let rules = rule::rules(root, &names);
-    let users = routing::users(root, &names, baseline_id);
-    let keys = routing::keys(root, &names, baseline_id);
+    let users = callers::users(root, &names, baseline_id);
+    let keys = callers::keys(root, &names, baseline_id);
+    let teams = callers::teams(root, &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {
-        let message = "listens beyond this machine without [[keys]]: everybody who reaches it spends your money";
+        let message = "listens beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it spends your money";
         reader.warn(root.table("server").at("listen"), message);
     }
     let (dispatch, ledger, report) =
@@ -224,6 +229,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         server,
         providers,
         keys,
+        teams,
         dispatch,
         ledger,
         report,
@@ -248,7 +254,7 @@ fn table(
     ladder: Ladder,
     routing: &Routing,
     rules: RuleSet,
-    users: std::collections::BTreeMap<String, Pins>,
+    users: BTreeMap<String, Pins>,
 ) -> Result<RouteTable, TableError> {
     let map = routing.complexity_map(&ladder);
     RouteTable::new(ladder)

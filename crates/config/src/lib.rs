@@ -5,6 +5,7 @@
 //! do not exist, keys written into the file. The only crate that knows file syntax; it opens no connection.
 
 mod base_url;
+mod callers;
 pub mod catalogue;
 mod config;
 pub mod day;
@@ -22,11 +23,11 @@ mod tier;
 mod weekly;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use callers::{ClientKey, KeyScope, Team};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
 pub use reader::{Origin, Setting};
-pub use routing::{ClientKey, KeyScope};
 pub use rule::ConfigTest;
 pub use secret::Secret;
 pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig};

@@ -1,40 +1,9 @@
-//! `[routing]`, `[users.NAME]`, `[[keys]]`: how a tier is chosen, and who may have which.
+//! `[routing]`: how a tier is chosen.
 
-use crate::problem::shown;
 use crate::reader::Section;
 use crate::tier::TierNames;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tierway_decide::{AskModel, Classifier, Complexity, ComplexityMap, Ladder, Pins, Policy, SessionPolicy, TierId};
-
-/// A client's key, hashed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientKey {
-    /// Its name in records.
-    pub name: String,
-    /// SHA-256 of the key.
-    pub sha256: [u8; 32],
-    /// Its team; may be empty.
-    pub team: String,
-    /// What it may have.
-    pub pins: Pins,
-    /// What it opens.
-    pub scope: KeyScope,
-    /// Its requests in work at once; none: as many as the server takes.
-    pub max_concurrent: Option<u32>,
-}
-
-/// What a key opens; each includes those before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyScope {
-    /// Models.
-    #[default]
-    Client,
-    /// Reports and records.
-    Read,
-    /// Everything.
-    Admin,
-}
+use tierway_decide::{AskModel, Classifier, Complexity, ComplexityMap, Ladder, Policy, SessionPolicy, TierId};
 
 /// What `[routing]` says besides the baseline.
 pub(crate) struct Routing {
@@ -92,69 +61,4 @@ fn classifier(section: &Section<'_, '_>, tiers: &TierNames) -> Classifier {
         "hybrid" => Classifier::Hybrid(ask),
         _ => Classifier::Local,
     }
-}
-
-pub(crate) fn users(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Pins> {
-    let users = root.named("users");
-    users.iter().map(|(name, section)| (name.text.clone(), pins(section, tiers, baseline))).collect()
-}
-
-fn pins(section: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> Pins {
-    let always_baseline = section.flag("always_baseline");
-    if always_baseline && section.has("tier") {
-        let message = format!("{} has `tier` and also `always_baseline`; keep one of both", section.title);
-        section.problem("always_baseline", message);
-    }
-    let mut exact = tiers.tier(section, "tier");
-    if always_baseline {
-        exact = baseline;
-    }
-    let (floor, ceiling) = (tiers.tier(section, "floor"), tiers.tier(section, "ceiling"));
-    if floor.zip(ceiling).is_some_and(|(floor, ceiling)| floor > ceiling) {
-        section.problem("floor", format!("the floor of {} is above its ceiling; no tier would be left", section.title));
-    }
-    Pins { exact, floor, ceiling }
-}
-
-pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> Vec<ClientKey> {
-    let mut keys: Vec<ClientKey> = Vec::new();
-    for section in root.only_tables("keys") {
-        section.require("name");
-        section.require("hash");
-        let (name, sha256) = (section.string("name"), hash(&section));
-        let (team, pins) = (section.string("team"), pins(&section, tiers, baseline));
-        let scope = match section.string("scope").as_str() {
-            "read" => KeyScope::Read,
-            "admin" => KeyScope::Admin,
-            _ => KeyScope::Client,
-        };
-        if keys.iter().any(|earlier| !name.is_empty() && earlier.name == name) {
-            section.problem("name", format!("two keys are named {}; give each its own name", shown(&name)));
-        }
-        let max_concurrent = section.opt_int32("max_concurrent");
-        keys.push(ClientKey { name, sha256: sha256.unwrap_or_default(), team, pins, scope, max_concurrent });
-    }
-    keys
-}
-
-/// Never quotes what stands there: it may be the key itself.
-fn hash(section: &Section<'_, '_>) -> Option<[u8; 32]> {
-    let text = section.text("hash")?.text;
-    let hash = text.strip_prefix("sha256:").and_then(from_hex);
-    if hash.is_none() {
-        let message = "is not `sha256:` and 64 hexadecimal digits; `tierway keys add` prints the whole section";
-        section.problem("hash", format!("`hash` in {} {message}", section.title));
-    }
-    hash
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -13,6 +13,16 @@ pub struct Caller {
     pub team: String,
     /// What the key and the user may have.
     pub pins: Pins,
+    /// What a request may name as its model; empty: anything.
+    pub models: Vec<String>,
+}
+
+impl Caller {
+    /// Whether a request may name this: `auto`, a tier, a model.
+    #[must_use]
+    pub fn may_name(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|allowed| allowed == model)
+    }
 }
 
 /// Tiers that a caller or one request asks for. An exact tier wins over floor and ceiling of the same source.
@@ -27,14 +37,13 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Those of a key together with those of its user: the key's own tier before the user's, the higher floor, the lower
-    /// ceiling.
+    /// Both together: the higher floor, the lower ceiling, its own exact tier before the other's.
     #[must_use]
-    pub fn with_user(self, user: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self {
-            exact: self.exact.or(user.exact),
-            floor: self.floor.max(user.floor),
-            ceiling: [self.ceiling, user.ceiling].into_iter().flatten().min(),
+            exact: self.exact.or(other.exact),
+            floor: self.floor.max(other.floor),
+            ceiling: [self.ceiling, other.ceiling].into_iter().flatten().min(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What one worker serves: the routes, and the bounds that hold before a request is looked at.
 
 use crate::body::{Active, ActiveGuard, Outgoing, read_body};
+use crate::keys::desk::KeyDesk;
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -51,6 +52,7 @@ pub struct App {
     pub(crate) live: Arc<ArcSwap<Live>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Option<Store>,
+    pub(crate) desk: Option<Arc<KeyDesk>>,
     pub(crate) active: Active,
     pub(crate) bounds: Bounds,
     pub(crate) cut_off: Arc<AtomicBool>,
@@ -60,13 +62,20 @@ impl App {
     /// An application that serves what `live` holds at the time of each request.
     #[must_use]
     pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<AtomicBool>) -> Self {
-        Self { live, metrics, store: None, active: Active::default(), bounds, cut_off }
+        Self { live, metrics, store: None, desk: None, active: Active::default(), bounds, cut_off }
     }
 
     /// With a store to read reports and records from.
     #[must_use]
     pub fn with_store(mut self, store: Store) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// With a desk where keys can be changed.
+    #[must_use]
+    pub(crate) fn with_desk(mut self, desk: Arc<KeyDesk>) -> Self {
+        self.desk = Some(desk);
         self
     }
 
@@ -110,9 +119,9 @@ impl App {
             _ if get && dashboard::has(path) => dashboard::file(path),
             _ => match self.admit(request.headers(), Scope::Client) {
                 Err(refusal) => refusal.reply(format_of(path)),
-                Ok(_) if get && path == "/v1/models" => models::list(self, request.headers()),
-                Ok(_) if get && path.starts_with("/v1/models/") => {
-                    models::one(self, &path["/v1/models/".len()..], request.headers())
+                Ok(caller) if get && path == "/v1/models" => models::list(self, &caller, request.headers()),
+                Ok(caller) if get && path.starts_with("/v1/models/") => {
+                    models::one(self, &caller, &path["/v1/models/".len()..], request.headers())
                 }
                 Ok(_) if path.starts_with("/api/v1/") => api::route(self, request).await,
                 Ok(_) => not_found(request.method(), path),

@@ -1,7 +1,8 @@
 //! The running gateway: a config put to work, and swapped while it runs.
 
 use crate::app::{App, Bounds, Live};
-use crate::keys::{KeyEntry, Keys, Scope};
+use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch};
+use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
 use crate::server::{Server, ServerOptions};
 use crate::store::{Recorder, Store};
@@ -59,6 +60,9 @@ pub enum GatewayError {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// The system gives no randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
@@ -69,6 +73,7 @@ pub struct Gateway {
     server: Server,
     workers: Vec<Arc<ArcSwap<Live>>>,
     ground: Ground,
+    keys: Watch,
     ledger: Arc<Ledger>,
 }
 
@@ -96,20 +101,26 @@ impl Gateway {
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
         let setup = Arc::new(setup(config)?);
-        let keys = Arc::new(keys(config));
+        let location = Location::from(config.ledger.path.as_path());
+        let mut state = KeyDesk::open(&location);
+        let known = Known::read(keys(config), state.as_mut());
+        let keys = Arc::new(known.keys(setup.table.ladder(), None));
         let mut live = Vec::new();
         for _ in 0..workers.max(1) {
             live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys)?)));
         }
         let options = server_options(config, live.len());
         let bounds = bounds(config, live.len());
+        let desk = Arc::new(KeyDesk::new(location, state, known, &live));
         let app = |worker: usize| {
             let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
-            Arc::new(App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone()).with_store(store))
+            let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
+            Arc::new(app.with_store(store).with_desk(desk.clone()))
         };
         let server =
             Server::start(&options, app).map_err(|cause| GatewayError::Listen { address: options.listen, cause })?;
-        Ok(Self { server, workers: live, ground, ledger })
+        let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
+        Ok(Self { server, workers: live, ground, keys, ledger })
     }
 
     /// Where it listens.
@@ -133,12 +144,14 @@ impl Gateway {
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
-        let keys = Arc::new(keys(config));
-        let fresh: Result<Vec<_>, _> = self.workers.iter().map(|_| self.ground.live(config, &setup, &keys)).collect();
-        for (worker, live) in self.workers.iter().zip(fresh?) {
-            worker.store(Arc::new(live));
-        }
-        Ok(())
+        self.keys.desk().reload(keys(config), setup.table.ladder(), |keys| {
+            let fresh: Result<Vec<_>, _> =
+                self.workers.iter().map(|_| self.ground.live(config, &setup, keys)).collect();
+            for (worker, live) in self.workers.iter().zip(fresh?) {
+                worker.store(Arc::new(live));
+            }
+            Ok(())
+        })
     }
 
     /// Stops accepting, lets requests finish, writes every record.
@@ -146,9 +159,9 @@ impl Gateway {
     /// # Errors
     /// When records could not be written.
     pub fn stop(self) -> Result<(), GatewayError> {
-        let Self { server, workers, ground, ledger } = self;
+        let Self { server, workers, ground, keys, ledger } = self;
         server.stop();
-        drop((workers, ground));
+        drop((workers, ground, keys));
         Ok(ledger.close()?)
     }
 }
@@ -160,7 +173,8 @@ impl Desk {
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config)?;
-        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::new(keys(config)))?;
+        // Whoever has the command line needs no key.
+        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default())?;
         Ok(Self { live, ledger })
     }
 
@@ -316,13 +330,19 @@ fn auth(style: KeyHeader, key: zeroize::Zeroizing<String>) -> Auth {
     }
 }
 
-fn keys(config: &Config) -> Keys {
-    Keys::new(config.keys.iter().map(|key| KeyEntry {
-        digest: key.sha256,
+fn keys(config: &Config) -> ConfigKeys {
+    let entries = config.keys.iter().map(|key| KeyEntry {
+        secrets: vec![(Digest(key.sha256), key.expires_ms)],
         scope: scope(key.scope),
-        caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins },
+        caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins, models: key.models.clone() },
         max_active: key.max_concurrent.map(|most| most as usize),
-    }))
+        bar: None,
+    });
+    ConfigKeys {
+        entries: entries.collect(),
+        teams: config.teams.iter().map(|(name, team)| (name.clone(), team.pins)).collect(),
+        loopback: config.server.listen.ip().is_loopback(),
+    }
 }
 
 const fn scope(scope: KeyScope) -> Scope {

@@ -1,13 +1,23 @@
 //! Who may come in.
 //!
 //! Keys are kept as SHA-256 digests and looked up by digest, so neither memory nor time of the comparison tells a key.
+//! Those of the config and those of the ledger are one table here; [`desk`] puts it together and swaps it.
+
+mod book;
+pub(crate) mod desk;
+mod secret;
+mod stored;
+
+pub use book::{KeyError, add_key, key_json, key_state, parse_until, revoke_key, rotate_key};
+pub use secret::{Digest, new_secret};
+pub use stored::check_policy;
 
 use crate::body::{Active, ActiveGuard};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tierway::Refusal;
 use tierway_decide::Caller;
 use tierway_wire::ApiError;
@@ -26,23 +36,54 @@ pub enum Scope {
 /// One key.
 #[derive(Clone, Debug)]
 pub struct KeyEntry {
-    /// SHA-256 of the key.
-    pub digest: [u8; 32],
+    /// What opens it, and from when on (Unix milliseconds) it does not any more. Two while it is rotated.
+    pub secrets: Vec<(Digest, Option<i64>)>,
     /// What it may do.
     pub scope: Scope,
     /// Who it is, for routing and records.
     pub caller: Caller,
     /// Its requests in progress at most.
     pub max_active: Option<usize>,
+    /// Why it opens nothing at all.
+    pub bar: Option<Bar>,
+}
+
+/// Why a key that is known opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// Somebody revoked it.
+    Revoked {
+        /// When, Unix milliseconds.
+        at_ms: i64,
+    },
+    /// What it may do cannot be told under this config.
+    Unusable {
+        /// Why not, for the operator's log.
+        why: String,
+    },
 }
 
 /// All keys. Without any, everybody may come in: the default listens on loopback only.
 #[derive(Default)]
 pub struct Keys {
-    by_digest: HashMap<[u8; 32], (Scope, Arc<Caller>)>,
+    by_digest: HashMap<Digest, Opens>,
     anonymous: Arc<Caller>,
     /// Requests in progress of each key that has a limit, by its name.
     limited: HashMap<String, (usize, Active)>,
+    unread: bool,
+    of_config: Vec<String>,
+}
+
+/// What a digest opens.
+struct Opens {
+    key: Arc<Opened>,
+    until_ms: Option<i64>,
+}
+
+struct Opened {
+    scope: Scope,
+    caller: Arc<Caller>,
+    bar: Option<Bar>,
 }
 
 impl Keys {
@@ -51,12 +92,45 @@ impl Keys {
     pub fn new(entries: impl IntoIterator<Item = KeyEntry>) -> Self {
         let mut keys = Self::default();
         for entry in entries {
+            if let Some(Bar::Unusable { why }) = &entry.bar {
+                tracing::error!(key = entry.caller.key, why, "a key of the ledger opens nothing under this config");
+            }
             if let Some(limit) = entry.max_active {
                 keys.limited.insert(entry.caller.key.clone(), (limit, Active::default()));
             }
-            keys.by_digest.insert(entry.digest, (entry.scope, Arc::new(entry.caller)));
+            let key = Arc::new(Opened { scope: entry.scope, caller: Arc::new(entry.caller), bar: entry.bar });
+            for (digest, until_ms) in entry.secrets {
+                keys.by_digest.entry(digest).or_insert(Opens { key: key.clone(), until_ms });
+            }
         }
         keys
+    }
+
+    /// Goes on counting requests in progress where earlier keys of the same names stood.
+    pub(crate) fn after(mut self, earlier: Option<&Self>) -> Self {
+        for (name, (_, active)) in &mut self.limited {
+            if let Some((_, counted)) = earlier.and_then(|earlier| earlier.limited.get(name)) {
+                *active = counted.clone();
+            }
+        }
+        self
+    }
+
+    /// Says which of them the config holds.
+    pub(crate) fn with_names_of_config(mut self, names: Vec<String>) -> Self {
+        self.of_config = names;
+        self
+    }
+
+    /// Names of the keys in the config.
+    pub(crate) fn of_config(&self) -> &[String] {
+        &self.of_config
+    }
+
+    /// Not all keys are known: who is not among them has to wait.
+    pub(crate) const fn unread(mut self) -> Self {
+        self.unread = true;
+        self
     }
 
     /// Counts one more request of this caller, where its key has a limit.
@@ -75,13 +149,13 @@ impl Keys {
     /// Nobody needs a key.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.by_digest.is_empty()
+        self.by_digest.is_empty() && !self.unread
     }
 
     /// The caller of these headers: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's older clients send it.
     ///
     /// # Errors
-    /// No key, an unknown one, or one that may not do this.
+    /// No key, an unknown one, one that is over, or one that may not do this.
     pub fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {
         if self.is_open() {
             return Ok(self.anonymous.clone());
@@ -91,21 +165,56 @@ impl Keys {
         let Some(key) = key.filter(|key| !key.is_empty()) else {
             let message =
                 "no key: send `Authorization: Bearer KEY` (or `x-api-key: KEY`); `tierway keys add` makes one";
-            return Err(Refusal::caller(ApiError::new(401, message).with_code("missing_api_key")));
+            return Err(refused(401, "missing_api_key", message));
         };
-        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        match self.by_digest.get(&digest) {
-            None => {
-                let message = "unknown key: it was revoked, or is no key of this router";
-                Err(Refusal::caller(ApiError::new(401, message).with_code("invalid_api_key")))
+        let Some(opens) = self.by_digest.get(&Digest::of(key)) else { return Err(self.unknown()) };
+        match &opens.key.bar {
+            Some(Bar::Revoked { at_ms }) => {
+                let message = format!("this key was revoked on {}; ask its operator for another", day(*at_ms));
+                return Err(refused(401, "revoked_api_key", message));
             }
-            Some((has, _)) if *has < scope => {
-                let message = "this key may not do that; use one with a wider scope";
-                Err(Refusal::caller(ApiError::new(403, message).with_code("insufficient_scope")))
+            Some(Bar::Unusable { .. }) => {
+                let message = "this key names what the router's config does not have; its operator finds it in the log";
+                return Err(refused(403, "unusable_api_key", message));
             }
-            Some((_, caller)) => Ok(caller.clone()),
+            None => {}
         }
+        if let Some(until_ms) = opens.until_ms.filter(|until_ms| now_ms() >= *until_ms) {
+            let message = format!(
+                "this key expired on {}; ask its operator for another (`tierway keys rotate` or `add`)",
+                day(until_ms)
+            );
+            return Err(refused(401, "expired_api_key", message));
+        }
+        if opens.key.scope < scope {
+            let message = "this key may not do that; use one with a wider scope";
+            return Err(refused(403, "insufficient_scope", message));
+        }
+        Ok(opens.key.caller.clone())
     }
+
+    fn unknown(&self) -> Refusal {
+        if self.unread {
+            let message = "the router cannot read its keys at the moment; try again in a few seconds";
+            return refused(503, "keys_unreadable", message);
+        }
+        refused(401, "invalid_api_key", "unknown key: it is no key of this router; check that all of it was copied")
+    }
+}
+
+fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::caller(ApiError::new(status, message).with_code(code))
+}
+
+/// `YYYY-MM-DD`, UTC.
+fn day(unix_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+    at.to_string().chars().take(10).collect()
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn bearer_token(value: &str) -> Option<&str> {
@@ -117,15 +226,26 @@ fn bearer_token(value: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(header: Option<(&'static str, &'static str)>, scope: Scope, want: Result<&str, u16>) {
-        let entry = |key: &str, scope, name: &str| KeyEntry {
-            digest: Sha256::digest(key).into(),
+    fn entry(key: &str, scope: Scope, name: &str) -> KeyEntry {
+        KeyEntry {
+            secrets: vec![(Digest::of(key), None)],
             scope,
             caller: Caller { key: name.into(), ..Caller::default() },
             max_active: (name == "app").then_some(2),
+            bar: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(header: Option<(&'static str, &'static str)>, scope: Scope, want: Result<&str, u16>) {
+        let revoked = KeyEntry { bar: Some(Bar::Revoked { at_ms: 0 }), ..entry("k3", Scope::Admin, "gone") };
+        let rotated = KeyEntry {
+            secrets: vec![(Digest::of("k4"), Some(1)), (Digest::of("k5"), Some(i64::MAX))],
+            ..entry("", Scope::Client, "turned")
         };
-        let keys = Keys::new([entry("k1", Scope::Client, "app"), entry("k2", Scope::Admin, "ops")]);
+        let unusable = KeyEntry { bar: Some(Bar::Unusable { why: String::new() }), ..entry("k6", Scope::Admin, "odd") };
+        let two = [entry("k1", Scope::Client, "app"), entry("k2", Scope::Admin, "ops")];
+        let keys = Keys::new(two.into_iter().chain([revoked, rotated, unusable]));
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = header {
             headers.insert(name, value.parse().unwrap());
@@ -143,17 +263,38 @@ mod tests {
         check(Some(("authorization", "Bearer nope")), Scope::Client, Err(401));
         check(Some(("authorization", "Basic k1")), Scope::Client, Err(401));
         check(None, Scope::Client, Err(401));
+        check(Some(("x-api-key", "k3")), Scope::Client, Err(401));
+        check(Some(("x-api-key", "k4")), Scope::Client, Err(401));
+        check(Some(("x-api-key", "k5")), Scope::Client, Ok("turned"));
+        check(Some(("x-api-key", "k6")), Scope::Client, Err(403));
+    }
+
+    #[test]
+    fn what_is_not_known_opens_nothing() {
+        let keys = || Keys::new([entry("k1", Scope::Client, "app")]);
+        let ask = |keys: &Keys, key: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static("x-api-key"),
+                http::HeaderValue::from_static(key),
+            )]);
+            keys.admit(&headers, Scope::Client).map_or_else(|refusal| refusal.error.status, |_| 200)
+        };
+        assert_eq!([ask(&keys(), "k1"), ask(&keys(), "k2")], [200, 401]);
+        assert_eq!([ask(&keys().unread(), "k1"), ask(&keys().unread(), "k2")], [200, 503]);
+        assert_eq!([ask(&Keys::default(), "k2"), ask(&Keys::default().unread(), "k2")], [200, 503]);
     }
 
     #[test]
     fn a_key_has_no_more_in_progress_than_it_may() {
         let caller = |key: &str| Caller { key: key.into(), ..Caller::default() };
-        let entry = KeyEntry { digest: [0; 32], scope: Scope::Client, caller: caller("app"), max_active: Some(2) };
-        let keys = Keys::new([entry]);
+        let keys = Keys::new([entry("k", Scope::Client, "app")]);
         let (one, two) = (keys.enter(&caller("app")).unwrap(), keys.enter(&caller("app")));
         assert!(two.is_ok());
         assert_eq!(keys.enter(&caller("app")).err().map(|refusal| refusal.error.status), Some(429));
         assert!(keys.enter(&caller("another")).is_ok());
+        // Another table of keys does not forget them.
+        let keys = Keys::new([entry("k", Scope::Client, "app")]).after(Some(&keys));
+        assert!(keys.enter(&caller("app")).is_err());
         drop(one);
         assert!(keys.enter(&caller("app")).is_ok());
     }

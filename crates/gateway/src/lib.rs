@@ -25,7 +25,10 @@ pub use app::{App, Bounds, Live};
 pub use backtest::{backtest, key_pins};
 pub use explain::Again;
 pub use gateway::{Desk, Gateway, GatewayError, predictor, setup};
-pub use keys::{KeyEntry, Keys, Scope};
+pub use keys::{
+    Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
+    revoke_key, rotate_key,
+};
 pub use metrics::Metrics;
 pub use reporting::report;
 pub use server::{Server, ServerOptions};

@@ -4,15 +4,15 @@ use crate::app::{App, json};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tierway::{AUTO, Refusal, Reply};
-use tierway_decide::Ladder;
+use tierway_decide::{Caller, Ladder};
 use tierway_wire::{ApiError, Format};
 
 /// Models have no birthday here; clients want a number.
 const CREATED: u64 = 0;
 
-pub(crate) fn list(app: &App, headers: &HeaderMap) -> Reply {
+pub(crate) fn list(app: &App, caller: &Caller, headers: &HeaderMap) -> Reply {
     let live = app.live.load();
-    let names = names(live.router.setup().table.ladder());
+    let names = names(live.router.setup().table.ladder(), caller);
     let anthropic = headers.contains_key("anthropic-version");
     let data: Vec<_> = names.iter().map(|(name, owner)| model(name, owner, anthropic)).collect();
     let body = if anthropic {
@@ -24,9 +24,9 @@ pub(crate) fn list(app: &App, headers: &HeaderMap) -> Reply {
     json(StatusCode::OK, body.to_string())
 }
 
-pub(crate) fn one(app: &App, name: &str, headers: &HeaderMap) -> Reply {
+pub(crate) fn one(app: &App, caller: &Caller, name: &str, headers: &HeaderMap) -> Reply {
     let live = app.live.load();
-    let names = names(live.router.setup().table.ladder());
+    let names = names(live.router.setup().table.ladder(), caller);
     let anthropic = headers.contains_key("anthropic-version");
     let name = percent_decoded(name);
     match names.iter().find(|(known, _)| *known == name) {
@@ -59,7 +59,8 @@ fn percent_decoded(name: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn names(ladder: &Ladder) -> Vec<(String, String)> {
+/// What this caller may name.
+fn names(ladder: &Ladder, caller: &Caller) -> Vec<(String, String)> {
     let mut names = vec![(AUTO.to_owned(), "tierway".to_owned())];
     names.extend(ladder.tiers().iter().map(|tier| (tier.name.clone(), "tierway".to_owned())));
     for target in ladder.tiers().iter().flat_map(|tier| &tier.targets) {
@@ -67,6 +68,7 @@ fn names(ladder: &Ladder) -> Vec<(String, String)> {
             names.push((target.model.clone(), target.provider.clone()));
         }
     }
+    names.retain(|(name, _)| caller.may_name(name));
     names
 }
 

@@ -32,6 +32,6 @@ pub use histogram::Histogram;
 pub use ledger::{Counters, Durability, Ledger, Options};
 pub use queries::{Filter, Line, Page, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
-pub use state::State;
+pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey};
 pub use ticket::{NotRecorded, Ticket};
 pub use varint::Garbled;

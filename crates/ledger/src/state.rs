@@ -4,18 +4,21 @@
 //! that may wait, never on the way of a request. Each kind of state has a file of its own below `state/`. It refuses to
 //! hold call records; those go through [`crate::Ledger`].
 
+mod keys;
+
+pub use keys::{KeyPolicy, KeySecret, NewKey, StoredKey};
+
 use crate::engine::Location;
 use crate::{LedgerError, sqlite};
 
 /// An open door to the state of a store. One question at a time: open one for each thread that asks.
 pub struct State {
-    #[expect(dead_code, reason = "asked by the kinds of state that follow")]
     source: Source,
 }
 
 /// Which database holds it.
 enum Source {
-    Sqlite(#[expect(dead_code, reason = "asked by the kinds of state that follow")] sqlite::StateStore),
+    Sqlite(sqlite::StateStore),
 }
 
 impl State {

@@ -59,6 +59,7 @@ impl Router {
         let setup = &*self.ground.setup;
         let ladder = setup.table.ladder();
         let name = outline.requested_model.as_ref();
+        may_name(&call.caller, name)?;
         let requested = resolve(name, ladder, |provider| self.ground.upstreams.contains_key(provider))
             .ok_or_else(|| Refusal::unknown_model(name, ladder))?;
         let features = Features::of(outline);
@@ -171,11 +172,20 @@ impl<'a> Looked<'a> {
     }
 }
 
-/// Key and user together: the higher floor, the lower ceiling, the key's own tier before the user's.
+/// Key and user together.
 fn with_user(caller: &Caller, user: Option<Pins>) -> Cow<'_, Caller> {
     let Some(user) = user else { return Cow::Borrowed(caller) };
-    let pins = caller.pins.with_user(user);
-    Cow::Owned(Caller { pins, ..caller.clone() })
+    Cow::Owned(Caller { pins: caller.pins.and(user), ..caller.clone() })
+}
+
+/// A key may be for some models only.
+pub(crate) fn may_name(caller: &Caller, model: &str) -> Result<(), Refusal> {
+    if caller.may_name(model) {
+        return Ok(());
+    }
+    let model: String = model.chars().take(80).collect();
+    let message = format!("this key is not for `{model}`; ask for one of: {}", caller.models.join(", "));
+    Err(Refusal::caller(ApiError::new(403, message).with_code("model_not_allowed").with_param("model")))
 }
 
 /// A model that is asked for by name is on a tier that the caller may use. One on no tier (none) is for callers without a

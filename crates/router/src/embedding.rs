@@ -2,7 +2,7 @@
 //! model. What is shared with chat: retries, records, costs, errors.
 
 use crate::call::Call;
-use crate::deciding::Decided;
+use crate::deciding::{Decided, may_name};
 use crate::log::{FOREIGN, Log, no_prediction};
 use crate::prepare::Asked;
 use crate::refusal::Refusal;
@@ -29,6 +29,7 @@ impl Router {
     async fn embedded(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
         let (outline, fields) = tierway_wire::embeddings::outline(&call.body)?;
         log.asked(&outline, ServiceTier::Standard);
+        may_name(&call.caller, &outline.requested_model)?;
         let target = self.embedding_target(&outline)?;
         let decided = named(target, call, &outline);
         log.decided(&decided);

@@ -12,6 +12,7 @@
 
 mod client;
 mod costs;
+mod keys;
 mod kill;
 mod load;
 mod process;

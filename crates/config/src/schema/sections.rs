@@ -23,6 +23,7 @@ pub static ROOT: Spec = Spec {
         field("routing", Kind::Table(&ROUTING), None, "How a tier is chosen."),
         field("rules", Kind::Tables(&RULE), None, "Hard routes."),
         field("users", Kind::Named(&USER), None, "Pins of end users."),
+        field("teams", Kind::Named(&TEAM), None, "What holds for all keys of a team."),
         field("keys", Kind::Tables(&KEY), None, "Keys of clients."),
         field("dispatch", Kind::Table(&DISPATCH), None, "Retries, fallback, broken streams."),
         field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
@@ -469,10 +470,22 @@ pub static USER: Spec = Spec {
     ],
 };
 
+/// `[teams.NAME]`
+pub static TEAM: Spec = Spec {
+    title: "[teams.NAME]",
+    doc: "What holds for all keys of a team, those in the ledger too, beside what each key says for itself.",
+    fields: &[
+        field("tier", Kind::Text, None, "Exactly this tier, for keys that name none."),
+        field("floor", Kind::Text, None, "This tier or a dearer one."),
+        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
+    ],
+};
+
 /// `[[keys]]`
 pub static KEY: Spec = Spec {
     title: "[[keys]]",
-    doc: "Keys of clients, hashed; `tierway keys add` makes one. Without any, everybody who reaches the address may ask.",
+    doc: "Keys of clients, hashed, beside those that `tierway keys add` keeps in the ledger; a name here wins over one there. `tierway keys add --for-config` prints such a section. Without any key, everybody who reaches the address may ask.",
     fields: &[
         field("name", Kind::Text, None, "Its name in records. Required."),
         field("hash", Kind::Text, None, "`sha256:` and 64 hexadecimal digits. Required."),
@@ -483,6 +496,13 @@ pub static KEY: Spec = Spec {
             Some("\"client\""),
             "What it opens: models; also reports, records, metrics and the dashboard; everything.",
         ),
+        field(
+            "models",
+            Kind::Texts,
+            None,
+            "What its requests may name as `model`: `auto`, tiers, models; nothing else then. Default: anything.",
+        ),
+        field("expires", Kind::Text, None, "The first day, UTC, on which it opens nothing any more: `2027-01-31`."),
         field(
             "max_concurrent",
             int(1, 1_000_000),

@@ -90,7 +90,8 @@ impl Looked {
         let caller = Caller {
             key: call.key.clone(),
             team: call.team.clone(),
-            pins: under.table.user_pins(&call.user).map_or(key, |user| key.with_user(user)),
+            pins: under.table.user_pins(&call.user).map_or(key, |user| key.and(user)),
+            ..Caller::default()
         };
         let asks = !matches!(under.table.classifier(), Classifier::Local);
         Ok(Self {

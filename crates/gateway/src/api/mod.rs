@@ -1,7 +1,8 @@
 //! `/api/v1`: reports, records and decisions as JSON; what the dashboard and programs read.
 //!
-//! Nothing here changes anything. Questions to the store run off the event loop, a few at a time.
+//! Nothing here changes anything but [`keys`]. Questions to the store run off the event loop, a few at a time.
 
+mod keys;
 mod one;
 mod playground;
 mod query;
@@ -35,6 +36,9 @@ async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, Refusal>
     if parts == ["route"] {
         method(&request, &Method::POST)?;
         return playground::decide(app, request).await;
+    }
+    if let ["keys", rest @ ..] = &parts[..] {
+        return keys::answer(app, rest, request).await;
     }
     app.admit(request.headers(), Scope::Read)?;
     method(&request, &Method::GET)?;

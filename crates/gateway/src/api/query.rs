@@ -82,7 +82,7 @@ fn bad(message: impl Into<String>) -> Refusal {
     refused(400, "bad_parameter", message)
 }
 
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cells;
+mod keys;
 mod list;
 mod lock;
 mod reader;

@@ -10,10 +10,8 @@ use std::time::Duration;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct StateStore {
-    #[expect(dead_code, reason = "named in errors by the kinds of state that follow")]
-    path: PathBuf,
-    #[expect(dead_code, reason = "asked by the kinds of state that follow")]
-    db: Connection,
+    pub(super) path: PathBuf,
+    pub(super) db: Connection,
 }
 
 impl StateStore {
@@ -32,6 +30,10 @@ impl StateStore {
         // What is said here was promised to somebody: a key that was revoked, money that was spent.
         db.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
         Ok(Self { path: path.into(), db })
+    }
+
+    pub(super) fn failed(&self, cause: rusqlite::Error) -> LedgerError {
+        LedgerError::from_sqlite(&self.path, cause)
     }
 }
 

@@ -1,0 +1,141 @@
+//! `tierway keys list`: all keys in one table, or as JSON; nothing that opens one.
+
+use super::{Place, named_in_config};
+use crate::exit::{Done, Failed, say};
+use crate::store::now_ms;
+use serde_json::Value;
+use std::io::{self, Write};
+use tierway_config::{ClientKey, KeyScope};
+use tierway_decide::{Ladder, TierId};
+use tierway_gateway::key_json;
+use tierway_ledger::{KeyPolicy, KeySecret, StoredKey};
+
+#[derive(clap::Args)]
+pub(super) struct List {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+pub(super) fn run(wish: &List) -> Done {
+    let (mut state, config) = wish.place.open()?;
+    let (_, stored) = state.keys().map_err(Failed::told)?;
+    let ladder = config.as_ref().map(|config| config.table.ladder());
+    let mut keys = Vec::new();
+    if let (Some(config), Some(ladder)) = (&config, ladder) {
+        keys.extend(config.keys.iter().map(|key| of_config(key, ladder)));
+    }
+    keys.extend(stored.iter().map(|key| {
+        let mut listed = key_json(key, ladder, now_ms());
+        if named_in_config(config.as_ref(), &key.name) {
+            listed["state"] = "shadowed".into();
+        }
+        listed
+    }));
+    let mut out = io::stdout().lock();
+    match wish.format {
+        Form::Json => writeln!(out, "{}", Value::Array(keys))?,
+        Form::Text => text(&mut out, &keys)?,
+    }
+    Ok(())
+}
+
+/// A key of the config in the shape of one in the ledger.
+fn of_config(key: &ClientKey, ladder: &Ladder) -> Value {
+    let tier = |tier: Option<TierId>| tier.map(|tier| ladder.tier(tier).name.clone());
+    let scope = match key.scope {
+        KeyScope::Client => "",
+        KeyScope::Read => "read",
+        KeyScope::Admin => "admin",
+    };
+    let policy = KeyPolicy {
+        team: key.team.clone(),
+        scope: scope.into(),
+        tier: tier(key.pins.exact),
+        floor: tier(key.pins.floor),
+        ceiling: tier(key.pins.ceiling),
+        models: key.models.clone(),
+        max_concurrent: key.max_concurrent,
+    };
+    let secret = KeySecret { digest: key.sha256, created_ms: 0, expires_ms: None };
+    let stored = StoredKey {
+        name: key.name.clone(),
+        policy: Some(policy),
+        created_ms: 0,
+        expires_ms: key.expires_ms,
+        revoked_ms: None,
+        secrets: vec![secret],
+    };
+    let mut listed = key_json(&stored, Some(ladder), now_ms());
+    listed["source"] = "config".into();
+    // Nobody wrote down when.
+    listed["created"] = Value::Null;
+    listed["secrets"] = Value::Array(Vec::new());
+    listed
+}
+
+const COLUMNS: [&str; 8] = ["name", "state", "source", "team", "scope", "tiers", "bounds", "expires"];
+
+fn text(out: &mut impl Write, keys: &[Value]) -> io::Result<()> {
+    if keys.is_empty() {
+        say("no keys: everybody who reaches the address may ask; `tierway keys add --name NAME` makes one");
+        return Ok(());
+    }
+    let rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(keys.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(key: &Value) -> [String; 8] {
+    let word = |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
+    let policy = &key["policy"];
+    let scope = policy["scope"].as_str().unwrap_or("client").to_owned();
+    let expires = key["expires"].as_str().map_or("never", |time| time.split('T').next().unwrap_or(time)).to_owned();
+    [
+        word(&key["name"]),
+        word(&key["state"]),
+        word(&key["source"]),
+        word(&policy["team"]),
+        scope,
+        tiers(policy),
+        bounds(policy),
+        expires,
+    ]
+}
+
+/// `=nano`, `standard..`, `nano..standard`.
+fn tiers(policy: &Value) -> String {
+    if let Some(tier) = policy["tier"].as_str() {
+        return format!("={tier}");
+    }
+    let (floor, ceiling) = (policy["floor"].as_str(), policy["ceiling"].as_str());
+    match (floor, ceiling) {
+        (None, None) => "all".into(),
+        _ => format!("{}..{}", floor.unwrap_or_default(), ceiling.unwrap_or_default()),
+    }
+}
+
+fn bounds(policy: &Value) -> String {
+    let mut bounds = Vec::new();
+    if let Some(models) = policy["models"].as_array() {
+        let names: Vec<_> = models.iter().filter_map(Value::as_str).collect();
+        bounds.push(format!("only {}", names.join("|")));
+    }
+    if let Some(most) = policy["max_concurrent"].as_u64() {
+        bounds.push(format!("{most} at once"));
+    }
+    if bounds.is_empty() { "-".into() } else { bounds.join(", ") }
+}

@@ -1,0 +1,141 @@
+//! `[[keys]]`, `[teams.NAME]`, `[users.NAME]`: who may ask, and who may have what.
+
+use crate::day;
+use crate::problem::shown;
+use crate::reader::Section;
+use crate::tier::TierNames;
+use std::collections::BTreeMap;
+use tierway_decide::{Pins, TierId};
+
+/// A client's key, hashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientKey {
+    /// Its name in records.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub sha256: [u8; 32],
+    /// Its team; may be empty.
+    pub team: String,
+    /// What it may have.
+    pub pins: Pins,
+    /// What it opens.
+    pub scope: KeyScope,
+    /// What its requests may name as `model`; empty: anything.
+    pub models: Vec<String>,
+    /// From when on it opens nothing, Unix milliseconds.
+    pub expires_ms: Option<i64>,
+    /// Its requests in work at once; none: as many as the server takes.
+    pub max_concurrent: Option<u32>,
+}
+
+/// What a key opens; each includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyScope {
+    /// Models.
+    #[default]
+    Client,
+    /// Reports and records.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+/// What holds for all keys of a team.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Team {
+    /// What its keys may have, beside their own pins.
+    pub pins: Pins,
+}
+
+pub(crate) fn users(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Pins> {
+    let users = root.named("users");
+    users.iter().map(|(name, section)| (name.text.clone(), pins(section, tiers, baseline))).collect()
+}
+
+/// `[teams.NAME]`: what holds for all keys of a team.
+pub(crate) fn teams(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Team> {
+    let teams = root.named("teams");
+    let team = |section: &Section<'_, '_>| Team { pins: pins(section, tiers, baseline) };
+    teams.iter().map(|(name, section)| (name.text.clone(), team(section))).collect()
+}
+
+fn pins(section: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> Pins {
+    let always_baseline = section.flag("always_baseline");
+    if always_baseline && section.has("tier") {
+        let message = format!("{} has `tier` and also `always_baseline`; keep one of both", section.title);
+        section.problem("always_baseline", message);
+    }
+    let mut exact = tiers.tier(section, "tier");
+    if always_baseline {
+        exact = baseline;
+    }
+    let (floor, ceiling) = (tiers.tier(section, "floor"), tiers.tier(section, "ceiling"));
+    if floor.zip(ceiling).is_some_and(|(floor, ceiling)| floor > ceiling) {
+        section.problem("floor", format!("the floor of {} is above its ceiling; no tier would be left", section.title));
+    }
+    Pins { exact, floor, ceiling }
+}
+
+pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> Vec<ClientKey> {
+    let mut keys: Vec<ClientKey> = Vec::new();
+    for section in root.only_tables("keys") {
+        section.require("name");
+        section.require("hash");
+        let (name, sha256) = (section.string("name"), hash(&section));
+        let (team, pins) = (section.string("team"), pins(&section, tiers, baseline));
+        let scope = match section.string("scope").as_str() {
+            "read" => KeyScope::Read,
+            "admin" => KeyScope::Admin,
+            _ => KeyScope::Client,
+        };
+        if keys.iter().any(|earlier| !name.is_empty() && earlier.name == name) {
+            section.problem("name", format!("two keys are named {}; give each its own name", shown(&name)));
+        }
+        keys.push(ClientKey {
+            name,
+            sha256: sha256.unwrap_or_default(),
+            team,
+            pins,
+            scope,
+            models: section.texts("models").into_iter().map(|name| name.text).collect(),
+            expires_ms: expires(&section),
+            max_concurrent: section.opt_int32("max_concurrent"),
+        });
+    }
+    keys
+}
+
+/// The first moment of a day, UTC.
+fn expires(section: &Section<'_, '_>) -> Option<i64> {
+    let text = section.text("expires")?.text;
+    let day = day::parse(&text);
+    if day.is_none() {
+        let message =
+            format!("`expires` in {} is {}; it takes a day such as \"2027-01-31\"", section.title, shown(&text));
+        section.problem("expires", message);
+    }
+    day.map(|day| i64::from(day) * 86_400_000)
+}
+
+/// Never quotes what stands there: it may be the key itself.
+fn hash(section: &Section<'_, '_>) -> Option<[u8; 32]> {
+    let text = section.text("hash")?.text;
+    let hash = text.strip_prefix("sha256:").and_then(from_hex);
+    if hash.is_none() {
+        let message =
+            "is not `sha256:` and 64 hexadecimal digits; `tierway keys add --for-config` prints the whole section";
+        section.problem("hash", format!("`hash` in {} {message}", section.title));
+    }
+    hash
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,80 @@
+//! From a key in the ledger to a key in force: its words are looked up in the config.
+//!
+//! What cannot be understood bars the key: one that lost its ceiling with a renamed tier would be wider than it was meant.
+
+use super::{Bar, Digest, KeyEntry, Scope};
+use tierway_decide::{Caller, Ladder, Pins, TierId};
+use tierway_ledger::{KeyPolicy, StoredKey};
+
+/// Longest name of a key or team.
+const MAX_NAME: usize = 100;
+
+/// The names of scopes, as commands, config and API write them.
+const SCOPES: [(&str, Scope); 3] = [("client", Scope::Client), ("read", Scope::Read), ("admin", Scope::Admin)];
+
+/// What a policy means under a ladder.
+pub(crate) struct Understood {
+    pub(crate) scope: Scope,
+    pub(crate) pins: Pins,
+}
+
+/// Checks what a key is to be allowed.
+///
+/// # Errors
+/// What is wrong with it, and what there is instead.
+pub fn check_policy(name: &str, policy: &KeyPolicy, ladder: &Ladder) -> Result<(), String> {
+    for (what, text) in [("the name", name), ("the team", &policy.team)] {
+        if text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            return Err(format!("{what} has to be one line of at most {MAX_NAME} letters"));
+        }
+    }
+    if name.trim() != name || name.is_empty() {
+        return Err("a key needs a name, without spaces around it".into());
+    }
+    understand(policy, ladder).map(|_| ())
+}
+
+pub(crate) fn understand(policy: &KeyPolicy, ladder: &Ladder) -> Result<Understood, String> {
+    let scope = if policy.scope.is_empty() { "client" } else { &policy.scope };
+    let scope = SCOPES.iter().find(|(name, _)| *name == scope).map(|(_, scope)| *scope);
+    let scope =
+        scope.ok_or_else(|| format!("there is no scope `{}`; there are client, read and admin", policy.scope))?;
+    let tier = |name: &Option<String>| -> Result<Option<TierId>, String> {
+        let Some(name) = name else { return Ok(None) };
+        ladder.find(name).map(Some).ok_or_else(|| {
+            let known: Vec<_> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
+            format!("there is no tier `{name}`; there are {}", known.join(", "))
+        })
+    };
+    let pins = Pins { exact: tier(&policy.tier)?, floor: tier(&policy.floor)?, ceiling: tier(&policy.ceiling)? };
+    if pins.floor.zip(pins.ceiling).is_some_and(|(floor, ceiling)| floor > ceiling) {
+        return Err("its floor is above its ceiling; no tier would be left".into());
+    }
+    Ok(Understood { scope, pins })
+}
+
+/// A key as it is in force under this ladder.
+pub(super) fn entry(stored: &StoredKey, ladder: &Ladder) -> KeyEntry {
+    let policy = stored.policy.clone().unwrap_or_default();
+    let understood = match &stored.policy {
+        None => Err("a newer tierway wrote it".to_owned()),
+        Some(policy) => understand(policy, ladder),
+    };
+    let bar = match (stored.revoked_ms, &understood) {
+        (Some(at_ms), _) => Some(Bar::Revoked { at_ms }),
+        (None, Err(why)) => Some(Bar::Unusable { why: why.clone() }),
+        (None, Ok(_)) => None,
+    };
+    let (scope, pins) = understood.map_or((Scope::Client, Pins::default()), |known| (known.scope, known.pins));
+    let secrets = stored.secrets.iter().map(|secret| {
+        let until = [secret.expires_ms, stored.expires_ms].into_iter().flatten().min();
+        (Digest(secret.digest), until)
+    });
+    KeyEntry {
+        secrets: secrets.collect(),
+        scope,
+        caller: Caller { key: stored.name.clone(), team: policy.team, pins, models: policy.models },
+        max_active: policy.max_concurrent.map(|most| most as usize),
+        bar,
+    }
+}
