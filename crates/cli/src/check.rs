@@ -45,6 +45,10 @@ pub(crate) fn run(args: &Args) -> Done {
     if !args.no_keys {
         faults += missing_keys(&config);
     }
+    if let Err(error) = tierway_gateway::check_certificate(&config) {
+        say(format_args!("{}: {error}", config.file));
+        faults += 1;
+    }
     faults += run_tests(&config)?;
     if faults > 0 {
         return Err(Failed::Silent);

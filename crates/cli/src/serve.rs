@@ -4,7 +4,7 @@ use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
 use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tierway_config::Config;
 use tierway_gateway::Gateway;
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args) -> Done {
     // Before it is read: a change from here on is seen as one.
     let read = Stamp::of(args.config.path());
     let config = args.config.load()?;
+    let watch = Watch::new(args.config.path(), read, &config);
     for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
     }
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_stopped(&args.config, config, &gateway, read))?;
+    runtime.block_on(until_stopped(&args.config, config, &gateway, watch))?;
     say("tierway: stopping; requests in progress may finish");
     let stopped = gateway.stop().map_err(Failed::told);
     // A report in the making is made at the next start.
@@ -58,31 +59,80 @@ pub(crate) fn is_taken(address: SocketAddr) -> bool {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of the file, has the config read again.
-async fn until_stopped(arg: &ConfigArg, mut config: Config, gateway: &Gateway, mut read: Stamp) -> std::io::Result<()> {
+async fn until_stopped(
+    arg: &ConfigArg,
+    mut config: Config,
+    gateway: &Gateway,
+    mut watch: Watch,
+) -> std::io::Result<()> {
     let mut week = Schedule::new(&config);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut settling = read;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {
-                read = Stamp::of(arg.path());
-                config = reload(arg, gateway).unwrap_or(config);
+                watch.look();
+                config = reload(arg, gateway, &mut watch).unwrap_or(config);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
-                let now = Stamp::of(arg.path());
-                // The same at two looks: nobody is in the middle of writing it.
-                if now != read && now == settling {
-                    read = now;
-                    config = reload(arg, gateway).unwrap_or(config);
+                if watch.has_changed() {
+                    config = reload(arg, gateway, &mut watch).unwrap_or(config);
                 }
-                settling = now;
                 week.look(&config).await;
             }
         }
+    }
+}
+
+/// The config and the files of its certificate, as they were read.
+struct Watch {
+    files: Vec<PathBuf>,
+    read: Vec<Stamp>,
+    settling: Vec<Stamp>,
+}
+
+impl Watch {
+    fn new(path: &Path, stamp: Stamp, config: &Config) -> Self {
+        let mut watch = Self { files: vec![path.to_owned()], read: vec![stamp], settling: vec![stamp] };
+        watch.follow(config);
+        watch
+    }
+
+    /// Names the files of a config, which was just read.
+    fn follow(&mut self, config: &Config) {
+        let tls = config.server.tls.iter().flat_map(|tls| [tls.cert_file.clone(), tls.key_file.clone()]);
+        let files: Vec<_> = self.files.iter().take(1).cloned().chain(tls).collect();
+        if files != self.files {
+            self.files = files;
+            let stamps = self.stamps();
+            self.read.splice(1.., stamps.into_iter().skip(1));
+            self.settling.clone_from(&self.read);
+        }
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        self.files.iter().map(|file| Stamp::of(file)).collect()
+    }
+
+    /// What is there now is read.
+    fn look(&mut self) {
+        self.read = self.stamps();
+        self.settling.clone_from(&self.read);
+    }
+
+    /// Whether there is something new, which is then taken for read.
+    fn has_changed(&mut self) -> bool {
+        let now = self.stamps();
+        // The same at two looks: nobody is in the middle of writing it.
+        let changed = now != self.read && now == self.settling;
+        if changed {
+            self.read.clone_from(&now);
+        }
+        self.settling = now;
+        changed
     }
 }
 
@@ -98,7 +148,7 @@ impl Stamp {
 }
 
 /// A bad new config keeps the old one in force and says why.
-fn reload(arg: &ConfigArg, gateway: &Gateway) -> Option<Config> {
+fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch) -> Option<Config> {
     let reloaded = match arg.load() {
         Ok(config) => gateway.reload(&config).map(|()| config).map_err(|error| error.to_string()),
         Err(Failed::Told(problems)) => Err(problems),
@@ -106,6 +156,7 @@ fn reload(arg: &ConfigArg, gateway: &Gateway) -> Option<Config> {
     };
     match reloaded {
         Ok(config) => {
+            watch.follow(&config);
             say(format_args!("tierway: {} is in force", arg.path().display()));
             Some(config)
         }
@@ -119,10 +170,12 @@ fn reload(arg: &ConfigArg, gateway: &Gateway) -> Option<Config> {
 fn greet(config: &Config, gateway: &Gateway) {
     let ladder = config.table.ladder();
     let tiers: Vec<_> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
-    let address = gateway.address();
-    say(format_args!("tierway {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
-    say(format_args!("  OpenAI clients:  base_url = \"http://{address}/v1\", model = \"auto\""));
-    say(format_args!("  dashboard:       http://{address}/dashboard"));
+    let scheme = |beyond: bool| if beyond && config.server.tls.is_some() { "https" } else { "http" };
+    let url = format!("{}://{}", scheme(true), gateway.address());
+    let admin = gateway.admin_address().map(|admin| format!("{}://{admin}", scheme(!admin.ip().is_loopback())));
+    say(format_args!("tierway {} listens on {url}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("  OpenAI clients:  base_url = \"{url}/v1\", model = \"auto\""));
+    say(format_args!("  dashboard:       {}/dashboard", admin.as_ref().unwrap_or(&url)));
     say(format_args!("  tiers:           {} (baseline: {})", tiers.join(" < "), ladder.tier(ladder.baseline()).name));
     say(format_args!("  records:         {}", config.ledger.path.display()));
     if config.keys.is_empty() {
@@ -140,4 +193,31 @@ fn start_logs(json: bool) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     if json { logs.json().init() } else { logs.init() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+    use super::*;
+
+    fn config(dir: &Path) -> Config {
+        let text = "[server]\ntls = { cert_file = \"c.pem\", key_file = \"k.pem\" }\n[providers.openai]\nkind = \"openai\"\n\
+            [[tiers]]\nname = \"standard\"\ntargets = [\"openai/gpt-4o\"]\n";
+        tierway_config::parse(text, dir.join("t.toml").to_str().unwrap(), &|_| None).unwrap()
+    }
+
+    #[test]
+    fn a_change_of_config_certificate_or_key_is_seen_once_it_has_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.toml");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        ["t.toml", "c.pem", "k.pem"].iter().for_each(|name| write(name, "a"));
+        let mut watch = Watch::new(&path, Stamp::of(&path), &config(dir.path()));
+        assert!(!watch.has_changed());
+        for name in ["t.toml", "c.pem", "k.pem"] {
+            write(name, "longer");
+            assert!(!watch.has_changed(), "{name}: it may still be written");
+            assert!(watch.has_changed() && !watch.has_changed(), "{name}");
+        }
+    }
 }

@@ -188,7 +188,7 @@ fn explain(error: &toml::de::Error, text: &str) -> String {
 fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Config> {
     let base = Path::new(file).parent().unwrap_or(Path::new(""));
     let names = TierNames::read(root);
-    let server = settings::server(root);
+    let server = settings::server(root, base);
     let providers = provider::read(root, base);
     let prices = prices(root, base);
     let provider_names = root.names_under("providers");
@@ -204,6 +204,10 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     if keys.is_empty() && !server.listen.ip().is_loopback() {
         let message = "listens beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it spends your money";
         reader.warn(root.table("server").at("listen"), message);
+    }
+    if keys.is_empty() && server.admin_listen.is_some_and(|admin| !admin.ip().is_loopback()) {
+        let message = "shows all records beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it may read them";
+        reader.warn(root.table("server").at("admin_listen"), message);
     }
     let (dispatch, ledger, report) =
         (settings::dispatch(root), settings::ledger(root, base), settings::report(root, base));

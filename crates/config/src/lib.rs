@@ -30,5 +30,5 @@ pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind}
 pub use reader::{Origin, Setting};
 pub use rule::ConfigTest;
 pub use secret::Secret;
-pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig};
+pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};
 pub use weekly::{WeekTime, WeeklyConfig};

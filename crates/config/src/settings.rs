@@ -12,6 +12,10 @@ use tierway_decide::balance::Balance;
 pub struct ServerConfig {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where reports, records and metrics are; none: where it listens.
+    pub admin_listen: Option<SocketAddr>,
+    /// HTTPS instead of HTTP.
+    pub tls: Option<TlsConfig>,
     /// Largest request body in bytes.
     pub max_body_bytes: u64,
     /// Requests in work at once.
@@ -24,6 +28,15 @@ pub struct ServerConfig {
     pub write_timeout_ms: u32,
     /// Time that running requests get on shutdown.
     pub grace_seconds: u32,
+}
+
+/// `[server.tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
 }
 
 /// `[dispatch]`
@@ -96,10 +109,20 @@ pub struct ReportConfig {
     pub weekly: Option<WeeklyConfig>,
 }
 
-pub(crate) fn server(root: &Section<'_, '_>) -> ServerConfig {
+pub(crate) fn server(root: &Section<'_, '_>, base: &Path) -> ServerConfig {
     let section = root.table("server");
+    let listen = listen(&section);
+    let admin_listen = section.text("admin_listen").and_then(|text| address(&section, "admin_listen", &text.text));
+    if admin_listen.is_some_and(|admin| admin == listen && admin.port() != 0) {
+        section.problem(
+            "admin_listen",
+            "`admin_listen` and `listen` in [server] are the same address; leave one of them out",
+        );
+    }
     ServerConfig {
-        listen: listen(&section),
+        listen,
+        admin_listen,
+        tls: section.has("tls").then(|| tls(&section.table("tls"), base)),
         max_body_bytes: u64::from(section.int32("max_body_mb")) << 20,
         max_concurrent: section.int32("max_concurrent"),
         header_timeout_ms: section.int32("header_timeout_ms"),
@@ -109,15 +132,27 @@ pub(crate) fn server(root: &Section<'_, '_>) -> ServerConfig {
     }
 }
 
+fn tls(section: &Section<'_, '_>, base: &Path) -> TlsConfig {
+    let file = |name: &str| {
+        section.require(name);
+        base.join(section.text(name).map(|path| path.text).unwrap_or_default())
+    };
+    TlsConfig { cert_file: file("cert_file"), key_file: file("key_file") }
+}
+
 fn listen(section: &Section<'_, '_>) -> SocketAddr {
     let fallback = SocketAddr::from(([127, 0, 0, 1], 8484));
     let Some(text) = section.text_or_env("listen", Some("TIERWAY_LISTEN")) else { return fallback };
-    let numeric = text.text.replace("localhost:", "127.0.0.1:");
-    numeric.parse().unwrap_or_else(|_| {
+    address(section, "listen", &text.text).unwrap_or(fallback)
+}
+
+fn address(section: &Section<'_, '_>, name: &str, text: &str) -> Option<SocketAddr> {
+    let address = text.replace("localhost:", "127.0.0.1:").parse().ok();
+    if address.is_none() {
         let message = "it takes an address and a port, such as \"127.0.0.1:8484\" or \"0.0.0.0:8484\"";
-        section.problem("listen", format!("`listen` in [server] is {}; {message}", shown(&text.text)));
-        fallback
-    })
+        section.problem(name, format!("`{name}` in [server] is {}; {message}", shown(text)));
+    }
+    address
 }
 
 pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {

@@ -47,8 +47,41 @@ pub struct Live {
 /// A call, the config it is served by, and its place among those of its key.
 type Admitted = (Call, Arc<Live>, Option<ActiveGuard>);
 
+/// What is served at a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Everything.
+    Both,
+    /// What clients ask: models, and whether it is well.
+    Clients,
+    /// What operators read: reports, records, metrics, dashboard, and whether it is well.
+    Operators,
+}
+
+impl Face {
+    fn serves(self, path: &str) -> bool {
+        let within = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
+        match self {
+            Self::Both => true,
+            Self::Clients => !within(&["/api/", "/dashboard", "/metrics", "/openapi.json"]),
+            Self::Operators => !within(&["/v1/"]),
+        }
+    }
+
+    fn elsewhere(self) -> Reply {
+        let message = match self {
+            Self::Operators => "models are asked at the router's other address, `[server] listen` in its config",
+            Self::Both | Self::Clients => {
+                "reports, records, metrics and dashboard are at another address, `[server] admin_listen` in the router's config"
+            }
+        };
+        Refusal::caller(ApiError::new(404, message).with_code("unknown_url")).reply(Format::OpenaiChat)
+    }
+}
+
 /// One worker's application.
 pub struct App {
+    face: Face,
     pub(crate) live: Arc<ArcSwap<Live>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Option<Store>,
@@ -62,7 +95,9 @@ impl App {
     /// An application that serves what `live` holds at the time of each request.
     #[must_use]
     pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<AtomicBool>) -> Self {
-        Self { live, metrics, store: None, desk: None, active: Active::default(), bounds, cut_off }
+        let active = Active::default();
+        metrics.watch(active.clone());
+        Self { face: Face::Both, live, metrics, store: None, desk: None, active, bounds, cut_off }
     }
 
     /// With a store to read reports and records from.
@@ -76,6 +111,13 @@ impl App {
     #[must_use]
     pub(crate) fn with_desk(mut self, desk: Arc<KeyDesk>) -> Self {
         self.desk = Some(desk);
+        self
+    }
+
+    /// With a part of what there is.
+    #[must_use]
+    pub fn with_face(mut self, face: Face) -> Self {
+        self.face = face;
         self
     }
 
@@ -97,6 +139,9 @@ impl App {
     /// The reply, and what counts it against its key while it goes out.
     async fn route(&self, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
         let path = request.uri().path();
+        if !self.face.serves(path) {
+            return (self.face.elsewhere(), None);
+        }
         match path {
             "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.serve_call(Ask::Chat, request).await,
             "/v1/messages/count_tokens" => self.serve_call(Ask::CountTokens, request).await,

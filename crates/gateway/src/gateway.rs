@@ -1,11 +1,12 @@
 //! The running gateway: a config put to work, and swapped while it runs.
 
-use crate::app::{App, Bounds, Live};
+use crate::app::{App, Bounds, Face, Live};
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch};
 use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
 use crate::server::{Server, ServerOptions};
 use crate::store::{Recorder, Store};
+use crate::tls::{Tls, TlsError};
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
@@ -41,6 +42,9 @@ pub enum GatewayError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The evidence of the config cannot be used.
     #[error("evidence {}: {cause}", path.display())]
     Evidence {
@@ -72,6 +76,7 @@ pub enum GatewayError {
 pub struct Gateway {
     server: Server,
     workers: Vec<Arc<ArcSwap<Live>>>,
+    tls: Option<Tls>,
     ground: Ground,
     keys: Watch,
     ledger: Arc<Ledger>,
@@ -105,22 +110,35 @@ impl Gateway {
         let mut state = KeyDesk::open(&location);
         let known = Known::read(keys(config), state.as_mut());
         let keys = Arc::new(known.keys(setup.table.ladder(), None));
+        let tls = tls(config)?;
+        let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
         let mut live = Vec::new();
-        for _ in 0..workers.max(1) {
+        for _ in 0..workers + usize::from(admin) {
             live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys)?)));
         }
-        let options = server_options(config, live.len());
-        let bounds = bounds(config, live.len());
+        let options = server_options(config, workers);
+        let bounds = bounds(config, workers);
+        let face = |worker: usize| match admin {
+            false => Face::Both,
+            true if worker < workers => Face::Clients,
+            true => Face::Operators,
+        };
         let desk = Arc::new(KeyDesk::new(location, state, known, &live));
         let app = |worker: usize| {
             let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
             let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
-            Arc::new(app.with_store(store).with_desk(desk.clone()))
+            Arc::new(app.with_store(store).with_desk(desk.clone()).with_face(face(worker)))
         };
-        let server =
-            Server::start(&options, app).map_err(|cause| GatewayError::Listen { address: options.listen, cause })?;
+        let server = Server::start(&options, tls.as_ref(), app)
+            .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
-        Ok(Self { server, workers: live, ground, keys, ledger })
+        Ok(Self { server, workers: live, tls, ground, keys, ledger })
+    }
+
+    /// Where operators read, if that is a place of its own.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.server.admin_address()
     }
 
     /// Where it listens.
@@ -137,18 +155,25 @@ impl Gateway {
         Ok(self.ledger.flush(FLUSH_WITHIN)?)
     }
 
-    /// Takes a new config: requests in progress finish on the old one. Address, workers and ledger stay as they are.
+    /// Takes a new config, and the certificate anew: requests in progress finish on the old ones. Addresses, workers and
+    /// ledger stay as they are, and so does whether TLS is spoken.
     ///
     /// # Errors
-    /// When a provider cannot be used; then the old config stays in force.
+    /// When a provider or the certificate cannot be used; then the old config stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
+        let tls = tls(config)?;
         let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
         self.keys.desk().reload(keys(config), setup.table.ladder(), |keys| {
             let fresh: Result<Vec<_>, _> =
                 self.workers.iter().map(|_| self.ground.live(config, &setup, keys)).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
                 worker.store(Arc::new(live));
+            }
+            match (&self.tls, &tls) {
+                (Some(shown), Some(fresh)) => shown.show(fresh),
+                (None, None) => {}
+                _ => tracing::warn!("[server.tls] came or went; that takes a restart"),
             }
             Ok(())
         })
@@ -159,7 +184,7 @@ impl Gateway {
     /// # Errors
     /// When records could not be written.
     pub fn stop(self) -> Result<(), GatewayError> {
-        let Self { server, workers, ground, keys, ledger } = self;
+        let Self { server, workers, ground, keys, ledger, .. } = self;
         server.stop();
         drop((workers, ground, keys));
         Ok(ledger.close()?)
@@ -292,6 +317,18 @@ pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
     Ok(setup)
 }
 
+/// Reads the certificate of a config, where it has one.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn check_certificate(config: &Config) -> Result<(), TlsError> {
+    tls(config).map(drop)
+}
+
+fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    config.server.tls.as_ref().map(|tls| Tls::load(&tls.cert_file, &tls.key_file)).transpose()
+}
+
 fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     let failed = |cause| GatewayError::Provider { provider: provider.name.clone(), cause };
     // A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
@@ -356,6 +393,7 @@ const fn scope(scope: KeyScope) -> Scope {
 fn server_options(config: &Config, workers: usize) -> ServerOptions {
     ServerOptions {
         listen: config.server.listen,
+        admin_listen: config.server.admin_listen,
         workers,
         grace: Duration::from_secs(config.server.grace_seconds.into()),
         // An idle connection is no request: allow a few for each.

@@ -19,12 +19,13 @@ mod readers;
 mod reporting;
 mod server;
 mod store;
+mod tls;
 mod weekly;
 
-pub use app::{App, Bounds, Live};
+pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
 pub use explain::Again;
-pub use gateway::{Desk, Gateway, GatewayError, predictor, setup};
+pub use gateway::{Desk, Gateway, GatewayError, check_certificate, predictor, setup};
 pub use keys::{
     Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
     revoke_key, rotate_key,
@@ -33,4 +34,5 @@ pub use metrics::Metrics;
 pub use reporting::report;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};
+pub use tls::TlsError;
 pub use weekly::weekly;

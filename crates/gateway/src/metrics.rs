@@ -2,6 +2,7 @@
 //! models of the ladder, statuses. Never text, ids or keys.
 
 use crate::app::{App, with_type};
+use crate::body::Active;
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
@@ -91,6 +92,8 @@ pub struct Metrics {
     first_byte: Family<Labels<1>, Histogram>,
     decide: Histogram,
     active: Gauge,
+    /// Requests in progress, by worker.
+    workers: RwLock<Vec<Active>>,
     targets: Family<Labels<3>, Gauge>,
     ledger: Family<Labels<1>, Gauge>,
 }
@@ -119,6 +122,7 @@ impl Default for Metrics {
             first_byte: Family::new_with_constructor(seconds),
             decide: Histogram::new(exponential_buckets(0.000_002, 2.0, 14)),
             active: Gauge::default(),
+            workers: RwLock::default(),
             targets: Family::default(),
             ledger: Family::default(),
         };
@@ -145,9 +149,14 @@ impl Metrics {
         registry.register_with_unit("request_duration", "From request to last byte", unit(), self.total.clone());
         registry.register_with_unit("time_to_first_token", "Streams only", unit(), self.first_byte.clone());
         registry.register_with_unit("decide", "Time it took to decide", unit(), self.decide.clone());
-        registry.register("active_requests", "Requests in progress in the worker that was asked", self.active.clone());
+        registry.register("active_requests", "Requests in progress", self.active.clone());
         registry.register("target_healthy", "1 when the target may be called", self.targets.clone());
         registry.register("ledger_records", "Records by what became of them", self.ledger.clone());
+    }
+
+    /// Counts the requests of one more worker.
+    pub(crate) fn watch(&self, active: Active) {
+        self.workers.write().unwrap_or_else(PoisonError::into_inner).push(active);
     }
 
     /// Counts a request that was refused before the router saw it.
@@ -217,7 +226,10 @@ impl Metrics {
 
     /// The page, with gauges as of now.
     pub(crate) fn reply(&self, app: &App) -> Reply {
-        self.active.set(i64::try_from(app.active.count()).unwrap_or(i64::MAX));
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let active: usize = workers.iter().map(Active::count).sum();
+        drop(workers);
+        self.active.set(i64::try_from(active).unwrap_or(i64::MAX));
         let live = app.live.load();
         let (setup, now) = (live.router.setup(), live.router.now_ms());
         let ladder = setup.table.ladder();

@@ -3,13 +3,13 @@
 //! Without the first a connection that never says which HTTP it speaks would stay for ever; without the second a client that
 //! reads nothing would hold its answer, and the call behind it, for as long as it likes.
 
+use crate::tls::Wire;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// The opening of HTTP/2, and more than the shortest request of HTTP/1: who said so much is under their own timeouts.
@@ -17,7 +17,7 @@ const GREETING: usize = 24;
 
 /// A client's connection with bounds on its silence.
 pub(crate) struct Patient {
-    stream: TcpStream,
+    stream: Wire,
     /// Runs until the greeting is there.
     greeting: Option<Pin<Box<Sleep>>>,
     heard: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Patient {
 }
 
 impl Patient {
-    pub(crate) fn new(stream: TcpStream, greeting: Duration, write_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: Wire, greeting: Duration, write_timeout: Duration) -> Self {
         let greeting = Some(Box::pin(tokio::time::sleep(greeting)));
         Self { stream, greeting, heard: 0, write_timeout, stuck: None }
     }

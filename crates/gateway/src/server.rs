@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::patience::Patient;
+use crate::tls::{Tls, Wire};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -20,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
 /// Room for the headers of one request; SDKs send two to four kilobytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -29,6 +31,9 @@ const BACKLOG: i32 = 4096;
 const HANDSHAKES: Duration = Duration::from_millis(200);
 /// Longest time that a connection just made at a stop gets to begin its request.
 const FIRST_WORDS: Duration = Duration::from_millis(100);
+/// TLS handshakes in progress, per worker; further ones wait for their turn within the time that a handshake may take. Many
+/// more than a worker can do in that time, so that only clients who do not finish theirs come up against it.
+const MAX_HANDSHAKES: usize = 1024;
 /// After the grace time streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -37,6 +42,8 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub struct ServerOptions {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where one more worker listens that serves what operators read; none: the others do.
+    pub admin_listen: Option<SocketAddr>,
     /// Worker threads; each has a listener.
     pub workers: usize,
     /// How long running requests may go on after a stop.
@@ -49,45 +56,68 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
 }
 
+/// An address that cannot be had.
+#[derive(Debug)]
+pub(crate) struct StartError {
+    pub(crate) address: SocketAddr,
+    pub(crate) cause: io::Error,
+}
+
 /// The running workers.
 pub struct Server {
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Binds all listeners, then starts the workers. `app` makes the application of each worker.
+    /// Binds all listeners, then starts the workers. `app` makes the application of each worker; the last one is that of
+    /// the admin listener, where there is one.
     ///
     /// # Errors
-    /// When the address cannot be bound or a thread cannot start.
-    pub fn start(options: &ServerOptions, mut app: impl FnMut(usize) -> Arc<App>) -> io::Result<Self> {
-        let first = listener(options.listen)?;
+    /// When an address cannot be bound or a thread cannot start.
+    pub(crate) fn start(
+        options: &ServerOptions,
+        tls: Option<&Tls>,
+        mut app: impl FnMut(usize) -> Arc<App>,
+    ) -> Result<Self, StartError> {
+        let cannot_listen = |address| move |cause| StartError { address, cause };
+        let bind = |address| listener(address).map_err(cannot_listen(address));
+        let first = bind(options.listen)?;
         // Port 0 is settled by the first listener; the others share it.
-        let address = first.local_addr()?;
-        let mut listeners = vec![first];
+        let address = first.local_addr().map_err(cannot_listen(options.listen))?;
+        let mut listeners = vec![(first, tls)];
         for _ in 1..options.workers.max(1) {
-            listeners.push(listener(address)?);
+            listeners.push((bind(address)?, tls));
+        }
+        let mut admin = None;
+        if let Some(wanted) = options.admin_listen {
+            let listener = bind(wanted)?;
+            admin = listener.local_addr().ok();
+            // Within this machine nobody listens in, and a certificate would name another host.
+            listeners.push((listener, tls.filter(|_| !wanted.ip().is_loopback())));
         }
         let (stop, stopped) = watch::channel(false);
         let mut workers = Vec::new();
-        for (index, listener) in listeners.into_iter().enumerate() {
-            let worker = Worker { app: app(index), stopped: stopped.clone(), options: options.clone() };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(thread.spawn(move || {
-                runtime.block_on(worker.run(listener));
-                // Whatever still hangs after the grace time is dropped with the runtime.
-                runtime.shutdown_timeout(Duration::from_millis(100));
-            })?);
+        for (index, (listener, tls)) in listeners.into_iter().enumerate() {
+            let (app, stopped, options) = (app(index), stopped.clone(), options.clone());
+            let worker = Worker { app, stopped, options, tls: tls.map(Tls::acceptor) };
+            workers.push(worker.start(index, listener).map_err(cannot_listen(address))?);
         }
-        Ok(Self { address, stop, workers })
+        Ok(Self { address, admin, stop, workers })
     }
 
     /// Where it listens, with the port that was really taken.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators read, if that is a place of its own.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Stops accepting, lets running requests finish within the grace time, ends the others with a clear error.
@@ -115,9 +145,19 @@ struct Worker {
     app: Arc<App>,
     stopped: watch::Receiver<bool>,
     options: ServerOptions,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Worker {
+    fn start(self, index: usize, listener: StdListener) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            runtime.block_on(self.run(listener));
+            // Whatever still hangs after the grace time is dropped with the runtime.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        })
+    }
+
     async fn run(mut self, listener: StdListener) {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -129,6 +169,8 @@ impl Worker {
             graceful: GracefulShutdown::new(),
             room: Arc::new(Semaphore::new(self.options.max_connections)),
             timeouts: (self.options.header_timeout, self.options.write_timeout),
+            tls: self.tls.clone(),
+            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
         };
         tokio::select! {
             biased;
@@ -161,6 +203,8 @@ struct Door {
     graceful: GracefulShutdown,
     room: Arc<Semaphore>,
     timeouts: (Duration, Duration),
+    tls: Option<TlsAcceptor>,
+    handshakes: Arc<Semaphore>,
 }
 
 impl Door {
@@ -178,18 +222,38 @@ impl Door {
         // Without it small events wait for the client's delayed acknowledgement (40 ms).
         let _ = stream.set_nodelay(true);
         let (app, http, watcher) = (self.app.clone(), self.http.clone(), self.graceful.watcher());
-        let stream = Patient::new(stream, self.timeouts.0, self.timeouts.1);
+        let (header_timeout, write_timeout) = self.timeouts;
+        let tls = self.tls.clone().map(|tls| (tls, self.handshakes.clone()));
         tokio::spawn(async move {
+            let wire = match tls {
+                None => Some(Wire::Plain(stream)),
+                Some((tls, handshakes)) => {
+                    let shaken = tokio::time::timeout(header_timeout, shake_hands(stream, &tls, &handshakes));
+                    shaken.await.ok().flatten()
+                }
+            };
+            let Some(wire) = wire else { return };
             let service = service_fn(move |request| {
                 let app = app.clone();
                 async move { app.serve(request).await }
             });
+            let stream = Patient::new(wire, header_timeout, write_timeout);
             let connection = http.serve_connection(TokioIo::new(stream), service);
             // An error here is the client's: it went away, is too slow, or does not speak HTTP.
             let _ = watcher.watch(connection).await;
             drop(permit);
         });
     }
+}
+
+/// None for a client that wants something else, or another certificate.
+async fn shake_hands(stream: TcpStream, tls: &TlsAcceptor, handshakes: &Semaphore) -> Option<Wire> {
+    let _turn = handshakes.acquire().await.ok()?;
+    let shaken = tls.accept(stream).await;
+    shaken
+        .inspect_err(|error| tracing::debug!(%error, "a client did not finish the TLS handshake"))
+        .ok()
+        .map(|stream| Wire::Tls(Box::new(stream)))
 }
 
 /// For a listener that is about to close: who is half connected may finish, who is not yet is not heard and, trying again

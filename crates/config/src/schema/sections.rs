@@ -45,6 +45,13 @@ pub static SERVER: Spec = Spec {
             "Address and port. The environment variable `TIERWAY_LISTEN` wins over it. Beyond this machine it wants `[[keys]]`.",
         ),
         field(
+            "admin_listen",
+            Kind::Text,
+            None,
+            "A second address for reports, records, metrics and dashboard. Given, the first one serves none of them. Best on this machine, such as `\"127.0.0.1:8485\"`.",
+        ),
+        field("tls", Kind::Table(&TLS), None, "Speak HTTPS."),
+        field(
             "max_body_mb",
             int(1, 1024),
             Some("16"),
@@ -80,6 +87,21 @@ pub static SERVER: Spec = Spec {
             Some("30"),
             "Time that running requests get to finish on shutdown, seconds.",
         ),
+    ],
+};
+
+/// `[server.tls]`
+pub static TLS: Spec = Spec {
+    title: "[server.tls]",
+    doc: "HTTPS at `listen`, and at an `admin_listen` beyond this machine: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Both files are read again on SIGHUP and when one of them or the config changes; files that do not do leave the old certificate in force.",
+    fields: &[
+        field(
+            "cert_file",
+            Kind::Text,
+            None,
+            "PEM file with the certificate and those between it and a known authority, relative to the config. Required.",
+        ),
+        field("key_file", Kind::Text, None, "PEM file with its private key (PKCS#8, PKCS#1 or SEC1). Required."),
     ],
 };
 
