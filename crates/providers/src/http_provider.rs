@@ -1,23 +1,17 @@
 //! HTTP to one endpoint: pooled, warm, TCP_NODELAY, TLS by rustls, no redirects.
 
 use crate::endpoint::{Base, Endpoint, EndpointError};
+use crate::pool::{CallError, Dial, Pool};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Uri};
-use http_body::{Body, Frame, SizeHint};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use hyper_util::client::legacy::connect::HttpConnector;
+use std::sync::Arc;
 use std::time::Duration;
-use tierway::{BoxFuture, BrokenBody, Operation, Provider, SendError, WireAnswer, WireRequest};
+use tierway::{BoxFuture, Operation, Provider, SendError, WireAnswer, WireRequest};
 use tierway_wire::Format;
-
-/// Idle connections are closed before most providers close them (60 s and more), so that none is used as it dies.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// The version of Anthropic's API that still takes sampling parameters; sent when the client named none.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -27,9 +21,9 @@ pub struct HttpProvider {
     endpoint: Endpoint,
     base: Base,
     auth: Option<(HeaderName, HeaderValue)>,
-    /// The address of a chat call, for the APIs in which it is always the same.
-    chat_uri: Option<Uri>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// The path of a chat call, for the APIs in which it is always the same.
+    chat_path: Option<PathAndQuery>,
+    pool: Arc<Pool>,
 }
 
 impl HttpProvider {
@@ -50,12 +44,14 @@ impl HttpProvider {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(endpoint.max_idle_connections)
-            .http2_only(endpoint.http2_only)
-            .build(connector);
+        let pool = Pool::new(Dial {
+            connector,
+            scheme: base.scheme.clone(),
+            authority: base.authority.clone(),
+            http2_only: endpoint.http2_only,
+            max_idle: endpoint.max_idle_connections,
+        })
+        .map_err(|_| EndpointError::BadUrl(endpoint.base_url.clone()))?;
         let fixed = endpoint.azure_api_version.is_none() && endpoint.format != Format::Gemini;
         let probe = || WireRequest {
             operation: Operation::Chat,
@@ -65,15 +61,21 @@ impl HttpProvider {
             headers: HeaderMap::new(),
             body: Bytes::new(),
         };
-        let chat_uri = if fixed { base.uri(&endpoint, &probe()) } else { None };
-        Ok(Self { endpoint, base, auth, chat_uri, client })
+        let chat_path = if fixed { base.path(&endpoint, &probe()) } else { None };
+        Ok(Self { endpoint, base, auth, chat_path, pool })
     }
 
-    fn request(&self, request: WireRequest) -> Option<Request<Full<Bytes>>> {
-        let uri = match &self.chat_uri {
-            Some(uri) if request.operation == Operation::Chat && request.format == self.endpoint.format => uri.clone(),
-            _ => self.base.uri(&self.endpoint, &request)?,
-        };
+    /// Where a request goes below the host; none when its model's name cannot be part of an address.
+    fn path(&self, request: &WireRequest) -> Option<PathAndQuery> {
+        match &self.chat_path {
+            Some(path) if request.operation == Operation::Chat && request.format == self.endpoint.format => {
+                Some(path.clone())
+            }
+            _ => self.base.path(&self.endpoint, request),
+        }
+    }
+
+    fn request(&self, request: WireRequest) -> Request<Full<Bytes>> {
         let mut headers = request.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if request.format == Format::AnthropicMessages {
@@ -87,27 +89,29 @@ impl HttpProvider {
         }
         let mut out = Request::new(Full::new(request.body));
         *out.method_mut() = Method::POST;
-        *out.uri_mut() = uri;
         *out.headers_mut() = headers;
-        Some(out)
+        out
     }
 
-    fn error(&self, error: &legacy::Error) -> SendError {
+    fn error(&self, error: &CallError) -> SendError {
         let (provider, cause) = (self.endpoint.name.clone(), innermost(error));
-        if error.is_connect() { SendError::Connect { provider, cause } } else { SendError::Broken { provider, cause } }
+        match error {
+            CallError::Connect(_) => SendError::Connect { provider, cause },
+            CallError::Broken(_) => SendError::Broken { provider, cause },
+        }
     }
 }
 
 impl Provider for HttpProvider {
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, SendError>> {
         Box::pin(async move {
-            let request = self.request(request).ok_or_else(|| SendError::Unsendable {
+            let path = self.path(&request).ok_or_else(|| SendError::Unsendable {
                 provider: self.endpoint.name.clone(),
                 cause: "the model name cannot be part of an address".into(),
             })?;
-            let answer = self.client.request(request).await.map_err(|error| self.error(&error))?;
+            let answer = self.pool.call(path, self.request(request)).await.map_err(|error| self.error(&error))?;
             let (head, body) = answer.into_parts();
-            Ok(WireAnswer { status: head.status, headers: head.headers, body: Box::pin(Received(body)) })
+            Ok(WireAnswer { status: head.status, headers: head.headers, body: Box::pin(body) })
         })
     }
 }
@@ -119,26 +123,6 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
-}
-
-/// The received body with our own error.
-struct Received(Incoming);
-
-impl Body for Received {
-    type Data = Bytes;
-    type Error = BrokenBody;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(|error| BrokenBody(Box::new(error)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
 }
 
 impl std::fmt::Debug for HttpProvider {

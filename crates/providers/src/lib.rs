@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod http_provider;
+mod pool;
 mod poster;
 
 pub use endpoint::{Auth, Endpoint, EndpointError};

@@ -1,0 +1,281 @@
+//! The connections to one endpoint, of one worker: opened when none is free, kept while they are used.
+//!
+//! HTTP/1.1 connections carry one request at a time and are taken and given back like tools from a box; the one used last
+//! is the first to be taken again, so that those which a quiet hour does not need grow old and are closed. An HTTP/2
+//! connection carries all requests. Refuses to repeat what may have reached the provider: only a request that a dying
+//! connection never began to write goes out on another.
+//!
+//! Why not hyper-util's `legacy::Client`: its pool is for many hosts and many threads, and cost a tenth of a request.
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tierway::BrokenBody;
+use tokio::runtime::Handle;
+use tower_service::Service;
+
+/// Idle connections are closed before most providers close them (60 s and more), so that none is used as it dies.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// How often it is looked for such.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+type Http1 = http1::SendRequest<Full<Bytes>>;
+type Http2 = http2::SendRequest<Full<Bytes>>;
+
+/// No answer came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// No connection.
+    #[error("no connection")]
+    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The connection broke, or what came on it is not HTTP.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+}
+
+/// How to connect.
+pub(crate) struct Dial {
+    pub(crate) connector: HttpsConnector<HttpConnector>,
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+    /// Speak HTTP/2 without asking first.
+    pub(crate) http2_only: bool,
+    /// Idle connections kept at most.
+    pub(crate) max_idle: usize,
+}
+
+/// All connections to an endpoint.
+pub(crate) struct Pool {
+    dial: Dial,
+    host: HeaderValue,
+    kept: Mutex<Kept>,
+    /// Known since the first connection: so many requests at once need only one.
+    speaks_http2: AtomicBool,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Those given back earliest come first.
+    idle: Vec<Idle>,
+    /// Somebody looks after them.
+    swept: bool,
+    shared: Option<Http2>,
+}
+
+struct Idle {
+    sender: Http1,
+    since: Instant,
+}
+
+/// A connection for one request.
+enum Taken {
+    /// True: it was used before, so it may have died meanwhile.
+    Alone(Http1, bool),
+    Shared(Http2),
+}
+
+impl Pool {
+    pub(crate) fn new(dial: Dial) -> Result<Arc<Self>, http::header::InvalidHeaderValue> {
+        let host = host(&dial)?;
+        let speaks_http2 = AtomicBool::new(dial.http2_only);
+        Ok(Arc::new(Self { dial, host, kept: Mutex::default(), speaks_http2, connecting: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// Sends a request to `path`; done when the head of the answer is there.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        path: PathAndQuery,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Received>, CallError> {
+        loop {
+            let (refused, again) = match self.take().await? {
+                Taken::Alone(mut sender, used) => {
+                    *request.uri_mut() = Uri::from(path.clone());
+                    request.headers_mut().insert(HOST, self.host.clone());
+                    match sender.try_send_request(request).await {
+                        Ok(answer) => {
+                            let loan = Loan { sender: Some(sender), pool: self.clone() };
+                            return Ok(answer.map(|body| Received { body, _loan: Some(loan) }));
+                        }
+                        Err(refused) => (refused, used),
+                    }
+                }
+                Taken::Shared(mut sender) => {
+                    *request.uri_mut() = self.absolute(&path);
+                    request.headers_mut().remove(HOST);
+                    match sender.try_send_request(request).await {
+                        Ok(answer) => return Ok(answer.map(|body| Received { body, _loan: None })),
+                        Err(refused) => (refused, true),
+                    }
+                }
+            };
+            request = unsent(refused, again)?;
+        }
+    }
+
+    async fn take(self: &Arc<Self>) -> Result<Taken, CallError> {
+        if let Some(taken) = self.kept().take() {
+            return Ok(taken);
+        }
+        // Those who wait here find the connection that the first of them made.
+        let _one = if self.speaks_http2.load(Ordering::Relaxed) { Some(self.connecting.lock().await) } else { None };
+        let made = self.kept().take();
+        match made {
+            Some(taken) => Ok(taken),
+            None => self.connect().await,
+        }
+    }
+
+    async fn connect(&self) -> Result<Taken, CallError> {
+        let stream = self.dial.connector.clone().call(self.absolute(&PathAndQuery::from_static("/")));
+        let stream = stream.await.map_err(CallError::Connect)?;
+        let failed = |error: hyper::Error| CallError::Connect(error.into());
+        if self.dial.http2_only || stream.connected().is_negotiated_h2() {
+            let (sender, connection) =
+                http2::Builder::new(TokioExecutor::new()).handshake(stream).await.map_err(failed)?;
+            tokio::spawn(connection);
+            self.speaks_http2.store(true, Ordering::Relaxed);
+            self.kept().shared = Some(sender.clone());
+            return Ok(Taken::Shared(sender));
+        }
+        let (sender, connection) = http1::handshake(stream).await.map_err(failed)?;
+        tokio::spawn(connection);
+        Ok(Taken::Alone(sender, false))
+    }
+
+    fn absolute(&self, path: &PathAndQuery) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.dial.scheme.clone());
+        parts.authority = Some(self.dial.authority.clone());
+        parts.path_and_query = Some(path.clone());
+        // All three parts are there, so it is one.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a connection for the next request.
+    fn give_back(self: &Arc<Self>, sender: Http1) {
+        let mut kept = self.kept();
+        if kept.idle.len() >= self.dial.max_idle {
+            return;
+        }
+        kept.idle.push(Idle { sender, since: Instant::now() });
+        if !std::mem::replace(&mut kept.swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+}
+
+impl Kept {
+    fn take(&mut self) -> Option<Taken> {
+        if let Some(sender) = self.shared.as_ref().filter(|sender| !sender.is_closed()) {
+            return Some(Taken::Shared(sender.clone()));
+        }
+        self.shared = None;
+        while let Some(Idle { sender, .. }) = self.idle.pop() {
+            if sender.is_ready() {
+                return Some(Taken::Alone(sender, true));
+            }
+        }
+        None
+    }
+
+    /// Closes what grew old or was closed by the provider; false when nothing is left to look after.
+    fn sweep(&mut self) -> bool {
+        self.idle.retain(|idle| idle.since.elapsed() < IDLE_TIMEOUT && !idle.sender.is_closed());
+        self.swept = !self.idle.is_empty();
+        self.swept
+    }
+}
+
+/// The `host` header: a port is named where it is not the scheme's own.
+fn host(dial: &Dial) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    let usual = if dial.scheme == Scheme::HTTPS { 443 } else { 80 };
+    match dial.authority.port_u16().filter(|port| *port != usual) {
+        Some(port) => HeaderValue::try_from(format!("{}:{port}", dial.authority.host())),
+        None => HeaderValue::from_str(dial.authority.host()),
+    }
+}
+
+/// Looks after idle connections as long as there are any.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        if !pool.upgrade().is_some_and(|pool| pool.kept().sweep()) {
+            return;
+        }
+    }
+}
+
+/// The request again, when nothing of it was written on a connection that another may stand in for.
+fn unsent(mut refused: TrySendError<Request<Full<Bytes>>>, again: bool) -> Result<Request<Full<Bytes>>, CallError> {
+    match refused.take_message().filter(|_| again) {
+        Some(request) => Ok(request),
+        None => Err(CallError::Broken(refused.into_error())),
+    }
+}
+
+/// A connection that carries an answer; given back when that is over.
+struct Loan {
+    sender: Option<Http1>,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let Some(mut sender) = self.sender.take().filter(|sender| !sender.is_closed()) else { return };
+        // A pool that is being dropped, or a runtime that is, needs it no more.
+        let Ok(runtime) = Handle::try_current() else { return };
+        if sender.is_ready() {
+            return self.pool.give_back(sender);
+        }
+        // The end of the answer is still to come, or to be read. An answer that was given up closes the connection.
+        let pool = self.pool.clone();
+        runtime.spawn(async move {
+            if sender.ready().await.is_ok() {
+                pool.give_back(sender);
+            }
+        });
+    }
+}
+
+/// The body of an answer, with the connection that it comes on.
+pub(crate) struct Received {
+    // Dropped before the loan: the connection learns that nobody reads any more.
+    body: Incoming,
+    _loan: Option<Loan>,
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = BrokenBody;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        Pin::new(&mut self.body).poll_frame(cx).map_err(|error| BrokenBody(Box::new(error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

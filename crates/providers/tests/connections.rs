@@ -1,0 +1,133 @@
+//! Which connection a request goes out on, told by a provider that counts them.
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
+use bytes::Bytes;
+use http::HeaderMap;
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+use tierway::{Operation, Provider, WireAnswer, WireRequest};
+use tierway_providers::{Auth, Endpoint, HttpProvider};
+use tierway_wire::Format;
+
+const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n";
+
+/// How the provider of a test behaves.
+#[derive(Clone, Copy)]
+struct Manners {
+    answer: &'static str,
+    /// Closes the connection after so many answers, without saying so before.
+    answers: usize,
+}
+
+/// A provider; says `connected`, the `host` of each request, and `gone` when a connection ended.
+fn provider(manners: Manners) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (say, heard) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let say = say.clone();
+            std::thread::spawn(move || answer(stream.unwrap(), manners, &say));
+        }
+    });
+    (address, heard)
+}
+
+fn answer(mut stream: TcpStream, manners: Manners, say: &Sender<String>) {
+    let _ = say.send("connected".into());
+    for _ in 0..manners.answers {
+        let mut request = Vec::new();
+        while !request.ends_with(b"{}") {
+            let mut buffer = [0; 4096];
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return drop(say.send("gone".into())),
+                Ok(size) => request.extend_from_slice(&buffer[..size]),
+            }
+        }
+        let text = String::from_utf8(request).unwrap();
+        let host = text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        let _ = say.send(format!("asked {host}"));
+        stream.write_all(manners.answer.as_bytes()).unwrap();
+    }
+}
+
+fn client(address: SocketAddr) -> HttpProvider {
+    HttpProvider::new(Endpoint {
+        name: "p".into(),
+        format: Format::OpenaiChat,
+        base_url: format!("http://{address}/v1"),
+        auth: Auth::None,
+        azure_api_version: None,
+        headers: Vec::new(),
+        connect_timeout: Duration::from_secs(5),
+        http2_only: false,
+        max_idle_connections: 8,
+    })
+    .unwrap()
+}
+
+async fn ask(client: &HttpProvider) -> WireAnswer {
+    let request = WireRequest {
+        operation: Operation::Chat,
+        format: Format::OpenaiChat,
+        model: "m".into(),
+        stream: false,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"{}"),
+    };
+    client.send(request).await.unwrap()
+}
+
+/// Reads frames until there are no more, or only one; then lets go of the answer.
+async fn read(mut answer: WireAnswer, all: bool) {
+    while let Some(frame) = poll_fn(|cx| answer.body.as_mut().poll_frame(cx)).await {
+        frame.unwrap();
+        if !all {
+            return;
+        }
+    }
+}
+
+/// Asks three times, one after the other; gives what the provider saw, with its address as ADDRESS.
+#[track_caller]
+fn check(manners: Manners, all: bool, want: &str) {
+    let (address, heard) = provider(manners);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = client(address);
+        for _ in 0..3 {
+            read(ask(&client).await, all).await;
+            // A provider needs a moment to close, and what runs beside the requests to notice.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let seen: Vec<_> = heard.try_iter().map(|said| said.replace(&address.to_string(), "ADDRESS")).collect();
+    assert_eq!(seen.join(", "), want);
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let polite = |answer| Manners { answer, answers: 9 };
+    check(polite(WHOLE), true, "connected, asked ADDRESS, asked ADDRESS, asked ADDRESS");
+    check(polite(CHUNKED), true, "connected, asked ADDRESS, asked ADDRESS, asked ADDRESS");
+    // Nobody reads on behind the end mark of a stream; what follows it was there already.
+    check(polite(CHUNKED), false, "connected, asked ADDRESS, asked ADDRESS, asked ADDRESS");
+}
+
+#[test]
+fn a_connection_that_died_while_it_was_idle_is_not_missed() {
+    let brusque = Manners { answer: WHOLE, answers: 1 };
+    check(brusque, true, "connected, asked ADDRESS, connected, asked ADDRESS, connected, asked ADDRESS");
+}
+
+#[test]
+fn an_answer_that_is_given_up_takes_its_connection_with_it() {
+    let endless = Manners { answer: ENDLESS, answers: 9 };
+    let once = "connected, asked ADDRESS, gone";
+    check(endless, false, &[once; 3].join(", "));
+}
