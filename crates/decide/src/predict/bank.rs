@@ -118,6 +118,28 @@ impl Bank {
     /// What each head says, in order; the rest of the array is 0.
     #[must_use]
     pub fn evaluate(&self, features: &Features) -> [f32; MAX_HEADS] {
+        let mut said = self.linear(features);
+        self.add_trees(features, 0, &mut said);
+        said
+    }
+
+    /// Which of the first `heads` heads says most (the last one of equals), and what each of the others says. What the first
+    /// ones say is not worked out further than that takes: their part of the array means nothing.
+    #[must_use]
+    pub fn highest_and_others(&self, features: &Features, heads: usize) -> (usize, [f32; MAX_HEADS]) {
+        let mut said = self.linear(features);
+        let Some(forest) = &self.forest else {
+            self.add_trees(features, 0, &mut said);
+            let highest = (0..heads).max_by(|a, b| said[*a].total_cmp(&said[*b]));
+            return (highest.unwrap_or_default(), said);
+        };
+        let highest = forest.highest(features, &said[..heads]);
+        forest.add_leaves(features, heads, &mut said);
+        (highest, said)
+    }
+
+    /// What each head says without its trees.
+    fn linear(&self, features: &Features) -> [f32; MAX_HEADS] {
         let width = self.names.len();
         let mut out = [0.0; MAX_HEADS];
         let sums = match width {
@@ -135,15 +157,19 @@ impl Bank {
                 *out += weight * byte;
             }
         }
+        out
+    }
+
+    /// Adds to each head from `first` on what its trees say.
+    fn add_trees(&self, features: &Features, first: usize, said: &mut [f32; MAX_HEADS]) {
         match &self.forest {
-            Some(forest) => forest.add_leaves(features, &mut out),
+            Some(forest) => forest.add_leaves(features, first, said),
             None => {
-                for (out, trees) in out.iter_mut().zip(&self.trees) {
-                    *out += trees.iter().map(|tree| leaf(tree, features)).sum::<f32>();
+                for (said, trees) in said.iter_mut().zip(&self.trees).skip(first) {
+                    *said += trees.iter().map(|tree| leaf(tree, features)).sum::<f32>();
                 }
             }
         }
-        out
     }
 
     /// Sums of the n-gram weights by head. `LANES` is a fixed number of heads that are added at once, at least the bank's:

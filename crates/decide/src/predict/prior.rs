@@ -4,7 +4,7 @@
 //! cheapest will do, a general model, a reasoning model). What such labels say of *these* models' scores is unknown; it is
 //! the order of requests and a cautious threshold, nothing more.
 
-use super::bank::{Bank, BankError, MAX_HEADS};
+use super::bank::{Bank, BankError};
 use crate::{COUNTERS, Complexity, Counter, Features, MAX_TIERS, TaskType};
 
 /// Number of heads for the kind of work; the three of the tier follow.
@@ -46,8 +46,7 @@ impl Prior {
     }
 
     pub(super) fn says(&self, features: &Features) -> Said {
-        let said: [f32; MAX_HEADS] = self.bank.evaluate(features);
-        let best = (0..TASKS).max_by(|a, b| said[*a].total_cmp(&said[*b])).unwrap_or(TASKS - 1);
+        let (best, said) = self.bank.highest_and_others(features, TASKS);
         let [nano, standard, reasoning] = softmax([said[TASKS], said[TASKS + 1], said[TASKS + 2]]);
         let strong = standard + reasoning;
         // length breaks near-ties: it is the one signal that holds on tables that nothing was learned from
