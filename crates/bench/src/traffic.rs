@@ -52,25 +52,41 @@ pub fn answer(chars: usize) -> String {
     )
 }
 
+/// A chat request for a stream of `tokens` tokens, `pause_ms` apart, as the bench's upstream understands it.
+#[must_use]
+pub fn stream_request(chars: usize, tokens: u64, pause_ms: u64) -> String {
+    let asked = format!("\"max_tokens\":{tokens},\"seed\":{pause_ms},");
+    request("auto", chars, true).replace("\"max_tokens\":256,", &asked)
+}
+
 /// The events of a streamed answer of `tokens` tokens, one event each, then finish, usage and end mark.
 #[must_use]
 pub fn events(tokens: usize) -> Vec<String> {
-    let chunk = |delta: &str, finish: &str| {
-        format!(
-            "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\"model\":\"served\",\
-             \"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"finish_reason\":{finish}}}]}}\n\n"
-        )
-    };
-    let mut events = vec![chunk("\"role\":\"assistant\",\"content\":\"\"", "null")];
-    events.extend((0..tokens).map(|token| chunk(&format!("\"content\":\" word{token}\""), "null")));
-    events.push(chunk("", "\"stop\""));
-    events.push(format!(
+    let mut events = vec![token("\"role\":\"assistant\",\"content\":\"\"", "null")];
+    events.extend((0..tokens).map(|at| token(&format!("\"content\":\" word{at}\""), "null")));
+    events.push(token("", "\"stop\""));
+    events.push(usage(tokens as u64));
+    events.push("data: [DONE]\n\n".into());
+    events
+}
+
+/// One event of a streamed answer.
+#[must_use]
+pub fn token(delta: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\"model\":\"served\",\
+         \"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"finish_reason\":{finish}}}]}}\n\n"
+    )
+}
+
+/// The event that tells the usage of a streamed answer.
+#[must_use]
+pub fn usage(tokens: u64) -> String {
+    format!(
         "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\"model\":\"served\",\
          \"choices\":[],\"usage\":{{\"prompt_tokens\":240,\"completion_tokens\":{tokens},\"total_tokens\":{}}}}}\n\n",
         240 + tokens
-    ));
-    events.push("data: [DONE]\n\n".into());
-    events
+    )
 }
 
 /// Everything on: three priced tiers, rules, a key, the ledger in `ledger`.

@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY: &[(&str, &[&str])] = &[
     ("rusqlite", &["tierway-ledger"]),
     ("toml", &["tierway-config"]),
-    ("hyper", &["tierway-providers", "tierway-gateway", "tierway-testkit"]),
+    ("hyper", &["tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-bench"]),
     ("tokio", &["tierway", "tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-cli", "tierway-bench"]),
 ];
 

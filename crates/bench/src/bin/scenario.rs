@@ -1,7 +1,6 @@
 //! `scenario NAME COUNT` does one thing COUNT times, for `scripts/bench-instructions` to count.
 //!
 //! What a scenario needs beforehand is done once; the script takes the difference between two counts, so it drops out.
-#![expect(clippy::print_stderr, reason = "a tool for developers")]
 
 use bytes::Bytes;
 use http_body::Body;
@@ -33,17 +32,10 @@ const GROUP: usize = 256;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let done = match &args[..] {
+    tierway_bench::exit(match &args[..] {
         [name, count] => count.parse().map_err(Failed::from).and_then(|count| run(name, count)),
         _ => Err("usage: scenario NAME COUNT".into()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 fn run(name: &str, count: usize) -> Result<(), Failed> {
