@@ -85,7 +85,9 @@ async function everyPage(origin, kind, options) {
       await page.getByLabel("Prompt").fill("Prove that there are infinitely many primes of the form 4k + 3.");
       await page.getByRole("heading", { name: "Decision" }).waitFor();
       await page.locator("svg circle").first().waitFor();
+      await page.getByRole("slider", { name: "Quality target" }).waitFor();
     }
+    if (name === "overview") await page.getByRole("heading", { name: "The last day" }).waitFor();
     await clean(page, `${kind}-${name}`);
   }
   await go(page, origin, "#/requests", "Requests");
@@ -140,6 +142,28 @@ async function filters(origin) {
   await page.locator(".heat a").first().click();
   await page.waitForFunction((wanted) => document.querySelectorAll(".request").length === wanted, Math.min(50, wanted));
   console.log("  filters");
+  await page.context().close();
+}
+
+// What another target would have done is told without asking again, by keyboard too.
+async function target(origin) {
+  const page = await open(origin);
+  const told = await (await fetch(`${origin}/api/v1/backtest?days=7`)).json();
+  assert.ok(told.replayed > 150 && told.points.length > 10, "the demo's requests are decided again");
+  await go(page, origin, "#/playground", "Playground");
+  const slider = page.getByRole("slider", { name: "Quality target" });
+  await slider.waitFor();
+  const shown = () => page.locator(".facts", { hasText: "Too low (risk)" }).innerText();
+  const text = ({ would }) => `${(would.risk * 100).toFixed(1).replace(/\.0$/, "")} %`;
+  await slider.focus();
+  await page.keyboard.press("Home");
+  const lowest = told.points.reduce((a, b) => a.quality_target < b.quality_target ? a : b);
+  assert.ok((await shown()).includes(`→ ${text(lowest)}`), `${await shown()} should say ${text(lowest)}`);
+  await page.keyboard.press("End");
+  assert.ok((await shown()).includes("→ 0 %"), "keeping everything risks nothing");
+  assert.match(await slider.getAttribute("aria-valuetext"), /^100 %: /);
+  assert.deepEqual(page.wrong, []);
+  console.log("  target");
   await page.context().close();
 }
 
@@ -238,6 +262,7 @@ try {
   await everyPage(origin, "dark", { colorScheme: "dark" });
   await everyPage(origin, "narrow", { colorScheme: "light", viewport: { width: 360, height: 740 } });
   await filters(origin);
+  await target(origin);
   await keyboard(origin);
   await markup(origin);
   await keys();

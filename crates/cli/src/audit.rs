@@ -3,6 +3,7 @@
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
 use tierway_ledger::{Audit, Figures, Problem, Span};
 use tierway_report::{dollars, thousands};
@@ -14,6 +15,12 @@ pub(crate) struct Args {
     /// Only the last so many days [default: everything]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: Option<u32>,
+    /// Hold the calls against a provider's own count: a usage or cost export of OpenAI or Anthropic, CSV or JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "days")]
+    reconcile: Option<PathBuf>,
+    /// With --reconcile: the provider of the config that the export covers [default: all of the export's kind]
+    #[arg(long, value_name = "NAME", requires = "reconcile")]
+    provider: Vec<String>,
     /// The outcome as one JSON object
     #[arg(long)]
     json: bool,
@@ -21,6 +28,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     let mut source = args.store.open()?;
+    if let Some(file) = &args.reconcile {
+        return crate::reconcile::run(source, file, &args.provider, args.json);
+    }
     let span = args.days.map_or(Span::ALL, |days| Span::last_days(days, crate::store::now_ms()));
     let mut prices = source.config.as_ref().map(|config| Prices::new(config.table.ladder(), config.table.version()));
     let audit = source.reader.audit(span, |call| prices.iter_mut().for_each(|prices| prices.check(call)));

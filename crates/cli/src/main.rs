@@ -19,6 +19,7 @@ mod load;
 mod outcomes;
 mod period;
 mod prices;
+mod reconcile;
 mod report;
 mod route;
 mod serve;

@@ -168,3 +168,42 @@ fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
     let text = good(&db, &["explain", &changed.id.to_string()]);
     assert!(text.contains("predictor or evidence changed since"), "{text}");
 }
+
+/// What the provider would have counted for the calls to it, as its usage page exports them.
+fn exported(calls: &[CallRecord]) -> String {
+    let mut text = "start_time,num_model_requests,model,input_tokens,output_tokens,input_cached_tokens\n".to_owned();
+    for attempt in calls.iter().flat_map(|call| call.attempts.iter().map(move |attempt| (call, attempt))) {
+        let (call, attempt) = attempt;
+        if attempt.provider == "openai" && !attempt.usage.is_empty() {
+            let second = (call.id.unix_ms() + i64::from(attempt.started_ms)) / 1000;
+            let usage = attempt.usage;
+            let tokens = [usage.input_tokens, usage.output_tokens, usage.cached_input_tokens].map(|n| n.to_string());
+            text.push_str(&format!("{second},1,{},{}\n", attempt.model, tokens.join(",")));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_providers_own_count_is_held_against_the_ledger() {
+    let (dir, db, calls) = ledger();
+    let file = dir.path().join("usage.csv");
+    let reconcile = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        ["audit", "--reconcile", file.to_str().unwrap()].map(str::to_owned)
+    };
+    let arguments = reconcile(exported(&calls));
+    let arguments = arguments.each_ref().map(String::as_str);
+    assert!(good(&db, &arguments).contains("agree in every figure"));
+
+    // One call that the ledger does not have.
+    let extra = exported(&calls) + &format!("{},1,gpt-4o,7,9,0\n", MONDAY_MS / 1000);
+    reconcile(extra);
+    let (text, told) = bad(&db, &arguments);
+    assert!(told.contains("3 figures differ"), "{told}");
+    for wanted in ["2026-03-02  gpt-4o ", "requests", "+1\n", "+7\n", "+9\n"] {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    std::fs::write(&file, "hello").unwrap();
+    assert!(bad(&db, &arguments).1.contains("usage.csv: not an export that is known"));
+}

@@ -7,6 +7,7 @@
 pub mod backtest;
 pub mod balance;
 mod base64;
+pub mod baseline_ratio;
 pub mod breaker;
 mod chance;
 mod choose;

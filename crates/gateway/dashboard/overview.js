@@ -2,16 +2,21 @@
 
 import { ask } from "./ask.js";
 import { h, card, table, tierTag, tierClass, bar, live, say } from "./page.js";
-import { dollars, percent, count, time } from "./figures.js";
+import { traffic } from "./plots.js";
+import { dollars, percent, count, time, hour } from "./figures.js";
 
 export default async function overview(place, { signal }) {
   const [report, targets] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal)]);
   const figures = h("div", {});
   const health = h("div", {});
+  const lastDay = h("div", {});
   const draw = (now) => figures.replaceChildren(headline(now), tiles(now), tiers(now));
   draw(report);
   health.replaceChildren(targetsCard(targets));
-  place.append(h("h1", {}, "Overview"), h("p", { class: "lead" }, "The last seven days"), figures, health);
+  const lately = async () => lastDay.replaceChildren(trafficCard(await ask("series", { days: 1, step: "hour" }, signal)));
+  await lately();
+  place.append(h("h1", {}, "Overview"), h("p", { class: "lead" }, "The last seven days"), figures, lastDay, health);
+  live(signal, 15_000, lately);
   live(signal, 5_000, async () => {
     const now = await ask("targets", {}, signal);
     const ill = now.targets.filter((target) => !target.callable).map((target) => `${target.provider}/${target.model} is ${target.health}`);
@@ -65,6 +70,21 @@ function tiers(report) {
     h("span", { class: "cell" }, bar(tier.paid_usd / most, tierClass(tier.name)), dollars(tier.paid_usd)),
     dollars(tier.saved_usd), time(tier.p95_ms), count(tier.failed)]);
   return card("By tier", table("Requests and cost by tier", ["Tier", "Requests", "Paid", { name: "Saved", number: true }, { name: "Time, p95", number: true }, { name: "Failed", number: true }], rows));
+}
+
+// Requests by hour, failed ones on top.
+function trafficCard(series) {
+  const HOUR = 3_600_000;
+  const known = new Map(series.points.map((point) => [point.start_ms, point]));
+  const points = [];
+  for (let start = Math.floor(series.from_ms / HOUR) * HOUR; start < series.to_ms; start += HOUR) {
+    const tiers = known.get(start)?.tiers ?? [];
+    points.push({ name: hour(start), calls: known.get(start)?.calls ?? 0, failed: tiers.reduce((sum, tier) => sum + tier.failed, 0) });
+  }
+  const [all, failed, now] = [points.reduce((sum, point) => sum + point.calls, 0), points.reduce((sum, point) => sum + point.failed, 0), points.at(-1)];
+  return card("The last day",
+    traffic(`Requests by hour: ${count(all)} in the last day, ${count(failed)} of them failed, ${count(now?.calls ?? 0)} in this hour`, points, count),
+    h("p", { class: "dim" }, `${count(all)} requests, ${count(failed)} failed; ${count(now?.calls ?? 0)} in this hour.`));
 }
 
 function targetsCard({ targets, records }) {

@@ -3,6 +3,7 @@
 import { post, NeedsKey } from "./ask.js";
 import { h, card, facts, words, prose, tierTag, say } from "./page.js";
 import { chancesCard, becauseCard, rejectedCard } from "./decision.js";
+import { targetCard } from "./target.js";
 import { count } from "./figures.js";
 
 const EXAMPLES = [
@@ -17,6 +18,7 @@ export default async function playground(place, { signal }) {
   const prompt = h("textarea", { id: "prompt", rows: "6", required: true, "aria-describedby": "prompt-note", oninput: soon });
   const system = h("textarea", { id: "system", rows: "2", oninput: soon });
   const out = h("div", {});
+  const week = h("div", { "aria-live": "off" });
   let timer = null;
   let asked = 0;
   function soon() {
@@ -43,7 +45,11 @@ export default async function playground(place, { signal }) {
       h("details", {}, h("summary", {}, "Instructions (system message)"), h("label", { for: "system" }, "Instructions"), system),
       h("p", { class: "row-of" }, h("button", { type: "submit" }, "Decide"), EXAMPLES.map((text) =>
         h("button", { type: "button", class: "quiet", onclick: () => { prompt.value = text; decide(); } }, text.length > 34 ? `${text.slice(0, 32)}…` : text)))),
-    out);
+    out, week);
+  // Comes when it comes: deciding does not wait for it.
+  targetCard(signal).then((shown) => week.replaceChildren(shown), (error) => {
+    if (!signal.aborted) week.replaceChildren(card("The last week under another quality target", h("p", { class: "bad" }, error.message)));
+  });
 }
 
 function shown(told) {

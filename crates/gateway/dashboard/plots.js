@@ -58,6 +58,30 @@ export function bill(label, points, format) {
   });
 }
 
+// Columns of counts, the failed part of each marked. points: {name, calls, failed}.
+export function traffic(label, points, format) {
+  return plot(label, (width) => {
+    const [height, left, bottom, head] = [120, 44, 24, 8];
+    const [top, ticks] = scale(Math.max(...points.map((point) => point.calls), 4));
+    const y = (value) => head + (height - bottom - head) * (1 - value / top);
+    const pitch = (width - left - 4) / points.length;
+    const wide = Math.max(2, Math.min(40, pitch * 0.72));
+    const every = Math.ceil(54 / pitch);
+    const shapes = [ticks[0], ticks.at(-1)].flatMap((tick) => [
+      s("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }),
+      text(left - 8, y(tick) + 4, format(tick), { "text-anchor": "end" }),
+    ]);
+    points.forEach((point, at) => {
+      const middle = left + pitch * (at + 0.5);
+      const box = (kind, from, to) => to > from && s("rect", { class: kind, x: middle - wide / 2, width: wide, y: y(to), height: Math.max(1, y(from) - y(to)) });
+      shapes.push(s("g", {}, s("title", {}, `${point.name}: ${format(point.calls)} requests, ${format(point.failed)} failed`),
+        box("paid", 0, point.calls - point.failed), box("failed", point.calls - point.failed, point.calls)));
+      if (at % every === 0) shapes.push(text(middle, height - 6, point.name, { "text-anchor": "middle" }));
+    });
+    return [height, ...shapes];
+  });
+}
+
 // Chances as dots on a line, and the one that was needed. rows: {name, kind, p, chosen}.
 export function chances(label, rows, needed) {
   return plot(label, (width) => {

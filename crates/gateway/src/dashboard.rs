@@ -40,6 +40,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/dashboard/requests.js" SCRIPT "requests.js",
     "/dashboard/request.js" SCRIPT "request.js",
     "/dashboard/playground.js" SCRIPT "playground.js",
+    "/dashboard/target.js" SCRIPT "target.js",
 };
 
 fn find(path: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {

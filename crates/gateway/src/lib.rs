@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod backtest;
 mod body;
+mod curve;
 mod dashboard;
 mod explain;
 mod gateway;

@@ -9,6 +9,7 @@ mod csv;
 mod figures;
 mod html;
 mod misroutes;
+pub mod reconcile;
 mod report;
 mod text;
 mod weekly;

@@ -46,6 +46,7 @@ async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, Refusal>
     match parts[..] {
         ["report"] => sums::report(app, query).await,
         ["series"] => sums::series(app, query).await,
+        ["backtest"] => sums::backtest(app, query).await,
         ["routes"] => sums::routes(app, query).await,
         ["requests"] => sums::requests(app, query).await,
         ["requests", id] => one::request(app, id).await,

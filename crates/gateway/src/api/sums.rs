@@ -44,6 +44,21 @@ fn point(point: &Point) -> Value {
     })
 }
 
+/// What other quality targets would have done.
+pub(super) async fn backtest(app: &App, mut query: Query) -> Result<Value, Refusal> {
+    let span = query.span(now_ms())?;
+    query.end()?;
+    let live = app.live.load_full();
+    ask(app, move |reader| {
+        let sample = crate::curve::sample(reader, span)?;
+        let mut answer = crate::curve::curve(&sample, live.router.setup());
+        answer["from_ms"] = span.from_ms.into();
+        answer["to_ms"] = span.to_ms.into();
+        Ok(answer)
+    })
+    .await
+}
+
 /// Where requests of each kind went.
 pub(super) async fn routes(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let span = query.span(now_ms())?;

@@ -1,0 +1,115 @@
+//! `tierway audit --reconcile`: the ledger against a provider's own count.
+
+use crate::exit::{Done, Failed};
+use crate::store::Source;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use tierway_ledger::Span;
+use tierway_report::reconcile::{Counted, Difference, Export, Reconciled, reconcile};
+use tierway_report::thousands;
+
+/// Differences that are printed; the rest is counted (`--json` has them all).
+const MOST_LINES: usize = 60;
+const DAY_MS: i64 = 86_400_000;
+
+/// `providers`: names of the providers that the export covers; none: those of its kind.
+pub(crate) fn run(mut source: Source, file: &Path, providers: &[String], json: bool) -> Done {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failed::told(format_args!("{}: {error}", file.display())))?;
+    let export = Export::read(&text).map_err(|error| Failed::told(format_args!("{}: {error}", file.display())))?;
+    let is_billed = billed_by(&source, &export, providers)?;
+    let span = span(&export).ok_or_else(|| Failed::told("the export has no days"))?;
+    let mut counted = Counted::default();
+    let read = source.reader.each(span, |stored| {
+        if let Ok(stored) = stored {
+            counted.add(&stored.call, &|provider| is_billed.iter().any(|name| name == provider));
+        }
+        ControlFlow::Continue(())
+    });
+    read.map_err(Failed::told)?;
+    let days = export.days().map(|(first, last)| format!("{first} to {last}")).unwrap_or_default();
+    let result = reconcile(&export, &counted);
+    let mut out = io::stdout().lock();
+    if json {
+        let shown = serde_json::json!({ "days": days, "providers": is_billed, "reconciled": result });
+        writeln!(out, "{shown:#}")?;
+    } else {
+        tell(&mut out, &result, &days, &is_billed)?;
+    }
+    out.flush()?;
+    match result.differences.len() {
+        0 => Ok(()),
+        count => Err(Failed::told(format_args!("{count} figures differ from the provider's"))),
+    }
+}
+
+/// Names of the providers that the export speaks about.
+fn billed_by(source: &Source, export: &Export, named: &[String]) -> Result<Vec<String>, Failed> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let kind = export.biller.name();
+    let Some(config) = &source.config else { return Ok(vec![kind.to_owned()]) };
+    let of_kind = config.providers.iter().filter(|provider| provider.kind.name() == kind);
+    let names: Vec<_> = of_kind.map(|provider| provider.name.clone()).collect();
+    if names.is_empty() {
+        return Err(Failed::told(format_args!(
+            "no provider of kind `{kind}` in {}; name the one that the export covers: --provider NAME",
+            config.file
+        )));
+    }
+    Ok(names)
+}
+
+/// The days of the export, whole. A call that began before midnight and was billed after it is looked for, too.
+fn span(export: &Export) -> Option<Span> {
+    let (first, last) = export.days()?;
+    let midnight = |day: &str| Some(format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().ok()?.as_millisecond());
+    Some(Span { from_ms: midnight(first)?, to_ms: midnight(last)? + DAY_MS })
+}
+
+fn tell(out: &mut impl Write, result: &Reconciled, days: &str, providers: &[String]) -> io::Result<()> {
+    let providers = providers.join(", ");
+    writeln!(out, "{} export of {days} against the calls to {providers}", result.biller.name())?;
+    writeln!(out, "{} days and models agree in every figure", thousands(result.agree))?;
+    if result.differences.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n{:<12}{:<32}{:<22}{:>16}{:>16}{:>16}",
+        "day", "model", "figure", "provider", "ledger", "difference"
+    )?;
+    for one in result.differences.iter().take(MOST_LINES) {
+        let (theirs, ours) = (one.provider.unwrap_or(0.0), one.ledger.unwrap_or(0.0));
+        let shown = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| figure(one, value));
+        let (difference, sign) = (theirs - ours, if theirs < ours { "-" } else { "+" });
+        let difference = format!("{sign}{}", figure(one, difference.abs()));
+        writeln!(
+            out,
+            "{:<12}{:<32}{:<22}{:>16}{:>16}{difference:>16}",
+            one.day,
+            one.model,
+            one.figure,
+            shown(one.provider),
+            shown(one.ledger)
+        )?;
+    }
+    if let Some(more) = result.differences.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+        writeln!(out, "… and {more} more; --json has them all")?;
+    }
+    writeln!(out, "\n{}", WHY.join("\n"))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts were whole before")]
+fn figure(one: &Difference, value: f64) -> String {
+    if one.figure == "cost" { format!("${value:.4}") } else { thousands(value as u64) }
+}
+
+const WHY: [&str; 4] = [
+    "More at the provider: calls that did not come through tierway (another key or project), calls that were given up before",
+    "they reported their usage, or records that were dropped. More in the ledger: an export of only some projects or keys.",
+    "The same amount with opposite signs on two days: calls around midnight, which the provider counts when they end.",
+    "The provider's figures are not changed, nor are the ledger's.",
+];
