@@ -123,12 +123,18 @@ impl App {
 
     /// Serves one HTTP request. Never fails: whatever is wrong is said in the reply.
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
+        let path = request.uri().path();
         let (reply, guards) = match self.active.enter(self.bounds.max_active) {
             Some(guard) => {
                 let (reply, of_key) = self.route(request).await;
                 (reply, (Some(guard), of_key))
             }
-            None => (overloaded(format_of(request.uri().path())), (None, None)),
+            // Busy is not ill: whoever watches it must not restart it for that.
+            None if matches!(path, "/healthz" | "/readyz") => (self.other(request).await, (None, None)),
+            None => {
+                self.metrics.refused(503);
+                (overloaded(format_of(path)), (None, None))
+            }
         };
         let mut response = Response::new(Outgoing::new(reply.body, guards));
         *response.status_mut() = reply.status;

@@ -64,13 +64,14 @@ fn faults() -> Vec<Fault> {
         Fault::Garbage,
         Fault::None,
         Fault::SlowChunks { ms: 20 },
+        Fault::SlowFirstToken { ms: 400 },
         Fault::ContentFilter,
     ]
 }
 
 fn soak(urls: &[String; 2], length: Duration) {
     let dir = tempfile::tempdir().unwrap();
-    let more = "[dispatch]\nbreaker_open_ms = 500\n[ledger]\npath = \"s.db\"\n";
+    let more = "[dispatch]\nbreaker_open_ms = 500\nhedge = true\nhedge_after_ms = 150\nhold_back_ms = 10\n[ledger]\npath = \"s.db\"\n";
     let process = Process::start(&config(dir.path(), [&urls[0], &urls[1]], "127.0.0.1:0", more));
     let [_, files_before, threads_before] = process.size();
     let load = Load::start(process.address, CLIENTS, MANNERS);
