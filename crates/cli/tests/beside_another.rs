@@ -28,7 +28,9 @@ async fn ask(dir: &Path, upstream: &Upstream, more: &[&str]) -> (i32, String, St
 async fn an_answer_is_shown_when_the_ledger_is_in_use_and_so_is_why_it_is_not_recorded() {
     let (dir, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await.unwrap());
     let busy = Ledger::open(dir.path().join("tierway.db"), Options::default()).unwrap();
+    let began = std::time::Instant::now();
     let (code, out, talk) = ask(dir.path(), &upstream, &[]).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "who asks waits {:?} for nothing", began.elapsed());
     assert!(out.starts_with("unheard-of answers: What is the capital of Peru?"), "{out}{talk}");
     assert!(talk.contains("warning: this request is not recorded:") && talk.contains("--ledger FILE"), "{talk}");
     assert_eq!(code, 0, "{talk}");

@@ -31,6 +31,9 @@ const RETRY_RESERVE: u16 = 10;
 /// A ledger that takes longer has a problem that it says itself.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
+/// One record is written in a moment; where another process has the ledger, whoever asked at the command line need not wait.
+const DESK_CLOSES_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why a gateway cannot start, or a new config cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -104,7 +107,7 @@ impl Gateway {
     /// # Errors
     /// See [`GatewayError`].
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
-        let (ground, ledger) = Ground::open(config)?;
+        let (ground, ledger) = Ground::open(config, Options::default().close_within)?;
         let setup = Arc::new(setup(config)?);
         let location = Location::from(config.ledger.path.as_path());
         let mut state = KeyDesk::open(&location);
@@ -197,7 +200,7 @@ impl Desk {
     /// # Errors
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
-        let (ground, ledger) = Ground::open(config)?;
+        let (ground, ledger) = Ground::open(config, DESK_CLOSES_WITHIN)?;
         // Whoever has the command line needs no key.
         let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default())?;
         Ok(Self { live, ledger })
@@ -220,9 +223,9 @@ impl Desk {
 }
 
 impl Ground {
-    fn open(config: &Config) -> Result<(Self, Arc<Ledger>), GatewayError> {
+    fn open(config: &Config, close_within: Duration) -> Result<(Self, Arc<Ledger>), GatewayError> {
         let location = Location::from(config.ledger.path.as_path());
-        let ledger = Arc::new(Ledger::open(location.clone(), ledger_options(config))?);
+        let ledger = Arc::new(Ledger::open(location.clone(), Options { close_within, ..ledger_options(config) })?);
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location);
         let ground = Self {

@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use crate::readers::Readers;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tierway::{Held, Sink};
@@ -68,12 +69,34 @@ impl Sink for Recorder {
         let (request, metrics) = (record.id, self.metrics.clone());
         let ticket = store.ledger.offer_with_ticket(record);
         Some(Box::pin(async move {
-            let outcome = tokio::time::timeout(HOLD_AT_MOST, ticket).await.unwrap_or(Err(NotRecorded::Waiting));
+            let outcome = recorded(ticket).await;
             if let Err(why) = outcome {
                 metrics.unconfirmed();
                 tracing::error!(%request, %why, "an answer goes out before its record is on disk");
             }
             outcome.is_ok()
         }))
+    }
+}
+
+/// Waits until the record is on disk, for so long as an answer may.
+async fn recorded(ticket: impl Future<Output = Result<(), NotRecorded>>) -> Result<(), NotRecorded> {
+    tokio::time::timeout(HOLD_AT_MOST, ticket).await.unwrap_or(Err(NotRecorded::Waiting))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+    use super::*;
+
+    /// A disk that hangs says nothing at all: no error, no end.
+    #[test]
+    fn an_answer_does_not_wait_for_a_disk_that_hangs() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let began = std::time::Instant::now();
+        let outcome = runtime.block_on(recorded(std::future::pending()));
+        assert_eq!(outcome, Err(NotRecorded::Waiting));
+        assert!(began.elapsed() < HOLD_AT_MOST * 4, "{:?}", began.elapsed());
+        assert_eq!(runtime.block_on(recorded(std::future::ready(Err(NotRecorded::Failing)))), Err(NotRecorded::Failing));
     }
 }

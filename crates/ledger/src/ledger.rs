@@ -10,6 +10,9 @@ use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 use tierway_decide::CallRecord;
 
+/// How long the writer gets to close the store once all is written or given up: a last checkpoint of 64 MB on a slow disk.
+const CLOSE_AT_MOST: Duration = Duration::from_secs(10);
+
 /// What may be lost when the machine fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -232,12 +235,11 @@ impl Ledger {
         let flushed = self.flush(self.close_within);
         self.shared.closing.store(true, Ordering::SeqCst);
         self.hurry();
-        match writer.join() {
-            Ok(closed) => flushed.and(closed),
-            Err(_) => Err(LedgerError::NotWritten {
-                rows: self.counters().queue_depth,
-                last_error: "the writer's thread ended by a bug".into(),
-            }),
+        let failed = |why: &str| LedgerError::NotWritten { rows: self.counters().queue_depth, last_error: why.into() };
+        match join_within(writer, CLOSE_AT_MOST) {
+            Some(Ok(closed)) => flushed.and(closed),
+            Some(Err(_)) => Err(failed("the writer's thread ended by a bug")),
+            None => Err(failed("the disk does not answer")),
         }
     }
 
@@ -258,6 +260,19 @@ impl Ledger {
     pub const fn durability(&self) -> Durability {
         self.durability
     }
+}
+
+/// Waits for a thread to end; none when it does not. A write into a disk that hangs cannot be called back, and a process
+/// that is told to stop has to stop all the same: the file is as good as after a crash.
+fn join_within<T>(thread: JoinHandle<T>, limit: Duration) -> Option<std::thread::Result<T>> {
+    let deadline = Instant::now() + limit;
+    while !thread.is_finished() {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(thread.join())
 }
 
 impl Drop for Ledger {
@@ -305,5 +320,18 @@ impl Counts {
             failed_groups: self.failed_groups.load(Ordering::Relaxed),
             queue_depth: accepted.saturating_sub(settled),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_hangs_is_left_and_one_that_ends_is_not() {
+        let done = std::thread::spawn(|| 7);
+        assert!(matches!(join_within(done, Duration::from_secs(10)), Some(Ok(7))));
+        let hangs = std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+        assert!(join_within(hangs, Duration::from_millis(30)).is_none());
     }
 }
