@@ -97,6 +97,9 @@ mod tests {
         let outcome = runtime.block_on(recorded(std::future::pending()));
         assert_eq!(outcome, Err(NotRecorded::Waiting));
         assert!(began.elapsed() < HOLD_AT_MOST * 4, "{:?}", began.elapsed());
-        assert_eq!(runtime.block_on(recorded(std::future::ready(Err(NotRecorded::Failing)))), Err(NotRecorded::Failing));
+        assert_eq!(
+            runtime.block_on(recorded(std::future::ready(Err(NotRecorded::Failing)))),
+            Err(NotRecorded::Failing)
+        );
     }
 }

@@ -84,7 +84,8 @@ fn send(address: SocketAddr, line: &str, key: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let length = body.len();
-    let head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-length: {length}");
+    let head =
+        format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-length: {length}");
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
     stream
 }

@@ -14,6 +14,7 @@ mod embedding;
 mod headers;
 mod hedge;
 mod hold;
+mod joint;
 mod log;
 mod meter;
 mod onward;

@@ -4,9 +4,10 @@
 //! away drops the upstream call with the relay. All chunks that are ready leave in one write.
 
 use crate::attempt::Begun;
+use crate::joint::Seam;
 use crate::log::Log;
 use crate::meter::{Broken, Meter, Out};
-use crate::onward::{Onward, Resumed, Seam};
+use crate::onward::{Onward, Resumed};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
 use crate::seam::{BoxFuture, Held, WireBody};

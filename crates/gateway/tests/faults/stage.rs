@@ -34,6 +34,8 @@ pub(crate) struct Set {
     pub(crate) large_continues: bool,
     /// There is nobody but the primary.
     pub(crate) alone: bool,
+    /// The API that providers speak.
+    pub(crate) provider: &'static str,
 }
 
 impl Default for Set {
@@ -46,6 +48,7 @@ impl Default for Set {
             fallback_prefill: Prefill::Continues,
             large_continues: false,
             alone: false,
+            provider: "openai_chat",
         }
     }
 }
@@ -194,7 +197,8 @@ impl Open {
 fn config(set: &Set, [primary, fallback, large]: [&Upstream; 3], dir: &std::path::Path) -> String {
     let provider = |name: &str, upstream: &Upstream| {
         format!(
-            "[providers.{name}]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\nfirst_byte_ms = {}\nbetween_chunks_ms = 800\n",
+            "[providers.{name}]\nkind = \"openai_compatible\"\nformat = \"{}\"\nbase_url = \"{}/v1\"\nfirst_byte_ms = {}\nbetween_chunks_ms = 800\n",
+            set.provider,
             upstream.url(),
             set.first_byte_ms
         )
@@ -326,4 +330,53 @@ pub(crate) async fn ended(upstream: &Upstream) -> Seen {
     let over = |seen: &[Seen]| seen.last().is_some_and(|seen| seen.ended != tierway_testkit::Ended::Open);
     let waited = tokio::time::timeout(Duration::from_secs(10), upstream.until(over)).await;
     waited.expect("the upstream call never ended").pop().unwrap()
+}
+
+/// What a Messages client made of a stream, as its SDK does.
+#[derive(Debug, Default)]
+pub(crate) struct Message {
+    starts: usize,
+    /// Texts of the blocks; none where a block was not stopped or its number is not the next.
+    blocks: Vec<String>,
+    stopped_blocks: usize,
+    stop_reason: String,
+    pub(crate) output_tokens: u64,
+    stops: usize,
+    wrong: Vec<String>,
+}
+
+impl Message {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut message = Self::default();
+        for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
+            let event: Value = serde_json::from_str(data).unwrap();
+            let index = event["index"].as_u64().unwrap_or_default() as usize;
+            match event["type"].as_str().unwrap() {
+                "message_start" => message.starts += 1,
+                "content_block_start" if index == message.blocks.len() => message.blocks.push(String::new()),
+                "content_block_delta" if index + 1 == message.blocks.len() => {
+                    message.blocks[index].push_str(event["delta"]["text"].as_str().unwrap());
+                }
+                "content_block_stop" if index + 1 == message.blocks.len() => message.stopped_blocks += 1,
+                "message_delta" => {
+                    message.stop_reason.push_str(event["delta"]["stop_reason"].as_str().unwrap());
+                    message.output_tokens = event["usage"]["output_tokens"].as_u64().unwrap();
+                }
+                "message_stop" => message.stops += 1,
+                "ping" => {}
+                _ => message.wrong.push(data.to_owned()),
+            }
+        }
+        message
+    }
+
+    /// One message of one block of the whole text.
+    pub(crate) fn is_whole(&self, question: &str) -> bool {
+        self.wrong.is_empty()
+            && [self.starts, self.blocks.len(), self.stopped_blocks, self.stops] == [1; 4]
+            && self.stop_reason == "end_turn"
+            && self.blocks[0].contains(&format!("answers: {question} "))
+            && self.blocks[0].ends_with(" w29")
+            && self.blocks[0].matches("answers:").count() == 1
+    }
 }
