@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Done {
     let mut config = args.config.load()?;
     if let Some(path) = args.ledger {
-        config.ledger.path = path;
+        config.ledger.use_file(path);
     }
     let prompt = if args.prompt == "-" { io::read_to_string(io::stdin())? } else { args.prompt };
     let mut messages = Vec::new();

@@ -95,7 +95,7 @@ fn config(base_url: &str, listen: SocketAddr, ledger: &Path) -> Result<Config, F
     let text = CONFIG.replace("BASE_URL", base_url) + &default_rules("nano", "standard", "reasoning");
     let mut config = tierway_config::parse(&text, "(demo)", &|_| None).map_err(Failed::told)?;
     config.server.listen = listen;
-    ledger.clone_into(&mut config.ledger.path);
+    config.ledger.use_file(ledger.to_owned());
     Ok(config)
 }
 

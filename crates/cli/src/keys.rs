@@ -4,10 +4,9 @@ mod list;
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
-use crate::store::now_ms;
+use crate::store::{location, now_ms};
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use tierway_config::Config;
 use tierway_gateway::{Digest, add_key, check_policy, new_secret, parse_until, revoke_key, rotate_key};
 use tierway_ledger::{KeyPolicy, State};
@@ -37,7 +36,7 @@ struct Place {
     config: ConfigArg,
     /// The ledger's file [default: the one of the config]
     #[arg(long, value_name = "FILE")]
-    db: Option<PathBuf>,
+    db: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -102,9 +101,8 @@ impl Place {
             Some(_) if !self.config.path().exists() => None,
             _ => Some(self.config.load()?),
         };
-        let of_config = config.as_ref().map(|config| config.ledger.path.clone());
-        let path = self.db.clone().or(of_config).unwrap_or_default();
-        Ok((State::open(&*path).map_err(Failed::told)?, config))
+        let location = location(self.db.as_deref(), config.as_ref())?;
+        Ok((State::open(location).map_err(Failed::told)?, config))
     }
 }
 

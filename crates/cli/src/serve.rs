@@ -177,7 +177,9 @@ fn greet(config: &Config, gateway: &Gateway) {
     say(format_args!("  OpenAI clients:  base_url = \"{url}/v1\", model = \"auto\""));
     say(format_args!("  dashboard:       {}/dashboard", admin.as_ref().unwrap_or(&url)));
     say(format_args!("  tiers:           {} (baseline: {})", tiers.join(" < "), ladder.tier(ladder.baseline()).name));
-    say(format_args!("  records:         {}", config.ledger.path.display()));
+    if let Ok(location) = tierway_gateway::location(config) {
+        say(format_args!("  records:         {location}"));
+    }
     if config.keys.is_empty() {
         say("  keys:            none; everybody who reaches this address may ask");
     }

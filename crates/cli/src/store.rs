@@ -2,19 +2,18 @@
 
 use crate::exit::Failed;
 use crate::load::ConfigArg;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tierway_config::Config;
-use tierway_ledger::Reader;
+use tierway_ledger::{Location, Reader};
 
 /// Where the records are.
 #[derive(clap::Args)]
 pub(crate) struct StoreArg {
     #[command(flatten)]
     config: ConfigArg,
-    /// The ledger's file [default: the one of the config]
+    /// The ledger's file or `postgres://…` [default: the one of the config]
     #[arg(long, value_name = "FILE")]
-    db: Option<PathBuf>,
+    db: Option<String>,
 }
 
 /// A ledger, and the config that goes with it when there is one.
@@ -30,9 +29,8 @@ impl StoreArg {
             Some(_) if !self.config.path().exists() => None,
             _ => Some(self.config.load()?),
         };
-        let of_config = config.as_ref().map(|config| config.ledger.path.clone());
-        let path = self.db.clone().or(of_config).unwrap_or_default();
-        let reader = Reader::open(&path).map_err(Failed::told)?;
+        let location = location(self.db.as_deref(), config.as_ref())?;
+        let reader = Reader::open(location).map_err(Failed::told)?;
         Ok(Source { reader, config })
     }
 }
@@ -43,8 +41,16 @@ impl StoreArg {
         if self.db.is_some() || self.config.path().exists() {
             return self.open();
         }
-        let reader = Reader::open(other.ledger.path.as_path()).map_err(Failed::told)?;
+        let reader = Reader::open(tierway_gateway::location(other).map_err(Failed::told)?).map_err(Failed::told)?;
         Ok(Source { reader, config: None })
+    }
+}
+
+/// The store that `--db` names, or else that of the config.
+pub(crate) fn location(db: Option<&str>, config: Option<&Config>) -> Result<Location, Failed> {
+    match (db, config) {
+        (None, Some(config)) => tierway_gateway::location(config).map_err(Failed::told),
+        (db, _) => Ok(Location::from(db.unwrap_or_default())),
     }
 }
 

@@ -76,7 +76,8 @@ impl Schedule {
 async fn make(config: Config, weekly: WeeklyConfig, due: i64) -> Result<(), String> {
     let folder = weekly.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::open(config.ledger.path.as_path()).map_err(|error| error.to_string())?;
+        let location = tierway_gateway::location(&config).map_err(|error| error.to_string())?;
+        let mut reader = Reader::open(location).map_err(|error| error.to_string())?;
         let week = tierway_gateway::weekly(&mut reader, due, Some(&config)).map_err(|error| error.to_string())?;
         write(&week, &folder, due)?;
         Ok::<_, String>(week)

@@ -33,9 +33,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What only some of our crates may touch.
 const ONLY: &[(&str, &[&str])] = &[
     ("rusqlite", &["tierway-ledger"]),
+    ("tokio-postgres", &["tierway-ledger"]),
     ("toml", &["tierway-config"]),
     ("hyper", &["tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-bench"]),
-    ("tokio", &["tierway", "tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-cli", "tierway-bench"]),
+    // the ledger drives its connection to PostgreSQL with it, on threads of its own
+    (
+        "tokio",
+        &[
+            "tierway",
+            "tierway-ledger",
+            "tierway-providers",
+            "tierway-gateway",
+            "tierway-testkit",
+            "tierway-cli",
+            "tierway-bench",
+        ],
+    ),
 ];
 
 /// Licences that dual MIT/Apache-2.0 code may be shipped with.

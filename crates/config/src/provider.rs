@@ -414,8 +414,22 @@ fn key(section: &Section<'_, '_>, kind: Option<&KindFacts>, base: &Path) -> KeyS
     .unwrap_or(KeySource::None)
 }
 
+/// `env:NAME` or `file:PATH`: an address that is kept like a key.
+pub(crate) fn named(section: &Section<'_, '_>, field: &str, base: &Path) -> Option<KeySource> {
+    let text = section.text(field)?.text;
+    if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+        return Some(KeySource::File(base.join(path)));
+    }
+    if let Some(name) = text.strip_prefix("env:") {
+        return variable(section, field, name.to_owned());
+    }
+    let message = "takes `env:NAME` or `file:PATH`, which say where the address is found, not the address itself";
+    section.problem(field, format!("`{field}` in {} {message}", section.title));
+    None
+}
+
 /// The name of an environment variable that holds a secret, where it is one.
-pub(crate) fn variable(section: &Section<'_, '_>, field: &str, name: String) -> Option<KeySource> {
+fn variable(section: &Section<'_, '_>, field: &str, name: String) -> Option<KeySource> {
     let good = !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -1,7 +1,9 @@
 //! `[server]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
 
 use crate::problem::shown;
-use crate::reader::Section;
+use crate::provider::{KeyError, KeySource, named};
+use crate::reader::{Origin, Section, quoted};
+use crate::secret::Secret;
 use crate::weekly::{self, WeeklyConfig};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,8 +77,10 @@ pub struct DispatchConfig {
 /// `[ledger]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerConfig {
-    /// The SQLite file.
+    /// The SQLite file, unless there is a URL.
     pub path: PathBuf,
+    /// Where the URL of a PostgreSQL comes from.
+    pub url: KeySource,
     /// Hold the last bytes of an answer until its record is on disk.
     pub strict: bool,
     /// Keep prompts and answers.
@@ -85,6 +89,22 @@ pub struct LedgerConfig {
     pub retention_days: u32,
     /// Records that may wait for the disk.
     pub queue: u32,
+}
+
+impl LedgerConfig {
+    /// Where the records are: the URL of a PostgreSQL, which may hold a password, or the path of a file. Reads a file or
+    /// the environment.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn address(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, KeyError> {
+        Ok(self.url.resolve(env)?.unwrap_or_else(|| Secret::new(&self.path.to_string_lossy())))
+    }
+
+    /// Records into a file, whatever the config says.
+    pub fn use_file(&mut self, path: PathBuf) {
+        (self.path, self.url) = (path, KeySource::None);
+    }
 }
 
 /// The form of a report.
@@ -183,17 +203,35 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
 
 pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
     let section = root.table("ledger");
-    let path = section.text_or_env("path", Some("TIERWAY_LEDGER")).map(|path| path.text).unwrap_or_default();
+    let url = ledger_url(&section, base);
+    // A URL in the variable is not shown as a path would be.
+    let variable = Some(LEDGER_VARIABLE).filter(|_| url == KeySource::None);
+    let path = section.text_or_env("path", variable).map(|path| path.text).unwrap_or_default();
     if path.is_empty() {
         section.problem("path", "`path` in [ledger] is empty; name a file, such as \"tierway.db\"");
     }
+    if path.contains("://") {
+        let mend = "say where it is found, as it holds a password: `url = \"env:NAME\"` or `url = \"file:PATH\"`";
+        section.problem("path", format!("`path` in [ledger] is a URL, not a file; {mend}"));
+    }
     LedgerConfig {
         path: base.join(path),
+        url,
         strict: section.string("durability") == "strict",
         store_text: section.flag("store_text"),
         retention_days: section.int32("retention_days"),
         queue: section.int32("queue"),
     }
+}
+
+const LEDGER_VARIABLE: &str = "TIERWAY_LEDGER";
+
+fn ledger_url(section: &Section<'_, '_>, base: &Path) -> KeySource {
+    if section.reader.env(LEDGER_VARIABLE).is_some_and(|text| text.contains("://")) {
+        section.derived("url", quoted(&format!("env:{LEDGER_VARIABLE}")), Origin::Environment(LEDGER_VARIABLE));
+        return KeySource::Env(LEDGER_VARIABLE.into());
+    }
+    named(section, "url", base).unwrap_or(KeySource::None)
 }
 
 pub(crate) fn report(root: &Section<'_, '_>, base: &Path) -> ReportConfig {

@@ -1,7 +1,7 @@
 //! When the weekly report is made, and where it goes: part of `[report]`.
 
 use crate::problem::shown;
-use crate::provider::{KeySource, variable};
+use crate::provider::{KeySource, named};
 use crate::reader::Section;
 use std::path::{Path, PathBuf};
 
@@ -55,8 +55,8 @@ const MINUTE_MS: i64 = 60_000;
 
 pub(crate) fn read(section: &Section<'_, '_>, base: &Path) -> Option<WeeklyConfig> {
     let folder = section.text("folder").map(|folder| base.join(folder.text));
-    let webhook =
-        section.text("webhook").and_then(|text| webhook(section, &text.text, base)).unwrap_or(KeySource::None);
+    // Its address lets anybody post, so that it is kept like a key.
+    let webhook = named(section, "webhook", base).unwrap_or(KeySource::None);
     let Some(text) = section.text("weekly") else {
         for name in ["folder", "webhook"].iter().filter(|name| section.has(name)) {
             section
@@ -73,19 +73,6 @@ pub(crate) fn read(section: &Section<'_, '_>, base: &Path) -> Option<WeeklyConfi
         section.problem("weekly", format!("`weekly` in [report] is {}; {message}", shown(&text.text)));
     }
     Some(WeeklyConfig { due: due?, folder, webhook })
-}
-
-/// `env:NAME` or `file:PATH`: the address of a webhook lets anybody post, so that it is kept like a key.
-fn webhook(section: &Section<'_, '_>, text: &str, base: &Path) -> Option<KeySource> {
-    if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-        return Some(KeySource::File(base.join(path)));
-    }
-    if let Some(name) = text.strip_prefix("env:") {
-        return variable(section, "webhook", name.to_owned());
-    }
-    let message = "takes `env:NAME` or `file:PATH`, which say where the address is found, not the address itself";
-    section.problem("webhook", format!("`webhook` in [report] {message}"));
-    None
 }
 
 #[cfg(test)]

@@ -169,6 +169,27 @@ fn the_environment_wins_over_the_file_where_it_may() {
 }
 
 #[test]
+fn the_url_of_the_ledger_is_named_and_never_shown() {
+    const URL: &str = "postgres://u:s3cret@db/app";
+    let env = |name: &str| matches!(name, "TIERWAY_LEDGER" | "PG").then(|| URL.to_owned());
+    let named = |text: &str, env: &dyn Fn(&str) -> Option<String>| {
+        parse(&format!("{CLASSIC}\n[ledger]\n{text}\n"), "etc/tierway.toml", env)
+    };
+    let only_pg = |name: &str| env(name).filter(|_| name == "PG");
+    for (text, env) in [("", &env as &dyn Fn(&str) -> Option<String>), ("url = \"env:PG\"", &only_pg)] {
+        let config = named(text, env).unwrap();
+        assert_eq!(config.ledger.address(env).unwrap().expose().as_str(), URL);
+        assert!(!format!("{:?}", config.settings).contains("s3cret"), "{:?}", config.settings);
+    }
+    let config = named("url = \"file:not-there\"", &|_| None).unwrap();
+    assert!(config.ledger.address(&|_| None).unwrap_err().to_string().contains("not-there"));
+    for text in [format!("url = \"{URL}\""), format!("path = \"{URL}\""), "url = \"env:\"".into()] {
+        let problems = named(&text, &|_| None).unwrap_err().to_string();
+        assert!(problems.contains("[ledger]") && !problems.contains("s3cret"), "{problems}");
+    }
+}
+
+#[test]
 fn files_are_looked_for_beside_the_config() {
     let config =
         parse(&format!("{CLASSIC}[routing]\nevidence = \"e.json\""), "/etc/tierway/t.toml", &|_| None).unwrap();

@@ -70,6 +70,9 @@ pub enum GatewayError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Nobody says where the ledger is.
+    #[error("[ledger] url: {0}")]
+    LedgerAddress(#[from] tierway_config::KeyError),
     /// The system gives no randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
@@ -109,7 +112,7 @@ impl Gateway {
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config, Options::default().close_within)?;
         let setup = Arc::new(setup(config)?);
-        let location = Location::from(config.ledger.path.as_path());
+        let location = location(config)?;
         let mut state = KeyDesk::open(&location);
         let known = Known::read(keys(config), state.as_mut());
         let keys = Arc::new(known.keys(setup.table.ladder(), None));
@@ -224,7 +227,7 @@ impl Desk {
 
 impl Ground {
     fn open(config: &Config, close_within: Duration) -> Result<(Self, Arc<Ledger>), GatewayError> {
-        let location = Location::from(config.ledger.path.as_path());
+        let location = location(config)?;
         let ledger = Arc::new(Ledger::open(location.clone(), Options { close_within, ..ledger_options(config) })?);
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location);
@@ -412,6 +415,14 @@ fn bounds(config: &Config, workers: usize) -> Bounds {
         max_active: (config.server.max_concurrent as usize).div_ceil(workers),
         body_timeout: Duration::from_millis(config.server.body_timeout_ms.into()),
     }
+}
+
+/// Where the records of a config are. Reads the environment or a file where the config says so.
+///
+/// # Errors
+/// [`GatewayError::LedgerAddress`].
+pub fn location(config: &Config) -> Result<Location, GatewayError> {
+    Ok(Location::from(config.ledger.address(&|name| std::env::var(name).ok())?.expose().as_str()))
 }
 
 fn ledger_options(config: &Config) -> Options {

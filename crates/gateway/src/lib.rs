@@ -26,7 +26,7 @@ mod weekly;
 pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
 pub use explain::Again;
-pub use gateway::{Desk, Gateway, GatewayError, check_certificate, predictor, setup};
+pub use gateway::{Desk, Gateway, GatewayError, check_certificate, location, predictor, setup};
 pub use keys::{
     Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
     revoke_key, rotate_key,

@@ -46,6 +46,10 @@ pub(crate) fn cut(call: &mut CallRecord) {
 }
 
 fn cut_text(text: &mut String) {
+    // PostgreSQL has no such character in its texts; one client must not stop everybody's records with it.
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
     if text.len() > MOST_TEXT_BYTES {
         text.truncate(text.floor_char_boundary(MOST_TEXT_BYTES));
     }

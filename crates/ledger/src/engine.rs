@@ -1,7 +1,6 @@
-//! Which database holds the records. SQLite is the one there is; a second one is a second variant here, in
-//! [`Location`] and in the reader, and nothing above notices.
+//! Which database holds the records: a SQLite file on one machine, a PostgreSQL for many. Nothing above notices.
 
-use crate::{LedgerError, Options, sqlite};
+use crate::{LedgerError, Options, PostgresUrl, postgres, sqlite};
 use std::path::{Path, PathBuf};
 use tierway_decide::CallRecord;
 
@@ -10,6 +9,18 @@ use tierway_decide::CallRecord;
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database; any number of processes record into it.
+    Postgres(PostgresUrl),
+}
+
+/// Without user and password.
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(url) => url.fmt(f),
+        }
+    }
 }
 
 impl From<&Path> for Location {
@@ -30,15 +41,23 @@ impl From<PathBuf> for Location {
     }
 }
 
+/// A URL of PostgreSQL, or the path of a file.
 impl From<&str> for Location {
-    fn from(path: &str) -> Self {
-        Self::Sqlite(path.into())
+    fn from(text: &str) -> Self {
+        PostgresUrl::recognize(text).map_or_else(|| Self::Sqlite(text.into()), Self::Postgres)
+    }
+}
+
+impl From<PostgresUrl> for Location {
+    fn from(url: PostgresUrl) -> Self {
+        Self::Postgres(url)
     }
 }
 
 /// A database that groups of records are written into.
 pub(crate) enum Engine {
     Sqlite(sqlite::Store),
+    Postgres(postgres::Store),
 }
 
 impl Engine {
@@ -46,6 +65,7 @@ impl Engine {
         let settings = sqlite::Settings { durability: options.durability, max_bytes: options.max_bytes };
         match location {
             Location::Sqlite(path) => sqlite::Store::open(path, settings).map(Self::Sqlite),
+            Location::Postgres(url) => postgres::Store::open(url, options.durability).map(Self::Postgres),
         }
     }
 
@@ -54,6 +74,7 @@ impl Engine {
     pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
         match self {
             Self::Sqlite(store) => store.write(group),
+            Self::Postgres(store) => store.write(group),
         }
     }
 
@@ -65,6 +86,8 @@ impl Engine {
                 store.follow_path();
                 moved
             }
+            // A commit that PostgreSQL has confirmed is on its disk.
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -72,12 +95,15 @@ impl Engine {
     pub(crate) fn forget_before(&mut self, day: i64) -> Result<bool, LedgerError> {
         match self {
             Self::Sqlite(store) => store.forget_before(day),
+            Self::Postgres(store) => store.forget_before(day),
         }
     }
 
     pub(crate) fn close(self) -> Result<(), LedgerError> {
         match self {
             Self::Sqlite(store) => store.close(),
+            // Everything is committed; the server notices that the connection ends.
+            Self::Postgres(_) => Ok(()),
         }
     }
 }

@@ -20,25 +20,21 @@ pub enum LedgerError {
     },
     /// Written by a newer tierway.
     #[error(
-        "{} has schema version {found}, this tierway knows versions up to {known}; run the newer tierway, or set another path",
-        path.display()
+        "{place} has schema version {found}, this tierway knows versions up to {known}; run the newer tierway, or set another path"
     )]
     NewerSchema {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// Its version.
         found: i64,
         /// The newest known version.
         known: i64,
     },
     /// Written by an older tierway, and nobody has upgraded it yet.
-    #[error(
-        "{} has schema version {found}, reading it needs version {known}; start `tierway serve` on it once",
-        path.display()
-    )]
+    #[error("{place} has schema version {found}, reading it needs version {known}; start `tierway serve` on it once")]
     OlderSchema {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// Its version.
         found: i64,
         /// The version that this build reads.
@@ -51,10 +47,10 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// Nothing there to read.
-    #[error("there is no ledger at {}; `tierway serve` or `tierway demo` writes one", path.display())]
+    #[error("there is no ledger at {place}; `tierway serve` or `tierway demo` writes one")]
     Missing {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        place: String,
     },
     /// The directory or the lock file cannot be made.
     #[error("cannot create {}: {cause}", path.display())]
@@ -103,6 +99,14 @@ pub enum LedgerError {
         /// What is wrong.
         cause: Garbled,
     },
+    /// One sum cannot be read.
+    #[error(
+        "a sum in the store is {cause}; somebody wrote into it: compare with `tierway audit`, restore it from a backup"
+    )]
+    BadSum {
+        /// What is wrong.
+        cause: Garbled,
+    },
     /// Anything else from SQLite.
     #[error("{}: {cause}", path.display())]
     Sqlite {
@@ -110,6 +114,46 @@ pub enum LedgerError {
         path: PathBuf,
         /// What it said.
         cause: rusqlite::Error,
+    },
+    /// The address of a PostgreSQL cannot be used. Never shows it: it may hold a password.
+    #[error(
+        "the ledger's URL cannot be used: {cause}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password as %XX"
+    )]
+    BadUrl {
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// PostgreSQL does not answer.
+    #[error("{place} cannot be reached: {cause}; recording goes on by itself when it answers")]
+    Unreachable {
+        /// The database, without user and password.
+        place: String,
+        /// What happened.
+        cause: String,
+    },
+    /// PostgreSQL answers, but does not let us in.
+    #[error("{place} refuses: {cause}; mend user, password, database or privileges: recording goes on by itself")]
+    Refused {
+        /// The database, without user and password.
+        place: String,
+        /// What it said.
+        cause: String,
+    },
+    /// PostgreSQL is of a kind that cannot hold a ledger.
+    #[error("{place} {cause}")]
+    Unsuitable {
+        /// The database, without user and password.
+        place: String,
+        /// What is wrong, and what would be right.
+        cause: String,
+    },
+    /// Anything else from PostgreSQL.
+    #[error("{place}: {cause}")]
+    Postgres {
+        /// The database, without user and password.
+        place: String,
+        /// What it said, with its SQLSTATE.
+        cause: String,
     },
     /// The writer's thread cannot be started.
     #[error("cannot start the ledger's thread: {0}")]
@@ -137,6 +181,24 @@ impl LedgerError {
             Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed) => Self::Locked { path },
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Corrupt { path, cause: cause.to_string() },
             _ => Self::Sqlite { path, cause },
+        }
+    }
+
+    /// Sorts an error of PostgreSQL by what may be done about it. Details are left out: they quote rows.
+    pub(crate) fn from_postgres(place: &str, cause: &tokio_postgres::Error) -> Self {
+        let place = place.to_owned();
+        let Some(said) = cause.as_db_error() else {
+            return Self::Unreachable { place, cause: cause.to_string() };
+        };
+        let code = said.code().code();
+        let cause = format!("{} (SQLSTATE {code})", said.message());
+        match code {
+            // Going down, coming up, out of connections.
+            "57P01" | "57P02" | "57P03" | "53300" => Self::Unreachable { place, cause },
+            // No such database, not the privilege; class 28: who are you?
+            "3D000" | "42501" => Self::Refused { place, cause },
+            _ if code.starts_with("28") => Self::Refused { place, cause },
+            _ => Self::Postgres { place, cause },
         }
     }
 

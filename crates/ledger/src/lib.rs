@@ -4,8 +4,10 @@
 //! thread commits groups. Only this crate knows SQL. It refuses to store prompt text, to decide anything, and to stop
 //! serving because a disk is full: what cannot be written waits, then is counted, and is said loudly.
 
+mod ask;
 mod audit;
 mod bounds;
+mod cells;
 mod checksum;
 mod codes;
 mod detail;
@@ -14,12 +16,16 @@ mod error;
 mod figures;
 mod histogram;
 mod ledger;
+mod postgres;
 mod queries;
 mod reader;
+mod row;
 mod sqlite;
 mod state;
 mod ticket;
+mod value;
 mod varint;
+mod words;
 mod writer;
 
 pub use audit::{Audit, MOST_PROBLEMS, Problem};
@@ -30,6 +36,7 @@ pub use error::LedgerError;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use ledger::{Counters, Durability, Ledger, Options};
+pub use postgres::PostgresUrl;
 pub use queries::{Filter, Line, Page, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
 pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey};

@@ -1,7 +1,8 @@
 //! Questions to a ledger: reports, lists, one request. Reads beside the writer, in this or another process.
 
+use crate::ask::{self, View};
 use crate::engine::Location;
-use crate::{Audit, Filter, LedgerError, Page, Point, Span, Step, Summary, sqlite};
+use crate::{Audit, Filter, LedgerError, Page, Point, Span, Step, Summary, postgres, sqlite};
 use std::ops::ControlFlow;
 use tierway_decide::{CallRecord, RequestId};
 
@@ -22,6 +23,7 @@ pub struct Reader {
 /// Which database is asked.
 enum Source {
     Sqlite(sqlite::SqliteReader),
+    Postgres(postgres::PostgresReader),
 }
 
 impl Reader {
@@ -32,6 +34,7 @@ impl Reader {
     pub fn open(location: impl Into<Location>) -> Result<Self, LedgerError> {
         let source = match location.into() {
             Location::Sqlite(path) => Source::Sqlite(sqlite::SqliteReader::open(&path)?),
+            Location::Postgres(url) => Source::Postgres(postgres::PostgresReader::open(url)?),
         };
         Ok(Self { source })
     }
@@ -41,9 +44,7 @@ impl Reader {
     /// # Errors
     /// [`LedgerError::BadRow`] when its row cannot be read, or what the database says.
     pub fn call(&mut self, id: RequestId) -> Result<Option<StoredCall>, LedgerError> {
-        match &mut self.source {
-            Source::Sqlite(reader) => reader.call(id),
-        }
+        self.ask(|view| ask::call(view, id))
     }
 
     /// Sums of a span (widened to whole hours) by everything that reports show.
@@ -51,9 +52,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn summary(&mut self, span: Span) -> Result<Summary, LedgerError> {
-        match &mut self.source {
-            Source::Sqlite(reader) => reader.summary(span),
-        }
+        self.ask(|view| ask::summary(view, span))
     }
 
     /// Sums by hour or day and tier, the oldest first; hours and days without a call are left out.
@@ -61,9 +60,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn series(&mut self, span: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
-        match &mut self.source {
-            Source::Sqlite(reader) => reader.series(span, step),
-        }
+        self.ask(|view| ask::series(view, span, step))
     }
 
     /// Requests of a span that match, the newest first, from `before` on; at most `limit`.
@@ -77,9 +74,7 @@ impl Reader {
         before: Option<RequestId>,
         limit: usize,
     ) -> Result<Page, LedgerError> {
-        match &mut self.source {
-            Source::Sqlite(reader) => reader.list(filter, span, before, limit),
-        }
+        self.ask(|view| ask::page(view, filter, span, before, limit))
     }
 
     /// Shows every request of a span, the oldest first, until `each` breaks off. A row that cannot be read is shown as
@@ -92,9 +87,7 @@ impl Reader {
         span: Span,
         mut each: impl FnMut(Result<StoredCall, LedgerError>) -> ControlFlow<()>,
     ) -> Result<(), LedgerError> {
-        match &mut self.source {
-            Source::Sqlite(reader) => reader.each(span, &mut each),
-        }
+        self.ask(|view| ask::each(view, span, &mut each))
     }
 
     /// Sums every row of a span (widened to whole hours) up anew and compares with the sums that reports show. `each`
@@ -103,8 +96,14 @@ impl Reader {
     /// # Errors
     /// What the database says; what is wrong with rows and sums is in the answer.
     pub fn audit(&mut self, span: Span, mut each: impl FnMut(&CallRecord)) -> Result<Audit, LedgerError> {
+        self.ask(|view| ask::audit(view, span, &mut each))
+    }
+
+    /// Every question sees one state of the ledger, whatever is written meanwhile.
+    fn ask<T>(&mut self, question: impl FnOnce(&mut dyn View) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         match &mut self.source {
-            Source::Sqlite(reader) => reader.audit(span, &mut each),
+            Source::Sqlite(reader) => question(&mut reader.view()?),
+            Source::Postgres(reader) => reader.ask(question),
         }
     }
 }

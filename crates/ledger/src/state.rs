@@ -9,7 +9,7 @@ mod keys;
 pub use keys::{KeyPolicy, KeySecret, NewKey, StoredKey};
 
 use crate::engine::Location;
-use crate::{LedgerError, sqlite};
+use crate::{LedgerError, postgres, sqlite};
 
 /// An open door to the state of a store. One question at a time: open one for each thread that asks.
 pub struct State {
@@ -19,6 +19,7 @@ pub struct State {
 /// Which database holds it.
 enum Source {
     Sqlite(sqlite::StateStore),
+    Postgres(postgres::StateStore),
 }
 
 impl State {
@@ -30,6 +31,7 @@ impl State {
     pub fn open(location: impl Into<Location>) -> Result<Self, LedgerError> {
         let source = match location.into() {
             Location::Sqlite(path) => Source::Sqlite(sqlite::StateStore::open(&path)?),
+            Location::Postgres(url) => Source::Postgres(postgres::StateStore::open(url)?),
         };
         Ok(Self { source })
     }

@@ -8,12 +8,16 @@
 //! [`StandIn`] is the demo's provider: the same server at the pace and length of real models, saying in every answer that
 //! no model was asked.
 //!
+//! [`postgres::Postgres`] is a server of a test's own.
+//!
 //! Refuses: any address but loopback. Knows nothing of routing.
 
 mod answer;
 mod api;
 mod body;
 mod fault;
+#[cfg(unix)]
+pub mod postgres;
 mod record;
 mod server;
 mod stand_in;

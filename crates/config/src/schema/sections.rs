@@ -614,7 +614,13 @@ pub static LEDGER: Spec = Spec {
             "path",
             Kind::Text,
             Some("\"tierway.db\""),
-            "SQLite file, relative to the config. The environment variable `TIERWAY_LEDGER` wins over it.",
+            "SQLite file, relative to the config. The environment variable `TIERWAY_LEDGER` wins over it; it may be the URL of a PostgreSQL.",
+        ),
+        field(
+            "url",
+            Kind::Text,
+            None,
+            "Where the URL of a PostgreSQL (14 or later) is found, for more than one machine: `env:NAME` or `file:PATH`. Such as `postgres://user:password@host:5432/database`; TLS with a checked certificate unless it is this machine. Wins over `path`.",
         ),
         field(
             "durability",

@@ -1,17 +1,14 @@
-//! The store in a SQLite file: the only place that knows SQL.
+//! The store in a SQLite file: what SQL needs to know of SQLite.
 
-mod audit;
 mod cells;
 mod keys;
-mod list;
 mod lock;
 mod reader;
 mod retention;
-mod row;
 mod schema;
 mod state;
 mod store;
-mod sums;
+mod view;
 mod words;
 
 pub(crate) use reader::SqliteReader;

@@ -4,7 +4,7 @@
 //! SQLite's incremental vacuum moves the last pages of the file into them. Whole days go, so that sums by the day stay
 //! exact; sums by the hour go with their rows, except those by tier, of which there are few.
 
-use super::cells::{Cube, Grain};
+use crate::cells::{Cube, Grain, HOUR_MS};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tierway_decide::RequestId;
 
@@ -16,7 +16,6 @@ const HOURS: i64 = 6;
 const PAGES: i64 = 2_048;
 /// Free pages that are left for the rows to come: 4 MB.
 const SPARE_PAGES: i64 = 1_024;
-const HOUR_MS: i64 = 3_600_000;
 
 /// One step. True when there is more to do.
 pub(super) fn step(db: &mut Connection, before_day: i64) -> rusqlite::Result<bool> {

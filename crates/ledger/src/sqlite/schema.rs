@@ -23,7 +23,7 @@ pub(crate) fn version(db: &Connection, path: &Path) -> Result<i64, LedgerError> 
         return if version <= NEWEST {
             Ok(version)
         } else {
-            Err(LedgerError::NewerSchema { path: path.into(), found: version, known: NEWEST })
+            Err(LedgerError::NewerSchema { place: path.display().to_string(), found: version, known: NEWEST })
         };
     }
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;

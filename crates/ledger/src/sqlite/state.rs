@@ -42,7 +42,7 @@ fn upgrade(db: &mut Connection, path: &Path, found: i64) -> Result<(), LedgerErr
     let _lock = match WriterLock::take(path) {
         Ok(lock) => lock,
         Err(LedgerError::InUse { .. }) if found > 0 => {
-            return Err(LedgerError::OlderSchema { path: path.into(), found, known: schema::NEWEST });
+            return Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST });
         }
         Err(error) => return Err(error),
     };

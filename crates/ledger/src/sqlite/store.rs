@@ -1,13 +1,16 @@
 //! Writes groups of records into a SQLite file.
 
-use super::cells::{Cells, Sums};
-use super::{lock::WriterLock, retention, schema, words::Words};
-use crate::codes::{Code, ReasonKind, rule_of};
-use crate::{Durability, LedgerError, checksum, detail};
+use super::{cells, lock::WriterLock, retention, schema, words};
+use crate::cells::{Known, Sums};
+use crate::row::{self, Scratch};
+use crate::value::Value;
+use crate::words::Words;
+use crate::{Durability, LedgerError};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tierway_decide::{CallRecord, Usd};
+use tierway_decide::CallRecord;
 
 /// How long the writer waits for another program that holds a lock (a backup, a shell).
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -37,7 +40,7 @@ pub(crate) struct Store {
 struct Open {
     db: Connection,
     words: Words,
-    cells: Cells,
+    known: Known,
     /// Which file it is, whatever its name.
     identity: Option<(u64, u64)>,
 }
@@ -51,12 +54,6 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<(u64, u64)> {
     None
-}
-
-#[derive(Default)]
-struct Scratch {
-    detail: Vec<u8>,
-    columns: Vec<u8>,
 }
 
 impl Store {
@@ -82,16 +79,16 @@ impl Store {
             self.open = Some(Open::new(&self.path, self.settings)?);
         }
         let Some(open) = &mut self.open else { return Ok(Vec::new()) };
-        let cause = match open.write(group, &mut self.scratch) {
+        let cause = match open.write(group, &mut self.scratch, &self.path) {
             Ok(refused) => {
                 open.words.committed();
-                open.cells.committed();
+                open.known.committed();
                 return Ok(refused);
             }
-            Err(cause) => LedgerError::from_sqlite(&self.path, cause),
+            Err(cause) => cause,
         };
         open.words.rolled_back();
-        open.cells.rolled_back();
+        open.known.rolled_back();
         if !cause.keeps_connection() {
             self.open = None;
         }
@@ -139,29 +136,31 @@ impl Open {
         schema::version(&db, path)?;
         configure(&db, settings).map_err(sqlite)?;
         schema::upgrade(&mut db, path)?;
-        let words = Words::begin(&db).map_err(sqlite)?;
-        Ok(Self { db, words, cells: Cells::default(), identity: identity(path) })
+        let words = words::begin(&db).map_err(sqlite)?;
+        Ok(Self { db, words, known: Known::default(), identity: identity(path) })
     }
 
-    fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch) -> rusqlite::Result<Vec<usize>> {
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch, path: &Path) -> Result<Vec<usize>, LedgerError> {
+        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let (mut refused, mut sums) = (Vec::new(), Sums::default());
         {
-            let mut insert = transaction.prepare_cached(INSERT_CALL)?;
-            let mut insert_word = transaction.prepare_cached("INSERT INTO words (id, text) VALUES (?1, ?2)")?;
+            let mut insert = transaction.prepare_cached(&insert_call()).map_err(sqlite)?;
+            let insert_word = transaction.prepare_cached("INSERT INTO words (id, text) VALUES (?1, ?2)");
+            let mut insert_word = insert_word.map_err(sqlite)?;
             for (place, call) in group.iter().enumerate() {
-                let checksum = bind(&mut insert, call, &mut self.words, &mut insert_word, scratch)?;
+                let checksum = bind(&mut insert, call, &mut self.words, &mut insert_word, scratch).map_err(sqlite)?;
                 match insert.raw_execute() {
                     Ok(_) => sums.add(call, checksum, &self.words),
                     Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                         refused.push(place);
                     }
-                    Err(cause) => return Err(cause),
+                    Err(cause) => return Err(sqlite(cause)),
                 }
             }
         }
-        self.cells.write(&transaction, sums)?;
-        transaction.commit()?;
+        cells::write(&transaction, &mut self.known, sums, path)?;
+        transaction.commit().map_err(sqlite)?;
         Ok(refused)
     }
 }
@@ -187,14 +186,24 @@ fn configure(db: &Connection, settings: Settings) -> rusqlite::Result<()> {
     Ok(())
 }
 
-const INSERT_CALL: &str = "INSERT INTO calls (
-    id, flags, status, http_status, reason, complexity, task_type, abstain, attempts,
-    format, key, team, requested_model, tier, served_tier, provider, served_model, rule, finish, user, session,
-    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    paid, classifier_paid, baseline, cheapest, score, first_byte_ms, total_ms, decide_us, detail, checksum
-) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+fn insert_call() -> String {
+    let marks = vec!["?"; row::column::CHECKSUM + 1].join(",");
+    format!("INSERT INTO calls ({}) VALUES ({marks})", row::COLUMNS)
+}
 
-/// Binds all values in the order of [`INSERT_CALL`]; gives the row's checksum.
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Binds all values of a row; gives its checksum.
 fn bind(
     insert: &mut CachedStatement,
     call: &CallRecord,
@@ -202,71 +211,14 @@ fn bind(
     insert_word: &mut CachedStatement,
     scratch: &mut Scratch,
 ) -> rusqlite::Result<i64> {
-    let (rule, why) = rule_of(&call.reason);
-    scratch.detail.clear();
-    detail::pack(&mut scratch.detail, call, why);
-    let checksum = checksum::of(call, &scratch.detail, &mut scratch.columns);
     let mut place = 0;
-    let mut bind = |value: &dyn rusqlite::ToSql| {
-        place += 1;
-        insert.raw_bind_parameter(place, value)
-    };
-    for number in [
-        call.id.as_i64(),
-        flags(call),
-        call.status.code(),
-        i64::from(call.http_status),
-        ReasonKind::of(&call.reason).code(),
-        call.prediction.complexity.code(),
-        call.prediction.task_type.code(),
-        call.prediction.abstain.code(),
-        signed(call.attempts.len() as u64),
-    ] {
-        bind(&number)?;
-    }
-    for text in [
-        &call.format,
-        &call.key,
-        &call.team,
-        &call.requested_model,
-        &call.tier,
-        &call.served_tier,
-        &call.provider,
-        &call.served_model,
-        rule,
-        &call.finish,
-    ] {
-        bind(&words.word(text, insert_word)?)?;
-    }
-    bind(&call.user)?;
-    bind(&call.session)?;
-    for tokens in [
-        call.usage.input_tokens,
-        call.usage.cached_input_tokens,
-        call.usage.cache_write_5m_tokens,
-        call.usage.output_tokens,
-        call.usage.reasoning_tokens,
-    ] {
-        bind(&signed(tokens))?;
-    }
-    bind(&call.paid.map(Usd::picos))?;
-    bind(&call.classifier_paid.picos())?;
-    bind(&call.baseline.map(Usd::picos))?;
-    bind(&call.cheapest.map(Usd::picos))?;
-    bind(&call.prediction.score_strong)?;
-    bind(&call.first_byte_ms)?;
-    bind(&call.total_ms)?;
-    bind(&call.decide_us)?;
-    bind(&scratch.detail)?;
-    bind(&checksum)?;
-    Ok(checksum)
-}
-
-fn flags(call: &CallRecord) -> i64 {
-    i64::from(call.stream) | i64::from(call.usage_estimated) << 1 | i64::from(call.prediction.calibrated) << 2
-}
-
-/// Token counts beyond what SQLite holds are cut; [`crate::bounds`] has cut them before.
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+    row::put(
+        call,
+        scratch,
+        |text| words::word(words, text, insert_word),
+        |value| {
+            place += 1;
+            insert.raw_bind_parameter(place, value)
+        },
+    )
 }

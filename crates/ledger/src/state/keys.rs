@@ -81,9 +81,10 @@ impl State {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn keys_revision(&self) -> Result<i64, LedgerError> {
-        match &self.source {
+    pub fn keys_revision(&mut self) -> Result<i64, LedgerError> {
+        match &mut self.source {
             Source::Sqlite(store) => store.keys_revision(),
+            Source::Postgres(store) => store.keys_revision(),
         }
     }
 
@@ -94,6 +95,7 @@ impl State {
     pub fn keys(&mut self) -> Result<(i64, Vec<StoredKey>), LedgerError> {
         match &mut self.source {
             Source::Sqlite(store) => store.keys(),
+            Source::Postgres(store) => store.keys(),
         }
     }
 
@@ -104,6 +106,7 @@ impl State {
     pub fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
         match &mut self.source {
             Source::Sqlite(store) => store.add_key(key, now_ms),
+            Source::Postgres(store) => store.add_key(key, now_ms),
         }
     }
 
@@ -114,6 +117,7 @@ impl State {
     pub fn revoke_key(&mut self, name: &str, now_ms: i64) -> Result<bool, LedgerError> {
         match &mut self.source {
             Source::Sqlite(store) => store.revoke_key(name, now_ms),
+            Source::Postgres(store) => store.revoke_key(name, now_ms),
         }
     }
 
@@ -131,6 +135,7 @@ impl State {
     ) -> Result<bool, LedgerError> {
         match &mut self.source {
             Source::Sqlite(store) => store.rotate_key(name, digest, until_ms, now_ms),
+            Source::Postgres(store) => store.rotate_key(name, digest, until_ms, now_ms),
         }
     }
 }

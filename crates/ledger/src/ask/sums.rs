@@ -1,19 +1,17 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
-use super::cells::{Cube, FIGURES_AT, Place, answerable, merge_figures, select_cells, span};
-use super::words::Spelling;
-use crate::Figures;
+use super::{View, answerable};
+use crate::cells::{Cube, Grain, HOUR_MS, Piece, Place, merge_figures, pieces};
 use crate::codes::{Code, ReasonKind};
 use crate::queries::{Line, Point, Route, Span, Step, Summary};
-use rusqlite::{Row, Transaction};
+use crate::words::Spelling;
+use crate::{Figures, LedgerError};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tierway_decide::{Complexity, TaskType, Usd};
 
-const HOUR_MS: i64 = 3_600_000;
-
-pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summary> {
-    let spelling = Spelling::load(view)?;
+pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, LedgerError> {
+    let spelling = view.spelling()?;
     let (from, to) = answerable(view, asked.hours())?;
     let mut tiers = Group::new();
     let mut models: Group<(i64, i64)> = Group::new();
@@ -55,23 +53,24 @@ pub(crate) fn summary(view: &Transaction, asked: Span) -> rusqlite::Result<Summa
     })
 }
 
-pub(crate) fn series(view: &Transaction, asked: Span, step: Step) -> rusqlite::Result<Vec<Point>> {
-    let spelling = Spelling::load(view)?;
+pub(crate) fn series(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
+    let spelling = view.spelling()?;
     let (from, to) = asked.hours();
     let hours_per_point = match step {
         Step::Hour => 1,
         Step::Day => 24,
     };
     let mut points: BTreeMap<i64, Group<i64>> = BTreeMap::new();
-    let conditions = match step {
-        Step::Hour => vec![hours_of(Cube::Tiers, from, to)],
-        Step::Day => span(Cube::Tiers, from, to),
+    let wanted: Vec<_> = match step {
+        Step::Hour => vec![Piece { cube: Cube::Tiers, grain: Grain::Hours, from, to }],
+        Step::Day => pieces(Cube::Tiers, (from, to)).collect(),
     };
-    for condition in conditions {
-        select(view, &condition, |place, row| {
+    for piece in wanted {
+        view.cells(&piece.condition(), &mut |row| {
+            let place = Place::read(row)?;
             let hour = if place.grain == 0 { place.start } else { place.start * 24 };
             let point = points.entry(hour.div_euclid(hours_per_point)).or_default();
-            merge_figures(row, FIGURES_AT, point.0.entry(place.tier).or_default())
+            merge_figures(row, point.0.entry(place.tier).or_default())
         })?;
     }
     let point = |(start, tiers): (i64, Group<i64>)| {
@@ -126,37 +125,20 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
     T::from_code(code).map_or_else(|| format!("({code})"), |member| name(member).to_owned())
 }
 
-fn hours_of(cube: Cube, from_hour: i64, to_hour: i64) -> String {
-    format!("cube = {} AND grain = 0 AND start >= {from_hour} AND start < {to_hour}", cube.code())
-}
-
 /// Sums a cube up over a span of hours, from days where whole days are asked for: each combination of its dimensions
 /// once.
 fn each_sum(
-    view: &Transaction,
+    view: &mut dyn View,
     cube: Cube,
-    (from, to): (i64, i64),
+    hours: (i64, i64),
     mut each: impl FnMut(Place, &Figures),
-) -> rusqlite::Result<()> {
+) -> Result<(), LedgerError> {
     let mut sums: HashMap<Place, Figures> = HashMap::new();
-    for condition in span(cube, from, to) {
-        select(view, &condition, |place, row| {
-            merge_figures(row, FIGURES_AT, sums.entry(place.timeless()).or_default())
+    for piece in pieces(cube, hours) {
+        view.cells(&piece.condition(), &mut |row| {
+            merge_figures(row, sums.entry(Place::read(row)?.timeless()).or_default())
         })?;
     }
     sums.iter().for_each(|(place, figures)| each(*place, figures));
-    Ok(())
-}
-
-fn select(
-    view: &Transaction,
-    condition: &str,
-    mut each: impl FnMut(Place, &Row) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let mut cells = view.prepare(&select_cells(condition))?;
-    let mut cells = cells.query([])?;
-    while let Some(row) = cells.next()? {
-        each(Place::read(row)?, row)?;
-    }
     Ok(())
 }

@@ -1,28 +1,24 @@
 //! Sums equal a recount of the records, lists equal a search through them.
-#![allow(missing_docs)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
-mod synthetic;
-
+use crate::scratch::{Scratch, on_both};
+use crate::synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
-use tempfile::TempDir;
 use tierway_decide::{CallRecord, CallStatus, Complexity, Reason, TaskType, Usd};
 use tierway_ledger::{Filter, Ledger, Line, Options, Reader, ReasonKind, Span, Step};
 
 /// Sixty hours of traffic, offered out of order as real answers end.
-fn filled(count: u64) -> (TempDir, Reader, Vec<CallRecord>) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
+fn filled(store: &Scratch, count: u64) -> (Reader, Vec<CallRecord>) {
     let mut calls: Vec<_> = traffic(11, count, MONDAY_MS + HOUR_MS / 3, 60 * HOUR_MS).collect();
     let mut chance = Chance(1);
     for at in 0..calls.len() {
         let other = (at + usize::try_from(chance.below(50)).unwrap()).min(calls.len() - 1);
         calls.swap(at, other);
     }
-    let ledger = Ledger::open(&path, Options { group_every: Duration::from_millis(5), ..Options::default() }).unwrap();
+    let ledger =
+        Ledger::open(store.location(), Options { group_every: Duration::from_millis(5), ..Options::default() })
+            .unwrap();
     for (at, call) in calls.iter().enumerate() {
         assert!(ledger.offer(call.clone()));
         if at % 700 == 0 {
@@ -31,7 +27,7 @@ fn filled(count: u64) -> (TempDir, Reader, Vec<CallRecord>) {
     }
     ledger.close().unwrap();
     calls.sort_by_key(|call| call.id);
-    (dir, Reader::open(&path).unwrap(), calls)
+    (store.reader(), calls)
 }
 
 /// What a person would count.
@@ -94,9 +90,8 @@ fn tier_of(call: &CallRecord) -> &str {
     if call.served_tier.is_empty() { &call.tier } else { &call.served_tier }
 }
 
-#[test]
-fn sums_of_any_span_equal_a_recount() {
-    let (_dir, mut reader, calls) = filled(6_000);
+fn sums_of_any_span_equal_a_recount(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 6_000);
     let hour = |at: i64| MONDAY_MS + at * HOUR_MS;
     for (from, to) in [(0, 100), (0, 24), (5, 24), (5, 31), (23, 25), (30, 33), (24, 48), (3, 59), (61, 70), (-9, -3)] {
         let span = Span { from_ms: hour(from) + 1, to_ms: hour(to) - 1 };
@@ -118,9 +113,8 @@ fn sums_of_any_span_equal_a_recount() {
     }
 }
 
-#[test]
-fn latencies_are_of_answered_calls_and_within_a_bucket() {
-    let (_dir, mut reader, calls) = filled(5_000);
+fn latencies_are_of_answered_calls_and_within_a_bucket(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 5_000);
     let summary = reader.summary(Span::ALL).unwrap();
     let mut exact: Vec<_> =
         calls.iter().filter(|call| call.status == CallStatus::Answered).map(|call| call.total_ms).collect();
@@ -133,9 +127,8 @@ fn latencies_are_of_answered_calls_and_within_a_bucket() {
     }
 }
 
-#[test]
-fn series_have_a_point_for_each_hour_or_day_with_calls() {
-    let (_dir, mut reader, calls) = filled(3_000);
+fn series_have_a_point_for_each_hour_or_day_with_calls(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 3_000);
     for (step, width) in [(Step::Hour, HOUR_MS), (Step::Day, 24 * HOUR_MS)] {
         let points = reader.series(Span::ALL, step).unwrap();
         let mut want: BTreeMap<i64, u64> = BTreeMap::new();
@@ -174,9 +167,8 @@ fn matches(call: &CallRecord, filter: &Filter) -> bool {
         && (!filter.retried || call.attempts.len() > 1)
 }
 
-#[test]
-fn pages_together_hold_every_match_once_the_newest_first() {
-    let (_dir, mut reader, calls) = filled(4_000);
+fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 4_000);
     let some = |text: &str| Some(text.to_owned());
     let session = calls[1_234].session.clone();
     let filters = [
@@ -218,9 +210,8 @@ fn pages_together_hold_every_match_once_the_newest_first() {
     }
 }
 
-#[test]
-fn everything_can_be_read_in_order_and_left_early() {
-    let (_dir, mut reader, calls) = filled(500);
+fn everything_can_be_read_in_order_and_left_early(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 500);
     let mut seen = Vec::new();
     reader
         .each(Span::ALL, |stored| {
@@ -230,3 +221,11 @@ fn everything_can_be_read_in_order_and_left_early() {
         .unwrap();
     assert_eq!(seen, calls[..300]);
 }
+
+on_both![
+    sums_of_any_span_equal_a_recount,
+    latencies_are_of_answered_calls_and_within_a_bucket,
+    series_have_a_point_for_each_hour_or_day_with_calls,
+    pages_together_hold_every_match_once_the_newest_first,
+    everything_can_be_read_in_order_and_left_early,
+];

@@ -1,13 +1,7 @@
 //! Keys as the store keeps them.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::needless_pass_by_value,
-    reason = "tests stop at the first surprise, and cases read better without a borrow"
-)]
 
+use crate::scratch::{Scratch, on_both};
 use expect_test::{Expect, expect};
-use std::path::Path;
 use tierway_ledger::{KeyPolicy, Ledger, NewKey, Options, State};
 
 const NOW: i64 = 1_000;
@@ -20,6 +14,7 @@ fn add(state: &mut State, name: &str, digest: u8) -> bool {
 
 /// Each key: what it is, and when each of its secrets ends.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "cases read better without a borrow")]
 fn check(state: &mut State, want: Expect) {
     let (revision, keys) = state.keys().unwrap();
     assert_eq!(state.keys_revision().unwrap(), revision);
@@ -31,11 +26,8 @@ fn check(state: &mut State, want: Expect) {
     want.assert_eq(&format!("revision {revision}\n{}", keys.iter().map(key).collect::<Vec<_>>().join("\n")));
 }
 
-#[test]
-fn keys_are_added_rotated_and_revoked_and_each_change_raises_the_revision() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
-    let mut state = State::open(&*path).unwrap();
+fn keys_are_added_rotated_and_revoked_and_each_change_raises_the_revision(store: &Scratch) {
+    let mut state = State::open(store.location()).unwrap();
     check(
         &mut state,
         expect![[r#"
@@ -78,20 +70,17 @@ fn keys_are_added_rotated_and_revoked_and_each_change_raises_the_revision() {
     );
 }
 
-#[test]
-fn a_change_is_seen_by_whoever_has_the_ledger_open_and_what_is_not_understood_is_no_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
-    let ledger = Ledger::open(&*path, Options::default()).unwrap();
-    let (mut here, mut there) = (State::open(&*path).unwrap(), State::open(&*path).unwrap());
+fn a_change_is_seen_by_whoever_has_the_ledger_open_and_what_is_not_understood_is_no_key(store: &Scratch) {
+    let ledger = Ledger::open(store.location(), Options::default()).unwrap();
+    let (mut here, mut there) = (State::open(store.location()).unwrap(), State::open(store.location()).unwrap());
     assert!(add(&mut here, "a", 1));
     assert_eq!(there.keys_revision().unwrap(), 1);
-    write_of_a_newer_tierway(&path);
+    store.batch("UPDATE keys SET policy = '{\"moon_phase\":\"full\"}'");
     assert_eq!(there.keys().unwrap().1[0].policy, None);
     ledger.close().unwrap();
 }
 
-fn write_of_a_newer_tierway(path: &Path) {
-    let db = rusqlite::Connection::open(path).unwrap();
-    db.execute("UPDATE keys SET policy = '{\"moon_phase\":\"full\"}'", []).unwrap();
-}
+on_both![
+    keys_are_added_rotated_and_revoked_and_each_change_raises_the_revision,
+    a_change_is_seen_by_whoever_has_the_ledger_open_and_what_is_not_understood_is_no_key,
+];

@@ -1,45 +1,37 @@
 //! Reads every row, sums it up anew, and compares: hour by hour, so that it needs no memory for the rest.
 
-use super::cells::{FIGURES_AT, Place, Sums, read_figures, select_cells};
-use super::row;
-use super::words::{Spelling, Words};
+use super::{Hour, Order, View, first_of};
 use crate::audit::{Audit, Problem};
+use crate::cells::{HOUR_MS, HOURS_PER_DAY, Place, Sums, merge_figures};
 use crate::codes::{Code, ReasonKind};
 use crate::queries::Span;
-use crate::{Figures, LedgerError, StoredCall};
-use rusqlite::{OptionalExtension, Transaction};
-use std::collections::HashMap;
-use std::path::Path;
+use crate::words::{Spelling, Words};
+use crate::{Figures, LedgerError, StoredCall, row};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use tierway_decide::{CallRecord, Complexity, RequestId, TaskType, savings};
 
-const HOUR_MS: i64 = 3_600_000;
-
 /// Audits whole hours; `each` sees every row that can be read.
-pub(crate) fn audit(
-    view: &Transaction,
-    span: Span,
-    path: &Path,
-    each: &mut dyn FnMut(&CallRecord),
-) -> Result<Audit, LedgerError> {
-    let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-    let books =
-        Books { view, spelling: Spelling::load(view).map_err(sqlite)?, words: Words::load(view).map_err(sqlite)? };
+pub(crate) fn audit(view: &mut dyn View, span: Span, each: &mut dyn FnMut(&CallRecord)) -> Result<Audit, LedgerError> {
+    let spelling = view.spelling()?;
+    let words = spelling.words();
+    let mut books = Books { view, spelling, words };
     let mut audit = Audit::default();
     let mut day = Day::default();
-    for hour in books.hours(span).map_err(sqlite)? {
-        if day.number != hour.div_euclid(24) {
-            day.close(&books, span, &mut audit).map_err(sqlite)?;
-            day = Day { number: hour.div_euclid(24), ..Day::default() };
+    for (hour, known) in books.hours(span)? {
+        if day.number != hour.div_euclid(HOURS_PER_DAY) {
+            day.close(&mut books, span, &mut audit)?;
+            day = Day { number: hour.div_euclid(HOURS_PER_DAY), ..Day::default() };
         }
-        if books.is_expired(hour).map_err(sqlite)? {
+        if known.expired {
             audit.expired_hours += 1;
             day.expired = true;
             continue;
         }
-        let found = books.read_hour(hour, path, &mut audit, each)?;
-        books.compare_hour(hour, found, &mut day, &mut audit).map_err(sqlite)?;
+        let found = books.read_hour(hour, &mut audit, each)?;
+        books.compare_hour(hour, known, found, &mut day, &mut audit)?;
     }
-    day.close(&books, span, &mut audit).map_err(sqlite)?;
+    day.close(&mut books, span, &mut audit)?;
     Ok(audit)
 }
 
@@ -62,66 +54,61 @@ struct Day {
 
 impl Day {
     /// Compares the sums of a day whose hours were all audited.
-    fn close(&mut self, books: &Books, span: Span, audit: &mut Audit) -> rusqlite::Result<()> {
+    fn close(&mut self, books: &mut Books, span: Span, audit: &mut Audit) -> Result<(), LedgerError> {
         let (from, to) = span.hours();
-        if self.expired || self.cells.is_empty() || self.number * 24 < from || self.number * 24 + 24 > to {
+        if self.expired || self.cells.is_empty() || !self.is_within(from, to) {
             return Ok(());
         }
         let recorded = books.cells(1, self.number)?;
         books.compare_cells(&recorded, &self.cells, audit);
         Ok(())
     }
+
+    const fn is_within(&self, from: i64, to: i64) -> bool {
+        self.number * HOURS_PER_DAY >= from && (self.number + 1) * HOURS_PER_DAY <= to
+    }
 }
 
 struct Books<'a> {
-    view: &'a Transaction<'a>,
+    view: &'a mut dyn View,
     spelling: Spelling,
     words: Words,
 }
 
 impl Books<'_> {
     /// Hours that have rows, or should have.
-    fn hours(&self, span: Span) -> rusqlite::Result<Vec<i64>> {
+    fn hours(&mut self, span: Span) -> Result<BTreeMap<i64, Hour>, LedgerError> {
         let (from, to) = span.hours();
-        let mut known = self.view.prepare("SELECT hour FROM hours WHERE hour >= ?1 AND hour < ?2")?;
-        let mut hours = known.query_map([from, to], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-        // Rows in hours that nobody knows of: hop from one such hour to the next.
-        let mut after = self.view.prepare("SELECT id FROM calls WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let mut hours = self.view.hours(from..to)?;
+        // Rows in hours that nobody knows of: hop from one hour that has rows to the next.
         let mut at = from;
-        let mut unknown = Vec::new();
         while at < to {
-            let next: Option<i64> = after.query_row([first_of(at)], |row| row.get(0)).optional()?;
+            let next = self.view.next_id(first_of(at))?;
             let Some(next) = next.map(|id| RequestId::from_i64(id).unix_ms().div_euclid(HOUR_MS)) else { break };
-            if next < to && hours.binary_search(&next).is_err() {
-                unknown.push(next);
+            if next < to {
+                hours.entry(next).or_default();
             }
             at = next + 1;
         }
-        hours.extend(unknown);
-        hours.sort_unstable();
         Ok(hours)
     }
 
     fn read_hour(
-        &self,
+        &mut self,
         hour: i64,
-        path: &Path,
         audit: &mut Audit,
         each: &mut dyn FnMut(&CallRecord),
     ) -> Result<Found, LedgerError> {
-        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-        let sql = format!("SELECT {} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY id", row::COLUMNS);
-        let mut select = self.view.prepare_cached(&sql).map_err(sqlite)?;
-        let mut rows = select.query([first_of(hour), first_of(hour + 1)]).map_err(sqlite)?;
         let mut found = Found::default();
-        while let Some(row) = rows.next().map_err(sqlite)? {
+        let (spelling, words) = (&self.spelling, &self.words);
+        self.view.rows(first_of(hour)..first_of(hour + 1), Order::OldestFirst, &mut |fields| {
             found.rows += 1;
             audit.rows += 1;
-            match row::read(row, &self.spelling, path) {
+            match row::read(fields, spelling) {
                 Ok(StoredCall { call, intact }) => {
-                    let checksum: i64 = row.get(row::CHECKSUM).map_err(sqlite)?;
+                    let (_, checksum) = row::identity(fields)?;
                     found.digest = found.digest.wrapping_add(checksum);
-                    found.sums.add(&call, checksum, &self.words);
+                    found.sums.add(&call, checksum, words);
                     check_call(&call, intact, audit);
                     each(&call);
                 }
@@ -130,20 +117,20 @@ impl Books<'_> {
                 }
                 Err(other) => return Err(other),
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(found)
     }
 
-    /// Its rows are gone, or going, by the rule of retention.
-    fn is_expired(&self, hour: i64) -> rusqlite::Result<bool> {
-        let mut select = self.view.prepare_cached("SELECT expired FROM hours WHERE hour = ?1")?;
-        Ok(select.query_row([hour], |row| row.get(0)).optional()?.unwrap_or(false))
-    }
-
-    fn compare_hour(&self, hour: i64, found: Found, day: &mut Day, audit: &mut Audit) -> rusqlite::Result<()> {
-        let mut select = self.view.prepare_cached("SELECT calls, digest FROM hours WHERE hour = ?1")?;
-        let known = select.query_row([hour], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let (written, digest): (i64, i64) = known.unwrap_or_default();
+    fn compare_hour(
+        &mut self,
+        hour: i64,
+        known: Hour,
+        found: Found,
+        day: &mut Day,
+        audit: &mut Audit,
+    ) -> Result<(), LedgerError> {
+        let Hour { calls: written, digest, .. } = known;
         audit.hours += 1;
         audit.digest = audit.digest.wrapping_add(found.digest);
         if (written, digest) != (found.rows, found.digest) {
@@ -165,15 +152,12 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn cells(&self, grain: i64, start: i64) -> rusqlite::Result<HashMap<Place, Figures>> {
-        let mut all = HashMap::new();
+    fn cells(&mut self, grain: i64, start: i64) -> Result<HashMap<Place, Figures>, LedgerError> {
+        let mut all: HashMap<Place, Figures> = HashMap::new();
         for cube in 0..3 {
-            let sql = select_cells("cube = ?1 AND grain = ?2 AND start = ?3");
-            let mut select = self.view.prepare_cached(&sql)?;
-            let mut rows = select.query([cube, grain, start])?;
-            while let Some(row) = rows.next()? {
-                all.insert(Place::read(row)?, read_figures(row, FIGURES_AT)?);
-            }
+            self.view.cells(&format!("cube = {cube} AND grain = {grain} AND start = {start}"), &mut |row| {
+                merge_figures(row, all.entry(Place::read(row)?).or_default())
+            })?;
         }
         Ok(all)
     }
@@ -193,7 +177,7 @@ impl Books<'_> {
                 (recorded.get(&place).unwrap_or(&nothing), recomputed.get(&place).unwrap_or(&nothing));
             if recorded != figures {
                 audit.found(Problem::SumDiffers {
-                    start_ms: place.start * HOUR_MS * if place.grain == 0 { 1 } else { 24 },
+                    start_ms: place.start * HOUR_MS * if place.grain == 0 { 1 } else { HOURS_PER_DAY },
                     whole_day: place.grain != 0,
                     of: self.words_for(place),
                     recorded_calls: recorded.calls,
@@ -234,8 +218,4 @@ fn check_call(call: &CallRecord, intact: bool, audit: &mut Audit) {
     if call.paid != attempts {
         audit.found(Problem::PaidDiffers { id: call.id, stated: call.paid, attempts });
     }
-}
-
-const fn first_of(hour: i64) -> i64 {
-    RequestId::first_at(hour * HOUR_MS).as_i64()
 }

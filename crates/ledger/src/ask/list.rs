@@ -3,49 +3,45 @@
 //! Ids are ordered by time, so a page begins where the last one ended. Hours in which the sums know no match are
 //! skipped without looking at a row; what sums cannot tell (users, sessions, rules) is looked for in so many rows.
 
-use super::cells::{Cube, first_kept_hour};
-use super::row;
-use super::words::Spelling;
+use super::{Order, View, first_of};
 use crate::LedgerError;
+use crate::cells::{Cube, HOUR_MS};
 use crate::codes::Code;
 use crate::queries::{Filter, Page, Span};
-use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, Row, Transaction};
-use std::path::Path;
+use crate::row::{self, column};
+use crate::value::{Fields, Value};
+use crate::words::{Spelling, Words};
+use std::ops::ControlFlow;
 use tierway_decide::{CallStatus, RequestId};
 
 /// Rows that one question looks at: some 30 ms.
 const MOST_ROWS: usize = 50_000;
 /// Hours that one question looks into.
 const MOST_HOURS: usize = 200;
-const HOUR_MS: i64 = 3_600_000;
 
 pub(crate) fn page(
-    view: &Transaction,
+    view: &mut dyn View,
     filter: &Filter,
     span: Span,
     before: Option<RequestId>,
     limit: usize,
-    path: &Path,
 ) -> Result<Page, LedgerError> {
-    let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-    let spelling = Spelling::load(view).map_err(sqlite)?;
-    let search = Search::new(view, filter).map_err(sqlite)?;
+    let spelling = view.spelling()?;
+    let search = Search::new(&spelling.words(), filter);
     // Before the first kept hour there are sums, but no rows.
-    let kept = first_kept_hour(view).map_err(sqlite)?.max(0);
+    let kept = view.first_kept_hour()?.max(0);
     let first = RequestId::first_at(span.from_ms.max(kept * HOUR_MS)).as_i64();
     let end = RequestId::first_at(span.to_ms).as_i64().min(before.map_or(i64::MAX, RequestId::as_i64));
     let mut scan = Scan { calls: Vec::new(), limit, rows_left: MOST_ROWS, end };
     for _ in 0..MOST_HOURS {
-        let hour = search.busy_hour(view, first, scan.end).map_err(sqlite)?;
+        let hour = search.busy_hour(view, first, scan.end)?;
         let Some(hour) = hour else { return Ok(Page { calls: scan.calls, next: None }) };
-        let starts = RequestId::first_at(hour * HOUR_MS).as_i64();
-        scan.end = scan.end.min(RequestId::first_at((hour + 1) * HOUR_MS).as_i64());
-        let done = scan.rows(view, &search, starts.max(first), &spelling, path)?;
+        scan.end = scan.end.min(first_of(hour + 1));
+        let done = scan.rows(view, &search, first_of(hour).max(first), &spelling)?;
         if done {
             break;
         }
-        scan.end = starts;
+        scan.end = first_of(hour);
     }
     let next = (scan.end > first).then(|| RequestId::from_i64(scan.end));
     Ok(Page { calls: scan.calls, next })
@@ -64,27 +60,25 @@ impl Scan {
     /// Looks at the rows from `first` to `self.end`, backwards. True when the page is full or the rows are used up.
     fn rows(
         &mut self,
-        view: &Transaction,
+        view: &mut dyn View,
         search: &Search,
         first: i64,
         spelling: &Spelling,
-        path: &Path,
     ) -> Result<bool, LedgerError> {
-        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-        let sql = format!("SELECT {} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY id DESC", row::COLUMNS);
-        let mut select = view.prepare_cached(&sql).map_err(sqlite)?;
-        let mut rows = select.query([first, self.end]).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
+        let mut done = false;
+        view.rows(first..self.end, Order::NewestFirst, &mut |fields| {
             if self.calls.len() == self.limit || self.rows_left == 0 {
-                return Ok(true);
+                done = true;
+                return Ok(ControlFlow::Break(()));
             }
             self.rows_left -= 1;
-            self.end = row.get(0).map_err(sqlite)?;
-            if search.matches(row).map_err(sqlite)? {
-                self.calls.push(row::read(row, spelling, path)?.call);
+            self.end = fields.get(column::ID)?.integer().unwrap_or(self.end);
+            if search.matches(fields)? {
+                self.calls.push(row::read(fields, spelling)?.call);
             }
-        }
-        Ok(self.calls.len() == self.limit)
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(done || self.calls.len() == self.limit)
     }
 }
 
@@ -109,41 +103,22 @@ enum Test {
 }
 
 impl Test {
-    fn holds(&self, value: ValueRef) -> bool {
+    fn holds(&self, value: Value) -> bool {
         match (self, value) {
-            (Self::Number(wanted) | Self::Word(wanted, _), ValueRef::Integer(number)) => *wanted == number,
-            (Self::AtLeast(least), ValueRef::Integer(number)) => number >= *least,
-            (Self::Text(wanted) | Self::Word(_, wanted), ValueRef::Text(text)) => wanted.as_bytes() == text,
+            (Self::Number(wanted) | Self::Word(wanted, _), Value::Integer(number)) => *wanted == number,
+            (Self::AtLeast(least), Value::Integer(number)) => number >= *least,
+            (Self::Text(wanted) | Self::Word(_, wanted), Value::Text(text)) => wanted == text,
             _ => false,
         }
     }
 }
 
-/// Places of columns in [`row::COLUMNS`].
-mod column {
-    pub(super) const STATUS: usize = 2;
-    pub(super) const REASON: usize = 4;
-    pub(super) const COMPLEXITY: usize = 5;
-    pub(super) const TASK_TYPE: usize = 6;
-    pub(super) const ATTEMPTS: usize = 8;
-    pub(super) const KEY: usize = 10;
-    pub(super) const TEAM: usize = 11;
-    pub(super) const TIER: usize = 13;
-    pub(super) const SERVED_TIER: usize = 14;
-    pub(super) const PROVIDER: usize = 15;
-    pub(super) const SERVED_MODEL: usize = 16;
-    pub(super) const RULE: usize = 17;
-    pub(super) const USER: usize = 19;
-    pub(super) const SESSION: usize = 20;
-    pub(super) const TOTAL_MS: usize = 32;
-}
-
 impl Search {
-    fn new(view: &Transaction, filter: &Filter) -> rusqlite::Result<Self> {
-        let (no_tier, none) = (word(view, "")?, String::new());
+    fn new(words: &Words, filter: &Filter) -> Self {
+        let (no_tier, none) = (words.number(""), String::new());
         let mut search = Self { tests: Vec::new(), tier: None, no_tier, routes: none.clone(), callers: none };
         if let Some(tier) = &filter.tier {
-            let id = word(view, tier)?;
+            let id = words.number(tier);
             search.tier = Some(Test::Word(id, tier.clone()));
             search.routes += &format!(" AND tier = {id}");
             search.callers += &format!(" AND tier = {id}");
@@ -152,13 +127,13 @@ impl Search {
             [(&filter.provider, column::PROVIDER, "provider"), (&filter.model, column::SERVED_MODEL, "model")]
         {
             if let Some(text) = text {
-                let id = search.word(view, at, text)?;
+                let id = search.word(words, at, text);
                 search.routes += &format!(" AND {cell} = {id}");
             }
         }
         for (text, at, cell) in [(&filter.team, column::TEAM, "team"), (&filter.key, column::KEY, "key")] {
             if let Some(text) = text {
-                let id = search.word(view, at, text)?;
+                let id = search.word(words, at, text);
                 search.callers += &format!(" AND {cell} = {id}");
             }
         }
@@ -172,12 +147,12 @@ impl Search {
                 search.routes += &format!(" AND {cell} = {code}");
             }
         }
-        search.others(view, filter)?;
-        Ok(search)
+        search.others(words, filter);
+        search
     }
 
     /// What no dimension of a cube tells.
-    fn others(&mut self, view: &Transaction, filter: &Filter) -> rusqlite::Result<()> {
+    fn others(&mut self, words: &Words, filter: &Filter) {
         if let Some(status) = filter.status {
             self.tests.push((column::STATUS, Test::Number(status.code())));
             let some = match status {
@@ -190,7 +165,7 @@ impl Search {
             self.callers += some;
         }
         if let Some(rule) = &filter.rule {
-            self.word(view, column::RULE, rule)?;
+            self.word(words, column::RULE, rule);
         }
         for (text, at) in [(&filter.user, column::USER), (&filter.session, column::SESSION)] {
             if let Some(text) = text {
@@ -203,30 +178,29 @@ impl Search {
         if filter.retried {
             self.tests.push((column::ATTEMPTS, Test::AtLeast(2)));
         }
-        Ok(())
     }
 
-    fn word(&mut self, view: &Transaction, column: usize, text: &str) -> rusqlite::Result<i64> {
-        let id = word(view, text)?;
+    fn word(&mut self, words: &Words, column: usize, text: &str) -> i64 {
+        let id = words.number(text);
         self.tests.push((column, Test::Word(id, text.to_owned())));
-        Ok(id)
+        id
     }
 
-    fn matches(&self, row: &Row) -> rusqlite::Result<bool> {
+    fn matches(&self, row: &dyn Fields) -> Result<bool, LedgerError> {
         for (column, test) in &self.tests {
-            if !test.holds(row.get_ref(*column)?) {
+            if !test.holds(row.get(*column)?) {
                 return Ok(false);
             }
         }
         let Some(tier) = &self.tier else { return Ok(true) };
         // As in the sums: the decided tier counts where none answered.
-        let served = row.get_ref(column::SERVED_TIER)?;
+        let served = row.get(column::SERVED_TIER)?;
         let unserved = Test::Number(self.no_tier).holds(served);
-        Ok(tier.holds(if unserved { row.get_ref(column::TIER)? } else { served }))
+        Ok(tier.holds(if unserved { row.get(column::TIER)? } else { served }))
     }
 
     /// The last hour before id `end`, and not before id `first`, of which the sums know a match.
-    fn busy_hour(&self, view: &Transaction, first: i64, end: i64) -> rusqlite::Result<Option<i64>> {
+    fn busy_hour(&self, view: &mut dyn View, first: i64, end: i64) -> Result<Option<i64>, LedgerError> {
         let hour_of = |id: i64| RequestId::from_i64(id).unix_ms().div_euclid(HOUR_MS);
         if end <= first {
             return Ok(None);
@@ -249,7 +223,7 @@ impl Search {
     }
 
     /// The last hour or day of a span (both ends included) in which both cubes know a match.
-    fn last(&self, view: &Transaction, grain: i64, first: i64, last: i64) -> rusqlite::Result<Option<i64>> {
+    fn last(&self, view: &mut dyn View, grain: i64, first: i64, last: i64) -> Result<Option<i64>, LedgerError> {
         let mut last = last;
         loop {
             let route = last_start(view, Cube::Routes, grain, first, last, &self.routes)?;
@@ -267,23 +241,13 @@ impl Search {
 }
 
 fn last_start(
-    view: &Transaction,
+    view: &mut dyn View,
     cube: Cube,
     grain: i64,
     first: i64,
     last: i64,
     and: &str,
-) -> rusqlite::Result<Option<i64>> {
+) -> Result<Option<i64>, LedgerError> {
     let cube = cube.code();
-    let sql = format!(
-        "SELECT start FROM cells WHERE cube = {cube} AND grain = {grain} AND start >= ?1 AND start <= ?2{and} \
-         ORDER BY start DESC LIMIT 1"
-    );
-    view.prepare_cached(&sql)?.query_row([first, last], |row| row.get(0)).optional()
-}
-
-/// The number of a text; that of all others when it has none.
-fn word(view: &Transaction, text: &str) -> rusqlite::Result<i64> {
-    let id = view.query_row("SELECT id FROM words WHERE text = ?1", [text], |row| row.get(0)).optional()?;
-    Ok(id.unwrap_or_default())
+    view.last_start(&format!("cube = {cube} AND grain = {grain} AND start >= {first} AND start <= {last}{and}"))
 }

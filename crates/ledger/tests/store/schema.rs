@@ -1,11 +1,8 @@
 //! A database file of every released schema opens, keeps what it held, and takes more.
-#![allow(missing_docs)]
 
-mod synthetic;
-
+use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use rusqlite::Connection;
 use std::path::Path;
-use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::CallRecord;
 use tierway_ledger::{Ledger, Options, Reader, Span};
 
@@ -17,7 +14,7 @@ fn calls(count: u64) -> Vec<CallRecord> {
 }
 
 /// Writes the file of the newest schema, once, when it is released:
-/// `cargo test -p tierway-ledger --test schema -- --ignored`.
+/// `cargo test -p tierway-ledger --test store -- --ignored`.
 #[test]
 #[ignore = "makes a fixture"]
 fn write_the_file_of_the_newest_schema() {

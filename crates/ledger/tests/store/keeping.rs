@@ -1,15 +1,12 @@
 //! What is kept when the process is killed, the disk is full, the file is damaged, moved, or grows old.
-#![allow(missing_docs)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
-mod synthetic;
-
+use crate::scratch::{Scratch, on_both};
+use crate::synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
 use rusqlite::Connection;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::{CallRecord, RequestId};
 use tierway_ledger::{Durability, Filter, Ledger, LedgerError, Options, Reader, Span, Step};
 
@@ -47,10 +44,10 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[test]
 #[ignore = "the child of the test below"]
 fn child_that_writes_until_it_is_killed() {
-    let path = std::env::var("LEDGER_OF_CHILD").unwrap();
+    let store = std::env::var("LEDGER_OF_CHILD").unwrap();
     let strict = std::env::var("STRICT_CHILD").is_ok();
     let durability = if strict { Durability::Strict } else { Durability::Relaxed };
-    let ledger = Ledger::open(path.as_str(), Options { durability, ..quick() }).unwrap();
+    let ledger = Ledger::open(store.as_str(), Options { durability, ..quick() }).unwrap();
     let mut out = std::io::stdout();
     let start = i64::try_from(ledger.counters().written).unwrap() + i64::from(std::process::id()) * 1000;
     for call in traffic(u64::from(std::process::id()), 10_000_000, MONDAY_MS + start, 1000 * HOUR_MS) {
@@ -65,17 +62,20 @@ fn child_that_writes_until_it_is_killed() {
     }
 }
 
-#[test]
-fn a_killed_process_loses_nothing_that_it_said_was_recorded() {
+fn a_killed_process_loses_nothing_that_it_said_was_recorded(store: &Scratch) {
     let rounds: u64 = std::env::var("KILLS").ok().map_or(6, |rounds| rounds.parse().unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
     let mut chance = Chance(3);
     let mut said: Vec<RequestId> = Vec::new();
     for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["child_that_writes_until_it_is_killed", "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
-        child.env("LEDGER_OF_CHILD", &path).stdout(Stdio::piped()).stderr(Stdio::null());
+        child.args([
+            "keeping::child_that_writes_until_it_is_killed",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
+        child.env("LEDGER_OF_CHILD", store.address()).stdout(Stdio::piped()).stderr(Stdio::null());
         if round % 2 == 0 {
             child.env("STRICT_CHILD", "1");
         }
@@ -88,14 +88,15 @@ fn a_killed_process_loses_nothing_that_it_said_was_recorded() {
         // What was said before the end counts as well; the last line may be torn.
         said.extend(told.filter_map(|line| line.split("recorded ").nth(1)?.parse::<RequestId>().ok()));
         child.wait().unwrap();
-        let check: String =
-            Connection::open(&path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(check, "ok");
+        if let Some(path) = store.file() {
+            let check = Connection::open(path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0));
+            assert_eq!(check, Ok("ok".to_owned()));
+        }
         // The next writer is not locked out.
-        Ledger::open(&path, quick()).unwrap().close().unwrap();
+        Ledger::open(store.location(), quick()).unwrap().close().unwrap();
     }
     assert!(said.len() as u64 >= rounds, "the children wrote something");
-    let mut reader = Reader::open(&path).unwrap();
+    let mut reader = store.reader();
     for id in &said {
         assert!(reader.call(*id).unwrap().is_some_and(|stored| stored.intact), "{id} is lost");
     }
@@ -187,43 +188,42 @@ fn nobody_can_write_into_what_is_only_a_folder_away() {
 }
 
 /// Ten days up to yesterday, then what is left when three days are kept.
-#[test]
-fn old_rows_go_with_their_space_and_sums_by_the_day_stay() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
+fn old_rows_go_with_their_space_and_sums_by_the_day_stay(store: &Scratch) {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let today = now.div_euclid(DAY_MS) * DAY_MS;
-    let ledger = Ledger::open(&path, quick()).unwrap();
+    let ledger = Ledger::open(store.location(), quick()).unwrap();
     for call in traffic(9, 60_000, today - 10 * DAY_MS, 10 * DAY_MS) {
         until("there is room", || ledger.counters().queue_depth < 30_000);
         assert!(ledger.offer(call));
     }
+    ledger.flush(LIMIT).unwrap();
     ledger.close().unwrap();
-    let mut reader = Reader::open(&path).unwrap();
+    let mut reader = store.reader();
     let (all, recent) = (Span::ALL, Span { from_ms: today - 3 * DAY_MS + HOUR_MS, to_ms: today });
     let before =
         (reader.summary(all).unwrap(), reader.summary(recent).unwrap(), reader.series(all, Step::Hour).unwrap());
-    let bytes = std::fs::metadata(&path).unwrap().len();
+    let bytes = store.bytes();
 
     let options = Options { keep_days: Some(3), forget_every: Duration::from_millis(1), ..quick() };
-    let ledger = Ledger::open(&path, options).unwrap();
+    let ledger = Ledger::open(store.location(), options).unwrap();
     let fresh = traffic(10, 1, now, 1).next().unwrap();
     assert!(ledger.offer(fresh.clone()));
-    let rows = || number(&path, "SELECT count(*) FROM calls");
+    let rows = || store.number("SELECT count(*) FROM calls");
     until("old rows and sums are gone", || {
         rows() == 18_001
-            && number(
-                &path,
+            && store.number(
                 "SELECT count(*) FROM cells WHERE cube = 1 AND grain = 0 AND start < (SELECT max(hour) + 1 FROM hours WHERE expired)",
             ) == 0
     });
-    until("their pages are gone", || number(&path, "PRAGMA freelist_count") <= 1_024);
+    if let Some(path) = store.file() {
+        until("their pages are gone", || number(path, "PRAGMA freelist_count") <= 1_024);
+    }
     ledger.close().unwrap();
 
     // Seven of ten days are gone; spare pages and sums by the day stay.
-    let left = std::fs::metadata(&path).unwrap().len();
+    let left = store.bytes();
     assert!(left < bytes * 6 / 10, "{left} of {bytes} bytes");
-    let mut reader = Reader::open(&path).unwrap();
+    let mut reader = store.reader();
     let fresh_hour = Span { from_ms: now.div_euclid(HOUR_MS) * HOUR_MS, to_ms: now + 1 };
     let after = reader.summary(Span { to_ms: today, ..all }).unwrap();
     assert_eq!((after.totals, after.tiers, after.keys), (before.0.totals, before.0.tiers, before.0.keys));
@@ -247,3 +247,8 @@ fn old_rows_go_with_their_space_and_sums_by_the_day_stay() {
     let audit = reader.audit(Span::ALL, |_| {}).unwrap();
     assert!(audit.is_clean() && audit.expired_hours == 7 * 24, "{:?}", audit.problems);
 }
+
+on_both![
+    a_killed_process_loses_nothing_that_it_said_was_recorded,
+    old_rows_go_with_their_space_and_sums_by_the_day_stay,
+];

@@ -1,13 +1,10 @@
 //! What goes in comes out; nothing accepted is lost while the process lives; who cannot write says so.
-#![allow(missing_docs)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
-mod synthetic;
-
+use crate::scratch::{Scratch, on_both};
+use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
-use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::CallRecord;
 use tierway_ledger::{Durability, Ledger, LedgerError, NotRecorded, Options, Reader, StoredCall};
 
@@ -25,15 +22,12 @@ fn rows(path: &Path) -> i64 {
     Connection::open(path).unwrap().query_row("SELECT count(*) FROM calls", [], |row| row.get(0)).unwrap()
 }
 
-#[test]
-fn every_field_of_every_record_comes_back_as_it_went_in() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("deep/er/ledger.db");
+fn every_field_of_every_record_comes_back_as_it_went_in(store: &Scratch) {
     let calls = sample(1, 3_000);
-    let ledger = Ledger::open(&path, quick()).unwrap();
+    let ledger = Ledger::open(store.location(), quick()).unwrap();
     assert!(calls.iter().all(|call| ledger.offer(call.clone())));
     ledger.close().unwrap();
-    let mut reader = Reader::open(&path).unwrap();
+    let mut reader = store.reader();
     for call in &calls {
         let stored = reader.call(call.id).unwrap().unwrap();
         assert_eq!((&stored.call, stored.intact), (call, true));
@@ -42,28 +36,25 @@ fn every_field_of_every_record_comes_back_as_it_went_in() {
     assert_eq!((counters.accepted, counters.written, counters.dropped, counters.queue_depth), (3_000, 3_000, 0, 0));
 }
 
-#[test]
-fn closing_writes_what_waits_however_long_a_group_gathers() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
-    let ledger = Ledger::open(&path, Options { group_every: Duration::from_secs(3600), ..Options::default() }).unwrap();
+fn closing_writes_what_waits_however_long_a_group_gathers(store: &Scratch) {
+    let ledger =
+        Ledger::open(store.location(), Options { group_every: Duration::from_secs(3600), ..Options::default() })
+            .unwrap();
     sample(2, 500).into_iter().for_each(|call| assert!(ledger.offer(call)));
     ledger.close().unwrap();
-    assert_eq!(rows(&path), 500);
+    assert_eq!(store.number("SELECT count(*) FROM calls"), 500);
     assert!(!ledger.offer(sample(3, 1).remove(0)), "a closed ledger takes nothing");
     assert_eq!(ledger.counters().dropped, 1);
-    assert!(!dir.path().join("ledger.db-wal").exists(), "one file is left");
+    let log = store.file().map(|path| path.with_extension("db-wal"));
+    assert!(log.is_none_or(|log| !log.exists()), "one file is left");
 }
 
-#[test]
-fn strict_tickets_resolve_when_the_row_is_there() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
-    let ledger = Ledger::open(&path, Options { durability: Durability::Strict, ..quick() }).unwrap();
+fn strict_tickets_resolve_when_the_row_is_there(store: &Scratch) {
+    let ledger = Ledger::open(store.location(), Options { durability: Durability::Strict, ..quick() }).unwrap();
     for call in sample(4, 50) {
         let id = call.id;
         assert_eq!(ledger.offer_with_ticket(call).wait(LIMIT), Ok(()));
-        assert!(Reader::open(&path).unwrap().call(id).unwrap().is_some());
+        assert!(store.reader().call(id).unwrap().is_some());
     }
     let again = sample(4, 1).remove(0);
     assert_eq!(ledger.offer_with_ticket(again.clone()).wait(LIMIT), Err(NotRecorded::SameId));
@@ -71,6 +62,35 @@ fn strict_tickets_resolve_when_the_row_is_there() {
     ledger.close().unwrap();
     assert_eq!(ledger.offer_with_ticket(again).wait(LIMIT), Err(NotRecorded::Closed));
 }
+
+fn long_texts_are_cut_and_inventions_do_not_fill_the_word_table(store: &Scratch) {
+    let ledger = Ledger::open(store.location(), quick()).unwrap();
+    let mut calls = sample(9, 12_000);
+    for (at, call) in calls.iter_mut().enumerate() {
+        call.requested_model = format!("model-{at}");
+        call.user = "é".repeat(500);
+        call.session = "nul \0 in it".into();
+        call.prediction.novelty = -0.0;
+        call.prediction.score_strong = f32::NAN;
+    }
+    calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
+    ledger.close().unwrap();
+    assert_eq!(store.number("SELECT count(*) FROM words"), 10_000);
+    let mut reader = store.reader();
+    for call in [&calls[0], &calls[11_999]] {
+        let StoredCall { call: stored, intact } = reader.call(call.id).unwrap().unwrap();
+        assert!(intact);
+        assert_eq!(stored.session, "nul \u{fffd} in it");
+        assert_eq!((stored.requested_model.as_str(), stored.user.len()), (call.requested_model.as_str(), 200));
+    }
+}
+
+on_both![
+    every_field_of_every_record_comes_back_as_it_went_in,
+    closing_writes_what_waits_however_long_a_group_gathers,
+    strict_tickets_resolve_when_the_row_is_there,
+    long_texts_are_cut_and_inventions_do_not_fill_the_word_table,
+];
 
 #[test]
 fn a_full_queue_drops_and_counts_and_never_blocks() {
@@ -172,30 +192,4 @@ fn serving_goes_on_without_a_store_and_recording_begins_when_the_obstacle_is_gon
     std::fs::remove_dir(&path).unwrap();
     ledger.flush(LIMIT).unwrap();
     assert_eq!(rows(&path), 30);
-}
-
-#[test]
-fn long_texts_are_cut_and_inventions_do_not_fill_the_word_table() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.db");
-    let ledger = Ledger::open(&path, quick()).unwrap();
-    let mut calls = sample(9, 12_000);
-    for (at, call) in calls.iter_mut().enumerate() {
-        call.requested_model = format!("model-{at}");
-        call.user = "é".repeat(500);
-        call.session = "-0.0".into();
-        call.prediction.novelty = -0.0;
-        call.prediction.score_strong = f32::NAN;
-    }
-    calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
-    ledger.close().unwrap();
-    let words: i64 =
-        Connection::open(&path).unwrap().query_row("SELECT count(*) FROM words", [], |row| row.get(0)).unwrap();
-    assert_eq!(words, 10_000);
-    let mut reader = Reader::open(&path).unwrap();
-    for call in [&calls[0], &calls[11_999]] {
-        let StoredCall { call: stored, intact } = reader.call(call.id).unwrap().unwrap();
-        assert!(intact);
-        assert_eq!((stored.requested_model.as_str(), stored.user.len()), (call.requested_model.as_str(), 200));
-    }
 }

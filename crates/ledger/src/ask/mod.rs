@@ -1,0 +1,102 @@
+//! The questions, whichever database answers them. What a database has to offer for that is its [`View`].
+
+mod audit;
+mod list;
+mod sums;
+
+pub(crate) use audit::audit;
+pub(crate) use list::page;
+pub(crate) use sums::{series, summary};
+
+use crate::cells::{HOUR_MS, HOURS_PER_DAY};
+use crate::queries::Span;
+use crate::value::Fields;
+use crate::words::Spelling;
+use crate::{LedgerError, StoredCall, row};
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use tierway_decide::RequestId;
+
+/// Is shown a cell.
+pub(crate) type EachCell<'a> = dyn FnMut(&dyn Fields) -> Result<(), LedgerError> + 'a;
+/// Is shown a row, and says whether it wants more.
+pub(crate) type EachRow<'a> = dyn FnMut(&dyn Fields) -> Result<ControlFlow<()>, LedgerError> + 'a;
+
+/// One state of a store, however much is written meanwhile. Knows SQL, and nothing of what is asked.
+pub(crate) trait View {
+    /// All texts that are numbered.
+    fn spelling(&mut self) -> Result<Spelling, LedgerError>;
+
+    /// The first hour whose rows and sums by the hour are kept: the first of a day. `i64::MIN` when all are.
+    fn first_kept_hour(&mut self) -> Result<i64, LedgerError>;
+
+    /// Shows cells, as rows of [`crate::cells::COLUMNS`], that meet a condition in SQL (numbers only). A place may come
+    /// more than once: its figures are the sum.
+    fn cells(&mut self, condition: &str, each: &mut EachCell<'_>) -> Result<(), LedgerError>;
+
+    /// The last start among the cells that meet a condition.
+    fn last_start(&mut self, condition: &str) -> Result<Option<i64>, LedgerError>;
+
+    /// Shows rows of [`crate::row::COLUMNS`] with ids in a range, in or against their order, until `each` breaks off.
+    fn rows(&mut self, ids: Range<i64>, order: Order, each: &mut EachRow<'_>) -> Result<(), LedgerError>;
+
+    /// The first id from one on.
+    fn next_id(&mut self, from: i64) -> Result<Option<i64>, LedgerError>;
+
+    /// What is known of the hours of a range.
+    fn hours(&mut self, hours: Range<i64>) -> Result<BTreeMap<i64, Hour>, LedgerError>;
+}
+
+/// Which rows come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+/// What the rows of an hour have to add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hour {
+    /// How many were written.
+    pub(crate) calls: i64,
+    /// Sum of their checksums, modulo 2^64.
+    pub(crate) digest: i64,
+    /// They are gone, or going, by the rule of retention.
+    pub(crate) expired: bool,
+}
+
+/// One request.
+pub(crate) fn call(view: &mut dyn View, id: RequestId) -> Result<Option<StoredCall>, LedgerError> {
+    let spelling = view.spelling()?;
+    let mut found = None;
+    view.rows(id.as_i64()..id.as_i64() + 1, Order::OldestFirst, &mut |fields| {
+        found = Some(row::read(fields, &spelling)?);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
+}
+
+/// Every request of a span, the oldest first.
+pub(crate) fn each(
+    view: &mut dyn View,
+    span: Span,
+    each: &mut dyn FnMut(Result<StoredCall, LedgerError>) -> ControlFlow<()>,
+) -> Result<(), LedgerError> {
+    let spelling = view.spelling()?;
+    let [from, to] = [span.from_ms, span.to_ms].map(|ms| RequestId::first_at(ms).as_i64());
+    view.rows(from..to, Order::OldestFirst, &mut |fields| Ok(each(row::read(fields, &spelling))))
+}
+
+/// Hours of a span, widened to whole days where only sums by the day are kept.
+fn answerable(view: &mut dyn View, (from, to): (i64, i64)) -> Result<(i64, i64), LedgerError> {
+    let kept = view.first_kept_hour()?;
+    let day_of = |hour: i64| hour.div_euclid(HOURS_PER_DAY) * HOURS_PER_DAY;
+    let from = if from < kept { day_of(from) } else { from };
+    let to = if to < kept { day_of(to + HOURS_PER_DAY - 1) } else { to };
+    Ok((from, to))
+}
+
+/// The first id of an hour.
+const fn first_of(hour: i64) -> i64 {
+    RequestId::first_at(hour * HOUR_MS).as_i64()
+}

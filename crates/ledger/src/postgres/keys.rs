@@ -1,0 +1,108 @@
+//! Keys of clients in PostgreSQL.
+
+use super::state::StateStore;
+use crate::LedgerError;
+use crate::state::{KeySecret, NewKey, StoredKey};
+use tokio_postgres::{Client, Error};
+
+impl StateStore {
+    pub(crate) fn keys_revision(&mut self) -> Result<i64, LedgerError> {
+        self.transact(async |client| revision(client).await)
+    }
+
+    pub(crate) fn keys(&mut self) -> Result<(i64, Vec<StoredKey>), LedgerError> {
+        self.transact(async |client| {
+            client.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            read(client).await
+        })
+    }
+
+    pub(crate) fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
+        // Serialising a struct of texts and numbers cannot fail.
+        let policy = serde_json::to_string(key.policy).unwrap_or_default();
+        self.change(async |client| {
+            let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT DO NOTHING";
+            let made = client.execute(sql, &[&key.name, &policy, &now_ms, &key.expires_ms]).await?;
+            if made > 0 {
+                add_secret(client, key.name, key.digest, now_ms).await?;
+            }
+            Ok(made > 0)
+        })
+    }
+
+    pub(crate) fn revoke_key(&mut self, name: &str, now_ms: i64) -> Result<bool, LedgerError> {
+        self.change(async |client| {
+            let sql = "UPDATE keys SET revoked_ms = $2 WHERE name = $1 AND revoked_ms IS NULL";
+            Ok(client.execute(sql, &[&name, &now_ms]).await? > 0)
+        })
+    }
+
+    pub(crate) fn rotate_key(
+        &mut self,
+        name: &str,
+        digest: [u8; 32],
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool, LedgerError> {
+        self.change(async |client| {
+            let sql = "SELECT FROM keys WHERE name = $1 AND revoked_ms IS NULL FOR UPDATE";
+            if client.query_opt(sql, &[&name]).await?.is_none() {
+                return Ok(false);
+            }
+            client.execute("DELETE FROM key_secrets WHERE key = $1 AND expires_ms <= $2", &[&name, &now_ms]).await?;
+            let sql = "UPDATE key_secrets SET expires_ms = least(expires_ms, $2) WHERE key = $1";
+            client.execute(sql, &[&name, &until_ms]).await?;
+            add_secret(client, name, digest, now_ms).await?;
+            Ok(true)
+        })
+    }
+
+    /// One change in one transaction; when it changed something, the revision rises with it.
+    fn change(&mut self, change: impl AsyncFnOnce(&Client) -> Result<bool, Error>) -> Result<bool, LedgerError> {
+        self.transact(async |client| {
+            let changed = change(client).await?;
+            if changed {
+                client.batch_execute("UPDATE revisions SET revision = revision + 1 WHERE kind = 'keys'").await?;
+            }
+            Ok(changed)
+        })
+    }
+}
+
+async fn revision(client: &Client) -> Result<i64, Error> {
+    Ok(client.query_one("SELECT revision FROM revisions WHERE kind = 'keys'", &[]).await?.get(0))
+}
+
+async fn add_secret(client: &Client, key: &str, digest: [u8; 32], now_ms: i64) -> Result<(), Error> {
+    let sql = "INSERT INTO key_secrets (digest, key, created_ms) VALUES ($1, $2, $3)";
+    client.execute(sql, &[&digest.as_slice(), &key, &now_ms]).await.map(|_| ())
+}
+
+async fn read(client: &Client) -> Result<(i64, Vec<StoredKey>), Error> {
+    let sql = "SELECT name, policy, created_ms, expires_ms, revoked_ms FROM keys ORDER BY name COLLATE \"C\"";
+    let mut keys = Vec::new();
+    for row in client.query(sql, &[]).await? {
+        keys.push(StoredKey {
+            name: row.get(0),
+            policy: serde_json::from_str(row.get(1)).ok(),
+            created_ms: row.get(2),
+            expires_ms: row.get(3),
+            revoked_ms: row.get(4),
+            secrets: Vec::new(),
+        });
+    }
+    // Digests of another length open nothing.
+    let sql = "SELECT key, digest, created_ms, expires_ms FROM key_secrets WHERE length(digest) = 32 \
+               ORDER BY created_ms, digest";
+    for row in client.query(sql, &[]).await? {
+        let (name, bytes): (&str, &[u8]) = (row.get(0), row.get(1));
+        let mut digest = [0; 32];
+        digest.copy_from_slice(bytes);
+        let secret = KeySecret { digest, created_ms: row.get(2), expires_ms: row.get(3) };
+        if let Some(key) = keys.iter_mut().find(|key: &&mut StoredKey| key.name == name) {
+            key.secrets.push(secret);
+        }
+    }
+    Ok((revision(client).await?, keys))
+}

@@ -1,0 +1,19 @@
+//! The store in a PostgreSQL that many processes share: what SQL needs to know of PostgreSQL.
+
+mod cells;
+mod copy;
+mod keys;
+mod link;
+mod locks;
+mod partitions;
+mod reader;
+mod schema;
+mod state;
+mod store;
+mod url;
+mod view;
+
+pub(crate) use reader::PostgresReader;
+pub(crate) use state::StateStore;
+pub(crate) use store::Store;
+pub use url::PostgresUrl;

@@ -1,0 +1,53 @@
+//! The state of a PostgreSQL ledger: a connection of its own, for rare and exact changes.
+
+use super::link::Link;
+use super::schema;
+use super::url::PostgresUrl;
+use crate::LedgerError;
+use std::time::Duration;
+use tokio_postgres::{Client, Error};
+
+/// How long a question or change may take; it waits for others that change the same.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct StateStore {
+    url: PostgresUrl,
+    link: Link,
+}
+
+impl StateStore {
+    pub(crate) fn open(url: PostgresUrl) -> Result<Self, LedgerError> {
+        let link = connect(&url)?;
+        Ok(Self { url, link })
+    }
+
+    /// One question or change in one transaction: all of it, or on an error nothing.
+    pub(super) fn transact<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, LedgerError> {
+        if self.begin().is_err() {
+            // PostgreSQL was restarted since the last time, or something between us and it.
+            self.link = connect(&self.url)?;
+            self.begin()?;
+        }
+        let client = self.link.client();
+        self.link.run(LIMIT, async {
+            let done = work(client).await;
+            client.batch_execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            done
+        })
+    }
+
+    fn begin(&self) -> Result<(), LedgerError> {
+        self.link.run(LIMIT, self.link.client().batch_execute("BEGIN"))
+    }
+}
+
+fn connect(url: &PostgresUrl) -> Result<Link, LedgerError> {
+    let link = Link::connect(url)?;
+    schema::upgrade(&link)?;
+    // What is said here was promised to somebody: a key that was revoked, money that was spent.
+    link.run(LIMIT, link.client().batch_execute("SET synchronous_commit = on"))?;
+    Ok(link)
+}

@@ -1,0 +1,87 @@
+//! Texts that repeat, as small numbers.
+//!
+//! Names of keys, teams, tiers, models and rules are few and on every row. The table is bounded: some of them come from
+//! clients (`requested_model`), and nobody may fill our memory with inventions. When it is full, new texts are written
+//! in full into their row.
+
+use crate::value::Value;
+use std::collections::HashMap;
+
+/// The most texts that are numbered.
+pub(crate) const MOST_WORDS: usize = 10_000;
+
+/// Stands in sums for all texts that came when the table was full. Its number is 0.
+pub(crate) const OTHERS: &str = "(others)";
+
+/// The writer's side: text to number.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    ids: HashMap<Box<str>, i64>,
+    /// Added by the transaction that is open: forgotten again when it is rolled back.
+    fresh: Vec<Box<str>>,
+}
+
+impl Words {
+    pub(crate) fn of(ids: HashMap<Box<str>, i64>) -> Self {
+        Self { ids, fresh: Vec::new() }
+    }
+
+    pub(crate) fn get(&self, text: &str) -> Option<i64> {
+        self.ids.get(text).copied()
+    }
+
+    /// How many texts have a number.
+    pub(crate) fn count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Knows a text that the open transaction has numbered.
+    pub(crate) fn add(&mut self, text: &str, id: i64) {
+        self.ids.insert(text.into(), id);
+        self.fresh.push(text.into());
+    }
+
+    /// The number that stands for a text in sums: its own, or that of all others.
+    pub(crate) fn number(&self, text: &str) -> i64 {
+        self.get(text).unwrap_or_default()
+    }
+
+    pub(crate) fn committed(&mut self) {
+        self.fresh.clear();
+    }
+
+    pub(crate) fn rolled_back(&mut self) {
+        for text in self.fresh.drain(..) {
+            self.ids.remove(&text);
+        }
+    }
+}
+
+/// The reader's side: number to text. Read once; a number that it does not know yet has been added since.
+#[derive(Debug, Default)]
+pub(crate) struct Spelling(HashMap<i64, String>);
+
+impl Spelling {
+    pub(crate) fn of(texts: impl IntoIterator<Item = (i64, String)>) -> Self {
+        Self(texts.into_iter().collect())
+    }
+
+    /// The text of a number; the number itself in brackets when it has none.
+    pub(crate) fn number(&self, id: i64) -> String {
+        self.0.get(&id).cloned().unwrap_or_else(|| format!("({id})"))
+    }
+
+    /// The text of a column; none when it is no word at all.
+    pub(crate) fn text(&self, value: Value) -> Option<String> {
+        match value {
+            Value::Integer(id) => self.0.get(&id).cloned(),
+            Value::Text(text) => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The side of the writer.
+    pub(crate) fn words(&self) -> Words {
+        Words::of(self.0.iter().map(|(id, text)| (text.as_str().into(), *id)).collect())
+    }
+}
