@@ -116,7 +116,7 @@ fn words(problem: &Problem) -> String {
 }
 
 /// Date and time, UTC, to the minute.
-fn time(unix_ms: i64) -> String {
+pub(crate) fn time(unix_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms)
         .map_or_else(|_| unix_ms.to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }

@@ -19,6 +19,7 @@ mod load;
 mod outcomes;
 mod period;
 mod prices;
+mod quality;
 mod reconcile;
 mod report;
 mod route;
@@ -73,6 +74,8 @@ enum Command {
     Train(train::Args),
     /// Make, list, rotate and revoke keys of clients
     Keys(keys::Args),
+    /// Show how good the cheap answers were
+    Quality(quality::Args),
     /// List prices, or import a list
     Prices(prices::Args),
 }
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Ask(args) => ask::run(args),
         Command::Route(args) => route::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Quality(args) => quality::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Audit(args) => audit::run(&args),

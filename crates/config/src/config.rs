@@ -5,6 +5,7 @@ use crate::catalogue::Prices;
 use crate::day;
 use crate::problem::{Problem, Problems, shown};
 use crate::provider::{self, KeyError, KeySource, ProviderConfig};
+use crate::quality::{self, QualityConfig};
 use crate::reader::{Reader, Section, Setting};
 use crate::routing::Routing;
 use crate::rule::{self, ConfigTest};
@@ -36,6 +37,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// `[report]`
     pub report: ReportConfig,
+    /// `[quality]`
+    pub quality: QualityConfig,
     /// File of evidence to load, if any.
     pub evidence: Option<PathBuf>,
     /// `[[tests]]`
@@ -211,6 +214,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     }
     let (dispatch, ledger, report) =
         (settings::dispatch(root), settings::ledger(root, base), settings::report(root, base));
+    let quality = quality::read(root, &names, base);
     let tests = rule::tests(root, &names);
     let evidence = routing.evidence.clone();
     if !reader.is_clean() {
@@ -237,6 +241,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         dispatch,
         ledger,
         report,
+        quality,
         evidence,
         tests,
         prices,

@@ -2,9 +2,10 @@
 //! In: the [`Ladder`], how to [choose](Choosing), and one [`Ask`]. Out: a [`Decision`], or who was refused and why.
 //! Pure: the same input gives the same decision, so a recorded request can be decided again offline.
 //! Precedence, first match wins: locked rule, tier named by the request, tier pinned to the caller, rule, prediction by the
-//! policy, doubt (baseline). Floors and ceilings then bound it, and what the request needs may only raise it.
+//! policy (unless that cell is held), doubt (baseline). Floors and ceilings then bound it, and what the request needs may only raise it.
 
 use crate::pricing::Price;
+use crate::quality::Held;
 use crate::{Caller, Complexity, ComplexityMap, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
 use crate::{Target, TargetId, TierId, Usd};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,17 @@ pub struct Choosing {
     pub max_shortfall: f32,
     /// `policy = "tiers"`: the tier for each complexity, from simple to reasoning.
     pub by_complexity: ComplexityMap,
+    /// Cells whose quality fell below the operator's target: what was predicted for them goes to the baseline tier.
+    pub held: Held,
+}
+
+impl Choosing {
+    /// [`Policy::Target`] with no shortfall put up with and nothing held.
+    #[must_use]
+    pub fn by_target(ladder: &Ladder) -> Self {
+        let by_complexity = ComplexityMap::for_ladder(ladder);
+        Self { policy: Policy::Target, max_shortfall: 0.0, by_complexity, held: Held::NONE }
+    }
 }
 
 /// The policies.
@@ -132,9 +144,23 @@ fn first_choice(
     }
     let (tier, reason) = match ask.rule {
         Some(rule) => (rule.tier, Reason::Rule { rule: rule.name.into(), why: rule.why.into() }),
-        None => predicted(ladder, choosing, ask, rejected),
+        None => {
+            let (tier, reason) = predicted(ladder, choosing, ask, rejected);
+            if is_held(ladder, choosing, ask, tier) {
+                rejected.push(Rejected { tier, target: None, why: RejectWhy::QualityHeld });
+                (ladder.baseline(), Reason::QualityHeld)
+            } else {
+                (tier, reason)
+            }
+        }
     };
     (bounded(tier, ask, ceiling, rejected), reason)
+}
+
+/// The evidence speaks against this tier for this kind of work. The baseline and what is above are never held: there is
+/// nothing to compare them with.
+fn is_held(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>, tier: TierId) -> bool {
+    tier < ladder.baseline() && choosing.held.has(ask.prediction.task_type, tier)
 }
 
 /// Holds a tier between the floors and the ceiling; says who was passed over for it.
@@ -327,7 +353,12 @@ mod tests {
     /// Tier, reason, the tier it was raised from; or everyone who was refused.
     fn outcome(policy: Policy, ask: &Ask<'_>) -> String {
         let ladder = ladder();
-        let choosing = Choosing { policy, max_shortfall: 0.05, by_complexity: ComplexityMap::for_ladder(&ladder) };
+        let choosing = Choosing {
+            policy,
+            max_shortfall: 0.05,
+            by_complexity: ComplexityMap::for_ladder(&ladder),
+            held: Held::NONE,
+        };
         let name = |tier: TierId| ladder.tier(tier).name.clone();
         match decide(&ladder, &choosing, ask) {
             Ok(decision) => {

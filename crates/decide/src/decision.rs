@@ -80,8 +80,14 @@ pub enum Reason {
     Abstained,
     /// The session stays where it is.
     SessionHeld,
+    /// A cheaper tier was predicted, but its answers to this kind of work fell below the operator's target: baseline.
+    QualityHeld,
     /// No policy is in force: baseline.
     Default,
+    /// The router's own call: another tier's answer to a sampled request, to compare with the one that was served.
+    Shadow,
+    /// The router's own call: a model compares two answers.
+    Judge,
 }
 
 impl Reason {
@@ -98,7 +104,10 @@ impl Reason {
             Self::ModelAsked => "model_asked".into(),
             Self::Abstained => "abstained".into(),
             Self::SessionHeld => "session_held".into(),
+            Self::QualityHeld => "quality_held".into(),
             Self::Default => "default".into(),
+            Self::Shadow => "shadow".into(),
+            Self::Judge => "judge".into(),
         }
     }
 }
@@ -138,6 +147,8 @@ pub enum RejectWhy {
     Unhealthy,
     /// Another reason went first (a rule, a pin).
     NotAsked,
+    /// Its answers to this kind of work fell below the operator's target.
+    QualityHeld,
 }
 
 /// A candidate that was passed over.

@@ -21,6 +21,7 @@ mod money;
 mod predict;
 mod prediction;
 pub mod pricing;
+pub mod quality;
 mod record;
 pub mod replay;
 mod rules;

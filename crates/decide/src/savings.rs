@@ -64,6 +64,13 @@ pub const fn is_routed(reason: &Reason) -> bool {
     !matches!(reason, Reason::RequestedModel)
 }
 
+/// True for the router's own calls (shadows, judges): nobody would have made them without it, so that the baseline of
+/// each is nothing and all that it cost is a loss.
+#[must_use]
+pub const fn is_own(reason: &Reason) -> bool {
+    matches!(reason, Reason::Shadow | Reason::Judge)
+}
+
 /// What the baseline would have cost for what the client got of a call. A call without an answer never saves: one that
 /// failed would have cost nothing, one that the client left no more than what it cost here.
 #[must_use]

@@ -3,6 +3,7 @@
 //! A value that proves its checks when it is made; never changed afterwards, swapped as a whole on reload.
 //! Its [fingerprint](RouteTable::version) goes into each record, so that a decision is recomputed with what it was made with.
 
+use crate::quality::Held;
 use crate::{Choosing, Complexity, Ladder, Pins, Policy, RuleSet, TierId, Usd};
 use std::collections::BTreeMap;
 
@@ -218,6 +219,7 @@ impl RouteTable {
             policy: self.policy,
             max_shortfall: proven_shortfall.unwrap_or((1.0 - self.quality_target) as f32),
             by_complexity: self.complexity_map,
+            held: Held::NONE,
         }
     }
 

@@ -4,8 +4,9 @@ use crate::body::{Active, ActiveGuard, Outgoing, read_body};
 use crate::keys::desk::KeyDesk;
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
+use crate::quality::Shared;
 use crate::store::Store;
-use crate::{api, dashboard, health, models};
+use crate::{api, dashboard, feedback, health, models};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tierway::{Call, Refusal, Reply, ReplyBody, Router};
 use tierway_decide::Caller;
+use tierway_decide::quality::Rules;
 use tierway_wire::{ApiError, Format};
 
 /// Bounds of one worker.
@@ -37,11 +39,16 @@ impl Default for Bounds {
 }
 
 /// What may change on reload, swapped as a whole.
+#[derive(Clone)]
 pub struct Live {
     /// Decides and calls.
     pub router: Router,
     /// Who may come in.
     pub keys: Arc<Keys>,
+    /// Where orders about quality go; none while nothing is looked at.
+    pub(crate) quality: Option<Arc<Shared>>,
+    /// What is asked of each kind of work.
+    pub(crate) rules: Rules,
 }
 
 /// A call, the config it is served by, and its place among those of its key.
@@ -168,6 +175,7 @@ impl App {
             },
             "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
             _ if get && dashboard::has(path) => dashboard::file(path),
+            "/v1/feedback" => feedback::serve(self, request).await,
             _ => match self.admit(request.headers(), Scope::Client) {
                 Err(refusal) => refusal.reply(format_of(path)),
                 Ok(caller) if get && path == "/v1/models" => models::list(self, &caller, request.headers()),
@@ -248,7 +256,7 @@ fn overloaded(format: Format) -> Reply {
 }
 
 fn not_found(method: &Method, path: &str) -> Reply {
-    let known = "the API is at /v1 (chat/completions, responses, messages, messages/count_tokens, embeddings, models), records and reports at /api/v1, pages at /dashboard";
+    let known = "the API is at /v1 (chat/completions, responses, messages, messages/count_tokens, embeddings, models, feedback), records and reports at /api/v1, pages at /dashboard";
     let message = match path {
         "/v1/completions" => "the old completions API is not served; ask /v1/chat/completions".to_owned(),
         _ if path.starts_with("/v1/responses/") || path.starts_with("/v1/conversations") => {

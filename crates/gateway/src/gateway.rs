@@ -4,6 +4,7 @@ use crate::app::{App, Bounds, Face, Live};
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch};
 use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
+use crate::quality::Looking;
 use crate::server::{Server, ServerOptions};
 use crate::store::{Recorder, Store};
 use crate::tls::{Tls, TlsError};
@@ -13,10 +14,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tierway::{IdSource, Router, Setup, SystemClock, Timeouts, Upstream};
+use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock, Timeouts, Upstream};
 use tierway_config::{Config, KeyHeader, KeyScope, ProviderConfig, ProviderKind};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
@@ -85,6 +86,8 @@ pub struct Gateway {
     tls: Option<Tls>,
     ground: Ground,
     keys: Watch,
+    /// Looks at how good the answers were; none while the config does not want it.
+    quality: Mutex<Option<Looking>>,
     ledger: Arc<Ledger>,
 }
 
@@ -118,9 +121,10 @@ impl Gateway {
         let keys = Arc::new(known.keys(setup.table.ladder(), None));
         let tls = tls(config)?;
         let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
+        let quality = ground.looking(config, &setup)?;
         let mut live = Vec::new();
         for _ in 0..workers + usize::from(admin) {
-            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys)?)));
+            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys, quality.as_ref())?)));
         }
         let options = server_options(config, workers);
         let bounds = bounds(config, workers);
@@ -138,7 +142,7 @@ impl Gateway {
         let server = Server::start(&options, tls.as_ref(), app)
             .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
-        Ok(Self { server, workers: live, tls, ground, keys, ledger })
+        Ok(Self { server, workers: live, tls, ground, keys, quality: Mutex::new(quality), ledger })
     }
 
     /// Where operators read, if that is a place of its own.
@@ -170,9 +174,15 @@ impl Gateway {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let tls = tls(config)?;
         let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
+        let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
+        match (quality.as_ref(), config.quality.sample) {
+            (Some(looking), _) => looking.reload(config, self.ground.router(config, &setup)?.build()),
+            (None, Some(_)) => *quality = self.ground.looking(config, &setup)?,
+            (None, None) => {}
+        }
         self.keys.desk().reload(keys(config), setup.table.ladder(), |keys| {
-            let fresh: Result<Vec<_>, _> =
-                self.workers.iter().map(|_| self.ground.live(config, &setup, keys)).collect();
+            let live = |_| self.ground.live(config, &setup, keys, quality.as_ref());
+            let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
                 worker.store(Arc::new(live));
             }
@@ -190,8 +200,11 @@ impl Gateway {
     /// # Errors
     /// When records could not be written.
     pub fn stop(self) -> Result<(), GatewayError> {
-        let Self { server, workers, ground, keys, ledger, .. } = self;
+        let Self { server, workers, ground, keys, quality, ledger, .. } = self;
         server.stop();
+        if let Some(looking) = quality.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            looking.stop();
+        }
         drop((workers, ground, keys));
         Ok(ledger.close()?)
     }
@@ -205,7 +218,7 @@ impl Desk {
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config, DESK_CLOSES_WITHIN)?;
         // Whoever has the command line needs no key.
-        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default())?;
+        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default(), None)?;
         Ok(Self { live, ledger })
     }
 
@@ -242,8 +255,33 @@ impl Ground {
         Ok((ground, ledger))
     }
 
-    /// What one worker serves under a config; its own providers, so that connections stay on its core.
-    fn live(&self, config: &Config, setup: &Arc<Setup>, keys: &Arc<Keys>) -> Result<Live, GatewayError> {
+    /// Begins to look at how good the answers are, where the config wants that.
+    fn looking(&self, config: &Config, setup: &Arc<Setup>) -> Result<Option<Looking>, GatewayError> {
+        if config.quality.sample.is_none() {
+            return Ok(None);
+        }
+        let router = self.router(config, setup)?.build();
+        Looking::start(config, router, self.metrics.clone(), location(config)?).map(Some).map_err(GatewayError::Thread)
+    }
+
+    /// What one worker serves under a config.
+    fn live(
+        &self,
+        config: &Config,
+        setup: &Arc<Setup>,
+        keys: &Arc<Keys>,
+        quality: Option<&Looking>,
+    ) -> Result<Live, GatewayError> {
+        let mut router = self.router(config, setup)?;
+        if let Some(looking) = quality.filter(|_| config.quality.sample.is_some()) {
+            router = router.witness(looking.witness());
+        }
+        let quality = quality.map(Looking::shared);
+        Ok(Live { router: router.build(), keys: keys.clone(), quality, rules: config.quality.rules })
+    }
+
+    /// A router with providers of its own, so that connections stay on its core.
+    fn router(&self, config: &Config, setup: &Arc<Setup>) -> Result<RouterBuilder, GatewayError> {
         let prices = config.prices.clone();
         let formats: BTreeMap<_, _> = config.providers.iter().map(|p| (p.name.clone(), (p.kind, p.format))).collect();
         let foreign = move |provider: &str, model: &str| {
@@ -271,7 +309,7 @@ impl Ground {
         for provider in &config.providers {
             router = router.upstream(&provider.name, upstream(provider)?);
         }
-        Ok(Live { router: router.build(), keys: keys.clone() })
+        Ok(router)
     }
 }
 

@@ -9,6 +9,7 @@ mod body;
 mod curve;
 mod dashboard;
 mod explain;
+mod feedback;
 mod gateway;
 mod health;
 mod keys;
@@ -16,9 +17,12 @@ mod metrics;
 mod models;
 mod patience;
 mod pins;
+mod quality;
+mod quality_report;
 mod readers;
 mod reporting;
 mod server;
+mod states;
 mod store;
 mod tls;
 mod weekly;
@@ -32,6 +36,7 @@ pub use keys::{
     revoke_key, rotate_key,
 };
 pub use metrics::Metrics;
+pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};

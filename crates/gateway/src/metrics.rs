@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use tierway::Reply;
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus, savings};
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Usd, savings};
 
 /// Label names and values of one series.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
@@ -96,6 +96,10 @@ pub struct Metrics {
     workers: RwLock<Vec<Active>>,
     targets: Family<Labels<3>, Gauge>,
     ledger: Family<Labels<1>, Gauge>,
+    samples: Family<Labels<1>, Counter>,
+    quality_paid: Dollars,
+    quality_alarms: Counter,
+    held_cells: Gauge,
 }
 
 /// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
@@ -125,6 +129,10 @@ impl Default for Metrics {
             workers: RwLock::default(),
             targets: Family::default(),
             ledger: Family::default(),
+            samples: Family::default(),
+            quality_paid: Dollars::default(),
+            quality_alarms: Counter::default(),
+            held_cells: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -152,6 +160,15 @@ impl Metrics {
         registry.register("active_requests", "Requests in progress", self.active.clone());
         registry.register("target_healthy", "1 when the target may be called", self.targets.clone());
         registry.register("ledger_records", "Records by what became of them", self.ledger.clone());
+        registry.register(
+            "quality_samples",
+            "Answers that were looked at, by what became of them",
+            self.samples.clone(),
+        );
+        registry.register("quality_cost_usd", "Paid for looking: shadows and judges", self.quality_paid.clone());
+        registry.register("quality_alarms", "Times that quality fell below its target", self.quality_alarms.clone());
+        let held = "Kinds of work that go to the baseline because their quality fell below the target";
+        registry.register("quality_held_cells", held, self.held_cells.clone());
     }
 
     /// Counts the requests of one more worker.
@@ -162,6 +179,26 @@ impl Metrics {
     /// Counts a request that was refused before the router saw it.
     pub(crate) fn refused(&self, status: u16) {
         self.refused.get_or_create(&Labels([("status", status.to_string())])).inc();
+    }
+
+    /// Counts what became of an answer that was to be looked at.
+    pub(crate) fn sample(&self, outcome: &'static str) {
+        self.samples.get_or_create_owned(&labels([("outcome", outcome)])).inc();
+    }
+
+    /// Counts what looking cost.
+    pub(crate) fn quality_cost(&self, paid: Usd) {
+        self.quality_paid.inc_by(paid.as_f64().max(0.0));
+    }
+
+    /// Counts an alarm.
+    pub(crate) fn quality_alarm(&self) {
+        self.quality_alarms.inc();
+    }
+
+    /// How many cells are held now.
+    pub(crate) fn held_cells(&self, count: u32) {
+        self.held_cells.set(i64::from(count));
     }
 
     /// Counts an answer that did not wait for its record any longer.

@@ -1,7 +1,7 @@
 //! The ledger's sums as a report: what the command line prints and the API gives.
 
-use tierway_decide::Ladder;
 use tierway_decide::savings::SAME_TOKENS;
+use tierway_decide::{Ladder, Usd};
 use tierway_ledger::{Figures, Line, Point, ReasonKind, Summary};
 use tierway_report::{Baseline, Day, Group, GroupBy, Money, Note, Report, Totals};
 
@@ -46,7 +46,16 @@ fn notes(summary: &Summary) -> Vec<Note> {
     }
     let predicted = summary.reasons.iter().find(|line| line.name == ReasonKind::Predicted.name());
     let unproven = predicted.map_or(0, |line| line.figures.calls.saturating_sub(line.figures.calibrated));
-    if unproven == 0 { Vec::new() } else { vec![Note::NotCalibrated { calls: unproven }] }
+    let own = summary.reasons.iter().filter(|line| is_own(&line.name));
+    let (calls, paid) = own.fold((0, Usd::ZERO), |(calls, paid), line| {
+        (calls + line.figures.calls, paid + line.figures.savings.paid_in_all())
+    });
+    let unproven = (unproven > 0).then_some(Note::NotCalibrated { calls: unproven });
+    unproven.into_iter().chain((calls > 0).then_some(Note::OwnCalls { calls, paid })).collect()
+}
+
+fn is_own(reason: &str) -> bool {
+    [ReasonKind::Shadow, ReasonKind::Judge].iter().any(|own| own.name() == reason)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shares and means")]
@@ -92,7 +101,7 @@ pub(crate) fn totals(figures: &Figures) -> Totals {
 
 fn day(point: &Point) -> Day {
     let date = jiff::Timestamp::from_millisecond(point.start_ms).map(|day| day.strftime("%Y-%m-%d").to_string());
-    let sum = |of: fn(&Figures) -> tierway_decide::Usd| point.tiers.iter().map(|tier| of(&tier.figures)).sum();
+    let sum = |of: fn(&Figures) -> Usd| point.tiers.iter().map(|tier| of(&tier.figures)).sum();
     Day {
         date: date.unwrap_or_default(),
         calls: point.tiers.iter().map(|tier| tier.figures.calls).sum(),

@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use crate::readers::Readers;
+use crate::states::States;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,15 @@ const HOLD_AT_MOST: Duration = Duration::from_secs(2);
 pub struct Store {
     ledger: Arc<Ledger>,
     pub(crate) readers: Arc<Readers>,
+    pub(crate) states: Arc<States>,
 }
 
 impl Store {
     /// A store over an open ledger.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, location: Location) -> Self {
-        Self { ledger, readers: Arc::new(Readers::new(location)) }
+        let states = Arc::new(States::new(location.clone()));
+        Self { ledger, readers: Arc::new(Readers::new(location)), states }
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -94,7 +94,7 @@ async fn every_described_path_is_routed_as_described() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 17);
+    assert_eq!(seen, 25);
     let (status, body) = stage.get("/api/v1/nothing").await;
     assert_eq!((status.as_u16(), &body["error"]["code"]), (404, &Value::from("unknown_url")));
 }

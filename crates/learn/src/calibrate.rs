@@ -12,8 +12,7 @@ use tierway_decide::evidence::{EVIDENCE_VERSION, Estimate, Evidence, EvidenceErr
 use tierway_decide::model::{Bank, Head};
 use tierway_decide::stats::{Betting, bootstrap};
 use tierway_decide::{
-    Ask, Caller, Choosing, ComplexityMap, Counter, Features, GRAM_BUCKETS, Ladder, Pins, Policy, Prediction, Predictor,
-    TaskType, decide,
+    Ask, Caller, Choosing, Counter, Features, GRAM_BUCKETS, Ladder, Pins, Prediction, Predictor, TaskType, decide,
 };
 
 /// What is asked for.
@@ -293,8 +292,7 @@ fn predict(predictor: &Predictor, features: &Features, table: &Table<'_>) -> Pre
 /// The tier that each request goes to under a threshold: what is served, without rules, pins and sessions.
 #[must_use]
 pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], threshold: f32) -> Vec<usize> {
-    let choosing =
-        Choosing { policy: Policy::Target, max_shortfall: threshold, by_complexity: ComplexityMap::for_ladder(ladder) };
+    let choosing = Choosing { max_shortfall: threshold, ..Choosing::by_target(ladder) };
     let caller = Caller::default();
     let choice = |(row, prediction): (&&Row<'_>, &Prediction)| {
         let ask = Ask {

@@ -1,5 +1,6 @@
 //! Numbers that stand for closed sets in the store. They are written to disk: never reuse or renumber one.
 
+use tierway_decide::quality::{Kind, Preference};
 use tierway_decide::{Abstain, CallStatus, Complexity, Reason, TaskType};
 
 /// A closed set with one number for each of its members.
@@ -102,11 +103,17 @@ pub enum ReasonKind {
     SessionHeld,
     /// [`Reason::Default`].
     Default,
+    /// [`Reason::QualityHeld`].
+    QualityHeld,
+    /// [`Reason::Shadow`].
+    Shadow,
+    /// [`Reason::Judge`].
+    Judge,
 }
 
 impl ReasonKind {
-    /// All, in the order of precedence.
-    pub const ALL: [Self; 10] = [
+    /// All; the router's own calls last.
+    pub const ALL: [Self; 13] = [
         Self::LockedRule,
         Self::RequestedModel,
         Self::RequestedTier,
@@ -116,7 +123,10 @@ impl ReasonKind {
         Self::ModelAsked,
         Self::Abstained,
         Self::SessionHeld,
+        Self::QualityHeld,
         Self::Default,
+        Self::Shadow,
+        Self::Judge,
     ];
 
     /// The kind of a reason.
@@ -133,6 +143,9 @@ impl ReasonKind {
             Reason::Abstained => Self::Abstained,
             Reason::SessionHeld => Self::SessionHeld,
             Reason::Default => Self::Default,
+            Reason::QualityHeld => Self::QualityHeld,
+            Reason::Shadow => Self::Shadow,
+            Reason::Judge => Self::Judge,
         }
     }
 
@@ -150,6 +163,9 @@ impl ReasonKind {
             Self::Abstained => "abstained",
             Self::SessionHeld => "session_held",
             Self::Default => "default",
+            Self::QualityHeld => "quality_held",
+            Self::Shadow => "shadow",
+            Self::Judge => "judge",
         }
     }
 
@@ -166,6 +182,9 @@ impl ReasonKind {
             Self::Abstained => Reason::Abstained,
             Self::SessionHeld => Reason::SessionHeld,
             Self::Default => Reason::Default,
+            Self::QualityHeld => Reason::QualityHeld,
+            Self::Shadow => Reason::Shadow,
+            Self::Judge => Reason::Judge,
         }
     }
 }
@@ -183,11 +202,42 @@ impl Code for ReasonKind {
             Self::Abstained => 7,
             Self::SessionHeld => 8,
             Self::Default => 9,
+            Self::QualityHeld => 10,
+            Self::Shadow => 11,
+            Self::Judge => 12,
         }
     }
 
     fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl Code for Kind {
+    fn code(self) -> i64 {
+        match self {
+            Self::Down => 0,
+            Self::Held => 1,
+            Self::Up => 2,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl Code for Preference {
+    fn code(self) -> i64 {
+        match self {
+            Self::Cheap => 0,
+            Self::Tie => 1,
+            Self::Baseline => 2,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.code() == code)
     }
 }
 

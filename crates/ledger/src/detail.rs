@@ -118,6 +118,7 @@ fn pack_rejected(out: &mut Vec<u8>, rejected: &Rejected) {
         RejectWhy::BoundToModel => out.push(6),
         RejectWhy::Unhealthy => out.push(7),
         RejectWhy::NotAsked => out.push(8),
+        RejectWhy::QualityHeld => out.push(9),
     }
 }
 
@@ -138,6 +139,7 @@ fn unpack_rejected(input: &mut Input) -> Result<Rejected, Garbled> {
         6 => RejectWhy::BoundToModel,
         7 => RejectWhy::Unhealthy,
         8 => RejectWhy::NotAsked,
+        9 => RejectWhy::QualityHeld,
         _ => return Err(input.garbled()),
     };
     Ok(Rejected { tier, target, why })

@@ -155,6 +155,12 @@ pub enum LedgerError {
         /// What it said, with its SQLSTATE.
         cause: String,
     },
+    /// A kind of state that PostgreSQL does not hold yet.
+    #[error("{what} is kept in SQLite ledgers only, as yet")]
+    SqliteOnly {
+        /// Which.
+        what: &'static str,
+    },
     /// The writer's thread cannot be started.
     #[error("cannot start the ledger's thread: {0}")]
     Thread(std::io::Error),

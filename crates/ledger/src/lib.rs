@@ -39,6 +39,6 @@ pub use ledger::{Counters, Durability, Ledger, Options};
 pub use postgres::PostgresUrl;
 pub use queries::{Filter, Line, Page, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
-pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey};
+pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey, quality};
 pub use ticket::{NotRecorded, Ticket};
 pub use varint::Garbled;

@@ -5,6 +5,7 @@
 //! hold call records; those go through [`crate::Ledger`].
 
 mod keys;
+pub mod quality;
 
 pub use keys::{KeyPolicy, KeySecret, NewKey, StoredKey};
 

@@ -219,6 +219,14 @@ pub enum Note {
         /// How many.
         calls: u64,
     },
+    /// Some calls are the router's own: second answers and comparisons.
+    OwnCalls {
+        /// How many.
+        calls: u64,
+        /// What they cost.
+        #[serde(rename = "paid_usd", serialize_with = "in_dollars")]
+        paid: Usd,
+    },
     /// A stand-in answered, no real model.
     StandIn,
     /// A configured model is switched off soon, or was.

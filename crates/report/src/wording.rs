@@ -112,6 +112,12 @@ pub(crate) fn note(note: &Note) -> String {
              worth is not; `tierway calibrate` proves thresholds on your own outcomes.",
             thousands(*calls)
         ),
+        Note::OwnCalls { calls, paid } => format!(
+            "{} of these calls are the router's own (second answers to sampled requests, and their comparison); the \
+             {} that they cost count against what was saved. `tierway quality` shows what they found.",
+            thousands(*calls),
+            dollars(*paid)
+        ),
         Note::StandIn => "A built-in stand-in answered, no real model: the figures show how tierway works, not what \
                           it saves."
             .into(),

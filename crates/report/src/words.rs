@@ -16,6 +16,12 @@ pub fn reason_words(reason: &Reason) -> String {
         Reason::ModelAsked => "a model was asked how hard it is".into(),
         Reason::Abstained => "too little to go by: doubt goes to the baseline tier".into(),
         Reason::SessionHeld => "the conversation stays where it is".into(),
+        Reason::QualityHeld => {
+            "a cheaper tier was predicted, but its answers to this kind of work fell below the quality target: baseline"
+                .into()
+        }
+        Reason::Shadow => "the router's own: a second answer to a sampled request, for comparing".into(),
+        Reason::Judge => "the router's own: a model compares two answers".into(),
         Reason::Default => "no policy is in force: baseline".into(),
     }
 }
@@ -39,6 +45,7 @@ pub fn reject_words(why: &RejectWhy) -> String {
         RejectWhy::BoundToModel => "the history belongs to the model that made it".into(),
         RejectWhy::Unhealthy => "broken or cooling down at the time".into(),
         RejectWhy::NotAsked => "something else had decided before".into(),
+        RejectWhy::QualityHeld => "its answers to this kind of work fell below the quality target".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
-use tierway_decide::{Caller, Pins};
+use tierway_decide::{Caller, Pins, Reason};
 use tierway_wire::Format;
 
 /// One request.
@@ -25,6 +25,31 @@ pub struct Call {
     pub user: Option<String>,
     /// Only decide.
     pub dry_run: bool,
+    /// Whose request it is.
+    pub purpose: Purpose,
+}
+
+/// Whose request a call is. The router's own go where they say, whatever the rules, and cost without saving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client's.
+    #[default]
+    Client,
+    /// Ours: another tier's answer to a request that was sampled.
+    Shadow,
+    /// Ours: a model compares two answers.
+    Judge,
+}
+
+impl Purpose {
+    /// What stands in the record instead of the reason of a client's request.
+    pub(crate) const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Client => None,
+            Self::Shadow => Some(Reason::Shadow),
+            Self::Judge => Some(Reason::Judge),
+        }
+    }
 }
 
 impl Call {
@@ -40,6 +65,7 @@ impl Call {
             session: None,
             user: None,
             dry_run: false,
+            purpose: Purpose::Client,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From a request to its decision: look at it once, then choose.
 
-use crate::call::Call;
+use crate::call::{Call, Purpose};
 use crate::log::{FOREIGN, day_of};
 use crate::refusal::Refusal;
 use crate::requested::{Requested, resolve};
@@ -9,8 +9,8 @@ use crate::sessions::SessionKey;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tierway_decide::{
-    Ask, Caller, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target, TargetId,
-    TierId, decide, misfit,
+    Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target,
+    TargetId, TierId, decide, misfit,
 };
 use tierway_wire::{ApiError, Outline, Role};
 
@@ -66,7 +66,9 @@ impl Router {
         let baseline = usize::from(ladder.baseline().0);
         let prediction = setup.predictor.predict(&features, ladder.tiers().len(), baseline);
         let header = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
-        let rule = setup.table.rules().first_match(outline, &header).map(|hit| RuleHit {
+        // A shadow follows the request that it is a shadow of; rules have had their say about that one.
+        let rule = || setup.table.rules().first_match(outline, &header);
+        let rule = (call.purpose == Purpose::Client).then(rule).flatten().map(|hit| RuleHit {
             name: &hit.rule.name,
             why: &hit.rule.reason,
             tier: hit.rule.tier,
@@ -110,7 +112,8 @@ impl Router {
                 decision_for(FOREIGN, FOREIGN.tier, looked.prediction)
             }
             Requested::Auto | Requested::Tier(_) => {
-                decide(ladder, &setup.choosing, &ask).map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?
+                let choosing = Choosing { held: setup.held.now(), ..setup.choosing.clone() };
+                decide(ladder, &choosing, &ask).map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?
             }
         };
         Ok(Decided {

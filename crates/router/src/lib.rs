@@ -3,7 +3,7 @@
 //! [`Router::chat`] takes the bytes of a request as a client sent them and gives the reply as the client shall see it;
 //! [`Router::decide`] only says where it would go. What decides is pure and lives in `tierway-decide`; what the APIs say
 //! lives in `tierway-wire`. Here is what awaits: one call after another as [`tierway_decide::dispatch`] says, and the relay
-//! of streams. The world comes in through three seams: [`Provider`], [`Sink`], [`Clock`].
+//! of streams. The world comes in through four seams: [`Provider`], [`Sink`], [`Clock`], and [`Witness`] where quality is looked at.
 
 mod attempt;
 mod call;
@@ -13,6 +13,7 @@ mod deciding;
 mod embedding;
 mod headers;
 mod hedge;
+mod held;
 mod hold;
 mod joint;
 mod log;
@@ -32,9 +33,11 @@ mod setup;
 mod tariff;
 mod unfit;
 mod walk;
+mod witness;
 
-pub use call::Call;
+pub use call::{Call, Purpose};
 pub use deciding::Decided;
+pub use held::HeldCells;
 pub use refusal::Refusal;
 pub use relay::Relay;
 pub use reply::{Reply, ReplyBody};
@@ -45,4 +48,5 @@ pub use seam::{
     WireRequest,
 };
 pub use setup::{IdSource, Setup, Timeouts, Upstream};
+pub use witness::{Seen, Wanted, Witness};
 pub use {tierway_decide as decide, tierway_wire as wire};

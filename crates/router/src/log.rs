@@ -1,12 +1,14 @@
 //! The call record in the making. Whatever happens to a request, its record is offered exactly once: by
 //! [`Log::finish`], or by dropping it, which is what a client that goes away does to everything on its stack.
 
+use crate::call::{Call, Purpose};
 use crate::deciding::Decided;
 use crate::headers;
 use crate::seam::Held;
 use crate::sessions::SessionKey;
 use crate::setup::Ground;
 use crate::tariff::{Tariff, counterfactual, of_whole, price_of};
+use crate::witness::Listening;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,6 +39,8 @@ pub(crate) struct Log {
     served: Option<TargetId>,
     /// There was a choice of tier, so that there is something to compare with.
     routed: bool,
+    /// The answer, where somebody wants to see it.
+    listening: Option<Box<Listening>>,
 }
 
 /// The upstream call in progress.
@@ -60,6 +64,7 @@ impl Log {
             session: None,
             served: None,
             routed: true,
+            listening: None,
         }
     }
 
@@ -77,6 +82,7 @@ impl Log {
             session: self.session,
             served: self.served,
             routed: self.routed,
+            listening: self.listening.take(),
         }
     }
 
@@ -125,6 +131,20 @@ impl Log {
             record.features.clone_from(&decided.features);
             record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
         });
+    }
+
+    /// Keeps the answer of a decided request, if somebody wants to see it.
+    pub(crate) fn listen(&mut self, call: &Call) {
+        let Some(witness) = self.ground.witness.as_ref().filter(|_| call.purpose == Purpose::Client) else { return };
+        let wanted = self.record.as_ref().and_then(|record| witness.wants(record));
+        self.listening = wanted.map(|wanted| Box::new(Listening::new(wanted, call)));
+    }
+
+    /// More of the answer goes to the client.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) {
+        if let Some(listening) = &mut self.listening {
+            listening.hear(bytes);
+        }
     }
 
     /// A request that is not routed: there is nothing to save, so the counterfactuals are what it costs.
@@ -284,8 +304,10 @@ impl Log {
             record.usage = *usage;
             record.usage_estimated = estimated || guessed;
             record.paid = savings::paid(&record.attempts);
-            record.baseline = if routed { baseline } else { record.paid };
-            record.cheapest = if routed { cheapest } else { record.paid };
+            // Nobody would have made the router's own calls without a router: all of their cost is a loss.
+            let own = savings::is_own(&record.reason).then_some(Some(Usd::ZERO));
+            record.baseline = own.unwrap_or(if routed { baseline } else { record.paid });
+            record.cheapest = own.unwrap_or(if routed { cheapest } else { record.paid });
             money = Money { paid: record.paid.map(|paid| paid + record.classifier_paid), baseline: record.baseline };
         });
         money
@@ -298,7 +320,14 @@ impl Log {
         // Failed attempts may have been billed too, and a request that failed altogether was never settled.
         record.paid = savings::paid(&record.attempts);
         record.usage_estimated |= self.guessed;
-        self.ground.sink.offer_before_end(CallRecord { status, http_status, total_ms, ..*record })
+        let record = CallRecord { status, http_status, total_ms, ..*record };
+        if let (Some(listening), Some(witness)) = (self.listening.take(), &self.ground.witness)
+            && status == CallStatus::Answered
+            && let Some(seen) = listening.seen(&record)
+        {
+            witness.hear(seen);
+        }
+        self.ground.sink.offer_before_end(record)
     }
 }
 

@@ -156,6 +156,7 @@ impl Relay {
             if let Some(onward) = &mut self.onward {
                 onward.sent.hear(&bytes);
             }
+            self.log.hear(&bytes);
             self.given.chunk(bytes);
         }
     }

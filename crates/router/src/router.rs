@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::log::Log;
 use crate::seam::{Clock, Sink, SystemClock};
 use crate::setup::{Ground, IdSource, Setup, Upstream};
+use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,6 +25,7 @@ pub struct RouterBuilder {
     ids: Arc<IdSource>,
     cut_off: Arc<AtomicBool>,
     foreign: Option<Arc<ForeignTarget>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// Describes a model that serves no tier, by provider and name: its API, price and limits.
@@ -79,11 +81,18 @@ impl RouterBuilder {
         self
     }
 
+    /// Somebody who looks at how good the answers were.
+    #[must_use]
+    pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
     /// The router.
     #[must_use]
     pub fn build(self) -> Router {
-        let Self { setup, upstreams, sink, clock, ids, cut_off, foreign } = self;
-        Router { ground: Arc::new(Ground { setup, upstreams, sink, clock, ids, cut_off, foreign }) }
+        let Self { setup, upstreams, sink, clock, ids, cut_off, foreign, witness } = self;
+        Router { ground: Arc::new(Ground { setup, upstreams, sink, clock, ids, cut_off, foreign, witness }) }
     }
 }
 
@@ -99,6 +108,7 @@ impl Router {
             ids: Arc::new(IdSource::new(0)),
             cut_off: Arc::default(),
             foreign: None,
+            witness: None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! What one config turns into, as far as a request is concerned. Never changed; a reload makes a new one.
 
+use crate::held::HeldCells;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
 use crate::sessions::Sessions;
+use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -29,6 +31,8 @@ pub struct Setup {
     pub hedging: Option<Hedging>,
     /// How long the first content of a stream is held back, so that one which breaks by then falls back unseen.
     pub hold_back: Duration,
+    /// Cells whose quality fell below the target.
+    pub held: Arc<HeldCells>,
     states: Vec<Vec<Arc<TargetState>>>,
     pub(crate) sessions: Sessions,
 }
@@ -49,6 +53,7 @@ impl Setup {
             limits,
             hedging: None,
             hold_back: Duration::ZERO,
+            held: Arc::default(),
             states,
             sessions: Sessions::default(),
         }
@@ -65,6 +70,11 @@ impl Setup {
     /// Takes over what an earlier setup knew of the same targets.
     #[must_use]
     pub fn after(mut self, earlier: &Self) -> Self {
+        let names =
+            |setup: &Self| setup.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect::<Vec<_>>();
+        if names(&self) == names(earlier) {
+            self.held = earlier.held.clone();
+        }
         let known = |tier: &Tier, target: &Target| {
             let (tiers, states) = (earlier.table.ladder().tiers(), &earlier.states);
             let (at, old) = tiers.iter().enumerate().find(|(_, old)| old.name == tier.name)?;
@@ -131,6 +141,7 @@ pub(crate) struct Ground {
     /// Set at the end of the grace time: streams say their last words.
     pub(crate) cut_off: Arc<AtomicBool>,
     pub(crate) foreign: Option<Arc<ForeignTarget>>,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
 /// Makes ids that sort by time and never repeat within a process, whatever the clock does.

@@ -56,7 +56,10 @@ impl Router {
         }
         let looked = self.look(call, &outline)?;
         let opinion = self.opinion(&looked, &outline, log).await;
-        let decided = self.choose(&looked, opinion)?;
+        let mut decided = self.choose(&looked, opinion)?;
+        if let Some(reason) = call.purpose.reason() {
+            decided.decision.reason = reason;
+        }
         log.decided(&decided);
         if let Some(field) = kept_by_provider(call.format, &fields).filter(|_| !self.passes_responses(&decided)) {
             return Err(Refusal::kept_elsewhere(field));
@@ -66,6 +69,7 @@ impl Router {
             recorded(log.finish(CallStatus::Answered, 200), &mut reply.headers).await;
             return Ok(reply);
         }
+        log.listen(call);
         let ladder = self.ground.setup.table.ladder();
         let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
         let asked = Asked::new(call, &outline, &fields, decided.input_tokens).after(last_model);
@@ -238,6 +242,7 @@ async fn recorded(held: Option<Held>, headers: &mut HeaderMap) {
 }
 
 async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
+    log.hear(&whole.body);
     let money = log.settle(&whole.usage, whole.estimated);
     let (cost, details) = money.as_json();
     let priced = match whole.usage_json.as_deref().map(std::str::from_utf8) {

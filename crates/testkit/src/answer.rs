@@ -143,6 +143,7 @@ pub(crate) fn answer(ask: &Ask, traits: &Traits, cached: bool, id: u64, voice: &
     let text = match (&ask.schema, calls.is_empty()) {
         (_, false) => String::new(),
         (Some(schema), true) => sample(schema, schema, ask.question()).to_string(),
+        (None, true) if ask.json_object && crate::judge::is_asked(ask.question()) => crate::judge::word(ask.question()),
         (None, true) if ask.json_object => json!({ "echo": short(ask.question()) }).to_string(),
         (None, true) => voice(ask),
     };

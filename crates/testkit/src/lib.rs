@@ -16,6 +16,7 @@ mod answer;
 mod api;
 mod body;
 mod fault;
+mod judge;
 #[cfg(unix)]
 pub mod postgres;
 mod record;

@@ -28,6 +28,7 @@ pub static ROOT: Spec = Spec {
         field("dispatch", Kind::Table(&DISPATCH), None, "Retries, fallback, broken streams."),
         field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
         field("report", Kind::Table(&REPORT), None, "Reports."),
+        field("quality", Kind::Table(&QUALITY), None, "Looking at how good the answers were."),
         field("prices", Kind::Table(&PRICES), None, "Prices beyond the built-in catalogue."),
         field("tests", Kind::Tables(&TEST), None, "Requests and where they have to go."),
     ],
@@ -446,6 +447,12 @@ pub static RULE: Spec = Spec {
         ),
         field("locked", Kind::Flag, Some("false"), "Nothing overrides it: no header, no pin, no budget."),
         field("case_sensitive", Kind::Flag, Some("false"), "Tell capitals from small letters."),
+        field(
+            "allow_sampling",
+            Kind::Flag,
+            None,
+            "Whether the text of matching requests may be looked at (`[quality]`). Default: as the key says. Where both say something, `false` wins.",
+        ),
     ],
 };
 
@@ -535,6 +542,12 @@ pub static KEY: Spec = Spec {
         field("floor", Kind::Text, None, "This tier or a dearer one."),
         field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
         field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
+        field(
+            "allow_sampling",
+            Kind::Flag,
+            None,
+            "Whether the text of its requests may be looked at (`[quality]`). Default: not, unless a rule allows it.",
+        ),
     ],
 };
 
@@ -663,6 +676,90 @@ pub static REPORT: Spec = Spec {
             Kind::Text,
             None,
             "Where the address is found that the week is posted to (Slack's incoming webhooks and their like): `env:NAME` or `file:PATH`. The address itself is a secret and does not belong here.",
+        ),
+    ],
+};
+
+/// `[quality]`
+pub static QUALITY: Spec = Spec {
+    title: "[quality]",
+    doc: "Looking at how good the answers were: a sample of answered requests goes to a second tier in the background, and a model compares both answers blind. Off unless `sample` is given, and then only for text whose use is allowed (`allow_sampling` of keys and rules, `allow_without_key`). What it costs is charged to the router's own account and counts against the savings.",
+    fields: &[
+        field(
+            "sample",
+            Kind::Share,
+            None,
+            "The least chance of an answered request to be looked at; it doubles for kinds of work with few verdicts, again for requests that look hard, and again where the predictor was unsure. Default: nothing is looked at.",
+        ),
+        field(
+            "dollars_a_day",
+            Kind::Dollars,
+            None,
+            "Most that a day (UTC) of shadows and judges may cost. The chances are lowered to last the day. Default: 1.",
+        ),
+        field("judge", Kind::Text, None, "Who compares: a tier, or `provider/model`. Default: the top tier."),
+        field(
+            "target",
+            Kind::Share,
+            None,
+            "Share of the cheap tier's answers that have to be at least as good as the baseline's, below 1. Default: `routing.quality_target`.",
+        ),
+        field(
+            "confidence",
+            Kind::Share,
+            Some("0.95"),
+            "The chance that an interval holds at every look, and that a cell that comes down again is on target.",
+        ),
+        field(
+            "judge_error_percent",
+            int(0, 40),
+            Some("5"),
+            "Share of single verdicts that are taken to be wrong, either way, per cent. Labels on the review page tell what it really is.",
+        ),
+        field(
+            "hold",
+            Kind::Choice(&["disproved", "unproven", "never"]),
+            Some("\"disproved\""),
+            "When a kind of work goes to the baseline tier instead: once its quality is proven to be below the target; until it is proven to reach it; never (alarms only).",
+        ),
+        field(
+            "false_alarms",
+            Kind::Share,
+            Some("0.05"),
+            "The chance of a false alarm within a season, all cells together.",
+        ),
+        field("season", int(50, 1_000_000), Some("2000"), "Verdicts of a season: about those of a quarter."),
+        field("max_concurrent", int(1, 64), Some("2"), "Samples that are looked at at once."),
+        field(
+            "text_days",
+            int(0, 3650),
+            Some("7"),
+            "Days that request and answers of a sample are kept, for the review page and `calibrate --from-log`; 0: only while they are looked at.",
+        ),
+        field(
+            "allow_without_key",
+            Kind::Flag,
+            Some("false"),
+            "Allow the text of callers without a key to be looked at, where no keys are configured.",
+        ),
+        field(
+            "allow_keys",
+            Kind::Texts,
+            None,
+            "Keys whose text may be looked at, by name; keys of the config may also say so themselves.",
+        ),
+        field("allow_teams", Kind::Texts, None, "Teams whose text may be looked at."),
+        field(
+            "webhook",
+            Kind::Text,
+            None,
+            "Where alarms are posted (Slack-compatible JSON): `env:NAME` or `file:PATH` of what holds the address, which is a secret. Default: nowhere.",
+        ),
+        field(
+            "recalibrate_hours",
+            int(1, 8760),
+            None,
+            "Hours between calibrations from the log (`calibrate --from-log`) while serving; needs `routing.evidence`. Default: only by hand.",
         ),
     ],
 };

@@ -1,10 +1,12 @@
 //! `/api/v1`: reports, records and decisions as JSON; what the dashboard and programs read.
 //!
-//! Nothing here changes anything but [`keys`]. Questions to the store run off the event loop, a few at a time.
+//! Nothing here changes anything but [`keys`] and people's words about [`quality`]. Questions to the store run off the
+//! event loop, a few at a time.
 
 mod keys;
 mod one;
 mod playground;
+mod quality;
 mod query;
 mod sums;
 mod targets;
@@ -40,9 +42,13 @@ async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, Refusal>
     if let ["keys", rest @ ..] = &parts[..] {
         return keys::answer(app, rest, request).await;
     }
+    if *request.method() == Method::POST {
+        return change(app, request, &parts).await;
+    }
     app.admit(request.headers(), Scope::Read)?;
     method(&request, &Method::GET)?;
     let query = Query::parse(request.uri().query().unwrap_or_default())?;
+    let headers = request.headers().clone();
     match parts[..] {
         ["report"] => sums::report(app, query).await,
         ["series"] => sums::series(app, query).await,
@@ -51,8 +57,37 @@ async fn answer(app: &App, request: Request<Incoming>) -> Result<Value, Refusal>
         ["requests"] => sums::requests(app, query).await,
         ["requests", id] => one::request(app, id).await,
         ["targets"] => Ok(targets::all(app)),
-        _ => Err(refused(404, "unknown_url", "there is no such question; /openapi.json lists them")),
+        ["quality"] => quality::quality(app, query).await,
+        ["quality", "history"] => quality::history(app).await,
+        // Texts of callers: for those who may do everything.
+        ["review", "next"] => {
+            app.admit(&headers, Scope::Admin)?;
+            quality::next(app).await
+        }
+        ["review", id] => {
+            app.admit(&headers, Scope::Admin)?;
+            quality::pair(app, id).await
+        }
+        _ => Err(unknown()),
     }
+}
+
+/// What people change; everything here is for admins only.
+async fn change(app: &App, request: Request<Incoming>, parts: &[&str]) -> Result<Value, Refusal> {
+    match *parts {
+        ["quality", "cells"] => quality::change_cell(app, request).await,
+        ["quality", "rollback", version] => quality::rollback(app, request, version).await,
+        ["review", id] => quality::label(app, request, id).await,
+        _ => {
+            app.admit(request.headers(), Scope::Read)?;
+            method(&request, &Method::GET)?;
+            Err(unknown())
+        }
+    }
+}
+
+fn unknown() -> Refusal {
+    refused(404, "unknown_url", "there is no such question; /openapi.json lists them")
 }
 
 fn method(request: &Request<Incoming>, wanted: &Method) -> Result<(), Refusal> {
@@ -83,7 +118,7 @@ fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
     Refusal::caller(ApiError::new(status, message).with_code(code))
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -131,8 +131,7 @@ impl KeyDesk {
         let live = first.load();
         let keys = Arc::new(known.keys(live.router.setup().table.ladder(), Some(&live.keys)));
         for worker in &self.workers {
-            let router = worker.load().router.clone();
-            worker.store(Arc::new(Live { router, keys: keys.clone() }));
+            worker.store(Arc::new(Live { keys: keys.clone(), ..Live::clone(&worker.load()) }));
         }
         tracing::info!(revision, keys = known.stored.as_ref().map_or(0, |(_, keys)| keys.len()), "keys changed");
         Ok(())

@@ -1,0 +1,112 @@
+//! What was found about quality as judged outcomes: for `calibrate --from-log`, and for keeping.
+//!
+//! Only samples whose texts are kept can teach. Each line is an outcome as documented, with its `weight` in the sampling
+//! design. Here lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id), so that what
+//! remains was drawn evenly from the traffic: a proof wants that.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tierway_decide::quality::Preference;
+use tierway_decide::{Chance, RequestId};
+use tierway_ledger::quality::Pair;
+use tierway_wire::splice::Fields;
+use tierway_wire::{EncodeOptions, Format};
+
+/// One pair as an outcome; none when its request cannot be read any more.
+pub(crate) fn outcome(pair: &Pair) -> Option<Value> {
+    let [request, ..] = pair.texts.as_ref()?;
+    let format = Format::ALL.into_iter().find(|format| format.name() == pair.format)?;
+    let chat = as_chat(format, request)?;
+    let fields = Fields::parse(&chat).ok()?;
+    let part = |name: &str| fields.get(name).and_then(|json| RawValue::from_string(json.to_owned()).ok());
+    // A person goes before the judge; a judge's two looks count for half each.
+    let looks = pair.person.map_or([pair.comparison.one, pair.comparison.other], |word| [word; 2]);
+    let share = |good: fn(Preference) -> bool| looks.iter().filter(|word| good(**word)).count() as f64 / 2.0;
+    let scores = [share(|word| word != Preference::Baseline), share(|word| word != Preference::Cheap)];
+    let answer = |side: usize| {
+        let mut answer = json!({"score": scores[side]});
+        if let Some(tokens) = pair.tokens[side] {
+            answer["output_tokens"] = tokens.into();
+        }
+        answer
+    };
+    let mut outcome = json!({
+        "id": pair.id.to_string(), "source": "log", "weight": pair.weight, "task_type": pair.cell.task_type,
+        "messages": part("messages")?,
+        "answers": {model(&pair.models[0]): answer(0), model(&pair.models[1]): answer(1)},
+    });
+    for name in ["tools", "response_format"] {
+        if let Some(json) = part(name) {
+            outcome[name] = serde_json::to_value(json).ok()?;
+        }
+    }
+    Some(outcome)
+}
+
+/// Whether a line stays when lines are thinned by their weights.
+pub(crate) fn stays(id: RequestId, weight: f64) -> bool {
+    Chance::new(id.as_i64().cast_unsigned() ^ 0x7468_696e_6e65_6421).share() <= weight
+}
+
+/// The model without its provider: outcomes name models.
+fn model(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(_, model)| model)
+}
+
+fn as_chat(format: Format, request: &str) -> Option<Vec<u8>> {
+    if format == Format::OpenaiChat {
+        return Some(request.as_bytes().to_vec());
+    }
+    let fields = Fields::parse(request.as_bytes()).ok()?;
+    let neutral = tierway_wire::decode_request(format, &fields).ok()?;
+    let options = EncodeOptions::new("auto");
+    tierway_wire::encode_request(Format::OpenaiChat, &neutral, &options).ok().map(|encoded| encoded.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierway_decide::TaskType;
+    use tierway_decide::quality::{CellKey, Comparison, Kind};
+    use tierway_learn::Outcome;
+
+    #[track_caller]
+    fn check(format: &str, request: &str, looks: [Preference; 2], person: Option<Preference>, want: [f32; 2]) {
+        let pair = Pair {
+            id: RequestId::from_i64(7),
+            kind: Kind::Down,
+            cell: CellKey { task_type: TaskType::Qa, tier: "nano".into() },
+            format: format.into(),
+            comparison: Comparison { one: looks[0], other: looks[1] },
+            judge: String::new(),
+            why: String::new(),
+            models: ["p/small".into(), "q/large/v2".into()],
+            tokens: [Some(5), None],
+            weight: 0.5,
+            texts: Some([request.into(), "a".into(), "b".into()]),
+            person,
+        };
+        let outcome = Outcome::parse(&outcome(&pair).unwrap().to_string()).unwrap();
+        let scores = ["small", "large/v2"].map(|model| outcome.answers[model].score);
+        assert_eq!((scores, outcome.length), (want, 2), "{request}");
+    }
+
+    #[test]
+    fn pairs_of_every_api_are_outcomes() {
+        use Preference::{Baseline, Cheap, Tie};
+        let chat = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
+        check("openai_chat", chat, [Tie, Tie], None, [1.0, 1.0]);
+        check("openai_chat", chat, [Cheap, Baseline], None, [0.5, 0.5]);
+        check("openai_chat", chat, [Cheap, Baseline], Some(Baseline), [0.0, 1.0]);
+        check("openai_responses", r#"{"model":"auto","input":"hi"}"#, [Baseline, Tie], None, [0.5, 1.0]);
+        let messages = r#"{"model":"auto","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+        check("anthropic_messages", messages, [Cheap, Tie], None, [1.0, 0.5]);
+    }
+
+    #[test]
+    fn thinning_keeps_a_share_of_the_weight() {
+        let kept = (0..20_000).filter(|n| stays(RequestId::from_i64(*n), 0.25)).count();
+        assert!((4_700..5_300).contains(&kept), "{kept}");
+        assert!((0..2_000).all(|n| stays(RequestId::from_i64(n), 1.0)));
+    }
+}

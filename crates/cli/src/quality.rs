@@ -1,0 +1,155 @@
+//! `tierway quality`: how good the cheap answers were, as far as somebody looked.
+
+use crate::exit::{Done, Failed};
+use crate::load::ConfigArg;
+use crate::store::{location, now_ms};
+use std::io::{self, Write};
+use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
+use tierway_gateway::{QualityReport, Standing, quality_report};
+use tierway_ledger::{Reader, Span, State};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The ledger's file or `postgres://…` [default: the one of the config]
+    #[arg(long, value_name = "FILE")]
+    db: Option<String>,
+    /// The last so many days
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let config = args.config.load()?;
+    let location = location(args.db.as_deref(), Some(&config))?;
+    // Reading makes none.
+    drop(Reader::open(location.clone()).map_err(Failed::told)?);
+    let mut state = State::open(location).map_err(Failed::told)?;
+    let span = Span::last_days(args.days, now_ms() + 1);
+    let report = quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report).map_err(Failed::told)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let off = config.quality.sample.is_none();
+    write(&mut out, &report, &config.quality.rules, args.days, off).map_err(Failed::from)
+}
+
+/// The table for a terminal.
+pub(crate) fn write(
+    out: &mut impl Write,
+    report: &QualityReport,
+    rules: &Rules,
+    days: u32,
+    off: bool,
+) -> io::Result<()> {
+    let quality = &report.quality;
+    writeln!(out, "Quality: cheap answers against those of the baseline, last {days} days\n")?;
+    let samples = &report.samples;
+    if samples.judged + samples.given_up + samples.waiting == 0 {
+        let hint = if off { "set `sample` in [quality] and allow it for a key" } else { "no sample was taken yet" };
+        return writeln!(out, "  nothing was looked at: {hint}");
+    }
+    writeln!(out, "  {:<28}{:>9}{:>10}   {:<17}state", "at least as good", "verdicts", "share", "interval")?;
+    line(out, "all together", &quality.overall, "")?;
+    for cell in &quality.cells {
+        let Some(key) = &cell.cell else { continue };
+        let standing = report.states.iter().find(|at| at.task_type == key.task_type && at.tier == key.tier);
+        line(
+            out,
+            &format!("{} on {}", key.task_type.name(), key.tier),
+            cell,
+            &standing.map_or_else(|| "open".into(), state),
+        )?;
+    }
+    writeln!(out)?;
+    share(
+        out,
+        "too low (risk)",
+        quality.too_low,
+        quality.too_low_verdicts,
+        "of routed-down answers the baseline does better",
+    )?;
+    share(
+        out,
+        "too high (waste)",
+        quality.too_high,
+        quality.too_high_verdicts,
+        "of baseline answers the cheapest tier does as well",
+    )?;
+    writeln!(out, "  {:<18}{:>7}  {}", "target", percent(report.target), confidence(rules))?;
+    let counts = format!("{} judged, {} given up, {} waiting", samples.judged, samples.given_up, samples.waiting);
+    writeln!(out, "  {:<18}{:>7}  for {counts}", "cost", format!("${:.2}", quality.cost.as_f64()))?;
+    people(out, report)?;
+    for alarm in report.alarms.iter().take(10) {
+        let what = alarm.task_type.map_or("all kinds of work", tierway_decide::TaskType::name);
+        writeln!(out, "\n  ALARM {} {what} {}: {}", crate::audit::time(alarm.at_ms), alarm.tier, alarm.words)?;
+    }
+    Ok(())
+}
+
+fn people(out: &mut impl Write, report: &QualityReport) -> io::Result<()> {
+    let quality = &report.quality;
+    let kappa = quality.kappa.map(|kappa| format!(", kappa {:.2} [{:.2}, {:.2}]", kappa.value, kappa.low, kappa.high));
+    if quality.labels > 0 {
+        let agreed = format!("{} of {}", quality.labels_agreed, quality.labels);
+        writeln!(out, "  {:<18}{agreed:>7}  judge and people agree{}", "labels", kappa.unwrap_or_default())?;
+    }
+    for said in &report.feedback {
+        let tier = if said.tier.is_empty() { "unknown" } else { &said.tier };
+        writeln!(
+            out,
+            "  {:<18}{:>7}  from {} callers about answers of {tier}",
+            "feedback",
+            percent(said.mean),
+            said.count
+        )?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, name: &str, cell: &CellSummary, state: &str) -> io::Result<()> {
+    let Interval { value, low, high } = cell.quality;
+    let interval = format!("{} to {}", percent(low), percent(high));
+    writeln!(out, "  {name:<28}{:>9}{:>10}   {interval:<17}{state}", cell.verdicts, percent(value))
+}
+
+fn share(out: &mut impl Write, name: &str, share: Interval, verdicts: u64, words: &str) -> io::Result<()> {
+    if verdicts == 0 {
+        return Ok(());
+    }
+    let Interval { value, low, high } = share;
+    writeln!(
+        out,
+        "  {name:<18}{:>7}  {words} ({} to {}, {verdicts} verdicts)",
+        percent(value),
+        percent(low),
+        percent(high)
+    )
+}
+
+fn state(standing: &Standing) -> String {
+    match standing.state {
+        CellState::Held => format!("HELD since {}", crate::audit::time(standing.since_ms)),
+        state => state.name().to_owned(),
+    }
+}
+
+fn confidence(rules: &Rules) -> String {
+    let error = if rules.judge_error > 0.0 {
+        format!("; {} of single verdicts taken to be wrong", percent(rules.judge_error))
+    } else {
+        String::new()
+    };
+    format!("intervals hold at every look, at {}{error}", percent(rules.confidence))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}

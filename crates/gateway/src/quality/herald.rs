@@ -1,0 +1,58 @@
+//! Carries alarms to the webhook of the config, one at a time, until each was taken.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use std::time::Duration;
+use tierway_config::{Config, KeySource};
+use tierway_decide::TaskType;
+use tierway_ledger::quality::AlarmRow;
+use tierway_providers::Poster;
+
+/// A chat that takes longer than this takes nothing.
+const POST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause after a webhook that did not take an alarm.
+const PAUSE_MS: i64 = 60_000;
+/// Older alarms are not carried any more.
+pub(super) const STALE_MS: i64 = 86_400_000;
+
+/// Whether an alarm was taken, by its number.
+pub(super) type Carried = (i64, Result<(), String>);
+
+/// Knows when the next try is due.
+#[derive(Default)]
+pub(super) struct Herald {
+    not_before_ms: i64,
+}
+
+impl Herald {
+    /// Carries this alarm, if the config has a webhook and nothing speaks against trying now.
+    pub(super) fn carry(&self, config: &Config, alarm: &AlarmRow, now_ms: i64) -> Option<BoxFuture<'static, Carried>> {
+        if now_ms < self.not_before_ms || config.quality.webhook == KeySource::None {
+            return None;
+        }
+        let (id, body, source) = (alarm.id, Bytes::from(words(alarm)), config.quality.webhook.clone());
+        Some(Box::pin(async move {
+            let address = source.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string());
+            let posted = async {
+                let address = address?.ok_or("the webhook has no address")?;
+                let poster = Poster::new(address.expose(), [], POST_TIMEOUT).map_err(|error| error.to_string())?;
+                poster.post("application/json", body).await.map_err(|error| error.to_string())
+            };
+            (id, posted.await)
+        }))
+    }
+
+    /// Waits a while after a failure.
+    pub(super) fn failed(&mut self, why: &str, now_ms: i64) {
+        tracing::warn!(why, "an alarm could not be posted; tried again in a minute");
+        self.not_before_ms = now_ms + PAUSE_MS;
+    }
+}
+
+/// What is posted: the form that Slack and its likes take.
+fn words(alarm: &AlarmRow) -> String {
+    let task = alarm.task_type.map_or("all kinds of work", TaskType::name);
+    let tier = if alarm.tier.is_empty() { String::new() } else { format!(" on tier `{}`", alarm.tier) };
+    json!({"text": format!("tierway: quality of {task}{tier}: {}", alarm.words)}).to_string()
+}

@@ -1,0 +1,291 @@
+//! Looking at how good the answers were, end to end: through the door, with a fake provider that also judges.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tierway_config::Config;
+use tierway_decide::CallRecord;
+use tierway_gateway::Gateway;
+use tierway_ledger::{Filter, Reader, Span};
+use tierway_testkit::{Fault, Plan, Upstream};
+
+/// Everything that is predicted goes to the small tier.
+const CONFIG: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+[providers.fake]
+kind = "openai_compatible"
+base_url = "URL/v1"
+[[tiers]]
+name = "small"
+price = { input = 0.15, output = 0.60 }
+targets = [{ provider = "fake", model = "small-model" }]
+[[tiers]]
+name = "large"
+price = { input = 5, output = 15 }
+targets = [{ provider = "fake", model = "large-model" }]
+[routing]
+baseline = "large"
+policy = "tiers"
+complexity = { simple = "small", medium = "small", complex = "small", reasoning = "small" }
+[quality]
+sample = 1.0
+dollars_a_day = 100
+judge = "large"
+judge_error_percent = 0
+target = 0.9
+"#;
+
+struct Stage {
+    gateway: Option<Gateway>,
+    config: Config,
+    client: Client<HttpConnector, Full<Bytes>>,
+    upstream: Upstream,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn new(more: &str) -> Self {
+        let upstream = Upstream::start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{}{more}", CONFIG.replace("URL", &upstream.url()));
+        let mut config = tierway_config::parse(&text, "test", &|_| None).unwrap();
+        config.ledger.path = folder.path().join("ledger.db");
+        let gateway = Some(Gateway::start(&config, 1).unwrap());
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { gateway, config, client, upstream, _folder: folder }
+    }
+
+    async fn ask(&self, method: Method, path: &str, key: &str, body: &Value) -> (StatusCode, Value, String) {
+        let address = self.gateway.as_ref().unwrap().address();
+        let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+        let request = request.header("authorization", format!("Bearer {key}"));
+        let request = request.body(Full::from(body.to_string())).unwrap();
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
+        let id = head.headers.get("x-tierway-request-id").map(|id| id.to_str().unwrap().to_owned());
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null), id.unwrap_or_default())
+    }
+
+    /// Asks a question; gives the id.
+    async fn chat(&self, prompt: &str) -> String {
+        let body = json!({"model": "auto", "messages": [{"role": "user", "content": prompt}]});
+        let (status, body, id) = self.ask(Method::POST, "/v1/chat/completions", "", &body).await;
+        assert_eq!(status, 200, "{body}");
+        id
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body, _) = self.ask(Method::GET, path, "", &Value::Null).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// What was found, once so many samples are done.
+    async fn quality(&self, done: u64) -> Value {
+        let started = Instant::now();
+        loop {
+            let body = self.get("/api/v1/quality").await;
+            let count = |name: &str| body["samples"][name].as_u64().unwrap();
+            if count("judged") + count("given_up") >= done && count("waiting") == 0 {
+                return body;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{body}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// All records, the oldest first.
+    fn records(&self) -> Vec<CallRecord> {
+        self.gateway.as_ref().unwrap().flush().unwrap();
+        let mut reader = Reader::open(&self.config.ledger.path).unwrap();
+        let mut calls = reader.list(&Filter::default(), Span::ALL, None, 1_000).unwrap().calls;
+        calls.reverse();
+        calls
+    }
+
+    fn restart(&mut self) {
+        self.gateway.take().unwrap().stop().unwrap();
+        self.gateway = Some(Gateway::start(&self.config, 1).unwrap());
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop().unwrap();
+        }
+    }
+}
+
+const OPEN: &str = "allow_without_key = true\n";
+const EASY: &str = "Translate \"good morning\" into French";
+
+#[tokio::test]
+async fn a_routed_down_answer_is_compared_and_its_cost_is_a_loss() {
+    let stage = Stage::new(OPEN).await;
+    stage.chat(&format!("{EASY} judge:large-model")).await;
+    stage.chat(&format!("{EASY} judge:small-model")).await;
+    stage.chat(EASY).await;
+    let found = stage.quality(3).await;
+    let quality = &found["quality"];
+    assert_eq!((&found["samples"]["judged"], &quality["overall"]["verdicts"]), (&json!(3), &json!(3)), "{found}");
+    assert!((quality["overall"]["quality"]["value"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9, "{found}");
+    assert!((quality["too_low"]["value"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9, "{found}");
+    assert_eq!(
+        (&quality["cells"][0]["cell"]["tier"], &quality["cells"][0]["disagreements"]),
+        (&json!("small"), &json!(0))
+    );
+
+    let records = stage.records();
+    let by = |reason: &str| -> Vec<_> { records.iter().filter(|call| call.reason.summary() == reason).collect() };
+    assert_eq!((by("predicted").len(), by("shadow").len(), by("judge").len()), (3, 3, 6));
+    assert!(by("shadow").iter().all(|call| call.served_tier == "large" && call.key == "(tierway)"));
+    let own: f64 = records.iter().filter(|call| call.key == "(tierway)").map(|call| call.paid.unwrap().as_f64()).sum();
+    assert!((quality["cost"].as_f64().unwrap() / 1e12 - own).abs() < 1e-9 && own > 0.0, "{quality} {own}");
+    let report = stage.get("/api/v1/report?days=1").await;
+    assert!(report["totals"]["money"]["saved_usd"].as_f64().unwrap() < 0.0, "{report}");
+}
+
+#[tokio::test]
+async fn streams_and_all_apis_are_compared_too() {
+    let stage = Stage::new(OPEN).await;
+    let ask = "Summarize: the cat sat on the mat. judge:large-model";
+    let messages = json!([{"role": "user", "content": ask}]);
+    for (path, body) in [
+        (
+            "/v1/chat/completions",
+            json!({"model": "auto", "messages": messages, "stream": true, "stream_options": {"include_usage": true}}),
+        ),
+        ("/v1/messages", json!({"model": "auto", "messages": messages, "max_tokens": 200})),
+        ("/v1/messages", json!({"model": "auto", "messages": messages, "max_tokens": 200, "stream": true})),
+        ("/v1/responses", json!({"model": "auto", "input": ask})),
+        ("/v1/responses", json!({"model": "auto", "input": ask, "stream": true})),
+    ] {
+        let (status, answer, _) = stage.ask(Method::POST, path, "", &body).await;
+        assert_eq!(status, 200, "{path} {answer}");
+    }
+    let found = stage.quality(5).await;
+    assert_eq!(found["samples"], json!({"waiting": 0, "judged": 5, "given_up": 0}), "{found}");
+    assert_eq!(found["quality"]["overall"]["quality"]["value"], json!(0.0), "{found}");
+}
+
+#[tokio::test]
+async fn nothing_is_looked_at_that_nobody_allowed_or_that_the_client_chose() {
+    let stage = Stage::new("").await;
+    stage.chat(EASY).await;
+    drop(stage);
+    let rules = "allow_without_key = true\n[[rules]]\nname = \"private\"\npattern = 'patient'\ntier = \"small\"\n\
+        allow_sampling = false\n[[rules]]\nname = \"law\"\npattern = 'contract'\ntier = \"small\"\nlocked = true\n";
+    let stage = Stage::new(rules).await;
+    stage.chat("Summarize what the patient said").await;
+    stage.chat("Summarize the contract").await;
+    for model in ["small", "fake/small-model"] {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": EASY}]});
+        assert_eq!(stage.ask(Method::POST, "/v1/chat/completions", "", &body).await.0, 200);
+    }
+    stage.chat(EASY).await;
+    let found = stage.quality(1).await;
+    assert_eq!(found["samples"], json!({"waiting": 0, "judged": 1, "given_up": 0}), "{found}");
+}
+
+#[tokio::test]
+async fn a_cell_that_falls_is_held_watched_and_released_and_a_restart_knows_it() {
+    let mut stage = Stage::new(OPEN).await;
+    let mut held_after = 0;
+    for turn in 1..=80 {
+        stage.chat(&format!("{EASY}, please, number {turn} judge:large-model")).await;
+        let found = stage.quality(turn).await;
+        if found["states"][0]["state"] == "held" {
+            held_after = turn;
+            break;
+        }
+    }
+    let alarms = stage.get("/api/v1/quality").await["alarms"].as_array().unwrap().len();
+    assert!((2..60).contains(&held_after) && alarms >= 1, "{held_after} {alarms}");
+    let found = stage.get("/api/v1/quality").await;
+    assert_eq!(
+        (&found["states"][0]["state"], &found["states"][0]["tier"]),
+        (&json!("held"), &json!("small")),
+        "{found}"
+    );
+    let task = found["states"][0]["task_type"].clone();
+
+    stage.restart();
+    stage.quality(held_after).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stage.chat(&format!("{EASY} judge:small-model")).await;
+    stage.quality(held_after + 1).await;
+    let records = stage.records();
+    let last = records.iter().rev().find(|call| call.key.is_empty()).unwrap();
+    assert_eq!((&*last.reason.summary(), &*last.served_tier), ("quality_held", "large"));
+    let shadow = records.iter().rev().find(|call| call.reason.summary() == "shadow").unwrap();
+    assert_eq!(shadow.served_tier, "small");
+
+    let wish = json!({"task_type": task, "tier": "small", "state": "open", "why": "a new model"});
+    let (status, body, _) = stage.ask(Method::POST, "/api/v1/quality/cells", "", &wish).await;
+    assert_eq!(status, 200, "{body}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stage.chat(&format!("{EASY} judge:small-model")).await;
+    let last = stage.records().into_iter().rev().find(|call| call.key.is_empty()).unwrap();
+    assert_eq!((&*last.reason.summary(), &*last.served_tier), ("predicted", "small"));
+    let history = stage.get("/api/v1/quality/history").await;
+    assert_eq!((&history["changes"][0]["to"], &history["changes"][0]["why"]), (&json!("open"), &json!("a new model")));
+
+    let version = history["changes"][0]["version"].as_i64().unwrap();
+    let (status, body, _) =
+        stage.ask(Method::POST, &format!("/api/v1/quality/rollback/{version}"), "", &Value::Null).await;
+    assert_eq!((status.as_u16(), &body["state"]), (200, &json!("held")), "{body}");
+}
+
+#[tokio::test]
+async fn people_label_pairs_blind_and_callers_say_what_they_think() {
+    let stage = Stage::new(OPEN).await;
+    let id = stage.chat(&format!("{EASY} judge:large-model")).await;
+    stage.quality(1).await;
+    let next = stage.get("/api/v1/review/next").await;
+    assert_eq!((&next["waiting"], &next["next"]), (&json!(1), &json!(id)), "{next}");
+    let pair = stage.get(&format!("/api/v1/review/{id}")).await;
+    assert!(pair["told"].is_null() && pair["texts"]["request"].as_str().unwrap().contains("good morning"), "{pair}");
+    let large = if pair["texts"]["left"].as_str().unwrap().starts_with("large-model") { "left" } else { "right" };
+    let word = json!({"better": large});
+    let (status, told, _) = stage.ask(Method::POST, &format!("/api/v1/review/{id}"), "", &word).await;
+    assert_eq!(
+        (status.as_u16(), &told["told"]["person"], &told["told"]["judge"]),
+        (200, &json!("baseline"), &json!("baseline"))
+    );
+    let found = stage.get("/api/v1/quality").await;
+    assert_eq!((&found["quality"]["labels"], &found["quality"]["labels_agreed"]), (&json!(1), &json!(1)), "{found}");
+
+    stage.records();
+    for (body, want) in [
+        (json!({"request_id": id, "thumb": "down", "comment": "wrong"}), 200),
+        (json!({"request_id": id, "score": 0.5}), 200),
+        (json!({"request_id": id, "score": 2}), 400),
+        (json!({"request_id": id}), 400),
+        (json!({"request_id": "0000000000001", "thumb": "up"}), 404),
+        (json!({"request_id": "x", "thumb": "up"}), 400),
+    ] {
+        let (status, answer, _) = stage.ask(Method::POST, "/v1/feedback", "", &body).await;
+        assert_eq!(status.as_u16(), want, "{body} {answer}");
+    }
+    let found = stage.get("/api/v1/quality").await;
+    assert_eq!(found["feedback"], json!([{"tier": "small", "count": 1, "mean": 0.5}]));
+    assert!(stage.upstream.address().port() > 0);
+}
+
+#[tokio::test]
+async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
+    let stage = Stage::new(OPEN).await;
+    stage.upstream.plan("large-model", Plan::always(Fault::Status { status: 500 }));
+    stage.chat(EASY).await;
+    let found = stage.quality(1).await;
+    assert_eq!(found["samples"], json!({"waiting": 0, "judged": 0, "given_up": 1}), "{found}");
+}

@@ -1,0 +1,160 @@
+//! Samples, verdicts, words of people, cells, alarms, evidence: written and read again.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Kind, Preference};
+use tierway_decide::{Complexity, RequestId, TaskType, Usd};
+use tierway_ledger::State;
+use tierway_ledger::quality::{
+    AlarmRow, CellChange, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Verdict,
+};
+
+fn open() -> (State, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (State::open(folder.path().join("ledger.db").as_path()).unwrap(), folder)
+}
+
+fn id(n: i64) -> RequestId {
+    RequestId::new(RequestId::EPOCH_MS + n, 1, 0)
+}
+
+fn sample(n: i64, kind: Kind, text: bool) -> Sample {
+    Sample {
+        id: id(n),
+        taken_ms: n,
+        kind,
+        task_type: TaskType::Qa,
+        complexity: Complexity::Simple,
+        tier: "small".into(),
+        served_model: "p/served".into(),
+        format: "openai_chat".into(),
+        key: "app".into(),
+        chance: 0.5,
+        weight: 0.25,
+        served_tokens: 7,
+        text: text.then(|| SampleText { request: "{}".into(), served: "served".into(), until_ms: n + 100 }),
+    }
+}
+
+fn verdict(n: i64, one: Preference, other: Preference) -> Verdict {
+    Verdict {
+        done_ms: n,
+        comparison: Comparison { one, other },
+        judge: "p/judge".into(),
+        why: "because".into(),
+        shadow: Some(id(n + 1)),
+        shadow_model: "p/second".into(),
+        shadow_tokens: 9,
+        shadow_answer: "second".into(),
+        cost: Usd::from_picos(11),
+    }
+}
+
+fn cell() -> CellKey {
+    CellKey { task_type: TaskType::Qa, tier: "small".into() }
+}
+
+#[test]
+fn samples_become_verdicts_and_both_answers_know_their_side() {
+    use Preference::{Baseline, Cheap, Tie};
+    let (mut state, _folder) = open();
+    for (n, kind) in [(10, Kind::Down), (20, Kind::Held), (30, Kind::Up)] {
+        state.keep_sample(&sample(n, kind, true)).unwrap();
+    }
+    state.keep_sample(&sample(40, Kind::Down, false)).unwrap();
+    assert_eq!(state.sample_counts(0, 100).unwrap(), SampleCounts { waiting: 4, judged: 0, given_up: 0 });
+    let waiting = state.waiting_samples(9, 50).unwrap();
+    assert_eq!(waiting, [(10, Kind::Down), (20, Kind::Held), (30, Kind::Up)].map(|(n, kind)| sample(n, kind, true)));
+    assert_eq!(state.sample_counts(0, 100).unwrap(), SampleCounts { waiting: 3, judged: 0, given_up: 1 });
+
+    state.judge_sample(id(30), &verdict(60, Tie, Tie)).unwrap();
+    state.judge_sample(id(10), &verdict(61, Cheap, Baseline)).unwrap();
+    state.judge_sample(id(20), &verdict(62, Baseline, Baseline)).unwrap();
+    state.give_up_sample(id(20), "too late", Usd::from_picos(99), 63).unwrap();
+    let verdicts = state.verdicts(0, 100).unwrap();
+    let said: Vec<_> = verdicts.iter().map(|judged| (judged.kind, judged.comparison.one, judged.weight)).collect();
+    assert_eq!(said, [(Kind::Up, Tie, 0.25), (Kind::Down, Cheap, 0.25), (Kind::Held, Baseline, 0.25)]);
+    assert_eq!(state.verdicts(61, 62).unwrap().len(), 1);
+    assert_eq!(state.verdicts_of(&cell(), 0).unwrap().len(), 2);
+    assert_eq!(state.quality_cost(0).unwrap(), Usd::from_picos(33));
+
+    let down = state.pair(id(10)).unwrap().unwrap();
+    assert_eq!(
+        (down.models, down.texts),
+        (["p/served".into(), "p/second".into()], Some(["{}", "served", "second"].map(String::from)))
+    );
+    let up = state.pair(id(30)).unwrap().unwrap();
+    assert_eq!(
+        (up.models, up.texts),
+        (["p/second".into(), "p/served".into()], Some(["{}", "second", "served"].map(String::from)))
+    );
+    assert!(state.pair(id(40)).unwrap().is_none());
+
+    assert_eq!(state.unlabelled(9).unwrap(), [id(10), id(20), id(30)]);
+    state.label(id(10), "me", Tie, 70).unwrap();
+    state.label(id(10), "me", Baseline, 71).unwrap();
+    assert_eq!(state.pair(id(10)).unwrap().unwrap().person, Some(Baseline));
+    assert_eq!(state.unlabelled(9).unwrap(), [id(20), id(30)]);
+
+    assert_eq!(state.forget_texts(125).unwrap(), 2);
+    assert!(state.pair(id(10)).unwrap().unwrap().texts.is_none());
+    assert_eq!(state.pairs_with_texts(0).unwrap().len(), 1);
+    assert_eq!(state.verdicts(0, 100).unwrap().len(), 3);
+}
+
+#[test]
+fn the_last_change_of_a_cell_is_in_force_and_history_stays() {
+    let (mut state, _folder) = open();
+    let change = |at_ms, from, to| CellChange {
+        version: 0,
+        at_ms,
+        cell: cell(),
+        from,
+        to,
+        author: "evidence".into(),
+        why: "fell".into(),
+        verdicts: 5,
+        quality: Interval { value: 0.5, low: 0.25, high: 0.75 },
+    };
+    assert_eq!(state.change_cell(&change(1, CellState::Open, CellState::Held)).unwrap(), 1);
+    assert_eq!(state.change_cell(&change(2, CellState::Held, CellState::Proven)).unwrap(), 2);
+    let cells = state.cells().unwrap();
+    assert_eq!(cells, [CellChange { version: 2, ..change(2, CellState::Held, CellState::Proven) }]);
+    assert_eq!(state.cell_history(9).unwrap().len(), 2);
+
+    let alarm = AlarmRow { id: 0, at_ms: 5, task_type: None, tier: String::new(), words: "w".into(), delivered: false };
+    let number = state.raise_alarm(&alarm).unwrap();
+    state.alarm_delivered(number).unwrap();
+    assert_eq!(state.alarms(5, 9).unwrap(), [AlarmRow { id: number, delivered: true, ..alarm }]);
+    assert!(state.alarms(6, 9).unwrap().is_empty());
+}
+
+#[test]
+fn one_version_of_evidence_is_in_force_and_all_can_be_read() {
+    let (mut state, _folder) = open();
+    let version = |author: &str| EvidenceVersion {
+        version: 0,
+        at_ms: 1,
+        author: author.into(),
+        why: "w".into(),
+        outcomes: 3,
+        in_force: true,
+    };
+    assert_eq!(state.keep_evidence(&version("calibrate"), "{1}").unwrap(), 1);
+    assert_eq!(state.keep_evidence(&version("schedule"), "{2}").unwrap(), 2);
+    let kept: Vec<_> = state.evidence_versions().unwrap().iter().map(|kept| (kept.version, kept.in_force)).collect();
+    assert_eq!(kept, [(2, true), (1, false)]);
+    assert_eq!((state.evidence(1).unwrap().as_deref(), state.evidence(3).unwrap()), (Some("{1}"), None));
+}
+
+#[test]
+fn callers_words_are_summed_by_tier() {
+    let (mut state, _folder) = open();
+    for (n, score) in [(1, 1.0), (2, 0.0), (2, 0.5)] {
+        state
+            .keep_feedback(&Feedback { id: id(n), key: "app".into(), at_ms: n, score, comment: String::new() })
+            .unwrap();
+    }
+    let sums = state.feedback(RequestId::EPOCH_MS, RequestId::EPOCH_MS + 100).unwrap();
+    assert_eq!((sums.len(), &*sums[0].tier, sums[0].count, sums[0].mean), (1, "", 2, 0.75));
+}
