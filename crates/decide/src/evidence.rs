@@ -171,13 +171,12 @@ pub fn scores(said: &[f32], baseline: usize, tiers: usize) -> [f32; MAX_TIERS] {
 }
 
 impl Loaded {
-    pub(crate) fn p_ok(&self, features: &Features) -> [f32; MAX_TIERS] {
-        scores(&self.bank.evaluate(features), self.baseline, self.evidence.tiers.len())
-    }
-
-    /// The gain of the baseline over the cheapest tier, before bounds: a total order over requests.
-    pub(crate) fn need(&self, features: &Features) -> f32 {
-        if self.baseline == 0 { 0.0 } else { -self.bank.evaluate(features)[0] }
+    /// The scores of all tiers; and the gain of the baseline over the cheapest tier, before bounds: a total order over
+    /// requests.
+    pub(crate) fn p_ok_and_need(&self, features: &Features) -> ([f32; MAX_TIERS], f32) {
+        let said = self.bank.evaluate(features);
+        let need = if self.baseline == 0 { 0.0 } else { -said[0] };
+        (scores(&said, self.baseline, self.evidence.tiers.len()), need)
     }
 
     /// 1 where the request has more unknown words than the outcomes that were learned from.

@@ -37,41 +37,52 @@ impl GramKind {
     }
 }
 
-/// A set of ids in place.
+/// A set of ids in place, by kind.
 pub(super) struct GramSet {
-    bits: [u64; GRAM_BUCKETS / 64],
+    kinds: [[u64; SLOTS]; 4],
 }
 
-impl GramSet {
-    const SLOTS_OF_KIND: usize = (1 << KIND_BITS) / 64;
+/// Words of bits for each kind.
+const SLOTS: usize = (1 << KIND_BITS) / 64;
 
+impl GramSet {
     pub(super) const fn new() -> Self {
-        Self { bits: [0; GRAM_BUCKETS / 64] }
+        Self { kinds: [[0; SLOTS]; 4] }
     }
 
-    /// Adds; says whether it is new.
+    /// Adds; says whether it is new. An id is the upper bits of its hash: the first eight of them are its slot, the next
+    /// six its bit.
     #[inline]
     pub(super) fn add(&mut self, kind: GramKind, hash: u32) -> bool {
-        let id = (kind as usize) << KIND_BITS | (hash >> (32 - KIND_BITS)) as usize;
-        let (slot, bit) = (&mut self.bits[id / 64], 1u64 << (id % 64));
+        let slot = &mut self.kinds[kind as usize][usize::from((hash >> 24) as u8)];
+        let bit = 1u64 << (hash >> 18 & 63);
         let new = *slot & bit == 0;
         *slot |= bit;
         new
     }
 
+    /// Adds letters with the upper half of this hash as theirs, unless `really` is 0. Once for every letter of a text.
+    #[inline]
+    pub(super) fn add_letters(&mut self, hash: u64, really: u64) {
+        self.kinds[GramKind::Letters as usize][usize::from((hash >> 56) as u8)] |= really << (hash >> 50 & 63);
+    }
+
     /// Forgets all but the words of the lead.
     pub(super) fn keep_leads(&mut self) {
-        self.bits[Self::SLOTS_OF_KIND..].fill(0);
+        self.kinds[1..].fill([0; SLOTS]);
     }
 
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
         let (mut ids, mut count) = ([0; MAX_GRAMS], 0);
-        for (kind, slots) in self.bits.chunks(Self::SLOTS_OF_KIND).enumerate() {
+        for (kind, slots) in self.kinds.iter().enumerate() {
             let until = (count + KEPT[kind]).min(MAX_GRAMS);
-            for (at, slot) in slots.iter().enumerate() {
+            'kind: for (at, slot) in slots.iter().enumerate() {
                 let mut left = *slot;
-                while left != 0 && count < until {
+                while left != 0 {
+                    if count == until {
+                        break 'kind;
+                    }
                     ids[count] = (kind << KIND_BITS | at << 6) as u16 | left.trailing_zeros() as u16;
                     count += 1;
                     left &= left - 1;

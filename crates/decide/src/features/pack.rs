@@ -8,6 +8,8 @@ use super::{COUNTERS, Features, MAX_GRAMS};
 pub const FEATURE_VERSION: u8 = 1;
 
 const BITMAP: usize = COUNTERS.div_ceil(8);
+/// No features take more bytes: a gap takes at most three.
+const MOST: usize = 1 + BITMAP + COUNTERS + 3 * MAX_GRAMS;
 
 /// Bytes that are not features of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,24 +26,27 @@ impl Features {
     /// As bytes, typically 300 to 600. [`Features::unpack`] gives back exactly the same features.
     #[must_use]
     pub fn pack(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 1 + BITMAP];
-        bytes.reserve(COUNTERS + 2 * self.grams.len());
+        let mut bytes = [0; MOST];
         bytes[0] = FEATURE_VERSION;
-        for (at, counter) in self.counters.iter().enumerate().filter(|(_, counter)| **counter != 0) {
-            bytes[1 + at / 8] |= 1 << (at % 8);
-            bytes.push(*counter);
+        let mut at = 1 + BITMAP;
+        for (counter, byte) in self.counters.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+            bytes[1 + counter / 8] |= 1 << (counter % 8);
+            bytes[at] = *byte;
+            at += 1;
         }
         let mut last = 0;
-        for gram in &self.grams {
+        for gram in self.grams.iter().take(MAX_GRAMS) {
             let mut gap = gram - last;
             last = *gram;
             while gap > 0x7f {
-                bytes.push((gap & 0x7f) as u8 | 0x80);
+                bytes[at] = (gap & 0x7f) as u8 | 0x80;
+                at += 1;
                 gap >>= 7;
             }
-            bytes.push(gap as u8);
+            bytes[at] = gap as u8;
+            at += 1;
         }
-        bytes
+        bytes[..at].to_vec()
     }
 
     /// From bytes.

@@ -53,11 +53,13 @@ pub(super) struct Scan<'g> {
 #[derive(Clone, Copy)]
 struct Word {
     hash: u64,
-    stems: [u32; 4],
+    /// The hash as it was at each length up to the longest stem's; the last place takes all that is longer.
+    hash_at: [u64; *STEMS.end() + 2],
     len: u32,
     upper: u32,
     digits: u32,
-    vowel: bool,
+    /// Which letters it has, by their last five bits.
+    has: u32,
     latin: bool,
     joined: bool,
     inner_upper: bool,
@@ -65,11 +67,11 @@ struct Word {
 
 const NO_WORD: Word = Word {
     hash: HASH_START,
-    stems: [0; 4],
+    hash_at: [0; *STEMS.end() + 2],
     len: 0,
     upper: 0,
     digits: 0,
-    vowel: false,
+    has: 0,
     latin: true,
     joined: false,
     inner_upper: false,
@@ -83,11 +85,17 @@ impl Word {
     fn grow(&mut self, letter: u32) {
         self.hash = hash_step(self.hash, letter);
         self.len += 1;
-        self.vowel |= letter > 0x7f || VOWELS >> (letter & 31) & 1 == 1;
-        let at = (self.len as usize).wrapping_sub(*STEMS.start());
-        if let Some(stem) = self.stems.get_mut(at) {
-            *stem = stem_key(self.hash);
-        }
+        self.has |= if letter > 0x7f { VOWELS } else { 1 << (letter & 31) };
+        self.hash_at[(self.len as usize).min(*STEMS.end() + 1)] = self.hash;
+    }
+
+    const fn has_vowel(&self) -> bool {
+        self.has & VOWELS != 0
+    }
+
+    /// Keys of its first seven to four letters, as far as it has them.
+    fn stems(&self) -> impl Iterator<Item = u32> {
+        STEMS.rev().filter(|length| *length <= self.len as usize).map(|length| stem_key(self.hash_at[length]))
     }
 }
 
@@ -100,6 +108,16 @@ struct Line {
     chars: u32,
     pipes: u32,
     code_marks: u32,
+}
+
+impl Line {
+    /// Keeps a letter that is one of its first.
+    #[inline]
+    fn begins_with(&mut self, letter: char) {
+        if let Some(slot) = self.start.get_mut(self.visible as usize) {
+            *slot = letter;
+        }
+    }
 }
 
 impl<'g> Scan<'g> {
@@ -178,9 +196,15 @@ impl<'g> Scan<'g> {
         let mut rest = text;
         loop {
             rest = self.take_letters(rest);
+            self.offset = offset + text.len() - rest.len();
+            // What most words end with, without asking what else it could be.
+            if let Some(after) = rest.strip_prefix(' ') {
+                self.take_space();
+                rest = after;
+                continue;
+            }
             let mut letters = rest.chars();
             let Some(letter) = letters.next() else { break };
-            self.offset = offset + text.len() - rest.len();
             self.take(letter);
             rest = letters.as_str();
         }
@@ -204,22 +228,35 @@ impl<'g> Scan<'g> {
         for letter in letters.bytes() {
             word.grow(u32::from(letter));
             last_four = last_four << 16 | u64::from(letter);
-            if word.len >= 2 {
-                self.grams.add(GramKind::Letters, letters_key(last_four));
-            }
+            self.grams.add_letters(letters_hash(last_four), u64::from(word.len >= 2));
         }
         (self.word, self.letters) = (word, last_four);
         let line = &mut self.line;
-        line.start
-            .iter_mut()
-            .skip(line.visible as usize)
-            .zip(letters.chars())
-            .for_each(|(slot, letter)| *slot = letter);
+        if (line.visible as usize) < line.start.len() {
+            let open = line.start.iter_mut().skip(line.visible as usize);
+            open.zip(letters.chars()).for_each(|(slot, letter)| *slot = letter);
+        }
         line.chars += count;
         line.visible += count;
         self.last_char = char::from(last);
         self.last_visible = self.last_char;
         rest
+    }
+
+    #[inline]
+    fn take_space(&mut self) {
+        self.end_word();
+        self.chars += 1;
+        self.quoted += u32::from(self.fenced || self.quote.is_some());
+        self.letters = self.letters << 16 | ' ' as u64;
+        self.line.chars += 1;
+        if self.line.visible == 0 {
+            self.line.indent += 1;
+        } else {
+            self.line.begins_with(' ');
+            self.line.visible += 1;
+        }
+        self.last_char = ' ';
     }
 
     #[inline]
@@ -351,10 +388,10 @@ impl<'g> Scan<'g> {
     fn take_syllable(&mut self, letter: char) {
         let single = hash_step(HASH_START, letter as u32);
         let lead = self.is_lead();
-        self.found_word(word_key(single), &[0; 4], lead);
+        self.found_word(word_key(single), self.table.find(word_key(single)), lead);
         if self.han != 0 {
             let pair = word_key(hash_step(hash_step(HASH_START, self.han), letter as u32));
-            self.found_word(pair, &[0; 4], lead);
+            self.found_word(pair, self.table.find(pair), lead);
         }
         self.words += 1;
         self.word_chars += 2;
@@ -388,9 +425,7 @@ impl<'g> Scan<'g> {
         self.word.grow(letter);
         self.letters = self.letters << 16 | u64::from(letter & 0xffff);
         self.letters_seen += 1;
-        if self.word.len >= 2 {
-            self.grams.add(GramKind::Letters, letters_key(self.letters));
-        }
+        self.grams.add_letters(letters_hash(self.letters), u64::from(self.word.len >= 2));
     }
 
     fn end_word(&mut self) {
@@ -399,7 +434,8 @@ impl<'g> Scan<'g> {
         }
         let lead = self.is_lead();
         let word = self.word;
-        self.word = NO_WORD;
+        // Where the hash was at each length is written before it is read.
+        self.word = Word { hash_at: word.hash_at, ..NO_WORD };
         self.words += 1;
         self.word_chars += word.len;
         self.long_words += u32::from(word.len >= 8);
@@ -408,7 +444,7 @@ impl<'g> Scan<'g> {
             self.count(Counter::Numbers);
             self.tally[Counter::LongNumbers as usize] += u32::from(word.len >= 4);
         } else {
-            self.no_vowel += u32::from(!word.vowel && word.len >= 3 && word.latin && word.digits == 0);
+            self.no_vowel += u32::from(!word.has_vowel() && word.len >= 3 && word.latin && word.digits == 0);
             self.capitalised += u32::from(word.upper == 1);
             self.tally[Counter::Shouted as usize] += u32::from(word.upper >= 2 && word.upper == word.len);
             let identifier = word.joined || word.inner_upper || (word.digits > 0 && word.digits < word.len);
@@ -416,14 +452,14 @@ impl<'g> Scan<'g> {
             self.tally[Counter::Variables as usize] +=
                 u32::from(word.len == 1 && word.latin && word.hash != A && word.hash != I);
         }
-        self.found_word(word_key(word.hash), &word.stems, lead);
+        let key = word_key(word.hash);
+        let table = self.table;
+        let class = table.find(key).or_else(|| word.stems().find_map(|stem| table.find(stem)));
+        self.found_word(key, class, lead);
     }
 
-    fn found_word(&mut self, key: u32, stems: &[u32; 4], lead: bool) {
-        let class = self
-            .table
-            .find(key)
-            .or_else(|| stems.iter().rev().filter(|stem| **stem != 0).find_map(|stem| self.table.find(*stem)));
+    #[inline]
+    fn found_word(&mut self, key: u32, class: Option<Class>, lead: bool) {
         match class {
             Some(Class::Ignored) => return self.common += 1,
             Some(Class::Common) => self.common += 1,
@@ -461,9 +497,7 @@ impl<'g> Scan<'g> {
             line.indent += 1;
             return;
         }
-        if (line.visible as usize) < line.start.len() {
-            line.start[line.visible as usize] = letter;
-        }
+        line.begins_with(letter);
         line.visible += 1;
         match letter {
             '|' => line.pipes += 1,
@@ -553,10 +587,10 @@ impl<'g> Scan<'g> {
     }
 }
 
-/// The key of four letters, 16 bits each.
+/// The hash of four letters, 16 bits each.
 #[inline]
-const fn letters_key(letters: u64) -> u32 {
-    ((letters ^ (letters >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+const fn letters_hash(letters: u64) -> u64 {
+    (letters ^ (letters >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Where the last two line ends in a row begin.

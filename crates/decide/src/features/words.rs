@@ -195,9 +195,13 @@ const MASK: usize = SLOTS - 1;
 /// Shortest and longest stem.
 pub(crate) const STEMS: std::ops::RangeInclusive<usize> = 4..=7;
 
+/// Bits that tell of most words that they are not in the table: eight times as many as words.
+const BITS: usize = 1 << 15;
+
 /// Finds the class of a word by its hash.
 pub(crate) struct Table {
-    slots: Box<[(u32, Class)]>,
+    slots: Box<[(u32, Class); SLOTS]>,
+    present: [u64; BITS / 64],
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
@@ -209,7 +213,8 @@ impl Table {
     }
 
     fn build() -> Self {
-        let mut slots = vec![(0u32, Class::Common); SLOTS].into_boxed_slice();
+        let mut slots = Box::new([(0u32, Class::Common); SLOTS]);
+        let mut present = [0; BITS / 64];
         for (class, list) in LISTS {
             for word in list.split_ascii_whitespace() {
                 let hash = word.strip_suffix('*').map_or_else(
@@ -223,15 +228,21 @@ impl Table {
                 }
                 if slots[at].0 == 0 {
                     slots[at] = (hash, *class);
+                    let (slot, bit) = bit_of(hash);
+                    present[slot] |= bit;
                 }
             }
         }
-        Self { slots }
+        Self { slots, present }
     }
 
     /// The class of a finished hash.
     #[inline]
     pub(crate) fn find(&self, hash: u32) -> Option<Class> {
+        let (slot, bit) = bit_of(hash);
+        if self.present[slot] & bit == 0 {
+            return None;
+        }
         let mut at = hash as usize & MASK;
         loop {
             let (found, class) = self.slots[at];
@@ -244,6 +255,11 @@ impl Table {
             at = (at + 1) & MASK;
         }
     }
+}
+
+/// Where the upper bits of a hash stand in [`Table::present`]; its lower ones choose the slot.
+const fn bit_of(hash: u32) -> (usize, u64) {
+    ((hash >> 23) as usize, 1 << (hash >> 17 & 63))
 }
 
 /// Where a word's hash starts.

@@ -13,6 +13,8 @@ use forest::Forest;
 
 const MAGIC: &[u8; 8] = b"TIERWAY\x01";
 const FORMAT: u8 = 1;
+/// So many weights of a byte each can be added up in two bytes.
+const SHORT_SUM: usize = 256;
 /// The most heads of a bank.
 pub const MAX_HEADS: usize = 24;
 
@@ -176,20 +178,22 @@ impl Bank {
     /// those beyond its last head add up what lies behind, and mean nothing.
     fn gram_sums<const LANES: usize>(&self, features: &Features) -> [i32; MAX_HEADS] {
         let width = self.names.len();
-        let mut sums = [0i32; LANES];
-        for id in features.grams() {
-            let rest = &self.grams[usize::from(*id) * width..];
-            let row = rest.first_chunk::<LANES>().copied().unwrap_or_else(|| {
-                let mut row = [0; LANES];
-                row[..width].copy_from_slice(&rest[..width]);
-                row
-            });
-            for lane in 0..LANES {
-                sums[lane] += i32::from(row[lane].cast_signed());
-            }
-        }
         let mut all = [0; MAX_HEADS];
-        all[..LANES].copy_from_slice(&sums);
+        for ids in features.grams().chunks(SHORT_SUM) {
+            let mut sums = [0i16; LANES];
+            for id in ids {
+                let rest = &self.grams[usize::from(*id) * width..];
+                let row = rest.first_chunk::<LANES>().copied().unwrap_or_else(|| {
+                    let mut row = [0; LANES];
+                    row[..width].copy_from_slice(&rest[..width]);
+                    row
+                });
+                for lane in 0..LANES {
+                    sums[lane] += i16::from(row[lane].cast_signed());
+                }
+            }
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += i32::from(sum));
+        }
         all
     }
 

@@ -121,7 +121,7 @@ impl Predictor {
 /// The prediction by evidence. Complexity stays derived from the chances: of the cheapest tier, and of more than the
 /// baseline.
 fn calibrated(loaded: &Loaded, features: &Features, baseline: usize, cold: Prediction) -> Prediction {
-    let p_ok = loaded.p_ok(features);
+    let (p_ok, need) = loaded.p_ok_and_need(features);
     let novelty = loaded.novelty(features);
     let bearable = loaded.evidence.promise.max_shortfall.unwrap_or(0.0).max(0.02);
     let best = p_ok.iter().copied().fold(0.0, f32::max);
@@ -134,7 +134,7 @@ fn calibrated(loaded: &Loaded, features: &Features, baseline: usize, cold: Predi
     let unfamiliar = (novelty > 1.0).then_some(crate::Abstain::Unfamiliar);
     Prediction {
         p_ok,
-        score_strong: (0.5 + 0.5 * loaded.need(features)).clamp(0.0, 1.0),
+        score_strong: (0.5 + 0.5 * need).clamp(0.0, 1.0),
         complexity,
         novelty,
         abstain: cold.abstain.filter(|why| *why == crate::Abstain::NoAsk).or(unfamiliar),
