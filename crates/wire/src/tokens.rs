@@ -108,17 +108,22 @@ enum Run {
 
 /// Tokens of the bytes in 1/64. The bytes are UTF-8; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
+    let run_at = |at: usize| bytes.get(at).map(|byte| RUN_OF[usize::from(*byte)]);
     let (mut sum, mut at) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        let (weight, size) = match RUN_OF[usize::from(byte)] {
-            Run::None => letter(&bytes[at..]),
-            run => {
-                let size = bytes[at..].iter().take_while(|byte| RUN_OF[usize::from(**byte)] == run).count();
-                (closed(run, size as u32), size)
+    while let Some(run) = run_at(at) {
+        let from = at;
+        let weight = if run == Run::None {
+            let (weight, size) = letter(&bytes[at..]);
+            at += size;
+            weight
+        } else {
+            at += 1;
+            while run_at(at) == Some(run) {
+                at += 1;
             }
+            closed(run, (at - from) as u32)
         };
         sum += u64::from(weight);
-        at += size;
     }
     sum
 }
