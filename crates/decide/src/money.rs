@@ -11,6 +11,9 @@ use std::ops::{Add, AddAssign, Neg, Sub};
 #[serde(transparent)]
 pub struct Usd(i64);
 
+/// Units of a dollar.
+const PICOS: u64 = 1_000_000_000_000;
+
 impl Usd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
@@ -81,21 +84,42 @@ impl Sum for Usd {
     }
 }
 
-/// Exact decimal dollars without trailing zeros: `0.00015`, `-1.5`, `0`.
+/// Exact decimal dollars without trailing zeros: `0.00015`, `-1.5`, `0`. Written digit by digit, from the last one on: every
+/// answer carries several amounts, and the formatting of the standard library takes four times as long.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0.unsigned_abs() / 1_000_000_000_000, self.0.unsigned_abs() % 1_000_000_000_000);
-        let sign = if self.0 < 0 { "-" } else { "" };
-        if part == 0 {
-            return write!(f, "{sign}{whole}");
-        }
+        // Sign, seven digits, point, twelve digits.
+        let (mut text, mut at) = ([0; 24], 24);
+        let mut put = |byte: u8| {
+            at -= 1;
+            text[at] = byte;
+        };
+        let digit = |number: u64| b'0' + (number % 10) as u8;
+        let (mut whole, mut part) = (self.0.unsigned_abs() / PICOS, self.0.unsigned_abs() % PICOS);
+        let mut places = if part == 0 { 0 } else { 12 };
         // Up to six zeros at the end at once, as most amounts have, then one by one.
-        let (mut part, mut places) = if part % 1_000_000 == 0 { (part / 1_000_000, 6) } else { (part, 12) };
-        while part % 10 == 0 {
-            part /= 10;
-            places -= 1;
+        if places > 0 && part % 1_000_000 == 0 {
+            (part, places) = (part / 1_000_000, 6);
         }
-        write!(f, "{sign}{whole}.{part:0places$}")
+        while places > 0 && part % 10 == 0 {
+            (part, places) = (part / 10, places - 1);
+        }
+        if places > 0 {
+            for _ in 0..places {
+                put(digit(part));
+                part /= 10;
+            }
+            put(b'.');
+        }
+        put(digit(whole));
+        while whole > 9 {
+            whole /= 10;
+            put(digit(whole));
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
     }
 }
 
@@ -105,8 +129,16 @@ mod tests {
 
     #[test]
     fn prints_exact_decimals() {
-        for (picos, want) in [(0, "0"), (150_000, "0.00000015"), (-1_500_000_000_000, "-1.5"), (3_000_000_000_000, "3")]
-        {
+        for (picos, want) in [
+            (0, "0"),
+            (150_000, "0.00000015"),
+            (1, "0.000000000001"),
+            (-1_500_000_000_000, "-1.5"),
+            (3_000_000_000_000, "3"),
+            (120_000_000_000_010, "120.00000000001"),
+            (i64::MAX, "9223372.036854775807"),
+            (i64::MIN, "-9223372.036854775808"),
+        ] {
             assert_eq!(Usd::from_picos(picos).to_string(), want);
         }
     }

@@ -10,6 +10,7 @@ use crate::setup::Ground;
 use crate::tariff::{Tariff, counterfactual, of_whole, price_of};
 use crate::witness::Listening;
 use http::HeaderMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tierway_decide::savings;
@@ -366,11 +367,25 @@ pub(crate) struct Money {
 impl Money {
     /// Dollars as JSON numbers: the value of `usage.cost`, and the object for `usage.cost_details`. Unknown is null.
     pub(crate) fn as_json(&self) -> (String, String) {
-        let number = |amount: Option<Usd>| amount.map_or_else(|| "null".to_owned(), |amount| amount.to_string());
         let saved = self.baseline.zip(self.paid).map(|(baseline, paid)| baseline - paid);
-        let details = format!("{{\"baseline_cost\":{},\"saved\":{}}}", number(self.baseline), number(saved));
-        (number(self.paid), details)
+        let mut details = String::with_capacity(96);
+        details.push_str("{\"baseline_cost\":");
+        push_number(&mut details, self.baseline);
+        details.push_str(",\"saved\":");
+        push_number(&mut details, saved);
+        details.push('}');
+        let mut cost = String::with_capacity(24);
+        push_number(&mut cost, self.paid);
+        (cost, details)
     }
+}
+
+fn push_number(out: &mut String, amount: Option<Usd>) {
+    // Writing to memory cannot fail.
+    let _ = match amount {
+        Some(amount) => write!(out, "{amount}"),
+        None => out.write_str("null"),
+    };
 }
 
 /// The day of a request, for prices: days since 1970-01-01, UTC.

@@ -1,6 +1,8 @@
 //! `scenario NAME COUNT` does one thing COUNT times, for `scripts/bench-instructions` to count.
 //!
 //! What a scenario needs beforehand is done once; the script takes the difference between two counts, so it drops out.
+//!
+//! `scenario sustain SECONDS` is for people: 20,000 records a second into SQLite for so long, and what became of them.
 
 use bytes::Bytes;
 use http_body::Body;
@@ -11,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tierway::{Call, Router, Sink, Timeouts, Upstream};
 use tierway_bench::canned::Canned;
 use tierway_bench::{Failed, traffic};
@@ -48,6 +50,7 @@ fn run(name: &str, count: usize) -> Result<(), Failed> {
         "walk-stream" => walk(traffic::events(TOKENS), true, count),
         "record" => record(count),
         "request" => request(count),
+        "sustain" => sustain(count),
         _ => Err(format!("there is no scenario `{name}`").into()),
     }
 }
@@ -125,6 +128,37 @@ fn record(count: usize) -> Result<(), Failed> {
             ledger.flush(Duration::from_secs(60))?;
         }
     }
+    Ok(ledger.close()?)
+}
+
+/// Records offered in each [`TICK`] of `sustain`.
+const A_TICK: i64 = 200;
+const TICK: Duration = Duration::from_millis(10);
+
+/// Twenty thousand records a second for so many seconds, with the ledger's usual options.
+fn sustain(seconds: usize) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let ledger = Ledger::open(dir.path().join("ledger.db"), Options::default())?;
+    let sample = sample_record()?;
+    let (began, mut deepest, mut latest) = (Instant::now(), 0, Duration::ZERO);
+    for tick in (0i64..).take(100 * seconds) {
+        let due = TICK * u32::try_from(tick)?;
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        latest = latest.max(began.elapsed().saturating_sub(due));
+        for at in 0..A_TICK {
+            // A microsecond apart in the ids: all in a few hours, as in life.
+            let id = RequestId::from_i64(sample.id.as_i64() + (tick * A_TICK + at) * 4_096);
+            ledger.offer(CallRecord { id, ..sample.clone() });
+        }
+        deepest = deepest.max(ledger.counters().queue_depth);
+    }
+    ledger.flush(Duration::from_secs(60))?;
+    let counters = serde_json::to_value(ledger.counters())?;
+    let took = began.elapsed().as_secs_f64();
+    tierway_bench::print(&serde_json::json!({
+        "counters": counters, "deepest_queue": deepest, "seconds_until_all_was_written": took,
+        "latest_offer_ms": latest.as_secs_f64() * 1e3,
+    }));
     Ok(ledger.close()?)
 }
 
