@@ -56,6 +56,10 @@ fn context(choice: u8) -> Context {
     }
 }
 
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
 /// JSON by a reader that is not ours.
 #[track_caller]
 fn assert_json(bytes: &[u8]) {

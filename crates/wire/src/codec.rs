@@ -53,6 +53,8 @@ pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions
 /// # Errors
 /// When the body is no answer of this API.
 pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<Answer, DecodeError> {
+    let text = std::str::from_utf8(body).map_err(|_| DecodeError::body("the answer is not valid UTF-8"))?;
+    crate::json::check(text)?;
     match format {
         Format::OpenaiChat => openai_chat::decode_answer(body, context),
         Format::OpenaiResponses => openai_responses::decode_answer(body, context),

@@ -14,6 +14,12 @@ pub(crate) const MAX_DEPTH: u8 = 64;
 /// The most values in one tree. A value takes 48 bytes, so a tree stays under 50 MB whatever the text.
 const MAX_NODES: u32 = 1 << 20;
 
+/// Whether a provider's text is JSON at all: what is carried on unread must not break what it is written into.
+pub(crate) fn check(text: &str) -> Result<(), DecodeError> {
+    let read = serde_json::from_str::<serde::de::IgnoredAny>(text);
+    read.map(drop).map_err(|error| DecodeError::body(format!("not valid JSON: {error}")))
+}
+
 /// A place in JSON text.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {

@@ -130,6 +130,10 @@ impl StreamDecoder {
 impl Decoder {
     fn data(&mut self, name: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
         let data = std::str::from_utf8(data).map_err(|_| DecodeError::body("the stream is not valid UTF-8"))?;
+        // Chat's end mark; compatible servers put it after streams of other kinds, too.
+        if data.trim() != "[DONE]" {
+            crate::json::check(data)?;
+        }
         match self {
             Self::Chat(codec) => codec.event(data, out),
             Self::Responses(codec) => codec.event(data, out),

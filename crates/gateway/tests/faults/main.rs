@@ -11,7 +11,9 @@ mod stage;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grade {
@@ -48,13 +50,19 @@ macro_rules! want {
 /// No situation may hang; the slowest waits twenty seconds for a first token.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// More at once would measure the machine.
+const AT_ONCE: usize = 8;
+
 type Situation = (&'static str, fn() -> BoxFuture<'static, Graded>);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_scorecard() {
     let mut running = tokio::task::JoinSet::new();
+    let room = Arc::new(Semaphore::new(AT_ONCE));
     for (number, (name, run)) in situations::ALL.into_iter().enumerate() {
+        let room = room.clone();
         running.spawn(async move {
+            let _place = room.acquire_owned().await.unwrap();
             // A situation that panics is a failed one, and does not hide the others.
             let graded = tokio::spawn(tokio::time::timeout(LONGEST, run())).await;
             let graded = graded.map(|graded| graded.unwrap_or_else(|_| Err("never ended".to_owned())));

@@ -299,18 +299,24 @@ async fn flapping() -> Graded {
     stage.primary_fails(Plan::flapping(Fault::Status { status: 500 }, 1_500, 1_500));
     let began = stage.primary.now_ms();
     let mut number = 0;
+    // When each was asked and answered, and whether the primary was.
+    let mut asked = Vec::new();
     while stage.primary.now_ms() < began + 6_000 {
         let question = format!("n{number}?");
+        let (from, calls) = (stage.primary.now_ms() - began, stage.primary.seen().len());
         let answer = stage.ask(number % 2 == 0, &question).await;
         want!(answer.is_whole(&question), "{number}: {answer:?}");
+        asked.push((from, stage.primary.now_ms() - began, stage.primary.seen().len() > calls));
         number += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let calls: Vec<u64> = stage.primary.seen().iter().map(|seen| seen.at_ms - began).collect();
     for back in [1_500u64, 4_500] {
-        // One interval after it came back, at the latest, traffic is back: many calls, not single probes.
-        let busy = calls.iter().filter(|at| (back + 520..back + 1_500).contains(*at)).count();
-        want!(busy > 15, "back at {back}: {busy} calls: {calls:?}");
+        // One interval after it came back, at the latest, traffic is back: all of it but for the probe, however busy the
+        // machine is that this runs on.
+        let within = asked.iter().filter(|(from, to, _)| *from >= back + 520 && *to < back + 1_500);
+        let (all, there) = (within.clone().count(), within.filter(|(_, _, there)| *there).count());
+        want!(all > 2 && there + 1 >= all, "back at {back}: {there} of {all} requests: {calls:?}");
     }
     let ill = calls.iter().filter(|at| **at < 1_500 || (3_000..4_500).contains(*at)).count();
     want!(ill <= 2 * (3 + 3), "{ill} calls while it was ill: {calls:?}");
@@ -506,6 +512,21 @@ async fn hedge_wins() -> Graded {
         want!(row.usage_estimated && row.status == CallStatus::Answered && row.provider == "second", "{row:?}");
         want!(row.usage.output_tokens == 30 && row.paid > lost.paid, "{row:?}");
     }
+    // Without a time of its own: late is what is slower than nineteen of twenty, and before twenty nothing is.
+    let stage = Stage::open(Set { dispatch: "hedge = true", first_byte_ms: 10_000, ..Set::default() }).await;
+    let mut plan = vec![Fault::SlowFirstToken { ms: 700 }];
+    plan.extend(vec![Fault::None; 19]);
+    plan.push(Fault::SlowFirstToken { ms: 8_000 });
+    stage.primary_fails(Plan::first(plan));
+    for number in 0..20 {
+        let question = format!("n{number}?");
+        let answer = stage.ask(true, &question).await;
+        want!(answer.is_whole(&question), "{number}: {answer:?}");
+    }
+    want!(stage.calls() == [20, 0, 0], "hedged before anything was known: {:?}", stage.calls());
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && answer.ms < 4_000, "{answer:?}");
+    want!(stage.calls() == [21, 1, 0], "{:?}", stage.calls());
     pass("the sibling answered; the late call was cancelled, and both are charged")
 }
 
