@@ -18,6 +18,7 @@ pub(super) struct Scan<'g> {
     tally: [u32; COUNTERS],
     grams: &'g mut GramSet,
     word: Word,
+    hash_at: HashAt,
     line: Line,
     letters: u64,
     chars: u32,
@@ -49,12 +50,14 @@ pub(super) struct Scan<'g> {
     han: u32,
 }
 
+/// The hash of a word as it was at each length up to the longest stem's; the last place takes all that is longer. Written
+/// before it is read, so it is never cleared; beside the [`Word`], which is small enough to be kept in registers.
+type HashAt = [u64; *STEMS.end() + 2];
+
 /// The word that is being read.
 #[derive(Clone, Copy)]
 struct Word {
     hash: u64,
-    /// The hash as it was at each length up to the longest stem's; the last place takes all that is longer.
-    hash_at: [u64; *STEMS.end() + 2],
     len: u32,
     upper: u32,
     digits: u32,
@@ -65,28 +68,19 @@ struct Word {
     inner_upper: bool,
 }
 
-const NO_WORD: Word = Word {
-    hash: HASH_START,
-    hash_at: [0; *STEMS.end() + 2],
-    len: 0,
-    upper: 0,
-    digits: 0,
-    has: 0,
-    latin: true,
-    joined: false,
-    inner_upper: false,
-};
+const NO_WORD: Word =
+    Word { hash: HASH_START, len: 0, upper: 0, digits: 0, has: 0, latin: true, joined: false, inner_upper: false };
 
 /// The letters a, e, i, o, u and y by their last five bits, which no digit or sign of a word shares.
 const VOWELS: u32 = 1 << 1 | 1 << 5 | 1 << 9 | 1 << 15 | 1 << 21 | 1 << 25;
 
 impl Word {
     #[inline]
-    fn grow(&mut self, letter: u32) {
+    fn grow(&mut self, letter: u32, hash_at: &mut HashAt) {
         self.hash = hash_step(self.hash, letter);
         self.len += 1;
         self.has |= if letter > 0x7f { VOWELS } else { 1 << (letter & 31) };
-        self.hash_at[(self.len as usize).min(*STEMS.end() + 1)] = self.hash;
+        hash_at[(self.len as usize).min(*STEMS.end() + 1)] = self.hash;
     }
 
     const fn has_vowel(&self) -> bool {
@@ -94,8 +88,8 @@ impl Word {
     }
 
     /// Keys of its first seven to four letters, as far as it has them.
-    fn stems(&self) -> impl Iterator<Item = u32> {
-        STEMS.rev().filter(|length| *length <= self.len as usize).map(|length| stem_key(self.hash_at[length]))
+    fn stems(&self, hash_at: HashAt) -> impl Iterator<Item = u32> {
+        STEMS.rev().filter(|length| *length <= self.len as usize).map(move |length| stem_key(hash_at[length]))
     }
 }
 
@@ -132,6 +126,7 @@ impl<'g> Scan<'g> {
             tally: [0; COUNTERS],
             grams,
             word: NO_WORD,
+            hash_at: [0; *STEMS.end() + 2],
             line: Line::default(),
             letters: 0,
             chars: 0,
@@ -226,7 +221,7 @@ impl<'g> Scan<'g> {
         self.han = 0;
         let (mut word, mut last_four) = (self.word, self.letters);
         for letter in letters.bytes() {
-            word.grow(u32::from(letter));
+            word.grow(u32::from(letter), &mut self.hash_at);
             last_four = last_four << 16 | u64::from(letter);
             self.grams.add_letters(letters_hash(last_four), u64::from(word.len >= 2));
         }
@@ -422,7 +417,7 @@ impl<'g> Scan<'g> {
     #[inline]
     fn grow_word(&mut self, letter: u32) {
         self.han = 0;
-        self.word.grow(letter);
+        self.word.grow(letter, &mut self.hash_at);
         self.letters = self.letters << 16 | u64::from(letter & 0xffff);
         self.letters_seen += 1;
         self.grams.add_letters(letters_hash(self.letters), u64::from(self.word.len >= 2));
@@ -434,8 +429,7 @@ impl<'g> Scan<'g> {
         }
         let lead = self.is_lead();
         let word = self.word;
-        // Where the hash was at each length is written before it is read.
-        self.word = Word { hash_at: word.hash_at, ..NO_WORD };
+        self.word = NO_WORD;
         self.words += 1;
         self.word_chars += word.len;
         self.long_words += u32::from(word.len >= 8);
@@ -454,7 +448,7 @@ impl<'g> Scan<'g> {
         }
         let key = word_key(word.hash);
         let table = self.table;
-        let class = table.find(key).or_else(|| word.stems().find_map(|stem| table.find(stem)));
+        let class = table.find(key).or_else(|| word.stems(self.hash_at).find_map(|stem| table.find(stem)));
         self.found_word(key, class, lead);
     }
 
