@@ -66,6 +66,7 @@ async fn until_stopped(
     mut watch: Watch,
 ) -> std::io::Result<()> {
     let mut week = Schedule::new(&config);
+    let leadership = gateway.leadership();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -81,7 +82,10 @@ async fn until_stopped(
                 if watch.has_changed() {
                     config = reload(arg, gateway, &mut watch).unwrap_or(config);
                 }
-                week.look(&config).await;
+                // Of several processes one makes it.
+                if leadership.leads() {
+                    week.look(&config).await;
+                }
             }
         }
     }

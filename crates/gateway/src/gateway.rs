@@ -23,7 +23,7 @@ use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
 use tierway_decide::evidence::Evidence;
 use tierway_decide::{Caller, Predictor, Target};
-use tierway_ledger::{Durability, Ledger, LedgerError, Location, Options};
+use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
 use tierway_providers::{Auth, Endpoint, EndpointError, HttpProvider};
 
 /// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
@@ -88,6 +88,7 @@ pub struct Gateway {
     keys: Watch,
     /// Looks at how good the answers were; none while the config does not want it.
     quality: Mutex<Option<Looking>>,
+    replica: Replica,
     ledger: Arc<Ledger>,
 }
 
@@ -113,7 +114,8 @@ impl Gateway {
     /// # Errors
     /// See [`GatewayError`].
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
-        let (ground, ledger) = Ground::open(config, Options::default().close_within)?;
+        let replica = Replica::join(&location(config)?)?;
+        let (ground, ledger) = Ground::open(config, Options::default().close_within, replica.number())?;
         let setup = Arc::new(setup(config)?);
         let location = location(config)?;
         let mut state = KeyDesk::open(&location);
@@ -142,13 +144,19 @@ impl Gateway {
         let server = Server::start(&options, tls.as_ref(), app)
             .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
-        Ok(Self { server, workers: live, tls, ground, keys, quality: Mutex::new(quality), ledger })
+        Ok(Self { server, workers: live, tls, ground, keys, quality: Mutex::new(quality), replica, ledger })
     }
 
     /// Where operators read, if that is a place of its own.
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.server.admin_address()
+    }
+
+    /// Whether this process does what only one of several should.
+    #[must_use]
+    pub fn leadership(&self) -> Leadership {
+        self.replica.leadership()
     }
 
     /// Where it listens.
@@ -216,7 +224,7 @@ impl Desk {
     /// # Errors
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
-        let (ground, ledger) = Ground::open(config, DESK_CLOSES_WITHIN)?;
+        let (ground, ledger) = Ground::open(config, DESK_CLOSES_WITHIN, None)?;
         // Whoever has the command line needs no key.
         let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default(), None)?;
         Ok(Self { live, ledger })
@@ -239,8 +247,10 @@ impl Desk {
 }
 
 impl Ground {
-    fn open(config: &Config, close_within: Duration) -> Result<(Self, Arc<Ledger>), GatewayError> {
+    /// `number`: that of this process, where somebody gives them out.
+    fn open(config: &Config, close_within: Duration, number: Option<u16>) -> Result<(Self, Arc<Ledger>), GatewayError> {
         let location = location(config)?;
+        let number = number.map_or_else(|| unclaimed_number(&location), Ok)?;
         let ledger = Arc::new(Ledger::open(location.clone(), Options { close_within, ..ledger_options(config) })?);
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location);
@@ -249,7 +259,7 @@ impl Ground {
             metrics,
             store,
             clock: Arc::default(),
-            ids: Arc::new(IdSource::new(process_number()?)),
+            ids: Arc::new(IdSource::new(number)),
             cut_off: Arc::default(),
         };
         Ok((ground, ledger))
@@ -470,9 +480,14 @@ fn ledger_options(config: &Config) -> Options {
     Options { durability, queue, keep_days, begin_without_store: true, ..Options::default() }
 }
 
-/// Ten random bits that tell the ids of this process from those of others on the same ledger.
-fn process_number() -> Result<u16, GatewayError> {
+/// A random number of those that nobody gives out: it tells the ids of this process from those of others on the same
+/// ledger. Should two take the same, the ledger refuses the second record of an id and says so.
+fn unclaimed_number(location: &Location) -> Result<u16, GatewayError> {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).map_err(|error| GatewayError::Random(error.to_string()))?;
-    Ok(u16::from_le_bytes(bytes) & 0x3ff)
+    let first = if matches!(location, Location::Postgres(_)) { CLAIMED } else { 0 };
+    Ok(first + u16::from_le_bytes(bytes) % (PROCESSES - first))
 }
+
+/// Processes that an id has room for.
+const PROCESSES: u16 = 1_024;

@@ -1,6 +1,7 @@
 //! Fills a ledger with synthetic traffic and times the writer and every question.
 //!
-//! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--path FILE] [--rate ROWS_PER_SECOND] [--days 30]`
+//! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--location FILE_OR_URL]
+//! [--rate ROWS_PER_SECOND] [--days 30]`; sizes of a PostgreSQL are asked with `psql`.
 #![expect(clippy::print_stdout, reason = "a report for people")]
 #![expect(clippy::unwrap_used, reason = "a failed measurement is no measurement")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
@@ -8,7 +9,6 @@
 #[path = "../tests/synthetic/mod.rs"]
 mod synthetic;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -19,7 +19,7 @@ use tierway_ledger::{Filter, Ledger, Options, Reader, Span, Step};
 
 struct Arguments {
     rows: u64,
-    path: PathBuf,
+    location: String,
     rate: Option<u64>,
     /// Over how many days the traffic is spread.
     days: i64,
@@ -36,13 +36,13 @@ fn main() {
 }
 
 fn arguments() -> Arguments {
-    let path = std::env::temp_dir().join("tierway-million.db");
-    let mut found = Arguments { rows: 1_000_000, path, rate: None, days: 30 };
+    let location = std::env::temp_dir().join("tierway-million.db").display().to_string();
+    let mut found = Arguments { rows: 1_000_000, location, rate: None, days: 30 };
     let mut words = std::env::args().skip(1);
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         match name.as_str() {
             "--rows" => found.rows = value.parse().unwrap(),
-            "--path" => found.path = value.into(),
+            "--location" | "--path" => found.location = value,
             "--rate" => found.rate = Some(value.parse().unwrap()),
             "--days" => found.days = value.parse().unwrap(),
             _ => println!("ignored: {name}"),
@@ -61,16 +61,21 @@ fn writer_seconds() -> f64 {
     tasks.filter_map(|task| ticks(std::fs::read_to_string(task.path().join("stat")).ok()?)).sum::<f64>() / 100.0
 }
 
-fn bytes(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
+fn bytes(location: &str) -> u64 {
+    if !location.contains("://") {
+        return std::fs::metadata(location).map_or(0, |file| file.len());
+    }
+    let mut psql = std::process::Command::new("psql");
+    let asked = psql.args(["-XqtA", location, "-c", "SELECT pg_database_size(current_database())"]).output().unwrap();
+    String::from_utf8_lossy(&asked.stdout).trim().parse().unwrap()
 }
 
 fn write(arguments: &Arguments) {
-    let Arguments { rows, path, rate, days } = arguments;
-    let ledger = Ledger::open(path, Options::default()).unwrap();
-    let before = bytes(path);
+    let Arguments { rows, location, rate, days } = arguments;
+    let ledger = Ledger::open(location.as_str(), Options::default()).unwrap();
+    let before = bytes(location);
     let writing = Arc::new(AtomicBool::new(true));
-    let reader = ask_beside(path, *days, &writing);
+    let reader = ask_beside(location, *days, &writing);
     let (begun, mut deepest) = (Instant::now(), 0);
     for (at, call) in (0u64..).zip(traffic(42, *rows, MONDAY_MS, days * 24 * HOUR_MS)) {
         if let Some(rate) = rate {
@@ -94,7 +99,7 @@ fn write(arguments: &Arguments) {
     ledger.close().unwrap();
     println!("wrote {rows} rows in {seconds:.1} s: {:.0} rows/s, deepest queue {deepest}", *rows as f64 / seconds);
     println!("writer: {busy:.2} s of processor time, {:.2} us a row", busy * 1e6 / *rows as f64);
-    println!("file: {:.1} bytes a row", (bytes(path) - before) as f64 / *rows as f64);
+    println!("store: {:.1} bytes a row", (bytes(location) - before) as f64 / *rows as f64);
     println!("{counters:?}");
     beside.sort_by(f64::total_cmp);
     let at = |share: usize| beside[(beside.len() - 1) * share / 100];
@@ -102,10 +107,10 @@ fn write(arguments: &Arguments) {
 }
 
 /// A dashboard that asks ten times a second while rows are written. Gives milliseconds.
-fn ask_beside(path: &Path, days: i64, writing: &Arc<AtomicBool>) -> JoinHandle<Vec<f64>> {
-    let (path, writing) = (path.to_owned(), Arc::clone(writing));
+fn ask_beside(location: &str, days: i64, writing: &Arc<AtomicBool>) -> JoinHandle<Vec<f64>> {
+    let (location, writing) = (location.to_owned(), Arc::clone(writing));
     std::thread::spawn(move || {
-        let mut reader = Reader::open(&path).unwrap();
+        let mut reader = Reader::open(location.as_str()).unwrap();
         let span = Span::last_days(7, MONDAY_MS + days * 24 * HOUR_MS);
         let mut took = Vec::new();
         while writing.load(Ordering::Relaxed) {
@@ -125,15 +130,15 @@ fn forget(arguments: &Arguments) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let days = (arguments.days / 10).max(1);
     let keep = day_of(now) - day_of(MONDAY_MS) - days;
-    let (before, begun) = (bytes(&arguments.path), Instant::now());
+    let (before, begun) = (bytes(&arguments.location), Instant::now());
     let options = Options { keep_days: u32::try_from(keep).ok(), ..Options::default() };
-    let ledger = Ledger::open(&arguments.path, options).unwrap();
+    let ledger = Ledger::open(arguments.location.as_str(), options).unwrap();
     let mut left = before;
     let mut unchanged = Instant::now();
     // A pass ends when the file has not become smaller for a while; checkpoints shrink it every few seconds.
     while unchanged.elapsed() < Duration::from_secs(12) {
         std::thread::sleep(Duration::from_millis(100));
-        let now = bytes(&arguments.path);
+        let now = bytes(&arguments.location);
         if now != left {
             (left, unchanged) = (now, Instant::now());
         }
@@ -141,7 +146,7 @@ fn forget(arguments: &Arguments) {
     let seconds = (begun.elapsed() - unchanged.elapsed()).as_secs_f64();
     let busy = writer_seconds();
     ledger.close().unwrap();
-    let left = bytes(&arguments.path);
+    let left = bytes(&arguments.location);
     println!(
         "forgot {days} of {} days in {seconds:.1} s ({busy:.1} s of processor time): {:.2} GB became {:.2} GB",
         arguments.days,
@@ -151,7 +156,7 @@ fn forget(arguments: &Arguments) {
 }
 
 fn ask(arguments: &Arguments) {
-    let mut reader = Reader::open(&arguments.path).unwrap();
+    let mut reader = Reader::open(arguments.location.as_str()).unwrap();
     let end = MONDAY_MS + arguments.days * 24 * HOUR_MS + HOUR_MS / 2;
     let week = Span::last_days(7, end);
     let month = Span::last_days(30, end);

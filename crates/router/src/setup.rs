@@ -160,10 +160,22 @@ impl IdSource {
 
     /// The next id: of this millisecond, or just after the last one when the clock stood still or went back.
     pub fn next(&self, unix_ms: i64) -> RequestId {
-        let fresh = RequestId::new(unix_ms, self.process, 0).as_i64();
-        let after = |last: i64| Some(fresh.max(last + 1));
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or(fresh);
-        RequestId::from_i64(fresh.max(last + 1))
+        let fresh = RequestId::new(unix_ms, self.process, 0);
+        let next = |last: i64| fresh.max(self.successor(RequestId::from_i64(last)));
+        let after = |last: i64| Some(next(last).as_i64());
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or_default();
+        next(last)
+    }
+
+    /// The id after another of this source; where the counter is used up, in the next millisecond: the bits above it are
+    /// those of other processes.
+    fn successor(&self, last: RequestId) -> RequestId {
+        let following = RequestId::from_i64(last.as_i64() + 1);
+        let counter = (following.as_i64() & 0xfff) as u16;
+        match counter {
+            0 => RequestId::new(last.unix_ms() + 1, self.process, 0),
+            counter => RequestId::new(last.unix_ms(), self.process, counter),
+        }
     }
 }
 
@@ -178,5 +190,13 @@ mod tests {
         let made = times.map(|ms| ids.next(ms));
         assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
         assert_eq!(made[4].unix_ms(), times[4]);
+    }
+
+    #[test]
+    fn more_ids_in_a_millisecond_than_the_counter_holds_are_still_of_this_process() {
+        let ids = IdSource::new(7);
+        let made: Vec<_> = (0..10_000).map(|_| ids.next(RequestId::EPOCH_MS + 5_000)).collect();
+        assert!(made.is_sorted_by(|a, b| a < b));
+        assert!(made.iter().all(|id| id.as_i64() >> 12 & 0x3ff == 7), "ids of another process");
     }
 }

@@ -17,6 +17,7 @@ mod kill;
 mod load;
 mod process;
 mod refusals;
+mod replicas;
 mod restart;
 mod soak;
 mod stop;

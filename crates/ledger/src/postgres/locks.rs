@@ -10,5 +10,9 @@ pub(super) const SCHEMA: i32 = 0;
 pub(super) const PARTITIONS: i32 = 1;
 /// Forgets old rows (transaction).
 pub(super) const RETENTION: i32 = 2;
+/// Claims a number of a process (transaction).
+pub(super) const PROCESSES: i32 = 3;
+/// Leads in background work (session).
+pub(super) const LEADER: i32 = 4;
 /// Is the writer of a number (session): this and the number.
 pub(super) const WRITERS: i32 = 1_000;

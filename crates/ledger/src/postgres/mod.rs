@@ -7,6 +7,7 @@ mod link;
 mod locks;
 mod partitions;
 mod reader;
+mod replica;
 mod schema;
 mod state;
 mod store;
@@ -14,6 +15,7 @@ mod url;
 mod view;
 
 pub(crate) use reader::PostgresReader;
+pub(crate) use replica::Presence;
 pub(crate) use state::StateStore;
 pub(crate) use store::Store;
 pub use url::PostgresUrl;

@@ -23,3 +23,9 @@ CREATE TABLE revisions (
     revision bigint NOT NULL
 );
 INSERT INTO revisions (kind, revision) VALUES ('keys', 0);
+
+-- Numbers of processes in the ids of requests, and when each was last in use: none is given again for a day.
+CREATE TABLE processes (
+    number smallint PRIMARY KEY,
+    seen timestamptz NOT NULL
+);
