@@ -16,6 +16,7 @@ mod export;
 mod init;
 mod keys;
 mod load;
+mod migrate;
 mod outcomes;
 mod period;
 mod prices;
@@ -76,6 +77,8 @@ enum Command {
     Keys(keys::Args),
     /// Show how good the cheap answers were
     Quality(quality::Args),
+    /// Copy a SQLite ledger into a PostgreSQL
+    Migrate(migrate::Args),
     /// List prices, or import a list
     Prices(prices::Args),
 }
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Prices(args) => prices::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -89,6 +89,17 @@ impl Place {
         Self { grain: ALL, start: ALL, ..self }
     }
 
+    /// Its dimensions that are words.
+    pub(crate) const fn words(self) -> [i64; 5] {
+        [self.tier, self.provider, self.model, self.team, self.key]
+    }
+
+    /// The same with other words.
+    pub(crate) fn with_words(self, word: impl Fn(i64) -> i64) -> Self {
+        let [tier, provider, model, team, key] = self.words().map(word);
+        Self { tier, provider, model, team, key, ..self }
+    }
+
     /// The cell of the day that holds this hour.
     const fn day(self) -> Self {
         Self { grain: Grain::Days.code(), start: self.start.div_euclid(HOURS_PER_DAY), ..self }

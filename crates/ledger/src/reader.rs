@@ -100,7 +100,10 @@ impl Reader {
     }
 
     /// Every question sees one state of the ledger, whatever is written meanwhile.
-    fn ask<T>(&mut self, question: impl FnOnce(&mut dyn View) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(crate) fn ask<T>(
+        &mut self,
+        question: impl FnOnce(&mut dyn View) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         match &mut self.source {
             Source::Sqlite(reader) => question(&mut reader.view()?),
             Source::Postgres(reader) => reader.ask(question),

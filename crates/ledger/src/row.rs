@@ -68,9 +68,7 @@ pub(crate) fn put<'a, E>(
     mut word: impl FnMut(&'a str) -> Result<Value<'a>, E>,
     mut put: impl FnMut(Value) -> Result<(), E>,
 ) -> Result<i64, E> {
-    scratch.detail.clear();
-    detail::pack(&mut scratch.detail, call, rule_of(&call.reason).1);
-    let checksum = checksum::of(call, &scratch.detail, &mut scratch.columns);
+    let checksum = checksum_of(call, scratch);
     for number in [
         call.id.as_i64(),
         flags(call),
@@ -108,6 +106,13 @@ pub(crate) fn put<'a, E>(
     put(Value::Blob(&scratch.detail))?;
     put(Value::Integer(checksum))?;
     Ok(checksum)
+}
+
+/// The checksum that the row of a record has.
+pub(crate) fn checksum_of(call: &CallRecord, scratch: &mut Scratch) -> i64 {
+    scratch.detail.clear();
+    detail::pack(&mut scratch.detail, call, rule_of(&call.reason).1);
+    checksum::of(call, &scratch.detail, &mut scratch.columns)
 }
 
 fn flags(call: &CallRecord) -> i64 {

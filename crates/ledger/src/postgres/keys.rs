@@ -3,6 +3,7 @@
 use super::state::StateStore;
 use crate::LedgerError;
 use crate::state::{KeySecret, NewKey, StoredKey};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error};
 
 impl StateStore {
@@ -54,6 +55,26 @@ impl StateStore {
             let sql = "UPDATE key_secrets SET expires_ms = least(expires_ms, $2) WHERE key = $1";
             client.execute(sql, &[&name, &until_ms]).await?;
             add_secret(client, name, digest, now_ms).await?;
+            Ok(true)
+        })
+    }
+
+    /// Puts a key as it was in another store; false when there is one of its name.
+    pub(crate) fn put_key(&mut self, key: &StoredKey) -> Result<bool, LedgerError> {
+        let policy = serde_json::to_string(&key.policy).unwrap_or_default();
+        self.change(async |client| {
+            let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5) \
+                       ON CONFLICT DO NOTHING";
+            let values: [&(dyn ToSql + Sync); 5] =
+                [&key.name, &policy, &key.created_ms, &key.expires_ms, &key.revoked_ms];
+            if client.execute(sql, &values).await? == 0 {
+                return Ok(false);
+            }
+            let sql = "INSERT INTO key_secrets (digest, key, created_ms, expires_ms) VALUES ($1, $2, $3, $4)";
+            for secret in &key.secrets {
+                let digest = secret.digest.as_slice();
+                client.execute(sql, &[&digest, &key.name, &secret.created_ms, &secret.expires_ms]).await?;
+            }
             Ok(true)
         })
     }

@@ -5,6 +5,7 @@ mod copy;
 mod keys;
 mod link;
 mod locks;
+mod migrate;
 mod partitions;
 mod reader;
 mod replica;

@@ -22,7 +22,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
 
 /// How long one step of a group may take; then PostgreSQL counts as away, and the group is tried again.
-const LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// Writers at a time: far beyond what one PostgreSQL takes.
 const MOST_WRITERS: i16 = 1_024;
 /// Hours that are kept in memory.
@@ -35,21 +35,21 @@ const SETTINGS: &str = "SET enable_seqscan = off; SET statement_timeout = '15s';
 
 /// The database that groups are written into.
 pub(crate) struct Store {
-    url: PostgresUrl,
-    durability: Durability,
+    pub(super) url: PostgresUrl,
+    pub(super) durability: Durability,
     /// None after an error; opened anew by the next group.
-    open: Option<Open>,
+    pub(super) open: Option<Open>,
     /// The last group may have been committed although nobody told us.
     unsure: bool,
 }
 
-struct Open {
-    link: Link,
+pub(super) struct Open {
+    pub(super) link: Link,
     /// Whose cells are ours.
     writer: i16,
     copy: Statement,
     replace_cells: Statement,
-    words: Words,
+    pub(super) words: Words,
     known: Known,
     /// Calls and digest of hours, as the store has them of this writer.
     hours: HashMap<i64, (i64, i64)>,
@@ -101,7 +101,7 @@ impl Store {
 }
 
 impl Open {
-    fn new(url: &PostgresUrl, durability: Durability) -> Result<Self, LedgerError> {
+    pub(super) fn new(url: &PostgresUrl, durability: Durability) -> Result<Self, LedgerError> {
         let link = Link::connect(url)?;
         schema::upgrade(&link)?;
         let client = link.client();
@@ -162,11 +162,15 @@ impl Open {
     /// waits for a whole group of somebody else.
     fn number_words(&mut self, group: &[CallRecord]) -> Result<(), LedgerError> {
         let all = group.iter().flat_map(words_of);
-        let new: BTreeSet<&str> = all.filter(|text| self.words.get(text).is_none()).collect();
+        self.number_texts(&all.filter(|text| self.words.get(text).is_none()).collect())
+    }
+
+    /// The same for texts of which some may have one.
+    pub(super) fn number_texts(&mut self, new: &BTreeSet<&str>) -> Result<(), LedgerError> {
         if new.is_empty() || self.words.count() >= MOST_WORDS {
             return Ok(());
         }
-        let new: Vec<&str> = new.into_iter().collect();
+        let new: Vec<&str> = new.iter().copied().collect();
         let insert = format!(
             "INSERT INTO words (text) SELECT text FROM unnest($1) AS new (text) \
              WHERE NOT EXISTS (SELECT FROM words WHERE words.text = new.text) ORDER BY text \
@@ -275,7 +279,11 @@ impl Open {
 
     /// Ids that are there already, with the checksums of their rows.
     fn taken(&self, group: &[CallRecord], places: &[usize]) -> Result<HashMap<i64, i64>, LedgerError> {
-        let ids: Vec<i64> = places.iter().map(|place| group[*place].id.as_i64()).collect();
+        self.checksums(&places.iter().map(|place| group[*place].id.as_i64()).collect::<Vec<_>>())
+    }
+
+    /// The checksums of those of some ids that are there.
+    pub(super) fn checksums(&self, ids: &[i64]) -> Result<HashMap<i64, i64>, LedgerError> {
         let sql = "SELECT id, checksum FROM calls WHERE id = ANY($1)";
         let taken = self.link.run(LIMIT, self.link.client().query_typed(sql, &[(&ids, Type::INT8_ARRAY)]))?;
         Ok(taken.iter().map(|row| (row.get(0), row.get(1))).collect())

@@ -9,6 +9,7 @@ mod asking;
 mod auditing;
 mod keeping;
 mod keys;
+mod migrating;
 mod replicas;
 mod schema;
 mod scratch;
