@@ -8,6 +8,7 @@ use crate::store::{location, now_ms};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tierway_config::Config;
+use tierway_decide::budget::Budget;
 use tierway_gateway::{Digest, add_key, check_policy, new_secret, parse_until, revoke_key, rotate_key};
 use tierway_ledger::{KeyPolicy, State};
 
@@ -20,7 +21,7 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// Make a key; it is printed once and kept nowhere, only its digest
-    Add(Add),
+    Add(Box<Add>),
     /// List all keys, those of the config, revoked and expired ones too
     List(list::List),
     /// Revoke a key for good
@@ -62,6 +63,18 @@ struct Add {
     /// What its requests may name as `model`: `auto`, tiers, models; separated by commas [default: anything]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
+    /// Dollars in a period: `50/month`, `2.50/day`, `100/week`, `1000/total`
+    #[arg(long, value_name = "BUDGET")]
+    budget: Option<Budget>,
+    /// The dearest tier once most of the budget is spent [default: all tiers until it is spent]
+    #[arg(long, value_name = "TIER", requires = "budget")]
+    step_down_to: Option<String>,
+    /// Requests a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rpm: Option<u32>,
+    /// Tokens a minute, in and out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    tpm: Option<u32>,
     /// Requests in progress at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_concurrent: Option<u32>,
@@ -129,6 +142,10 @@ fn add(wish: &Add) -> Done {
         floor: wish.tier_floor.clone(),
         ceiling: wish.tier_ceiling.clone(),
         models: wish.models.clone(),
+        budget: wish.budget,
+        step_down_to: wish.step_down_to.clone(),
+        rpm: wish.rpm,
+        tpm: wish.tpm,
         max_concurrent: wish.max_concurrent,
     };
     if wish.for_config {
@@ -167,12 +184,15 @@ fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
     // JSON strings and lists of strings are TOML, too.
     let quoted = |text: &str| Value::from(text).to_string();
     writeln!(out, "[[keys]]\nname = {}\nhash = \"sha256:{digest}\"", quoted(&wish.name))?;
+    let budget = policy.budget.map(|budget| budget.to_string());
     let texts = [
         ("team", Some(&policy.team).filter(|team| !team.is_empty())),
         ("scope", Some(&policy.scope).filter(|scope| !scope.is_empty())),
         ("tier", policy.tier.as_ref()),
         ("floor", policy.floor.as_ref()),
         ("ceiling", policy.ceiling.as_ref()),
+        ("budget", budget.as_ref()),
+        ("step_down_to", policy.step_down_to.as_ref()),
         ("expires", wish.expires.as_ref()),
     ];
     for (field, text) in texts.into_iter().filter_map(|(field, text)| Some((field, text?))) {
@@ -181,8 +201,10 @@ fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
     if !policy.models.is_empty() {
         writeln!(out, "models = {}", json!(policy.models))?;
     }
-    if let Some(most) = policy.max_concurrent {
-        writeln!(out, "max_concurrent = {most}")?;
+    for (field, most) in [("rpm", policy.rpm), ("tpm", policy.tpm), ("max_concurrent", policy.max_concurrent)] {
+        if let Some(most) = most {
+            writeln!(out, "{field} = {most}")?;
+        }
     }
     say(format_args!("tierway: the key itself, once: {}", *secret));
     Ok(())

@@ -5,6 +5,7 @@ use crate::problem::shown;
 use crate::reader::Section;
 use crate::tier::TierNames;
 use std::collections::BTreeMap;
+use tierway_decide::budget::Budget;
 use tierway_decide::{Pins, TierId};
 
 /// A client's key, hashed.
@@ -26,6 +27,21 @@ pub struct ClientKey {
     pub expires_ms: Option<i64>,
     /// Its requests in work at once; none: as many as the server takes.
     pub max_concurrent: Option<u32>,
+    /// What it may spend.
+    pub allowance: Allowance,
+}
+
+/// What a key, team or user may spend: money and speed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Money in a period.
+    pub budget: Option<Budget>,
+    /// The dearest tier once most of it is spent; none: all tiers to the end.
+    pub step_down_to: Option<TierId>,
+    /// Requests a minute.
+    pub rpm: Option<u32>,
+    /// Tokens a minute, in and out.
+    pub tpm: Option<u32>,
 }
 
 /// What a key opens; each includes those before it.
@@ -45,17 +61,46 @@ pub enum KeyScope {
 pub struct Team {
     /// What its keys may have, beside their own pins.
     pub pins: Pins,
+    /// What they may spend together.
+    pub allowance: Allowance,
 }
 
-pub(crate) fn users(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Pins> {
+/// `[users.NAME]`: what each may have, and spend.
+pub(crate) fn users(
+    root: &Section<'_, '_>,
+    tiers: &TierNames,
+    baseline: Option<TierId>,
+) -> BTreeMap<String, (Pins, Allowance)> {
     let users = root.named("users");
-    users.iter().map(|(name, section)| (name.text.clone(), pins(section, tiers, baseline))).collect()
+    let user = |section: &Section<'_, '_>| {
+        let pins = pins(section, tiers, baseline);
+        (pins, allowance(section, tiers, pins))
+    };
+    users.iter().map(|(name, section)| (name.text.clone(), user(section))).collect()
+}
+
+fn allowance(section: &Section<'_, '_>, tiers: &TierNames, pins: Pins) -> Allowance {
+    let budget = section.text("budget").and_then(|text| {
+        let budget = text.text.parse::<Budget>();
+        budget.map_err(|error| section.problem("budget", format!("`budget` in {}: {error}", section.title))).ok()
+    });
+    let step_down_to = tiers.tier(section, "step_down_to");
+    if section.has("step_down_to") && !section.has("budget") {
+        section.problem("step_down_to", format!("{} steps down from no budget; give it one", section.title));
+    }
+    if step_down_to.zip(pins.floor).is_some_and(|(to, floor)| to < floor) {
+        section.problem("step_down_to", format!("{} steps down below its own floor", section.title));
+    }
+    Allowance { budget, step_down_to, rpm: section.opt_int32("rpm"), tpm: section.opt_int32("tpm") }
 }
 
 /// `[teams.NAME]`: what holds for all keys of a team.
 pub(crate) fn teams(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Team> {
     let teams = root.named("teams");
-    let team = |section: &Section<'_, '_>| Team { pins: pins(section, tiers, baseline) };
+    let team = |section: &Section<'_, '_>| {
+        let pins = pins(section, tiers, baseline);
+        Team { pins, allowance: allowance(section, tiers, pins) }
+    };
     teams.iter().map(|(name, section)| (name.text.clone(), team(section))).collect()
 }
 
@@ -100,6 +145,7 @@ pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<T
             models: section.texts("models").into_iter().map(|name| name.text).collect(),
             expires_ms: expires(&section),
             max_concurrent: section.opt_int32("max_concurrent"),
+            allowance: allowance(&section, tiers, pins),
         });
     }
     keys

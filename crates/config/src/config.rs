@@ -1,6 +1,6 @@
 //! The whole config: read, checked, put together.
 
-use crate::callers::{self, ClientKey, Team};
+use crate::callers::{self, Allowance, ClientKey, Team};
 use crate::catalogue::Prices;
 use crate::day;
 use crate::problem::{Problem, Problems, shown};
@@ -9,7 +9,7 @@ use crate::quality::{self, QualityConfig};
 use crate::reader::{Reader, Section, Setting};
 use crate::routing::Routing;
 use crate::rule::{self, ConfigTest};
-use crate::settings::{self, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
+use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
 use crate::tier::{self, Known, TierNames};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,10 @@ pub struct Config {
     pub keys: Vec<ClientKey>,
     /// `[teams.NAME]`
     pub teams: BTreeMap<String, Team>,
+    /// What users may spend, of those that have such bounds.
+    pub user_allowances: BTreeMap<String, Allowance>,
+    /// `[budgets]`
+    pub budgets: BudgetConfig,
     /// `[dispatch]`
     pub dispatch: DispatchConfig,
     /// `[ledger]`
@@ -202,6 +206,12 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let baseline_id = baseline.as_ref().and_then(|name| names.id(name));
     let rules = rule::rules(root, &names);
     let users = callers::users(root, &names, baseline_id);
+    let spending = |(name, (_, allowance)): (&String, &(Pins, Allowance))| {
+        (*allowance != Allowance::default()).then(|| (name.clone(), *allowance))
+    };
+    let user_allowances = users.iter().filter_map(spending).collect();
+    let users = users.into_iter().map(|(name, (pins, _))| (name, pins)).collect();
+    let budgets = settings::budgets(root);
     let keys = callers::keys(root, &names, baseline_id);
     let teams = callers::teams(root, &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {
@@ -238,6 +248,8 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         providers,
         keys,
         teams,
+        user_allowances,
+        budgets,
         dispatch,
         ledger,
         report,

@@ -24,7 +24,7 @@ mod tier;
 mod weekly;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use callers::{ClientKey, KeyScope, Team};
+pub use callers::{Allowance, ClientKey, KeyScope, Team};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
@@ -32,5 +32,5 @@ pub use quality::{Hold, QualityConfig};
 pub use reader::{Origin, Setting};
 pub use rule::ConfigTest;
 pub use secret::Secret;
-pub use settings::{DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};
+pub use settings::{BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};
 pub use weekly::{WeekTime, WeeklyConfig};

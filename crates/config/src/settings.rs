@@ -1,10 +1,11 @@
-//! `[server]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
+//! `[server]`, `[budgets]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
 
 use crate::problem::shown;
 use crate::provider::{KeyError, KeySource, named};
 use crate::reader::{Origin, Section, quoted};
 use crate::secret::Secret;
 use crate::weekly::{self, WeeklyConfig};
+use jiff::tz::{Offset, TimeZone};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tierway_decide::balance::Balance;
@@ -72,6 +73,19 @@ pub struct DispatchConfig {
     pub breaker_failures: u32,
     /// Time until a probe.
     pub breaker_open_ms: u32,
+}
+
+/// `[budgets]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct BudgetConfig {
+    /// Where days begin.
+    pub zone: TimeZone,
+    /// Share of a budget from which on its holder steps down.
+    pub step_down_at: f64,
+    /// Share of a budget that is said aloud when it is spent.
+    pub alarm_at: f64,
+    /// Output that is reserved for a request that states no bound; none: the most that the model can give.
+    pub assume_output_tokens: Option<u32>,
 }
 
 /// `[ledger]`
@@ -199,6 +213,38 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
         breaker_failures: section.int32("breaker_failures"),
         breaker_open_ms: section.int32("breaker_open_ms"),
     }
+}
+
+pub(crate) fn budgets(root: &Section<'_, '_>) -> BudgetConfig {
+    let section = root.table("budgets");
+    BudgetConfig {
+        zone: zone(&section),
+        step_down_at: section.share("step_down_at"),
+        alarm_at: section.share("alarm_at"),
+        assume_output_tokens: section.opt_int32("assume_output_tokens"),
+    }
+}
+
+fn zone(section: &Section<'_, '_>) -> TimeZone {
+    let text = section.string("zone");
+    let offset = || {
+        let (hours, minutes) = text.get(1..)?.split_once(':')?;
+        let two = |text: &str| (text.len() == 2).then(|| text.parse::<i32>().ok()).flatten();
+        let seconds = two(hours)? * 3_600 + two(minutes).filter(|minutes| *minutes < 60)? * 60;
+        let seconds = match text.as_bytes().first()? {
+            b'+' => seconds,
+            b'-' => -seconds,
+            _ => return None,
+        };
+        Some(TimeZone::fixed(Offset::from_seconds(seconds).ok()?))
+    };
+    let zone = if text == "UTC" { Some(TimeZone::UTC) } else { offset().or_else(|| TimeZone::get(&text).ok()) };
+    zone.unwrap_or_else(|| {
+        let message =
+            "it takes \"UTC\", an offset such as \"+02:00\", or a name that this machine's time zone database has";
+        section.problem("zone", format!("`zone` in [budgets] is {}; {message}", shown(&text)));
+        TimeZone::UTC
+    })
 }
 
 pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {

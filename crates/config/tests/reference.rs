@@ -64,7 +64,7 @@ fn defaults_are_within_their_own_bounds() {
     let config = parse(text, "t.toml", &|_| None).unwrap();
     for setting in config.settings.iter().filter(|setting| setting.origin == Origin::Default) {
         let (section, field) = setting.path.split_once('.').unwrap();
-        let plain = matches!(section, "server" | "routing" | "dispatch" | "ledger" | "report");
+        let plain = matches!(section, "server" | "routing" | "budgets" | "dispatch" | "ledger" | "report");
         if plain && field != "baseline" {
             let written = format!("{text}[{section}]\n{field} = {}\n", setting.value);
             parse(&written, "t.toml", &|_| None).unwrap_or_else(|problems| panic!("{problems}"));

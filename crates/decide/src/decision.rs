@@ -149,6 +149,12 @@ pub enum RejectWhy {
     NotAsked,
     /// Its answers to this kind of work fell below the operator's target.
     QualityHeld,
+    /// Above what the caller's budget still allows: most of it is spent.
+    SteppedDown,
+    /// The caller's budget does not allow the worst case of this request.
+    OverBudget,
+    /// The caller is over its requests or tokens a minute.
+    OverRate,
 }
 
 /// A candidate that was passed over.

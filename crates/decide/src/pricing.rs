@@ -95,6 +95,17 @@ impl PriceHistory {
         Some(self.at(unix_ms, usage.service_tier)?.cost(usage))
     }
 
+    /// The most that a call can cost: all input written to a cache or none of it, all output thought about, whatever
+    /// service tier of the two answers.
+    #[must_use]
+    pub fn worst(&self, unix_ms: i64, asked: ServiceTier, input_tokens: u64, output_tokens: u64) -> Option<Usd> {
+        let plain = Usage { input_tokens, output_tokens, ..Usage::default() };
+        let thought = Usage { reasoning_tokens: output_tokens, ..plain };
+        let written = Usage { cache_write_5m_tokens: input_tokens, ..thought };
+        let prices = [self.at(unix_ms, asked)?, self.at(unix_ms, ServiceTier::Standard)?];
+        prices.iter().flat_map(|price| [&plain, &thought, &written].map(|usage| price.cost(usage))).max()
+    }
+
     /// The price of a call: at its time, and under the service tier that the answer reports.
     ///
     /// A tier that the price has no terms for is charged the usual price. A service tier goes before the hour of the day:

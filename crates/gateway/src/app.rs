@@ -222,7 +222,9 @@ impl App {
         let guard = live.keys.enter(&caller)?;
         let (head, body) = request.into_parts();
         let body = read_body(body, &head.headers, &self.bounds).await?;
-        let call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
+        let account = live.keys.account(&caller);
+        let mut call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
+        call.account = account;
         Ok((call, live, guard))
     }
 

@@ -1,7 +1,8 @@
 //! The running gateway: a config put to work, and swapped while it runs.
 
+use crate::accounts::{Accounts, Terms};
 use crate::app::{App, Bounds, Face, Live};
-use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch};
+use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch, reread};
 use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
 use crate::quality::Looking;
@@ -119,8 +120,11 @@ impl Gateway {
         let setup = Arc::new(setup(config)?);
         let location = location(config)?;
         let mut state = KeyDesk::open(&location);
-        let known = Known::read(keys(config), state.as_mut());
-        let keys = Arc::new(known.keys(setup.table.ladder(), None));
+        let known = Known::read(keys(config, &ground.metrics), state.as_mut());
+        let accounts = Arc::new(Accounts::new(ground.clock.clone()));
+        let keys = known.keys(setup.table.ladder(), None, &accounts);
+        reread(&accounts, &keys, &location, false);
+        let keys = Arc::new(keys);
         let tls = tls(config)?;
         let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
         let quality = ground.looking(config, &setup)?;
@@ -135,7 +139,7 @@ impl Gateway {
             true if worker < workers => Face::Clients,
             true => Face::Operators,
         };
-        let desk = Arc::new(KeyDesk::new(location, state, known, &live));
+        let desk = Arc::new(KeyDesk::new(location, state, known, accounts, &live));
         let app = |worker: usize| {
             let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
             let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
@@ -188,7 +192,7 @@ impl Gateway {
             (None, Some(_)) => *quality = self.ground.looking(config, &setup)?,
             (None, None) => {}
         }
-        self.keys.desk().reload(keys(config), setup.table.ladder(), |keys| {
+        self.keys.desk().reload(keys(config, &self.ground.metrics), setup.table.ladder(), |keys| {
             let live = |_| self.ground.live(config, &setup, keys, quality.as_ref());
             let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
@@ -356,6 +360,7 @@ pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
         Setup::new(config.table.clone(), predictor(config)?).with_health(rules, retry_share_mille, RETRY_RESERVE);
     setup.choosing = setup.table.choosing(setup.predictor.proven_shortfall());
     setup.balance = dispatch.balance;
+    setup.assumed_output = config.budgets.assume_output_tokens;
     setup.limits = DispatchLimits {
         max_attempts: dispatch.max_attempts,
         max_retries: dispatch.max_retries,
@@ -421,17 +426,26 @@ fn auth(style: KeyHeader, key: zeroize::Zeroizing<String>) -> Auth {
     }
 }
 
-fn keys(config: &Config) -> ConfigKeys {
+fn keys(config: &Config, metrics: &Arc<Metrics>) -> ConfigKeys {
     let entries = config.keys.iter().map(|key| KeyEntry {
         secrets: vec![(Digest(key.sha256), key.expires_ms)],
         scope: scope(key.scope),
         caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins, models: key.models.clone() },
         max_active: key.max_concurrent.map(|most| most as usize),
+        allowance: key.allowance,
         bar: None,
     });
     ConfigKeys {
         entries: entries.collect(),
-        teams: config.teams.iter().map(|(name, team)| (name.clone(), team.pins)).collect(),
+        teams: config.teams.clone(),
+        users: config.user_allowances.clone(),
+        terms: Arc::new(Terms {
+            zone: config.budgets.zone.clone(),
+            step_down_at: config.budgets.step_down_at,
+            alarm_at: config.budgets.alarm_at,
+            tiers: config.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect(),
+            metrics: metrics.clone(),
+        }),
         loopback: config.server.listen.ip().is_loopback(),
     }
 }

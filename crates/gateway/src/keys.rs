@@ -12,13 +12,15 @@ pub use book::{KeyError, add_key, key_json, key_state, parse_until, revoke_key, 
 pub use secret::{Digest, new_secret};
 pub use stored::check_policy;
 
+use crate::accounts::Holder;
 use crate::body::{Active, ActiveGuard};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tierway::Refusal;
+use tierway::{Account, Refusal};
+use tierway_config::Allowance;
 use tierway_decide::Caller;
 use tierway_wire::ApiError;
 
@@ -44,6 +46,8 @@ pub struct KeyEntry {
     pub caller: Caller,
     /// Its requests in progress at most.
     pub max_active: Option<usize>,
+    /// What it may spend.
+    pub allowance: Allowance,
     /// Why it opens nothing at all.
     pub bar: Option<Bar>,
 }
@@ -72,6 +76,11 @@ pub struct Keys {
     limited: HashMap<String, (usize, Active)>,
     unread: bool,
     of_config: Vec<String>,
+    /// What callers are paid from, by the name of the key; of those that have bounds.
+    accounts: HashMap<String, Arc<dyn Account>>,
+    /// For keys without bounds of their own, where users have some.
+    account_of_others: Option<Arc<dyn Account>>,
+    pub(crate) holders: Vec<Arc<Holder>>,
 }
 
 /// What a digest opens.
@@ -113,6 +122,21 @@ impl Keys {
                 *active = counted.clone();
             }
         }
+        self
+    }
+
+    /// What a caller's requests are paid from; none: no bounds.
+    pub(crate) fn account(&self, caller: &Caller) -> Option<Arc<dyn Account>> {
+        if self.accounts.is_empty() {
+            return self.account_of_others.clone();
+        }
+        self.accounts.get(&caller.key).or(self.account_of_others.as_ref()).cloned()
+    }
+
+    pub(crate) fn paid_by(mut self, paying: desk::Paying) -> Self {
+        self.accounts = paying.keys;
+        self.account_of_others = paying.others;
+        self.holders = paying.holders;
         self
     }
 
@@ -232,6 +256,7 @@ mod tests {
             scope,
             caller: Caller { key: name.into(), ..Caller::default() },
             max_active: (name == "app").then_some(2),
+            allowance: Allowance::default(),
             bar: None,
         }
     }

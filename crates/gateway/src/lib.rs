@@ -2,6 +2,7 @@
 //!
 //! Chooses no model and reads no file: it is handed a checked config, and can be handed another while it runs.
 
+mod accounts;
 mod api;
 mod app;
 mod backtest;

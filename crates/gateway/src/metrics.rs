@@ -1,5 +1,5 @@
 //! `/metrics` for Prometheus: counters of what went through, gauges of how things are. Labels are bounded: tiers, providers,
-//! models of the ladder, statuses. Never text, ids or keys.
+//! models of the ladder, statuses, names of who has a budget. Never text, ids or keys.
 
 use crate::app::{App, with_type};
 use crate::body::Active;
@@ -100,6 +100,9 @@ pub struct Metrics {
     quality_paid: Dollars,
     quality_alarms: Counter,
     held_cells: Gauge,
+    budgets: Family<Labels<3>, Gauge<f64, AtomicU64>>,
+    over_budget: Family<Labels<2>, Counter>,
+    budget_alarms: Family<Labels<3>, Counter>,
 }
 
 /// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
@@ -133,6 +136,9 @@ impl Default for Metrics {
             quality_paid: Dollars::default(),
             quality_alarms: Counter::default(),
             held_cells: Gauge::default(),
+            budgets: Family::default(),
+            over_budget: Family::default(),
+            budget_alarms: Family::default(),
         };
         metrics.register();
         metrics
@@ -169,6 +175,11 @@ impl Metrics {
         registry.register("quality_alarms", "Times that quality fell below its target", self.quality_alarms.clone());
         let held = "Kinds of work that go to the baseline because their quality fell below the target";
         registry.register("quality_held_cells", held, self.held_cells.clone());
+        let budgets = "Dollars of each budget's window: limit, spent, reserved by requests in progress";
+        registry.register("budget_usd", budgets, self.budgets.clone());
+        let over = "Requests refused because a budget did not allow their worst case";
+        registry.register("over_budget", over, self.over_budget.clone());
+        registry.register("budget_alarms", "Budgets that reached a mark, per cent", self.budget_alarms.clone());
     }
 
     /// Counts the requests of one more worker.
@@ -199,6 +210,17 @@ impl Metrics {
     /// How many cells are held now.
     pub(crate) fn held_cells(&self, count: u32) {
         self.held_cells.set(i64::from(count));
+    }
+
+    /// Counts a request that a budget did not allow.
+    pub(crate) fn over_budget(&self, kind: &'static str, name: &str) {
+        self.over_budget.get_or_create(&labels([("kind", kind), ("name", name)])).inc();
+    }
+
+    /// Counts a budget that reached a mark.
+    pub(crate) fn budget_alarm(&self, kind: &'static str, name: &str, percent: f64) {
+        let labels = labels([("kind", kind), ("name", name), ("percent", &percent.to_string())]);
+        self.budget_alarms.get_or_create(&labels).inc();
     }
 
     /// Counts an answer that did not wait for its record any longer.
@@ -277,6 +299,13 @@ impl Metrics {
                 ("model", target.model.clone()),
             ];
             self.targets.get_or_create(&Labels(labels)).set(i64::from(setup.state(id).health(now).callable()));
+        }
+        for holder in &live.keys.holders {
+            let Some((budget, spent, reserved)) = holder.figures() else { continue };
+            for (what, amount) in [("limit", budget.limit), ("spent", spent), ("reserved", reserved)] {
+                let labels = labels([("kind", holder.kind()), ("name", holder.plain_name()), ("what", what)]);
+                self.budgets.get_or_create(&labels).set(amount.as_f64());
+            }
         }
         if let Some(store) = &app.store {
             let counters = store.counters();

@@ -36,7 +36,7 @@ pub(crate) fn call(
     let session = name(&headers, "x-tierway-session")?;
     let user = name(&headers, "x-tierway-user")?;
     let dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");
-    Ok(Call { format, body, headers, caller, pins, session, user, dry_run, purpose: Purpose::Client })
+    Ok(Call { format, body, headers, caller, account: None, pins, session, user, dry_run, purpose: Purpose::Client })
 }
 
 fn tier(headers: &HeaderMap, header: &'static str, ladder: &Ladder) -> Result<Option<TierId>, Refusal> {

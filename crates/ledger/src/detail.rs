@@ -119,6 +119,9 @@ fn pack_rejected(out: &mut Vec<u8>, rejected: &Rejected) {
         RejectWhy::Unhealthy => out.push(7),
         RejectWhy::NotAsked => out.push(8),
         RejectWhy::QualityHeld => out.push(9),
+        RejectWhy::SteppedDown => out.push(10),
+        RejectWhy::OverBudget => out.push(11),
+        RejectWhy::OverRate => out.push(12),
     }
 }
 
@@ -140,6 +143,9 @@ fn unpack_rejected(input: &mut Input) -> Result<Rejected, Garbled> {
         7 => RejectWhy::Unhealthy,
         8 => RejectWhy::NotAsked,
         9 => RejectWhy::QualityHeld,
+        10 => RejectWhy::SteppedDown,
+        11 => RejectWhy::OverBudget,
+        12 => RejectWhy::OverRate,
         _ => return Err(input.garbled()),
     };
     Ok(Rejected { tier, target, why })

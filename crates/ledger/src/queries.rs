@@ -34,6 +34,17 @@ impl Span {
     }
 }
 
+/// Whose money a call spends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Payer {
+    /// A key, by its name.
+    Key(String),
+    /// A team.
+    Team(String),
+    /// An end user, as the application names it.
+    User(String),
+}
+
 /// Sums of the calls that have something in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {

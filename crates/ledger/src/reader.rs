@@ -2,9 +2,9 @@
 
 use crate::ask::{self, View};
 use crate::engine::Location;
-use crate::{Audit, Filter, LedgerError, Page, Point, Span, Step, Summary, postgres, sqlite};
+use crate::{Audit, Filter, LedgerError, Page, Payer, Point, Span, Step, Summary, postgres, sqlite};
 use std::ops::ControlFlow;
-use tierway_decide::{CallRecord, RequestId};
+use tierway_decide::{CallRecord, RequestId, Usd};
 
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,14 @@ impl Reader {
     /// What the database says.
     pub fn series(&mut self, span: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
         self.ask(|view| ask::series(view, span, step))
+    }
+
+    /// What somebody spent on requests that came at that time or later; calls of unknown price count as nothing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn spent(&mut self, payer: &Payer, from_ms: i64) -> Result<Usd, LedgerError> {
+        self.ask(|view| ask::spent(view, payer, from_ms))
     }
 
     /// Requests of a span that match, the newest first, from `before` on; at most `limit`.

@@ -32,6 +32,8 @@ pub(crate) mod column {
     pub(crate) const LAST_WORD: usize = 18;
     pub(crate) const USER: usize = 19;
     pub(crate) const SESSION: usize = 20;
+    pub(crate) const PAID: usize = 26;
+    pub(crate) const CLASSIFIER_PAID: usize = 27;
     pub(crate) const TOTAL_MS: usize = 32;
     pub(crate) const DETAIL: usize = 34;
     pub(crate) const CHECKSUM: usize = 35;

@@ -1,5 +1,6 @@
 //! One request as the gateway (or a program) hands it over.
 
+use crate::account::Account;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Who asks.
     pub caller: Arc<Caller>,
+    /// What the caller may spend; none: no bounds.
+    pub account: Option<Arc<dyn Account>>,
     /// Tiers that this request asks for by header.
     pub pins: Pins,
     /// The conversation, as the client named it.
@@ -61,6 +64,7 @@ impl Call {
             body: body.into(),
             headers: HeaderMap::new(),
             caller: Arc::default(),
+            account: None,
             pins: Pins::default(),
             session: None,
             user: None,

@@ -1,5 +1,6 @@
 //! From a request to its decision: look at it once, then choose.
 
+use crate::account::Standing;
 use crate::call::{Call, Purpose};
 use crate::log::{FOREIGN, day_of};
 use crate::refusal::Refusal;
@@ -9,8 +10,8 @@ use crate::sessions::SessionKey;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tierway_decide::{
-    Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RuleHit, Session, Target,
-    TargetId, TierId, decide, misfit,
+    Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected,
+    RuleHit, Session, Target, TargetId, TierId, decide, misfit,
 };
 use tierway_wire::{ApiError, Outline, Role};
 
@@ -24,6 +25,7 @@ pub(crate) struct Looked<'a> {
     caller: Cow<'a, Caller>,
     pub(crate) rule: Option<RuleHit<'a>>,
     pub(crate) input_tokens: u32,
+    pub(crate) standing: Standing,
     session_key: SessionKey,
     session: Option<Session>,
     began_us: u64,
@@ -76,15 +78,18 @@ impl Router {
         });
         let user = call.user.as_deref().or(outline.user.as_deref()).unwrap_or_default();
         let session_key = SessionKey::of(&call.caller.key, call.session.as_deref(), outline);
+        let standing = call.account.as_ref().map(|account| account.standing(user)).unwrap_or_default();
+        let caller = with_user(&call.caller, setup.table.user_pins(user));
         Ok(Looked {
             call,
             outline,
             requested,
             features,
             prediction,
-            caller: with_user(&call.caller, setup.table.user_pins(user)),
+            caller: stepped_down(caller, &standing),
             rule,
             input_tokens: tierway_wire::tokens::estimate_outline(outline),
+            standing,
             session_key,
             session: self.session(session_key, outline),
             began_us,
@@ -98,7 +103,7 @@ impl Router {
         let mut foreign = None;
         let ask = self.ask(looked, opinion);
         let named = looked.named_model();
-        let decision = match named {
+        let mut decision = match named {
             Requested::Target(id) => {
                 within_ceiling(Some(id.tier), &ladder.target(id).model, &looked.caller, ladder)?;
                 fits(ladder.target(id), &ask)?;
@@ -116,6 +121,10 @@ impl Router {
                 decide(ladder, &choosing, &ask).map_err(|nothing| Refusal::nothing_fits(ladder, &nothing))?
             }
         };
+        if let (Some((cap, _)), false) = (&looked.standing.cap, looked.rule.is_some_and(|rule| rule.locked)) {
+            let above = ladder.ids().filter(|tier| tier > cap && *tier > decision.tier);
+            decision.rejected.extend(above.map(|tier| Rejected { tier, target: None, why: RejectWhy::SteppedDown }));
+        }
         Ok(Decided {
             decision,
             features: looked.features.pack(),
@@ -179,6 +188,20 @@ impl<'a> Looked<'a> {
 fn with_user(caller: &Caller, user: Option<Pins>) -> Cow<'_, Caller> {
     let Some(user) = user else { return Cow::Borrowed(caller) };
     Cow::Owned(Caller { pins: caller.pins.and(user), ..caller.clone() })
+}
+
+/// A budget that is nearly spent lowers the ceiling and whatever tier the caller is pinned to; a floor stays, as it is a
+/// promise to somebody.
+fn stepped_down<'a>(caller: Cow<'a, Caller>, standing: &Standing) -> Cow<'a, Caller> {
+    let Some((cap, _)) = standing.cap else { return caller };
+    let pins = caller.pins;
+    let cap = pins.floor.map_or(cap, |floor| floor.max(cap));
+    let pins = Pins {
+        exact: pins.exact.map(|tier| tier.min(cap)),
+        ceiling: Some(pins.ceiling.map_or(cap, |ceiling| ceiling.min(cap))),
+        ..pins
+    };
+    Cow::Owned(Caller { pins, ..caller.into_owned() })
 }
 
 /// A key may be for some models only.

@@ -19,6 +19,7 @@ const COST: HeaderName = HeaderName::from_static("x-tierway-cost-usd");
 const BASELINE: HeaderName = HeaderName::from_static("x-tierway-baseline-usd");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tierway-attempts");
 const RECORD: HeaderName = HeaderName::from_static("x-tierway-record");
+const BUDGET: HeaderName = HeaderName::from_static("x-tierway-budget");
 const ADAPTED: HeaderName = HeaderName::from_static("x-tierway-adapted");
 
 /// Headers of a provider that mean something to a client: its limits and its own request id.
@@ -93,6 +94,11 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
     if !record.adapted.is_empty() {
         pen.set(ADAPTED, record.adapted.join("; "));
     }
+}
+
+/// The caller's budget bounds the tier.
+pub(crate) fn stepped_down(headers: &mut HeaderMap, told: &str) {
+    Pen::new(headers).set(BUDGET, told);
 }
 
 /// What it cost, and what the baseline would have cost; left out where unknown.

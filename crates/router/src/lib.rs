@@ -5,6 +5,7 @@
 //! lives in `tierway-wire`. Here is what awaits: one call after another as [`tierway_decide::dispatch`] says, and the relay
 //! of streams. The world comes in through four seams: [`Provider`], [`Sink`], [`Clock`], and [`Witness`] where quality is looked at.
 
+mod account;
 mod attempt;
 mod call;
 mod calling;
@@ -35,6 +36,7 @@ mod unfit;
 mod walk;
 mod witness;
 
+pub use account::{Account, Denied, Hold, Need, Standing};
 pub use call::{Call, Purpose};
 pub use deciding::Decided;
 pub use held::HeldCells;

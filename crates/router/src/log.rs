@@ -1,6 +1,7 @@
 //! The call record in the making. Whatever happens to a request, its record is offered exactly once: by
 //! [`Log::finish`], or by dropping it, which is what a client that goes away does to everything on its stack.
 
+use crate::account::Hold;
 use crate::call::{Call, Purpose};
 use crate::deciding::Decided;
 use crate::headers;
@@ -42,6 +43,10 @@ pub(crate) struct Log {
     routed: bool,
     /// The answer, where somebody wants to see it.
     listening: Option<Box<Listening>>,
+    /// What is reserved for the request, and how much money of it.
+    hold: Option<(Box<dyn Hold>, Usd)>,
+    /// The dearest tier that the caller's account still pays for, in words.
+    stepped_down: Option<String>,
 }
 
 /// The upstream call in progress.
@@ -66,6 +71,8 @@ impl Log {
             served: None,
             routed: true,
             listening: None,
+            hold: None,
+            stepped_down: None,
         }
     }
 
@@ -84,6 +91,8 @@ impl Log {
             served: self.served,
             routed: self.routed,
             listening: self.listening.take(),
+            hold: self.hold.take(),
+            stepped_down: self.stepped_down.clone(),
         }
     }
 
@@ -219,6 +228,12 @@ impl Log {
         if let Some(record) = &self.record {
             headers::decision(headers, record);
         }
+        if let Some((hold, _)) = &self.hold {
+            hold.head(headers);
+        }
+        if let Some(told) = &self.stepped_down {
+            headers::stepped_down(headers, told);
+        }
     }
 
     /// The upstream call in progress ended. Usage is what the provider reported; nothing when it reported none.
@@ -314,6 +329,52 @@ impl Log {
         money
     }
 
+    /// The end user, as the application named it.
+    pub(crate) fn user(&self) -> &str {
+        self.record.as_ref().map_or("", |record| &record.user)
+    }
+
+    pub(crate) fn asked_service_tier(&self) -> Option<ServiceTier> {
+        self.record.as_ref().map(|record| record.asked_service_tier)
+    }
+
+    pub(crate) fn stepped_down(&mut self, told: &str) {
+        self.stepped_down = Some(told.to_owned());
+    }
+
+    /// So much is reserved for the request, until its record is closed.
+    pub(crate) fn hold(&mut self, hold: Box<dyn Hold>, amount: Usd) {
+        self.hold = Some((hold, amount));
+    }
+
+    pub(crate) const fn holds(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Whether what is reserved pays for another call of this worst case, or can be made to.
+    pub(crate) async fn affords(&mut self, worst: Usd) -> bool {
+        let attempts = self.record.iter().flat_map(|record| &record.attempts);
+        let before: Usd = attempts.filter_map(|attempt| attempt.paid).sum();
+        let Some((hold, amount)) = &mut self.hold else { return true };
+        let more = before + worst - *amount;
+        if more <= Usd::ZERO {
+            return true;
+        }
+        let extended = hold.extend(more).await;
+        if extended {
+            *amount += more;
+        }
+        extended
+    }
+
+    /// What was reserved goes back, but for what the request cost.
+    fn settle_account(&mut self, record: &CallRecord) {
+        let Some((hold, _)) = self.hold.take() else { return };
+        let attempts: Usd = record.attempts.iter().filter_map(|attempt| attempt.paid).sum();
+        let tokens = record.attempts.iter().map(|attempt| attempt.usage.input_tokens + attempt.usage.output_tokens);
+        hold.settle(attempts + record.classifier_paid, tokens.sum());
+    }
+
     /// Closes the record before the last bytes of the reply go out. They are held back for what is returned.
     pub(crate) fn finish(&mut self, status: CallStatus, http_status: u16) -> Option<Held> {
         let mut record = self.record.take()?;
@@ -321,6 +382,7 @@ impl Log {
         // Failed attempts may have been billed too, and a request that failed altogether was never settled.
         record.paid = savings::paid(&record.attempts);
         record.usage_estimated |= self.guessed;
+        self.settle_account(&record);
         let record = CallRecord { status, http_status, total_ms, ..*record };
         if let (Some(listening), Some(witness)) = (self.listening.take(), &self.ground.witness)
             && status == CallStatus::Answered
@@ -352,6 +414,7 @@ impl Drop for Log {
             record.total_ms = total_ms;
         });
         if let Some(record) = self.record.take() {
+            self.settle_account(&record);
             self.ground.sink.offer(*record);
         }
     }

@@ -58,6 +58,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Whether its answer is made of tokens that are paid for.
+    pub(crate) fn has_output(&self) -> bool {
+        self.operation == Operation::Chat
+    }
+
     /// A request for vectors, which goes through as it came.
     pub(crate) fn embedding(
         call: &'a Call,

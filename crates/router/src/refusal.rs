@@ -11,6 +11,9 @@ use tierway_wire::{ApiError, DecodeError, Format};
 /// The SDKs retry twice by default; after our own attempts that only multiplies the load.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// OpenAI's word for an account without money; its clients do not try again.
+const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
+
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -27,6 +30,33 @@ impl Refusal {
     #[must_use]
     pub fn caller(error: ApiError) -> Self {
         Self { error: Box::new(error), retry_after_ms: None, status: CallStatus::Refused }
+    }
+
+    /// The caller's money is spent.
+    #[must_use]
+    pub fn over_budget(message: impl Into<String>, resets_in_ms: Option<u64>) -> Self {
+        let error = ApiError::new(429, message.into()).with_code(INSUFFICIENT_QUOTA);
+        Self { retry_after_ms: resets_in_ms, ..Self::caller(error) }
+    }
+
+    /// Those targets that the budget pays for cannot be called now, and there is not enough for the others.
+    pub(crate) fn short() -> Self {
+        let message = "the models that this budget pays for do not answer at the moment, and it does not pay for dearer ones; try again later";
+        Self::over_budget(message, None).with_code("budget_too_small_for_fallback")
+    }
+
+    /// With another code.
+    #[must_use]
+    pub fn with_code(mut self, code: &str) -> Self {
+        self.error.code = Some(code.to_owned());
+        self
+    }
+
+    /// The caller is over a limit of speed.
+    #[must_use]
+    pub fn over_rate(message: impl Into<String>, wait_ms: Option<u64>) -> Self {
+        let error = ApiError::new(429, message.into()).with_code("rate_limit_exceeded");
+        Self { retry_after_ms: wait_ms, ..Self::caller(error) }
     }
 
     pub(crate) fn unknown_model(name: &str, ladder: &Ladder) -> Self {
@@ -86,7 +116,7 @@ impl Refusal {
     pub fn reply(&self, format: Format) -> Reply {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.status == CallStatus::Failed {
+        if self.status == CallStatus::Failed || self.error.code.as_deref() == Some(INSUFFICIENT_QUOTA) {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(pause) = self.retry_after_ms {
@@ -145,7 +175,7 @@ const fn told(kind: FailureKind) -> &'static str {
 fn client_code(kind: FailureKind, said: Option<&ErrorReply>) -> &str {
     match kind {
         FailureKind::ContextTooLong => "context_length_exceeded",
-        FailureKind::QuotaExhausted => "insufficient_quota",
+        FailureKind::QuotaExhausted => INSUFFICIENT_QUOTA,
         FailureKind::ModelNotFound => "model_not_found",
         FailureKind::RateLimited { .. } => "rate_limit_exceeded",
         _ => said.map(ErrorReply::word).filter(|word| !word.is_empty()).unwrap_or(kind.name()),

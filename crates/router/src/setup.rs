@@ -33,6 +33,8 @@ pub struct Setup {
     pub hold_back: Duration,
     /// Cells whose quality fell below the target.
     pub held: Arc<HeldCells>,
+    /// Output tokens that a budget is asked for where a request states no bound; none: the most that a model can give.
+    pub assumed_output: Option<u32>,
     states: Vec<Vec<Arc<TargetState>>>,
     pub(crate) sessions: Sessions,
 }
@@ -46,6 +48,7 @@ impl Setup {
         let states = table.ladder().tiers().iter().map(fresh).collect();
         let limits = DispatchLimits::until(Timeouts::default().total.as_millis() as u64);
         Self {
+            assumed_output: None,
             table,
             choosing,
             predictor,

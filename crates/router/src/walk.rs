@@ -55,7 +55,10 @@ impl Router {
             return Err(Refusal::no_threads());
         }
         let looked = self.look(call, &outline)?;
-        let opinion = self.opinion(&looked, &outline, log).await;
+        if let Some((_, told)) = &looked.standing.cap {
+            log.stepped_down(told);
+        }
+        let opinion = if looked.standing.exhausted { None } else { self.opinion(&looked, &outline, log).await };
         let mut decided = self.choose(&looked, opinion)?;
         if let Some(reason) = call.purpose.reason() {
             decided.decision.reason = reason;
@@ -91,12 +94,18 @@ impl Router {
     pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, asked.outline.stream, log.id());
-        let mut last: Option<Broken> = None;
+        self.reserve(asked, decided, log).await?;
+        let (mut last, mut short): (Option<Broken>, bool) = (None, false);
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
             step = match step {
                 Step::Call { target, again } => {
                     let id = dispatch.plan()[target].id;
+                    if !self.affords(id, asked, decided, log).await {
+                        short = true;
+                        step = dispatch.on_refused(clock.monotonic_ms(), None);
+                        continue;
+                    }
                     let to = match self.admitted(id, decided.foreign.as_ref(), again) {
                         Ok(to) => to,
                         Err(ready_at_ms) => {
@@ -104,7 +113,7 @@ impl Router {
                             continue;
                         }
                     };
-                    let (to, served) = match dispatch.late_after_ms(clock.monotonic_ms()) {
+                    let (to, served) = match dispatch.late_after_ms(clock.monotonic_ms()).filter(|_| !log.holds()) {
                         None => {
                             let served = self.call(asked, &to, dispatch.deadline_ms(), log).await;
                             (to, served)
@@ -137,6 +146,7 @@ impl Router {
                 Step::Continue { .. } | Step::Hedge { .. } => {
                     dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true)
                 }
+                Step::GiveUp { .. } if short && last.is_none() => return Err(Refusal::short()),
                 Step::GiveUp { failure } => {
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
                     return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));

@@ -63,6 +63,10 @@ fn of_config(key: &ClientKey, ladder: &Ladder) -> Value {
         floor: tier(key.pins.floor),
         ceiling: tier(key.pins.ceiling),
         models: key.models.clone(),
+        budget: key.allowance.budget,
+        step_down_to: tier(key.allowance.step_down_to),
+        rpm: key.allowance.rpm,
+        tpm: key.allowance.tpm,
         max_concurrent: key.max_concurrent,
     };
     let secret = KeySecret { digest: key.sha256, created_ms: 0, expires_ms: None };
@@ -134,8 +138,16 @@ fn bounds(policy: &Value) -> String {
         let names: Vec<_> = models.iter().filter_map(Value::as_str).collect();
         bounds.push(format!("only {}", names.join("|")));
     }
-    if let Some(most) = policy["max_concurrent"].as_u64() {
-        bounds.push(format!("{most} at once"));
+    if let Some(budget) = policy["budget"].as_str() {
+        bounds.push(budget.to_owned());
+    }
+    if let Some(tier) = policy["step_down_to"].as_str() {
+        bounds.push(format!("then {tier}"));
+    }
+    for (field, unit) in [("rpm", "rpm"), ("tpm", "tpm"), ("max_concurrent", "at once")] {
+        if let Some(most) = policy[field].as_u64() {
+            bounds.push(format!("{most} {unit}"));
+        }
     }
     if bounds.is_empty() { "-".into() } else { bounds.join(", ") }
 }

@@ -10,6 +10,7 @@
     reason = "all of it is tests, which show their figures"
 )]
 
+mod budgets;
 mod client;
 mod costs;
 mod keys;

@@ -25,6 +25,7 @@ pub static ROOT: Spec = Spec {
         field("users", Kind::Named(&USER), None, "Pins of end users."),
         field("teams", Kind::Named(&TEAM), None, "What holds for all keys of a team."),
         field("keys", Kind::Tables(&KEY), None, "Keys of clients."),
+        field("budgets", Kind::Table(&BUDGETS), None, "How budgets are kept."),
         field("dispatch", Kind::Table(&DISPATCH), None, "Retries, fallback, broken streams."),
         field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
         field("report", Kind::Table(&REPORT), None, "Reports."),
@@ -485,7 +486,7 @@ pub static MESSAGE: Spec = Spec {
 /// `[users.NAME]`
 pub static USER: Spec = Spec {
     title: "[users.NAME]",
-    doc: "Pins of one end user, as the application names it (`user` field or `x-tierway-user` header).",
+    doc: "Pins and bounds of one end user, as the application names it (`user` field or `x-tierway-user` header).",
     fields: &[
         field("tier", Kind::Text, None, "Exactly this tier."),
         field("floor", Kind::Text, None, "This tier or a dearer one."),
@@ -496,6 +497,20 @@ pub static USER: Spec = Spec {
             Some("false"),
             "Always the baseline tier: the same as naming it as `tier`.",
         ),
+        field(
+            "budget",
+            Kind::Text,
+            None,
+            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
+        ),
+        field(
+            "step_down_to",
+            Kind::Text,
+            None,
+            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
+        ),
+        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
+        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
     ],
 };
 
@@ -508,6 +523,20 @@ pub static TEAM: Spec = Spec {
         field("floor", Kind::Text, None, "This tier or a dearer one."),
         field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
         field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
+        field(
+            "budget",
+            Kind::Text,
+            None,
+            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
+        ),
+        field(
+            "step_down_to",
+            Kind::Text,
+            None,
+            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
+        ),
+        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
+        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
     ],
 };
 
@@ -547,6 +576,47 @@ pub static KEY: Spec = Spec {
             Kind::Flag,
             None,
             "Whether the text of its requests may be looked at (`[quality]`). Default: not, unless a rule allows it.",
+        ),
+        field(
+            "budget",
+            Kind::Text,
+            None,
+            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
+        ),
+        field(
+            "step_down_to",
+            Kind::Text,
+            None,
+            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
+        ),
+        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
+        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
+    ],
+};
+
+/// `[budgets]`
+pub static BUDGETS: Spec = Spec {
+    title: "[budgets]",
+    doc: "How the budgets of keys, teams and users are kept.",
+    fields: &[
+        field(
+            "zone",
+            Kind::Text,
+            Some("\"UTC\""),
+            "Where days, weeks and months begin: `UTC`, an offset such as `+02:00`, or a name of this machine's time zone database (`Europe/Berlin`).",
+        ),
+        field("step_down_at", Kind::Share, Some("0.8"), "Share of a budget from which on `step_down_to` holds."),
+        field(
+            "alarm_at",
+            Kind::Share,
+            Some("0.8"),
+            "Share of a budget that is logged and counted when it is reached; all of it is, too.",
+        ),
+        field(
+            "assume_output_tokens",
+            int(1, 10_000_000),
+            None,
+            "Output tokens to reserve for a request that states no bound. Default: the most that the model can give, which never overdraws, but lets few such requests run at once on a small budget.",
         ),
     ],
 };

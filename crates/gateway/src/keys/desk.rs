@@ -1,20 +1,29 @@
 //! Keys while the gateway runs: the config's and the ledger's together, changed and swapped without a restart.
 //!
 //! The ledger is asked for one number twice a second, off the event loop; a change that this process makes is in force
-//! when it is answered. A ledger that cannot be read leaves the keys as they were last known.
+//! when it is answered. A ledger that cannot be read leaves the keys as they were last known. What
+//! budgets have spent is read on the same way, before keys with new budgets are in force and every few seconds.
 
 use super::{KeyEntry, Keys, stored};
+use crate::accounts::{Accounts, CallerAccount, Holder, Terms};
 use crate::app::Live;
 use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tierway::Account;
+use tierway_config::{Allowance, Team};
 use tierway_decide::Ladder;
-use tierway_ledger::{LedgerError, Location, State, StoredKey};
+use tierway_ledger::{LedgerError, Location, Payer, Reader, State, StoredKey};
 
 /// How often the ledger is asked whether keys have changed: "within a second".
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often what budgets have spent is read anew: so long may processes that share a ledger, and nothing else, spend the
+/// same dollar.
+const REREAD_EVERY: Duration = Duration::from_secs(10);
 
 /// Where keys are kept, and who has to hear of a change.
 pub(crate) struct KeyDesk {
@@ -22,11 +31,12 @@ pub(crate) struct KeyDesk {
     workers: Vec<Arc<ArcSwap<Live>>>,
     state: Mutex<Option<State>>,
     known: Mutex<Known>,
+    accounts: Arc<Accounts>,
     closing: AtomicBool,
 }
 
 /// What the keys in force were made of.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Known {
     /// Those of the config, with what holds for its teams.
     pub(crate) config: ConfigKeys,
@@ -35,10 +45,14 @@ pub(crate) struct Known {
 }
 
 /// The part of a config that says who may come in.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct ConfigKeys {
     pub(crate) entries: Vec<KeyEntry>,
-    pub(crate) teams: std::collections::BTreeMap<String, tierway_decide::Pins>,
+    pub(crate) teams: BTreeMap<String, Team>,
+    /// Users with bounds.
+    pub(crate) users: BTreeMap<String, Allowance>,
+    /// How budgets are kept.
+    pub(crate) terms: Arc<Terms>,
     /// Only this machine can reach the address.
     pub(crate) loopback: bool,
 }
@@ -51,7 +65,7 @@ impl Known {
     }
 
     /// The keys in force; counts of requests in progress go on where `earlier` stood.
-    pub(crate) fn keys(&self, ladder: &Ladder, earlier: Option<&Keys>) -> Keys {
+    pub(crate) fn keys(&self, ladder: &Ladder, earlier: Option<&Keys>, accounts: &Accounts) -> Keys {
         let mut entries = self.config.entries.clone();
         let stored = self.stored.iter().flat_map(|(_, keys)| keys);
         for key in stored {
@@ -66,19 +80,65 @@ impl Known {
         }
         for entry in &mut entries {
             if let Some(team) = self.config.teams.get(&entry.caller.team) {
-                entry.caller.pins = entry.caller.pins.and(*team);
+                entry.caller.pins = entry.caller.pins.and(team.pins);
             }
         }
+        let paying = self.paying(&entries, accounts);
         let of_config = self.config.entries.iter().map(|entry| entry.caller.key.clone()).collect();
-        let keys = Keys::new(entries).after(earlier).with_names_of_config(of_config);
+        let keys = Keys::new(entries).after(earlier).with_names_of_config(of_config).paid_by(paying);
         // Nobody knows who may come in, and the whole network can ask.
         if self.stored.is_none() && !self.config.loopback { keys.unread() } else { keys }
     }
 }
 
+/// Who pays for whom.
+pub(crate) struct Paying {
+    /// By the name of the key.
+    pub(super) keys: HashMap<String, Arc<dyn Account>>,
+    /// Keys without bounds of their own.
+    pub(super) others: Option<Arc<dyn Account>>,
+    /// All of them.
+    pub(super) holders: Vec<Arc<Holder>>,
+}
+
+impl Known {
+    fn paying(&self, entries: &[KeyEntry], accounts: &Accounts) -> Paying {
+        let terms = &self.config.terms;
+        let user = |(name, allowance): (&String, &Allowance)| {
+            Some((name.clone(), accounts.holder(Payer::User(name.clone()), *allowance, terms)?))
+        };
+        let users: Arc<HashMap<_, _>> = Arc::new(self.config.users.iter().filter_map(user).collect());
+        let team = |(name, team): (&String, &Team)| {
+            Some((name.clone(), accounts.holder(Payer::Team(name.clone()), team.allowance, terms)?))
+        };
+        let teams: HashMap<_, _> = self.config.teams.iter().filter_map(team).collect();
+        let mut all: Vec<Arc<Holder>> = users.values().chain(teams.values()).cloned().collect();
+        let mut keys = HashMap::new();
+        for KeyEntry { caller, allowance, .. } in entries {
+            let own = accounts.holder(Payer::Key(caller.key.clone()), *allowance, terms);
+            all.extend(own.clone());
+            let holders: Vec<_> = own.into_iter().chain(teams.get(&caller.team).cloned()).collect();
+            if !holders.is_empty() {
+                let account = CallerAccount { holders, users: users.clone() };
+                keys.insert(caller.key.clone(), Arc::new(account) as Arc<dyn Account>);
+            }
+        }
+        let of_users = CallerAccount { holders: Vec::new(), users: users.clone() };
+        let others = (!users.is_empty()).then(|| Arc::new(of_users) as Arc<dyn Account>);
+        Paying { keys, others, holders: all }
+    }
+}
+
 impl KeyDesk {
-    pub(crate) fn new(location: Location, state: Option<State>, known: Known, workers: &[Arc<ArcSwap<Live>>]) -> Self {
+    pub(crate) fn new(
+        location: Location,
+        state: Option<State>,
+        known: Known,
+        accounts: Arc<Accounts>,
+        workers: &[Arc<ArcSwap<Live>>],
+    ) -> Self {
         Self {
+            accounts,
             location,
             workers: workers.to_vec(),
             state: Mutex::new(state),
@@ -101,7 +161,9 @@ impl KeyDesk {
     ) -> Result<(), E> {
         let mut known = self.known();
         let next = Known { config, stored: known.stored.clone() };
-        swap(&Arc::new(next.keys(ladder, self.in_force().as_deref())))?;
+        let keys = next.keys(ladder, self.in_force().as_deref(), &self.accounts);
+        reread(&self.accounts, &keys, &self.location, false);
+        swap(&Arc::new(keys))?;
         *known = next;
         Ok(())
     }
@@ -129,7 +191,9 @@ impl KeyDesk {
         known.stored = Some(state.keys()?);
         let Some(first) = self.workers.first() else { return Ok(()) };
         let live = first.load();
-        let keys = Arc::new(known.keys(live.router.setup().table.ladder(), Some(&live.keys)));
+        let keys = known.keys(live.router.setup().table.ladder(), Some(&live.keys), &self.accounts);
+        reread(&self.accounts, &keys, &self.location, false);
+        let keys = Arc::new(keys);
         for worker in &self.workers {
             worker.store(Arc::new(Live { keys: keys.clone(), ..Live::clone(&worker.load()) }));
         }
@@ -139,6 +203,13 @@ impl KeyDesk {
 
     fn in_force(&self) -> Option<Arc<Keys>> {
         Some(self.workers.first()?.load().keys.clone())
+    }
+
+    /// What others may have spent from our budgets in the meantime.
+    fn reread(&self) {
+        if let Some(keys) = self.in_force() {
+            reread(&self.accounts, &keys, &self.location, true);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -156,7 +227,7 @@ impl Watch {
     pub(crate) fn start(desk: Arc<KeyDesk>) -> std::io::Result<Self> {
         let looking = desk.clone();
         let thread = std::thread::Builder::new().name("keys".into()).spawn(move || {
-            let mut failing = false;
+            let (mut failing, mut reread_at) = (false, Instant::now() + REREAD_EVERY);
             while !looking.closing.load(Ordering::Acquire) {
                 let looked = looking.with(|_| Ok::<_, LedgerError>(()));
                 if let Err(error) = &looked
@@ -165,6 +236,10 @@ impl Watch {
                     tracing::error!(%error, "keys cannot be read; those last known stay in force");
                 }
                 failing = looked.is_err();
+                if Instant::now() >= reread_at {
+                    looking.reread();
+                    reread_at = Instant::now() + REREAD_EVERY;
+                }
                 std::thread::park_timeout(LOOK_EVERY);
             }
         })?;
@@ -183,6 +258,17 @@ impl Drop for Watch {
             thread.thread().unpark();
             let _ = thread.join();
         }
+    }
+}
+
+/// Reads what budgets have spent. Those that cannot be read count from now on, and are tried again.
+pub(crate) fn reread(accounts: &Accounts, keys: &Keys, location: &Location, all: bool) {
+    if keys.holders.iter().all(|holder| holder.allowance.budget.is_none()) {
+        return;
+    }
+    let read = Reader::open(location.clone()).and_then(|mut reader| accounts.reread(&keys.holders, &mut reader, all));
+    if let Err(error) = read {
+        tracing::error!(%error, "what budgets have spent cannot be read; they count from the start of this process");
     }
 }
 

@@ -3,6 +3,7 @@
 //! What cannot be understood bars the key: one that lost its ceiling with a renamed tier would be wider than it was meant.
 
 use super::{Bar, Digest, KeyEntry, Scope};
+use tierway_config::Allowance;
 use tierway_decide::{Caller, Ladder, Pins, TierId};
 use tierway_ledger::{KeyPolicy, StoredKey};
 
@@ -16,6 +17,7 @@ const SCOPES: [(&str, Scope); 3] = [("client", Scope::Client), ("read", Scope::R
 pub(crate) struct Understood {
     pub(crate) scope: Scope,
     pub(crate) pins: Pins,
+    pub(crate) allowance: Allowance,
 }
 
 /// Checks what a key is to be allowed.
@@ -50,7 +52,15 @@ pub(crate) fn understand(policy: &KeyPolicy, ladder: &Ladder) -> Result<Understo
     if pins.floor.zip(pins.ceiling).is_some_and(|(floor, ceiling)| floor > ceiling) {
         return Err("its floor is above its ceiling; no tier would be left".into());
     }
-    Ok(Understood { scope, pins })
+    let step_down_to = tier(&policy.step_down_to)?;
+    if step_down_to.is_some() && policy.budget.is_none() {
+        return Err("it steps down from no budget; give it one".into());
+    }
+    if step_down_to.zip(pins.floor).is_some_and(|(to, floor)| to < floor) {
+        return Err("it steps down below its own floor".into());
+    }
+    let allowance = Allowance { budget: policy.budget, step_down_to, rpm: policy.rpm, tpm: policy.tpm };
+    Ok(Understood { scope, pins, allowance })
 }
 
 /// A key as it is in force under this ladder.
@@ -65,7 +75,9 @@ pub(super) fn entry(stored: &StoredKey, ladder: &Ladder) -> KeyEntry {
         (None, Err(why)) => Some(Bar::Unusable { why: why.clone() }),
         (None, Ok(_)) => None,
     };
-    let (scope, pins) = understood.map_or((Scope::Client, Pins::default()), |known| (known.scope, known.pins));
+    // What is barred opens nothing: its bounds do not matter.
+    let barred = |_| Understood { scope: Scope::Client, pins: Pins::default(), allowance: Allowance::default() };
+    let Understood { scope, pins, allowance } = understood.unwrap_or_else(barred);
     let secrets = stored.secrets.iter().map(|secret| {
         let until = [secret.expires_ms, stored.expires_ms].into_iter().flatten().min();
         (Digest(secret.digest), until)
@@ -75,6 +87,7 @@ pub(super) fn entry(stored: &StoredKey, ladder: &Ladder) -> KeyEntry {
         scope,
         caller: Caller { key: stored.name.clone(), team: policy.team, pins, models: policy.models },
         max_active: policy.max_concurrent.map(|most| most as usize),
+        allowance,
         bar,
     }
 }

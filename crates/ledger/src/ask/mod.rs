@@ -2,10 +2,12 @@
 
 mod audit;
 mod list;
+mod spend;
 mod sums;
 
 pub(crate) use audit::audit;
 pub(crate) use list::page;
+pub(crate) use spend::spent;
 pub(crate) use sums::{series, summary};
 
 use crate::cells::{HOUR_MS, HOURS_PER_DAY};

@@ -127,7 +127,7 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
 
 /// Sums a cube up over a span of hours, from days where whole days are asked for: each combination of its dimensions
 /// once.
-fn each_sum(
+pub(super) fn each_sum(
     view: &mut dyn View,
     cube: Cube,
     hours: (i64, i64),

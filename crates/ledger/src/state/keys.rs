@@ -6,6 +6,7 @@
 use super::{Source, State};
 use crate::LedgerError;
 use serde::{Deserialize, Serialize};
+use tierway_decide::budget::Budget;
 
 /// What a key may do, by the names of the config. A field that this build does not know makes the key unreadable: it may
 /// be a bound.
@@ -30,6 +31,18 @@ pub struct KeyPolicy {
     /// What its requests may name as `model`; empty: anything.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
+    /// Dollars in a period: `50/month`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// The dearest tier once most of the budget is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_down_to: Option<String>,
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u32>,
+    /// Tokens a minute, in and out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<u32>,
     /// Requests in progress at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<u32>,

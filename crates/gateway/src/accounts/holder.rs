@@ -1,0 +1,210 @@
+//! One key, team or user with its bounds and how they stand.
+
+use crate::metrics::Metrics;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tierway::{Clock, Denied, Refusal, SystemClock};
+use tierway_config::Allowance;
+use tierway_decide::budget::{Budget, Calendar, Held, Purse, Short, Window};
+use tierway_decide::rate::{Rate, Standing, TooFast};
+use tierway_decide::{RejectWhy, TierId, Usd};
+use tierway_ledger::Payer;
+
+/// A request that waits for others to settle may try again so soon.
+const SETTLING_MS: u64 = 1_000;
+
+/// How budgets are kept, under one config.
+pub(crate) struct Terms {
+    pub(crate) zone: TimeZone,
+    pub(crate) step_down_at: f64,
+    pub(crate) alarm_at: f64,
+    pub(crate) tiers: Vec<String>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A purse, and which window of it was read from the ledger.
+#[derive(Default)]
+pub(crate) struct Filled {
+    pub(crate) purse: Purse,
+    read: AtomicI64,
+}
+
+impl Filled {
+    pub(crate) fn is_read(&self, window: Window) -> bool {
+        // Zero means never; the window of a total begins at zero and is read again, which does no harm.
+        self.read.load(Ordering::Relaxed) == window.start_ms && window.start_ms != 0
+    }
+
+    pub(crate) fn set_read(&self, window: Window) {
+        self.read.store(window.start_ms, Ordering::Relaxed);
+    }
+}
+
+/// Requests and tokens a minute.
+#[derive(Default)]
+pub(crate) struct Speed {
+    pub(crate) requests: Rate,
+    pub(crate) tokens: Rate,
+}
+
+pub(crate) struct Holder {
+    pub(crate) payer: Payer,
+    pub(crate) allowance: Allowance,
+    pub(crate) purse: Option<Arc<Filled>>,
+    pub(crate) speed: Arc<Speed>,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) clock: Arc<SystemClock>,
+    pub(crate) calendar: Arc<Calendar>,
+}
+
+impl Holder {
+    /// The window that its budget is in now.
+    pub(crate) fn window(&self) -> Option<Window> {
+        let now = self.calendar.now(self.clock.unix_ms(), self.clock.monotonic_ms());
+        let offset_ms = |unix_ms: i64| {
+            let at = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+            i64::from(self.terms.zone.to_offset(at).seconds()) * 1_000
+        };
+        Some(self.allowance.budget?.period.window(now, &offset_ms))
+    }
+
+    /// Budget, purse and window, where it has a budget.
+    pub(super) fn money(&self) -> Option<(Budget, &Purse, Window)> {
+        Some((self.allowance.budget?, &self.purse.as_ref()?.purse, self.window()?))
+    }
+
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.money().is_some_and(|(budget, purse, window)| purse.spent(window) >= budget.limit)
+    }
+
+    /// The tier that it has stepped down to, and why.
+    pub(super) fn step_down(&self) -> Option<(TierId, String)> {
+        let (tier, (budget, purse, window)) = (self.allowance.step_down_to?, self.money()?);
+        let spent = purse.spent(window);
+        if spent.as_f64() < self.terms.step_down_at * budget.limit.as_f64() {
+            return None;
+        }
+        let name = self.terms.tiers.get(usize::from(tier.0)).map_or("", String::as_str);
+        let percent = (100.0 * spent.as_f64() / budget.limit.as_f64()).floor();
+        Some((tier, format!("stepped down to {name}: {percent} % of {budget} of {} is spent", self.name())))
+    }
+
+    /// Takes one request of so many tokens off its minute.
+    pub(super) fn hurry(&self, tokens: u64) -> Result<(), Denied> {
+        let now_ms = self.clock.monotonic_ms();
+        if let Some(rpm) = self.allowance.rpm {
+            self.speed.requests.take(rpm, 1, now_ms).map_err(|fast| self.too_fast(fast, rpm, "requests", 1))?;
+        }
+        if let Some(tpm) = self.allowance.tpm {
+            self.speed.tokens.take(tpm, tokens, now_ms).map_err(|fast| {
+                self.unhurry_request();
+                self.too_fast(fast, tpm, "tokens", tokens)
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn unhurry_request(&self) {
+        if let Some(rpm) = self.allowance.rpm {
+            self.speed.requests.correct(rpm, 1, 0);
+        }
+    }
+
+    pub(super) fn correct_tokens(&self, taken: u64, used: u64) {
+        if let Some(tpm) = self.allowance.tpm {
+            self.speed.tokens.correct(tpm, taken, used);
+        }
+    }
+
+    /// How its requests and tokens a minute stand, with the limit of each.
+    pub(super) fn speeds(&self) -> [Option<(u32, Standing)>; 2] {
+        let now_ms = self.clock.monotonic_ms();
+        let of = |limit: Option<u32>, rate: &Rate| limit.map(|limit| (limit, rate.standing(limit, now_ms)));
+        [of(self.allowance.rpm, &self.speed.requests), of(self.allowance.tpm, &self.speed.tokens)]
+    }
+
+    fn too_fast(&self, fast: TooFast, limit: u32, what: &str, count: u64) -> Denied {
+        let name = self.name();
+        let message = match fast.wait_ms {
+            Some(ms) => format!(
+                "{name} is at its {limit} {what} a minute; try again in {:.1} s",
+                f64::from(u32::try_from(ms).unwrap_or(u32::MAX)) / 1e3
+            ),
+            None => {
+                format!("this request has about {count} {what}, {name} may have {limit} a minute; ask for less at once")
+            }
+        };
+        Denied { refusal: Refusal::over_rate(message, fast.wait_ms), why: RejectWhy::OverRate }
+    }
+
+    /// Takes the worst case of a request out of its purse.
+    pub(super) fn pay(&self, worst: Usd) -> Result<Option<Held>, Denied> {
+        let Some((budget, purse, window)) = self.money() else { return Ok(None) };
+        purse.reserve(budget.limit, window, worst).map(Some).map_err(|short| self.short(budget, window, short, worst))
+    }
+
+    fn short(&self, budget: Budget, window: Window, short: Short, worst: Usd) -> Denied {
+        let now = self.calendar.now(self.clock.unix_ms(), self.clock.monotonic_ms());
+        let filled = window.end_ms.and_then(|end| Timestamp::from_millisecond(end).ok());
+        let filled = filled.map_or("It is not filled again.".to_owned(), |at| format!("It is filled again at {at}."));
+        let standing = format!(
+            "the budget of {}, {budget} dollars, does not allow this request: {} are spent, {} reserved by requests in progress, and it may cost up to {worst}",
+            self.name(),
+            short.spent,
+            short.reserved,
+        );
+        // Others may turn out cheaper than they could have been: that is soon known.
+        let refusal = if short.spent + worst <= budget.limit {
+            let message =
+                format!("{standing}. Try again when those have ended, or state a smaller bound on the output.");
+            Refusal::over_rate(message, Some(SETTLING_MS)).with_code("budget_reserved")
+        } else {
+            let message = format!("{standing}. {filled} A smaller bound on the output, or a cheaper tier, may fit.");
+            let wait_ms = window.end_ms.map(|end| u64::try_from(end - now).unwrap_or(0));
+            Refusal::over_budget(message, wait_ms)
+        };
+        self.terms.metrics.over_budget(self.kind(), self.plain_name());
+        Denied { refusal, why: RejectWhy::OverBudget }
+    }
+
+    /// Puts what a request cost in the place of what it reserved.
+    pub(super) fn settle(&self, held: &Held, paid: Usd) {
+        let Some((budget, purse, _)) = self.money() else { return };
+        let (before, after) = purse.settle(held, paid);
+        for share in [self.terms.alarm_at, 1.0] {
+            let mark = share * budget.limit.as_f64();
+            if before.as_f64() < mark && after.as_f64() >= mark {
+                let (holder, percent) = (self.name(), (share * 100.0).round());
+                tracing::warn!(holder, %budget, spent = %after, "{percent} % of a budget is spent");
+                self.terms.metrics.budget_alarm(self.kind(), self.plain_name(), percent);
+            }
+        }
+    }
+
+    /// What is spent and reserved of what, for metrics.
+    pub(crate) fn figures(&self) -> Option<(Budget, Usd, Usd)> {
+        let (budget, purse, window) = self.money()?;
+        let spent = purse.spent(window);
+        Some((budget, spent, purse.committed(window) - spent))
+    }
+
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self.payer {
+            Payer::Key(_) => "key",
+            Payer::Team(_) => "team",
+            Payer::User(_) => "user",
+        }
+    }
+
+    pub(crate) fn plain_name(&self) -> &str {
+        match &self.payer {
+            Payer::Key(name) | Payer::Team(name) | Payer::User(name) => name,
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{} `{}`", self.kind(), self.plain_name())
+    }
+}

@@ -1,0 +1,123 @@
+//! What a caller may still spend: asked before a call, told when it has ended. A seam: the gateway keeps the accounts.
+//!
+//! Requests without an account cost nothing here. With one, the worst case of the decided tier is reserved before anybody
+//! is called, more of it before a dearer target is asked, and what the request really cost takes its place when its
+//! record is closed.
+
+use crate::deciding::Decided;
+use crate::log::{FOREIGN, Log};
+use crate::prepare::Asked;
+use crate::refusal::Refusal;
+use crate::router::Router;
+use crate::seam::BoxFuture;
+use http::HeaderMap;
+use std::fmt::Debug;
+use tierway_decide::{RejectWhy, Rejected, Target, TargetId, TierId, Usd};
+use tierway_wire::ServiceTier;
+
+/// Output of a model that nobody knows the most of, tokens.
+const UNKNOWN_MOST_OUTPUT: u32 = 32_768;
+
+/// Tokens of an answer without a stated bound, as far as speed is concerned; put right when it has ended.
+const USUAL_OUTPUT: u64 = 1_000;
+
+/// The money and speed that a caller has left.
+pub trait Account: Debug + Send + Sync {
+    /// How it stands before a decision. `user`: the end user as the application names it; may be empty.
+    fn standing(&self, user: &str) -> Standing;
+
+    /// Takes what a request may cost.
+    fn reserve<'a>(&'a self, user: &'a str, need: Need) -> BoxFuture<'a, Result<Box<dyn Hold>, Denied>>;
+}
+
+/// What is reserved for one request. Dropping it gives all of it back.
+pub trait Hold: Send {
+    /// Takes so much more; false when there is not that much.
+    fn extend(&mut self, more: Usd) -> BoxFuture<'_, bool>;
+
+    /// Tells the client how its limits stand.
+    fn head(&self, headers: &mut HeaderMap);
+
+    /// The request has ended: it cost this, and had so many tokens.
+    fn settle(self: Box<Self>, paid: Usd, tokens: u64);
+}
+
+/// How an account stands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Nothing is left: no model may be asked for its opinion either.
+    pub exhausted: bool,
+    /// The dearest tier that it still pays for, and why in words.
+    pub cap: Option<(TierId, String)>,
+}
+
+/// What a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// At worst; none when the request names a model on no tier whose price nobody knows.
+    pub money: Option<Usd>,
+    /// Input as estimated, and the output that is asked for.
+    pub tokens: u64,
+}
+
+/// An account does not allow a request.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// What its record says.
+    pub why: RejectWhy,
+}
+
+impl Router {
+    /// Reserves what the request may cost on the tier that was decided.
+    pub(crate) async fn reserve(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<(), Refusal> {
+        let Some(account) = &asked.call.account else { return Ok(()) };
+        let tier = decided.decision.tier;
+        let targets = decided.decision.targets.iter().filter(|id| id.tier == tier);
+        let worst = targets.filter_map(|id| self.worst(self.known(*id, decided), asked, log)).max();
+        // A model of the ladder without a price is the operator's choice, and counts as free here as everywhere.
+        let worst = worst.or(decided.foreign.is_none().then_some(Usd::ZERO));
+        let wanted = asked.outline.max_output_tokens.map_or(USUAL_OUTPUT, u64::from);
+        let need = Need { money: worst, tokens: u64::from(asked.input_tokens) + wanted * answers(asked) };
+        match account.reserve(log.user(), need).await {
+            Ok(hold) => {
+                log.hold(hold, worst.unwrap_or(Usd::ZERO));
+                Ok(())
+            }
+            Err(denied) => {
+                log.note(|record| record.rejected.push(Rejected { tier, target: None, why: denied.why }));
+                Err(denied.refusal)
+            }
+        }
+    }
+
+    /// Whether what is reserved also pays for a call to this target, after what was spent on calls before it.
+    pub(crate) async fn affords(&self, id: TargetId, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> bool {
+        if !log.holds() {
+            return true;
+        }
+        let worst = self.worst(self.known(id, decided), asked, log).unwrap_or(Usd::ZERO);
+        log.affords(worst).await
+    }
+
+    fn known<'a>(&'a self, id: TargetId, decided: &'a Decided) -> &'a Target {
+        match &decided.foreign {
+            Some(target) if id == FOREIGN => target,
+            _ => self.ground.setup.table.ladder().target(id),
+        }
+    }
+
+    /// The most that a call to this target can cost; none when its price is unknown.
+    fn worst(&self, target: &Target, asked: &Asked<'_>, log: &Log) -> Option<Usd> {
+        let most = target.limits.max_output.or(target.limits.context_window).unwrap_or(UNKNOWN_MOST_OUTPUT);
+        let wanted = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output).unwrap_or(most);
+        let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
+        let service_tier = log.asked_service_tier().unwrap_or(ServiceTier::Standard);
+        target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens), output)
+    }
+}
+
+fn answers(asked: &Asked<'_>) -> u64 {
+    u64::from(asked.outline.answers.max(1))
+}
