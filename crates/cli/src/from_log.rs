@@ -1,7 +1,7 @@
-//! What was found about quality as judged outcomes: for `calibrate --from-log`, and for keeping.
+//! What was found about quality as judged outcomes: what `calibrate --outcomes` reads.
 //!
 //! Only samples whose texts are kept can teach. Each line is an outcome as documented, with its `weight` in the sampling
-//! design. Here lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id), so that what
+//! design. Lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id), so that what
 //! remains was drawn evenly from the traffic: a proof wants that.
 
 use serde_json::value::RawValue;

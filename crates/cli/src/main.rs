@@ -13,6 +13,7 @@ mod eval;
 mod exit;
 mod explain;
 mod export;
+mod from_log;
 mod init;
 mod keys;
 mod load;

@@ -1,9 +1,11 @@
 //! `tierway quality`: how good the cheap answers were, as far as somebody looked.
 
-use crate::exit::{Done, Failed};
+use crate::exit::{Done, Failed, say};
+use crate::from_log;
 use crate::load::ConfigArg;
 use crate::store::{location, now_ms};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
 use tierway_gateway::{QualityReport, Standing, quality_report};
 use tierway_ledger::{Reader, Span, State};
@@ -18,6 +20,9 @@ pub(crate) struct Args {
     /// The last so many days
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
+    /// Write what was found, where texts are kept, as outcomes for `calibrate --outcomes`: an even sample of the traffic
+    #[arg(long, value_name = "FILE")]
+    outcomes: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -30,6 +35,9 @@ pub(crate) fn run(args: &Args) -> Done {
     drop(Reader::open(location.clone()).map_err(Failed::told)?);
     let mut state = State::open(location).map_err(Failed::told)?;
     let span = Span::last_days(args.days, now_ms() + 1);
+    if let Some(path) = &args.outcomes {
+        return outcomes(&mut state, span, path);
+    }
     let report = quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     if args.json {
@@ -39,6 +47,16 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     let off = config.quality.sample.is_none();
     write(&mut out, &report, &config.quality.rules, args.days, off).map_err(Failed::from)
+}
+
+fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
+    let pairs = state.pairs_with_texts(span.from_ms).map_err(Failed::told)?;
+    let even = pairs.iter().filter(|pair| from_log::stays(pair.id, pair.weight));
+    let lines: Vec<String> = even.filter_map(from_log::outcome).map(|outcome| format!("{outcome}\n")).collect();
+    let failed = |error| Failed::told(format_args!("{} cannot be written: {error}", path.display()));
+    std::fs::write(path, lines.concat()).map_err(failed)?;
+    say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), pairs.len(), path.display()));
+    Ok(())
 }
 
 /// The table for a terminal.

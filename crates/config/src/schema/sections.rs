@@ -804,7 +804,7 @@ pub static QUALITY: Spec = Spec {
             "text_days",
             int(0, 3650),
             Some("7"),
-            "Days that request and answers of a sample are kept, for the review page and `calibrate --from-log`; 0: only while they are looked at.",
+            "Days that request and answers of a sample are kept, for the review page and `quality --outcomes`; 0: only while they are looked at.",
         ),
         field(
             "allow_without_key",
@@ -829,7 +829,7 @@ pub static QUALITY: Spec = Spec {
             "recalibrate_hours",
             int(1, 8760),
             None,
-            "Hours between calibrations from the log (`calibrate --from-log`) while serving; needs `routing.evidence`. Default: only by hand.",
+            "Hours between calibrations from the log while serving; needs `routing.evidence`. Default: only by hand.",
         ),
     ],
 };
