@@ -4,9 +4,9 @@ use crate::exit::{Done, Failed};
 use crate::load::ConfigArg;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use tierway_learn::calibrate::{Calibrated, Options, calibrate};
+use tierway_learn::calibrate::{CalibrateError, Calibrated, Options, calibrate};
 use tierway_learn::summary;
-use tierway_learn::table::Table;
+use tierway_learn::table::{self, Table};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MODEL=TOKENS", value_parser = tokens)]
     assume_reasoning_tokens: Vec<(String, f64)>,
     /// Share of the outcomes that teach; the others prove
-    #[arg(long, default_value_t = 0.5, value_parser = share)]
+    #[arg(long, default_value_t = Options::default().learn, value_parser = share)]
     learn: f64,
 }
 
@@ -51,7 +51,10 @@ pub(crate) fn run(args: &Args) -> Done {
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     let options =
         Options { quality: args.quality, confidence: args.confidence, learn: args.learn, ..Options::default() };
-    let done: Calibrated = calibrate(&table, ladder, &options).map_err(Failed::told)?;
+    let done: Calibrated = calibrate(&table, ladder, &options).map_err(|error| match error {
+        CalibrateError::TooFew { .. } => Failed::told(format_args!("{error}; {}", table::names(&outcomes, ladder))),
+        error => Failed::told(error),
+    })?;
     let json = serde_json::to_vec_pretty(&done.evidence).map_err(Failed::told)?;
     std::fs::write(&args.out, json).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
     let mut out = io::stdout().lock();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tierway_decide::Predictor;
 use tierway_learn::eval::{self, By};
 use tierway_learn::plot;
-use tierway_learn::table::Table;
+use tierway_learn::table::{self, Table};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -45,7 +45,10 @@ pub(crate) fn run(args: &Args) -> Done {
     let outcomes = crate::outcomes::read(&args.outcomes)?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     if table.rows.is_empty() {
-        return Err(Failed::told("no outcome names a model of the cheapest and of the baseline tier"));
+        let names = table::names(&outcomes, ladder);
+        return Err(Failed::told(format_args!(
+            "no outcome has scores of the cheapest and of the baseline tier: {names}"
+        )));
     }
     let predictor = match &args.evidence {
         None => Predictor::embedded().clone(),

@@ -15,10 +15,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Outcome>, Failed> {
         let lines = open(path).map_err(|error| named(&error))?.lines();
         for (number, line) in (1usize..).zip(lines) {
             let line = line.map_err(|error| named(&error))?;
+            // some editors and shells put a byte order mark before the first line
+            let line = line.trim_start_matches('\u{feff}');
             if line.trim().is_empty() {
                 continue;
             }
-            let outcome = Outcome::parse(&line);
+            let outcome = Outcome::parse(line);
             outcomes.push(outcome.map_err(|error| Failed::told(format_args!("{}:{number}: {error}", path.display())))?);
         }
     }

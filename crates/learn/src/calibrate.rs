@@ -6,14 +6,15 @@
 
 use crate::heads::{self, Stacked};
 use crate::metrics::{Curve, Item};
+pub use crate::proof::choices;
+use crate::proof::{Stage, unseen};
 use crate::split;
 use crate::table::{Row, Table};
+use std::cmp::Ordering;
 use tierway_decide::evidence::{EVIDENCE_VERSION, Estimate, Evidence, EvidenceError, EvidenceTier, Promise, unknown};
 use tierway_decide::model::{Bank, Head};
-use tierway_decide::stats::{Betting, bootstrap};
-use tierway_decide::{
-    Ask, Caller, Choosing, Counter, Features, GRAM_BUCKETS, Ladder, Pins, Prediction, Predictor, TaskType, decide,
-};
+use tierway_decide::stats::bootstrap;
+use tierway_decide::{Counter, Features, GRAM_BUCKETS, Ladder, Prediction, Predictor, TaskType};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,8 @@ pub struct Options {
     pub quality: f64,
     /// How sure, such as 0.95.
     pub confidence: f64,
-    /// Share of the outcomes that learn; the others prove.
+    /// Share of the outcomes that learn; the others prove. A proof needs rows more than heads do: five times the rows to
+    /// learn from give some hundredths of APGR, but the budget that can be proven shrinks in proportion.
     pub learn: f64,
     /// Seed of everything that is drawn.
     pub seed: u64,
@@ -30,7 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { quality: 0.99, confidence: 0.95, learn: 0.5, seed: 1 }
+        Self { quality: 0.99, confidence: 0.95, learn: 0.4, seed: 1 }
     }
 }
 
@@ -41,7 +43,7 @@ pub struct Calibrated {
     pub evidence: Evidence,
     /// Whether the refit beats prompt length on held-back rows; when not, length alone is used.
     pub beats_length: bool,
-    /// Area above random of the refit and of length on held-back rows, in points of quality.
+    /// Area above random of the refit and of length on held-back rows, summed over tiers, in points of quality.
     pub areas: (f64, f64),
     /// Indices of the rows that proved, and the tier that each would go to.
     pub proof: Vec<(usize, usize)>,
@@ -54,7 +56,8 @@ pub struct Calibrated {
 pub enum CalibrateError {
     /// Too few for either part.
     #[error(
-        "{rows} outcomes name models of the cheapest and the baseline tier ({left_out} do not); at least {LEAST} are needed"
+        "{rows} outcomes have scores of the cheapest and of the baseline tier ({left_out} do not); at least {LEAST} are needed, {} teach and prove something",
+        ENOUGH
     )]
     TooFew {
         /// Usable ones.
@@ -62,6 +65,9 @@ pub enum CalibrateError {
         /// Others.
         left_out: usize,
     },
+    /// Nothing to choose between.
+    #[error("the ladder has one tier: there is nothing to choose between; add a cheaper or a dearer one")]
+    OneTier,
     /// The evidence does not load; a bug.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -69,19 +75,29 @@ pub enum CalibrateError {
 
 /// Fewer outcomes than this teach and prove nothing.
 const LEAST: usize = 60;
-/// Thresholds that are tried.
-const STEPS: usize = 60;
+/// From about here a refit beats length on most tables and a budget of a few per cent can be proven.
+const ENOUGH: usize = 1000;
+/// The most that learn: beyond it the heads hardly change, and learning takes longer than it is worth. The others prove.
+const MOST_LEARN: usize = 8000;
 
 /// Learns and proves.
 ///
 /// # Errors
 /// See [`CalibrateError`].
 pub fn calibrate(table: &Table<'_>, ladder: &Ladder, options: &Options) -> Result<Calibrated, CalibrateError> {
+    if table.tiers < 2 {
+        return Err(CalibrateError::OneTier);
+    }
     if table.rows.len() < LEAST {
         return Err(CalibrateError::TooFew { rows: table.rows.len(), left_out: table.left_out });
     }
     let side = |row: &Row<'_>| split::share(&row.outcome.id) < options.learn;
-    let (learned, mut proof): (Vec<usize>, Vec<usize>) = (0..table.rows.len()).partition(|at| side(&table.rows[*at]));
+    let (mut learned, mut proof): (Vec<usize>, Vec<usize>) =
+        (0..table.rows.len()).partition(|at| side(&table.rows[*at]));
+    if learned.len() > MOST_LEARN {
+        learned.sort_by_key(|at| split::hash(&table.rows[*at].outcome.id));
+        proof.extend(learned.split_off(MOST_LEARN));
+    }
     // the game is played in an order that has nothing to do with the scores
     proof.sort_by_key(|at| split::hash(&format!("order {}", table.rows[*at].outcome.id)));
     calibrate_on(table, ladder, options, learned, proof)
@@ -98,19 +114,60 @@ pub fn calibrate_on(
     learned: Vec<usize>,
     proof: Vec<usize>,
 ) -> Result<Calibrated, CalibrateError> {
-    let train: Vec<&Row<'_>> = learned.iter().map(|at| &table.rows[*at]).collect();
-    let refit = refit(table, &train, options.seed);
-    let areas = held_back(table, &train, &refit);
+    let heads = learn(table, learned, options.seed);
+    prove(table, ladder, options, &heads, proof)
+}
+
+/// What one part of the outcomes taught.
+#[derive(Debug)]
+pub struct Learned {
+    /// Which rows.
+    pub rows: Vec<usize>,
+    /// Whether the refit beats prompt length on held-back rows; when not, length alone is used.
+    pub beats_length: bool,
+    /// Area above random of the refit and of length on held-back rows, summed over tiers, in points of quality.
+    pub areas: (f64, f64),
+    bank: Bank,
+    held_back: Vec<Vec<f32>>,
+}
+
+/// Learns the scores of the ladder's models from these rows.
+#[must_use]
+pub fn learn(table: &Table<'_>, rows: Vec<usize>, seed: u64) -> Learned {
+    let train: Vec<&Row<'_>> = rows.iter().map(|at| &table.rows[*at]).collect();
+    let Stacked { heads, held_back } = refit(table, &train, seed);
+    let areas = areas(table, &train, &held_back);
     let beats_length = areas.0 >= areas.1;
-    let bank = Bank::new(&if beats_length { refit.heads } else { by_length(table, &train) });
-    let draft = draft(table, &train, ladder, options, &bank);
+    let bank = Bank::new(&if beats_length { heads } else { by_length(table, &train) });
+    Learned { rows, beats_length, areas, bank, held_back }
+}
+
+/// Proves what it can with what was learned, on rows that did not teach, in the order in which they are looked at.
+///
+/// # Errors
+/// See [`CalibrateError`].
+pub fn prove(
+    table: &Table<'_>,
+    ladder: &Ladder,
+    options: &Options,
+    learned: &Learned,
+    proof: Vec<usize>,
+) -> Result<Calibrated, CalibrateError> {
+    let train: Vec<&Row<'_>> = learned.rows.iter().map(|at| &table.rows[*at]).collect();
+    let draft = draft(table, &train, ladder, options, &learned.bank);
     let predictor = with(&draft, ladder)?;
-    let predictions: Vec<Prediction> =
-        proof.iter().map(|at| predict(&predictor, &table.rows[*at].outcome.features, table)).collect();
+    let predicted = |rows: &[&Row<'_>]| -> Vec<Prediction> {
+        rows.iter().map(|row| predict(&predictor, &row.outcome.features, table)).collect()
+    };
+    let mut rehearsal = predicted(&train);
+    if learned.beats_length {
+        unseen(table, &learned.held_back, &mut rehearsal);
+    }
     let rows: Vec<&Row<'_>> = proof.iter().map(|at| &table.rows[*at]).collect();
-    let proven = prove(table, ladder, &rows, &predictions, options);
+    let stage = Stage { table, ladder, rows: &rows, predictions: &predicted(&rows) };
+    let proven = stage.prove(&Stage { table, ladder, rows: &train, predictions: &rehearsal }, options);
     let tiers: Vec<usize> = match proven {
-        Some(threshold) => choices(ladder, &rows, &predictions, threshold),
+        Some(threshold) => stage.choices(threshold),
         None => vec![table.baseline; rows.len()],
     };
     let (kept, saved) = estimates(table, &rows, &tiers, options.seed);
@@ -123,7 +180,13 @@ pub fn calibrate_on(
         ..draft.promise.clone()
     };
     let evidence = Evidence { promise, proven_on: rows.len(), ..draft };
-    Ok(Calibrated { evidence, beats_length, areas, proof: proof.into_iter().zip(tiers).collect(), learned })
+    Ok(Calibrated {
+        evidence,
+        beats_length: learned.beats_length,
+        areas: learned.areas,
+        proof: proof.into_iter().zip(tiers).collect(),
+        learned: learned.rows.clone(),
+    })
 }
 
 /// Heads of the tiers: the baseline's own score, and the gain of each other tier over it.
@@ -133,14 +196,27 @@ pub fn refit(table: &Table<'_>, train: &[&Row<'_>], seed: u64) -> Stacked {
     let targets: Vec<Vec<f32>> = (0..table.tiers).map(|tier| gains(table, train, tier)).collect();
     let names: Vec<String> = (0..table.tiers).map(|tier| format!("tier {tier}")).collect();
     let fold_of: Vec<usize> = train.iter().map(|row| (split::hash(&row.outcome.id) >> 7) as usize % FOLDS).collect();
-    heads::stack(&features, &targets, &names, &fold_of, FOLDS, seed)
+    heads::stack(&features, &targets, &names, &slopes(table), &fold_of, FOLDS, seed)
+}
+
+/// What the baseline is expected to gain over a cheaper tier with each standard deviation of the length's logarithm. Most
+/// published tables of pairs of models show such a slope (area 0.54 to 0.67 by length alone; one shows the opposite).
+const GAIN_BY_LENGTH: f64 = 0.03;
+
+fn slopes(table: &Table<'_>) -> Vec<f64> {
+    let slope = |tier: usize| match tier.cmp(&table.baseline) {
+        Ordering::Less => -GAIN_BY_LENGTH,
+        Ordering::Greater if table.baseline == 0 => GAIN_BY_LENGTH,
+        _ => 0.0,
+    };
+    (0..table.tiers).map(slope).collect()
 }
 
 /// Heads that know the length of the ask and nothing else.
 fn by_length(table: &Table<'_>, train: &[&Row<'_>]) -> Vec<Head> {
     let features: Vec<&Features> = train.iter().map(|row| &row.outcome.features).collect();
     let targets: Vec<Vec<f32>> = (0..table.tiers).map(|tier| gains(table, train, tier)).collect();
-    let fitted = crate::linear::dense_ridge_on(&[Counter::AskSize], &features, &targets, 0.1);
+    let fitted = crate::linear::ridge(&[Counter::AskSize], &features, &targets, 0.1);
     let head = |(tier, dense): (usize, crate::linear::Dense)| Head {
         name: format!("tier {tier}"),
         bias: dense.bias,
@@ -165,6 +241,7 @@ pub fn out_of_fold(table: &Table<'_>, train: &[&Row<'_>], fold_of: &[usize], fol
     for fold in 0..folds {
         let others: Vec<&Row<'_>> =
             train.iter().zip(fold_of).filter(|(_, own)| **own != fold).map(|(row, _)| *row).collect();
+        let others: Vec<&Row<'_>> = others.iter().step_by(1 + others.len() / MOST_LEARN).copied().collect();
         if others.is_empty() {
             continue;
         }
@@ -184,20 +261,26 @@ fn need_of(bank: &Bank, features: &Features, table: &Table<'_>) -> f64 {
 
 const FOLDS: usize = 5;
 
-/// Area above random on held-back rows, of the refit and of prompt length.
-fn held_back(table: &Table<'_>, train: &[&Row<'_>], refit: &Stacked) -> (f64, f64) {
-    let gain = |said: &f32| f64::from(*said);
-    let need: Vec<f64> = match table.baseline {
-        0 => refit.held_back.get(1).into_iter().flatten().map(gain).collect(),
-        _ => refit.held_back[0].iter().map(|said| -gain(said)).collect(),
-    };
+/// Area above random of what held-back rows were told, and of prompt length: summed over the choices between the baseline
+/// and each other tier, because a ladder whose cheapest tier is nearly as good can still gain much at its top.
+fn areas(table: &Table<'_>, train: &[&Row<'_>], held_back: &[Vec<f32>]) -> (f64, f64) {
     let length: Vec<f64> = train.iter().map(|row| row.outcome.length as f64).collect();
-    (area(table, train, &need), area(table, train, &length))
+    let (mut own, mut by_length) = (0.0, 0.0);
+    for tier in (0..table.tiers).filter(|tier| *tier != table.baseline) {
+        let (ends, sign) = match tier < table.baseline {
+            true => ((tier, table.baseline), -1.0),
+            false => ((table.baseline, tier), 1.0),
+        };
+        let need: Vec<f64> = held_back[tier].iter().map(|said| sign * f64::from(*said)).collect();
+        own += area(train, ends, &need);
+        by_length += area(train, ends, &length);
+    }
+    (own, by_length)
 }
 
 /// Mean over all shares of dear calls of the quality above a random mix: works without a gap between the tiers, too.
-fn area(table: &Table<'_>, rows: &[&Row<'_>], need: &[f64]) -> f64 {
-    let curve = Curve::of(&items(table, rows, need));
+fn area(rows: &[&Row<'_>], ends: (usize, usize), need: &[f64]) -> f64 {
+    let curve = Curve::of(&between(rows, ends, need));
     let (cheap, dear) = curve.ends();
     let above = |at: usize| curve.quality[at] - (cheap + (dear - cheap) * curve.share[at]);
     (1..curve.share.len())
@@ -209,11 +292,13 @@ fn area(table: &Table<'_>, rows: &[&Row<'_>], need: &[f64]) -> f64 {
 #[must_use]
 pub fn items(table: &Table<'_>, rows: &[&Row<'_>], need: &[f64]) -> Vec<Item> {
     let dear = if table.baseline == 0 { table.tiers - 1 } else { table.baseline };
-    let item = |(row, need): (&&Row<'_>, &f64)| Item {
-        need: *need,
-        cheap: (row.tiers[0].score, row.tiers[0].cost),
-        dear: (row.tiers[dear].score, row.tiers[dear].cost),
-    };
+    between(rows, (0, dear), need)
+}
+
+/// Rows as items of a curve between two tiers.
+fn between(rows: &[&Row<'_>], (cheap, dear): (usize, usize), need: &[f64]) -> Vec<Item> {
+    let grade = |row: &Row<'_>, tier: usize| (row.tiers[tier].score, row.tiers[tier].cost);
+    let item = |(row, need): (&&Row<'_>, &f64)| Item { need: *need, cheap: grade(row, cheap), dear: grade(row, dear) };
     rows.iter().zip(need).map(item).collect()
 }
 
@@ -287,80 +372,6 @@ fn with(evidence: &Evidence, ladder: &Ladder) -> Result<Predictor, EvidenceError
 
 fn predict(predictor: &Predictor, features: &Features, table: &Table<'_>) -> Prediction {
     predictor.predict(features, table.tiers, table.baseline)
-}
-
-/// The tier that each request goes to under a threshold: what is served, without rules, pins and sessions.
-#[must_use]
-pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], threshold: f32) -> Vec<usize> {
-    let choosing = Choosing { max_shortfall: threshold, ..Choosing::by_target(ladder) };
-    let caller = Caller::default();
-    let choice = |(row, prediction): (&&Row<'_>, &Prediction)| {
-        let ask = Ask {
-            caller: &caller,
-            pins: Pins::default(),
-            rule: None,
-            prediction: *prediction,
-            opinion: None,
-            needs: row.outcome.needs,
-            input_tokens: u32::try_from(row.outcome.body_bytes / 4).unwrap_or(u32::MAX),
-            wanted_output: 0,
-            session: None,
-            day: i32::MAX,
-        };
-        decide(ladder, &choosing, &ask)
-            .map_or(usize::from(ladder.baseline().0), |decision| usize::from(decision.tier.0))
-    };
-    rows.iter().zip(predictions).map(choice).collect()
-}
-
-/// Thresholds from the safest on: evenly spaced over the shortfalls that occur. Their choice sees no score.
-fn thresholds(table: &Table<'_>, predictions: &[Prediction]) -> Vec<f32> {
-    let mut shortfalls = Vec::new();
-    for prediction in predictions {
-        let p_ok = &prediction.p_ok[..table.tiers];
-        let best = p_ok.iter().copied().fold(0.0, f32::max);
-        shortfalls.extend(p_ok.iter().map(|p| best - p).filter(|shortfall| *shortfall > 0.0));
-    }
-    shortfalls.sort_by(f32::total_cmp);
-    let at = |step: usize| shortfalls.get((shortfalls.len() * step / STEPS).min(shortfalls.len().max(1) - 1)).copied();
-    let mut thresholds: Vec<f32> = std::iter::once(0.0).chain((0..=STEPS).filter_map(at)).collect();
-    thresholds.dedup();
-    thresholds
-}
-
-/// The cheapest threshold that keeps the promise, proven; none when not even the safest does.
-fn prove(
-    table: &Table<'_>,
-    ladder: &Ladder,
-    rows: &[&Row<'_>],
-    predictions: &[Prediction],
-    options: &Options,
-) -> Option<f32> {
-    let mut best: Option<(f64, f32)> = None;
-    for threshold in thresholds(table, predictions) {
-        let tiers = choices(ladder, rows, predictions, threshold);
-        if !keeps(table, rows, &tiers, options.quality, options.confidence) {
-            break;
-        }
-        let cost: f64 = rows.iter().zip(&tiers).map(|(row, tier)| row.tiers[*tier].cost).sum();
-        if best.is_none_or(|(least, _)| cost <= least) {
-            best = Some((cost, threshold));
-        }
-    }
-    best.map(|(_, threshold)| threshold)
-}
-
-/// Whether these choices keep the promised share of the baseline's quality, at this confidence.
-#[must_use]
-pub fn keeps(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], quality: f64, confidence: f64) -> bool {
-    if tiers.iter().all(|tier| *tier == table.baseline) {
-        return true;
-    }
-    let mut game = Betting::new(quality.max(0.01));
-    for (row, tier) in rows.iter().zip(tiers) {
-        game.take(row.tiers[*tier].score - quality * row.tiers[table.baseline].score);
-    }
-    game.proves(confidence)
 }
 
 /// Rounds of the bootstrap.

@@ -1,59 +1,63 @@
-//! Heads as learned: a weighted sum of four small models, weighed by what they say of rows that they did not see.
+//! Heads as learned: a weighted sum of three small models, weighed by what they say of rows that they did not see.
 //!
-//! Members: a ridge on all counters, a ridge on n-grams, shallow trees, and a ridge on the length alone. The weights are
-//! fitted on predictions out of fold (Wolpert, "Stacked generalization", 1992), not negative, drawn towards fixed ones.
+//! Members: a ridge on n-grams, randomised trees on all counters, and a line over the length. The weights are fitted on
+//! predictions out of fold (Wolpert, "Stacked generalization", 1992), not negative, drawn towards fixed ones.
+//! The line is where the prior comes in: it starts from what length says on most tables and gives way to the rows.
 
-use crate::linear::{dense_ridge, dense_ridge_on, sparse_ridge};
-use crate::trees::{Growth, boost};
+use crate::grams;
+use crate::trees::{Columns, Growth, grow};
 use tierway_decide::model::{Head, TreeNode};
-use tierway_decide::{Counter, Features, GRAM_BUCKETS};
+use tierway_decide::{COUNTERS, Counter, Features, GRAM_BUCKETS};
 
 /// Number of members.
-pub const MEMBERS: usize = 4;
+pub const MEMBERS: usize = 3;
 
-/// How the members are fitted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe {
-    /// Penalty of the ridge on counters, per row.
-    pub counters: f64,
-    /// Penalty of the ridge on n-grams.
-    pub grams: f32,
-    /// How the trees grow.
-    pub growth: Growth,
-    /// Weights of counters, n-grams, trees and length before any row was held back.
-    pub mix: [f32; MEMBERS],
-}
+/// Weights of n-grams, trees and length before any row was held back. All three draw their predictions towards the mean,
+/// so that together they count for more than one.
+const FIXED: [f32; MEMBERS] = [0.6, 0.6, 0.6];
 
-/// Few, shallow, strongly shrunk trees: with some hundred noisy labels deeper ones learn the noise.
-const SHALLOW: Growth = Growth { trees: 60, depth: 2, rate: 0.06, least: 15, shrink: 30.0, counters: 0.3, rows: 0.7 };
+/// How many rows the prior of the length is worth: with n rows of its own a head follows them by n / (n + 200).
+const PRIOR_ROWS: f64 = 200.0;
 
-impl Default for Recipe {
-    fn default() -> Self {
-        Self { counters: 3.0, grams: 30.0, growth: SHALLOW, mix: [0.1, 1.2, 0.6, 0.0] }
-    }
-}
-
-/// What the length member sees.
-const LENGTH: &[Counter] = &[Counter::AskSize, Counter::Words, Counter::Lines];
-const LENGTH_PENALTY: f64 = 0.1;
-
-/// The four members of each target, unweighted.
+/// The members of each target, unweighted. `penalties` are those of the n-grams, `slopes` what a target is expected to rise
+/// by with each standard deviation of the length's logarithm, before any row is seen.
 #[must_use]
-pub fn members(rows: &[&Features], targets: &[Vec<f32>], recipe: &Recipe, seed: u64) -> Vec<[Head; MEMBERS]> {
-    let dense = dense_ridge(rows, targets, recipe.counters);
-    let length = dense_ridge_on(LENGTH, rows, targets, LENGTH_PENALTY);
-    let linear = |own: crate::linear::Dense| Head { bias: own.bias, counters: own.weights, ..Head::default() };
-    let all = |((at, dense), length): ((usize, crate::linear::Dense), crate::linear::Dense)| {
-        let grams = sparse_ridge(rows, &targets[at], recipe.grams);
-        let trees = boost(rows, &targets[at], &recipe.growth, seed.wrapping_add(at as u64));
+pub fn members(
+    rows: &[&Features],
+    targets: &[Vec<f32>],
+    penalties: &[f32],
+    slopes: &[f64],
+    seed: u64,
+) -> Vec<[Head; MEMBERS]> {
+    let columns = Columns::of(rows);
+    let all = |(at, target): (usize, &Vec<f32>)| {
+        let words = grams::ridge(rows, target, penalties[at]);
+        let trees = grow(&columns, target, &Growth::default(), seed.wrapping_add(at as u64));
         [
-            linear(dense),
-            Head { bias: grams.bias, grams: grams.weights, ..Head::default() },
+            Head { bias: words.bias, grams: words.weights, ..Head::default() },
             Head { bias: trees.bias, trees: trees.trees, ..Head::default() },
-            linear(length),
+            length(rows, target, slopes[at]),
         ]
     };
-    dense.into_iter().enumerate().zip(length).map(all).collect()
+    targets.iter().enumerate().map(all).collect()
+}
+
+/// A line over the length of the ask, drawn towards the expected slope.
+fn length(rows: &[&Features], target: &[f32], slope: f64) -> Head {
+    let n = rows.len().max(1) as f64;
+    let size = |row: &Features| f64::from(row.counter(Counter::AskSize));
+    let mean = rows.iter().map(|row| size(row)).sum::<f64>() / n;
+    let spread = (rows.iter().map(|row| (size(row) - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let middle = target.iter().map(|y| f64::from(*y)).sum::<f64>() / n;
+    if spread < 1e-6 {
+        return Head { bias: middle as f32, ..Head::default() };
+    }
+    let away = |(row, y): (&&Features, &f32)| (size(row) - mean) / spread * (f64::from(*y) - middle);
+    let together = rows.iter().zip(target).map(away).sum::<f64>();
+    let step = (together + PRIOR_ROWS * slope) / (n + PRIOR_ROWS) / spread;
+    let mut counters = vec![0.0; COUNTERS];
+    counters[Counter::AskSize as usize] = step as f32;
+    Head { bias: (middle - step * mean) as f32, counters, ..Head::default() }
 }
 
 /// One head from its members: their deviations from `mean`, weighed.
@@ -98,35 +102,36 @@ pub struct Stacked {
     pub held_back: Vec<Vec<f32>>,
 }
 
-/// Fits heads; `fold_of[row]` is the fold in which a row is held back, of `folds`.
+/// Fits heads with the expected `slopes` over length; `fold_of[row]` is the fold in which a row is held back, of `folds`.
 #[must_use]
 pub fn stack(
     rows: &[&Features],
     targets: &[Vec<f32>],
     names: &[String],
+    slopes: &[f64],
     fold_of: &[usize],
     folds: usize,
     seed: u64,
 ) -> Stacked {
-    let recipe = Recipe::default();
+    let penalties = grams::penalties(rows, targets);
     let mut unseen = vec![vec![[0.0f32; MEMBERS]; rows.len()]; targets.len()];
     for fold in 0..folds {
         let kept: Vec<usize> = (0..rows.len()).filter(|at| fold_of[*at] != fold).collect();
         let part: Vec<&Features> = kept.iter().map(|at| rows[*at]).collect();
         let part_targets: Vec<Vec<f32>> =
             targets.iter().map(|target| kept.iter().map(|at| target[*at]).collect()).collect();
-        let fitted = members(&part, &part_targets, &recipe, seed);
+        let fitted = members(&part, &part_targets, &penalties, slopes, seed);
         for at in (0..rows.len()).filter(|at| fold_of[*at] == fold) {
             for (target, heads) in fitted.iter().enumerate() {
                 unseen[target][at] = std::array::from_fn(|member| says(&heads[member], rows[at]));
             }
         }
     }
-    let whole = members(rows, targets, &recipe, seed);
+    let whole = members(rows, targets, &penalties, slopes, seed);
     let mut stacked = Stacked { heads: Vec::new(), held_back: Vec::new() };
     for (at, heads) in whole.into_iter().enumerate() {
         let mean = targets[at].iter().sum::<f32>() / targets[at].len().max(1) as f32;
-        let weights = weights(&unseen[at], &targets[at], mean, &recipe.mix);
+        let weights = weights(&unseen[at], &targets[at], mean, &FIXED);
         let said = |row: &[f32; MEMBERS]| mean + row.iter().zip(weights).map(|(p, w)| w * (p - mean)).sum::<f32>();
         stacked.held_back.push(unseen[at].iter().map(said).collect());
         stacked.heads.push(weigh(&names[at], heads, weights, mean));

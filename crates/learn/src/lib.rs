@@ -5,6 +5,8 @@
 
 pub mod calibrate;
 pub mod eval;
+pub mod game;
+pub mod grams;
 pub mod heads;
 pub mod labels;
 pub mod linear;
@@ -12,6 +14,7 @@ pub mod logistic;
 pub mod metrics;
 mod outcome;
 pub mod plot;
+mod proof;
 pub mod split;
 pub mod summary;
 pub mod table;

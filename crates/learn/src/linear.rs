@@ -1,10 +1,9 @@
-//! Linear models on counters and n-grams: ridge regression.
+//! Ridge regression on counters.
 //!
-//! Source: Hoerl and Kennard, "Ridge regression", 1970. The normal equations of the dense part are solved exactly
-//! (Cholesky), those of the sparse part by conjugate gradients (Hestenes and Stiefel, 1952). Checked against an independent
-//! implementation in `tests/`.
+//! Source: Hoerl and Kennard, "Ridge regression", 1970. The normal equations are solved exactly (Cholesky). Checked against
+//! an independent implementation in `tests/`.
 
-use tierway_decide::{COUNTERS, Counter, Features, GRAM_BUCKETS};
+use tierway_decide::{COUNTERS, Counter, Features};
 
 /// A linear model on the counters, as they are in a byte.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,16 +23,10 @@ impl Dense {
     }
 }
 
-/// Ridge regression of `targets` on the standardised counters; `penalty` as a multiple of the number of rows.
-/// One model per target; all share the one factorisation.
+/// Ridge regression of `targets` on some standardised counters (all when `only` is empty); `penalty` as a multiple of the
+/// number of rows. One model per target; all share the one factorisation.
 #[must_use]
-pub fn dense_ridge(rows: &[&Features], targets: &[Vec<f32>], penalty: f64) -> Vec<Dense> {
-    dense_ridge_on(&[], rows, targets, penalty)
-}
-
-/// As [`dense_ridge`], on some counters only; all when `only` is empty.
-#[must_use]
-pub fn dense_ridge_on(only: &[Counter], rows: &[&Features], targets: &[Vec<f32>], penalty: f64) -> Vec<Dense> {
+pub fn ridge(only: &[Counter], rows: &[&Features], targets: &[Vec<f32>], penalty: f64) -> Vec<Dense> {
     let n = rows.len().max(1) as f64;
     let (mean, mut scale) = moments(rows);
     if !only.is_empty() {
@@ -94,7 +87,7 @@ fn moments(rows: &[&Features]) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// The lower Cholesky factor, in place. Positive definite by the penalty.
-fn cholesky(a: &mut [f64], n: usize) {
+pub(crate) fn cholesky(a: &mut [f64], n: usize) {
     for j in 0..n {
         for i in j..n {
             let (upper, lower) = a.split_at(i * n);
@@ -106,7 +99,7 @@ fn cholesky(a: &mut [f64], n: usize) {
     }
 }
 
-fn solve(factor: &[f64], n: usize, x: &mut [f64]) {
+pub(crate) fn solve(factor: &[f64], n: usize, x: &mut [f64]) {
     for i in 0..n {
         let sum: f64 = (0..i).map(|j| factor[i * n + j] * x[j]).sum();
         x[i] = (x[i] - sum) / factor[i * n + i];
@@ -115,76 +108,4 @@ fn solve(factor: &[f64], n: usize, x: &mut [f64]) {
         let sum: f64 = (i + 1..n).map(|j| factor[j * n + i] * x[j]).sum();
         x[i] = (x[i] - sum) / factor[i * n + i];
     }
-}
-
-/// A linear model on the n-grams: the mean target plus, for each that occurs, its weight over the root of their number.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sparse {
-    /// What a request without n-grams gets.
-    pub bias: f32,
-    /// A weight per id.
-    pub weights: Vec<f32>,
-}
-
-impl Sparse {
-    /// What it predicts.
-    #[must_use]
-    pub fn predict(&self, features: &Features) -> f32 {
-        let sum: f32 = features.grams().iter().map(|id| self.weights[usize::from(*id)]).sum();
-        self.bias + sum * gram_norm(features)
-    }
-}
-
-fn gram_norm(features: &Features) -> f32 {
-    1.0 / (features.grams().len().max(1) as f32).sqrt()
-}
-
-/// Rounds of conjugate gradients; the residual is below a thousandth long before.
-const ROUNDS: usize = 40;
-
-/// Ridge regression of one target on the n-grams.
-#[must_use]
-pub fn sparse_ridge(rows: &[&Features], target: &[f32], penalty: f32) -> Sparse {
-    let mean = target.iter().sum::<f32>() / target.len().max(1) as f32;
-    let norms: Vec<f32> = rows.iter().map(|row| gram_norm(row)).collect();
-    let times = |w: &[f32]| -> Vec<f32> {
-        let dot =
-            |(row, norm): (&&Features, &f32)| norm * row.grams().iter().map(|id| w[usize::from(*id)]).sum::<f32>();
-        rows.iter().zip(&norms).map(dot).collect()
-    };
-    let back = |r: &[f32], out: &mut [f32]| {
-        for ((row, norm), r) in rows.iter().zip(&norms).zip(r) {
-            let share = norm * r;
-            row.grams().iter().for_each(|id| out[usize::from(*id)] += share);
-        }
-    };
-    let centred: Vec<f32> = target.iter().map(|y| y - mean).collect();
-    let mut weights = vec![0.0f32; GRAM_BUCKETS];
-    let mut residual = vec![0.0f32; GRAM_BUCKETS];
-    back(&centred, &mut residual);
-    let mut direction = residual.clone();
-    let square = |v: &[f32]| v.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
-    let mut size = square(&residual);
-    let enough = size * 1e-6;
-    for _ in 0..ROUNDS {
-        if size <= enough {
-            break;
-        }
-        let along = times(&direction);
-        let mut image: Vec<f32> = direction.iter().map(|d| penalty * d).collect();
-        back(&along, &mut image);
-        let curvature: f64 = direction.iter().zip(&image).map(|(d, i)| f64::from(*d) * f64::from(*i)).sum();
-        let step = (size / curvature.max(1e-30)) as f32;
-        for at in 0..GRAM_BUCKETS {
-            weights[at] += step * direction[at];
-            residual[at] -= step * image[at];
-        }
-        let next = square(&residual);
-        let keep = (next / size) as f32;
-        for (d, r) in direction.iter_mut().zip(&residual) {
-            *d = r + keep * *d;
-        }
-        size = next;
-    }
-    Sparse { bias: mean, weights }
 }

@@ -21,7 +21,7 @@ pub struct Softmax {
 
 impl Default for Softmax {
     fn default() -> Self {
-        Self { counters: 0.01, grams: 0.002, gram_size: 4.0, steps: 300 }
+        Self { counters: 0.01, grams: 0.002, gram_size: 8.0, steps: 300 }
     }
 }
 

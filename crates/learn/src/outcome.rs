@@ -9,18 +9,15 @@ use tierway_decide::Features;
 use tierway_wire::{Needs, openai_chat};
 
 /// What one model scored on one request.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     /// How good, 0..1.
     pub score: f32,
     /// Input tokens, where known.
-    #[serde(default)]
     pub prompt_tokens: Option<f64>,
     /// Visible output tokens, where known.
-    #[serde(default)]
     pub output_tokens: Option<f64>,
     /// Hidden reasoning tokens, where recorded; they are billed on top of `output_tokens`.
-    #[serde(default)]
     pub reasoning_tokens: Option<f64>,
 }
 
@@ -41,6 +38,8 @@ pub struct Outcome {
     pub needs: Needs,
     /// The request as numbers.
     pub features: Features,
+    /// The chance with which it came to be judged, above 0 and at most 1; 1 when the file does not say.
+    pub sampled: f64,
     /// Score and tokens by model.
     pub answers: BTreeMap<String, Answer>,
 }
@@ -59,8 +58,16 @@ pub enum OutcomeError {
         /// Why.
         cause: String,
     },
+    /// A chance outside of its range.
+    #[error("`{id}`: `sampled` is {sampled}; the chance of being judged is above 0 and at most 1")]
+    Sampled {
+        /// Which.
+        id: String,
+        /// What.
+        sampled: f64,
+    },
     /// A score outside of its range.
-    #[error("`{id}`: {model} has the score {score}; scores run from 0 to 1")]
+    #[error("`{id}`: {model} has the score {score}; scores run from 0 to 1: divide by the scale's maximum")]
     Score {
         /// Which.
         id: String,
@@ -73,7 +80,7 @@ pub enum OutcomeError {
 
 #[derive(Deserialize)]
 struct Line<'a> {
-    id: String,
+    id: Id,
     #[serde(default)]
     source: String,
     #[serde(default)]
@@ -85,7 +92,43 @@ struct Line<'a> {
     #[serde(borrow, default)]
     response_format: Option<&'a RawValue>,
     #[serde(default)]
-    answers: BTreeMap<String, Option<Answer>>,
+    sampled: Option<f64>,
+    #[serde(default)]
+    answers: BTreeMap<String, Option<Judged>>,
+}
+
+/// A name; exports of notebooks write numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+/// An answer in a file. Without a score it says nothing, as if it were not there.
+#[derive(Deserialize)]
+struct Judged {
+    #[serde(default)]
+    score: Option<f32>,
+    #[serde(default)]
+    prompt_tokens: Option<f64>,
+    #[serde(default)]
+    output_tokens: Option<f64>,
+    #[serde(default)]
+    reasoning_tokens: Option<f64>,
+}
+
+impl Judged {
+    fn answer(self) -> Option<Answer> {
+        // a negative count is a slip of whoever wrote it: unknown, rather than a bill that pays back
+        let count = |tokens: Option<f64>| tokens.filter(|tokens| *tokens >= 0.0);
+        self.score.map(|score| Answer {
+            score,
+            prompt_tokens: count(self.prompt_tokens),
+            output_tokens: count(self.output_tokens),
+            reasoning_tokens: count(self.reasoning_tokens),
+        })
+    }
 }
 
 impl Outcome {
@@ -96,24 +139,33 @@ impl Outcome {
     pub fn parse(json: &str) -> Result<Self, OutcomeError> {
         let line: Line<'_> = serde_json::from_str(json)?;
         let body = request_body(line.messages, line.tools, line.response_format);
+        let id = match line.id {
+            Id::Text(id) => id,
+            Id::Number(id) => id.to_string(),
+        };
         let outline = openai_chat::outline(body.as_bytes());
         let (outline, _) =
-            outline.map_err(|error| OutcomeError::Request { id: line.id.clone(), cause: error.to_string() })?;
+            outline.map_err(|error| OutcomeError::Request { id: id.clone(), cause: error.to_string() })?;
         let answers: BTreeMap<_, _> =
-            line.answers.into_iter().filter_map(|(model, answer)| Some((model, answer?))).collect();
+            line.answers.into_iter().filter_map(|(model, judged)| Some((model, judged?.answer()?))).collect();
         if let Some((model, answer)) = answers.iter().find(|(_, answer)| !(0.0..=1.0).contains(&answer.score)) {
-            return Err(OutcomeError::Score { id: line.id, model: model.clone(), score: answer.score });
+            return Err(OutcomeError::Score { id, model: model.clone(), score: answer.score });
+        }
+        let sampled = line.sampled.unwrap_or(1.0);
+        if !(sampled > 0.0 && sampled <= 1.0) {
+            return Err(OutcomeError::Sampled { id, sampled });
         }
         let length = outline.turns.iter().flat_map(tierway_wire::Turn::texts).map(|text| text.chars().count()).sum();
         let features = Features::of(&outline);
         Ok(Self {
-            id: line.id,
+            id,
             source: line.source,
             split: line.split_hint,
             length,
             body_bytes: outline.body_bytes,
             needs: outline.needs(),
             features,
+            sampled,
             answers,
         })
     }

@@ -26,12 +26,20 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
     let (quality, sure) = (100.0 * promise.quality, 100.0 * promise.confidence);
     let _ = writeln!(
         out,
-        "{} outcomes ({} left out): {} to learn from, {} to prove on",
+        "{} outcomes ({} left out, {} repeated): {} to learn from, {} to prove on",
         table.rows.len(),
         table.left_out,
+        table.repeated,
         done.evidence.trained_on,
         done.evidence.proven_on
     );
+    if table.thinned > 0 {
+        let _ = writeln!(
+            out,
+            "{} outcomes were dropped so that every request had the same chance of being judged (`sampled`)",
+            table.thinned
+        );
+    }
     let heads = if done.beats_length { "beat" } else { "do not beat prompt length, which is used alone;" };
     let _ = writeln!(
         out,
@@ -54,9 +62,10 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
                 writeln!(out, "NOT PROVEN: {quality} % at {sure} % confidence. Everything stays on the baseline tier.");
             let _ = writeln!(
                 out,
-                "  with {} outcomes to prove on the best provable budget is about {:.1} % if half of it is really lost; a budget of {:.1} % needs about {}",
+                "  with {} outcomes to prove on the best provable budget is about {:.1} % (`--quality {:.2}`) if half of it is really lost; a budget of {:.1} % needs about {} of them",
                 rows.len(),
                 100.0 * best,
+                (100.0 * (1.0 - best)).floor() / 100.0,
                 100.0 * budget,
                 labels_needed(budget, 0.5, promise.confidence, 0.8)
             );
@@ -172,15 +181,13 @@ fn by_task(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usiz
     );
     let task = |row: &&Row<'_>| prior.predict(&row.outcome.features, table.tiers, table.baseline).task_type;
     let tasks: Vec<TaskType> = rows.iter().map(task).collect();
-    let mut fewest: Option<(usize, TaskType)> = None;
+    let mut doubts: Vec<(f64, TaskType)> = Vec::new();
     for kind in TaskType::ALL {
         let own: Vec<usize> = (0..rows.len()).filter(|at| tasks[*at] == kind).collect();
         if own.is_empty() {
             continue;
         }
-        if fewest.is_none_or(|(least, _)| own.len() < least) {
-            fewest = Some((own.len(), kind));
-        }
+        doubts.push((doubt(table, rows, &own), kind));
         let sum = |of: &dyn Fn(usize) -> f64| own.iter().map(|at| of(*at)).sum::<f64>();
         let kept =
             sum(&|at| rows[at].tiers[tiers[at]].score) / sum(&|at| rows[at].tiers[table.baseline].score).max(1e-9);
@@ -197,7 +204,24 @@ fn by_task(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usiz
             100.0 * below
         );
     }
-    if let Some((count, kind)) = fewest {
-        let _ = writeln!(out, "label next: {} (only {count} outcomes to prove on)", kind.name());
-    }
+    label_next(out, doubts);
+}
+
+/// What a kind of work adds to the doubt about the cheapest tier: how many requests, times how much its score differs from
+/// the baseline's from one to the next. More labels of it pay in this proportion (Neyman, 1934).
+fn doubt(table: &Table<'_>, rows: &[&Row<'_>], own: &[usize]) -> f64 {
+    let gain = |at: &usize| rows[*at].tiers[table.baseline].score - rows[*at].tiers[0].score;
+    let n = own.len().max(1) as f64;
+    let mean = own.iter().map(gain).sum::<f64>() / n;
+    // one request more of either kind, so that a kind of which two alike were seen is not held for certain
+    let square = own.iter().map(|at| (gain(at) - mean).powi(2)).sum::<f64>() + 0.5;
+    n * (square / (n + 2.0)).sqrt()
+}
+
+fn label_next(out: &mut String, mut doubts: Vec<(f64, TaskType)>) {
+    doubts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let whole: f64 = doubts.iter().map(|(doubt, _)| doubt).sum();
+    let part = |(doubt, kind): &(f64, TaskType)| format!("{} ({:.0} %)", kind.name(), 100.0 * doubt / whole.max(1e-9));
+    let named: Vec<String> = doubts.iter().take(3).map(part).collect();
+    let _ = writeln!(out, "label next, in proportion to what is in doubt: {}", named.join(", "));
 }

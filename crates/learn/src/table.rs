@@ -1,7 +1,8 @@
 //! Outcomes against a ladder: what each tier scored and would have cost on each request.
 
 use crate::Outcome;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
 use tierway_decide::{Ladder, MAX_TIERS, TierId};
 use tierway_wire::Usage;
 
@@ -32,6 +33,10 @@ pub struct Table<'a> {
     pub rows: Vec<Row<'a>>,
     /// Outcomes without an answer of the cheapest or the baseline tier.
     pub left_out: usize,
+    /// Outcomes that were there before: same id, source and size. They are counted once, or they would prove twice.
+    pub repeated: usize,
+    /// Outcomes that were dropped so that all had the same chance of being judged: those that were sampled more often.
+    pub thinned: usize,
     /// Output token counts that were filled in with the model's mean.
     pub filled: usize,
     /// Number of tiers.
@@ -51,8 +56,18 @@ impl<'a> Table<'a> {
         let means = means(outcomes);
         let tiers = ladder.tiers().len();
         let baseline = usize::from(ladder.baseline().0);
-        let mut table = Self { rows: Vec::new(), left_out: 0, filled: 0, tiers, baseline };
+        let mut table = Self { rows: Vec::new(), left_out: 0, repeated: 0, thinned: 0, filled: 0, tiers, baseline };
+        let least = outcomes.iter().map(|outcome| outcome.sampled).fold(1.0, f64::min);
+        let mut known = HashSet::new();
         for outcome in outcomes {
+            if !known.insert((&outcome.id, &outcome.source, outcome.body_bytes)) {
+                table.repeated += 1;
+                continue;
+            }
+            if crate::split::share(&format!("thin {}", outcome.id)) > least / outcome.sampled {
+                table.thinned += 1;
+                continue;
+            }
             let mut graded = [None; MAX_TIERS];
             for (tier, grade) in ladder.ids().zip(graded.iter_mut()) {
                 *grade = table.grade(outcome, ladder, tier, hidden, &means);
@@ -97,6 +112,37 @@ impl<'a> Table<'a> {
         let cost = price.map_or(0.0, |price| price.cost(&usage).as_f64());
         Some(Graded { score: f64::from(answer.score), cost, output })
     }
+}
+
+/// Models that are named when none of them can be matched.
+const NAMED: usize = 6;
+
+/// Which models the outcomes have and which the ladder wants, for somebody whose names do not meet.
+#[must_use]
+pub fn names(outcomes: &[Outcome], ladder: &Ladder) -> String {
+    let mut have: BTreeMap<&str, usize> = BTreeMap::new();
+    for model in outcomes.iter().flat_map(|outcome| outcome.answers.keys()) {
+        *have.entry(model).or_default() += 1;
+    }
+    let mut have: Vec<_> = have.into_iter().collect();
+    have.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut out = String::from("the outcomes have ");
+    for (at, (model, count)) in have.iter().take(NAMED).enumerate() {
+        let _ = write!(out, "{}{model} ({count})", if at > 0 { ", " } else { "" });
+    }
+    match have.len() {
+        0 => out.push_str("no answer with a score"),
+        many if many > NAMED => {
+            let _ = write!(out, " and {} more", many - NAMED);
+        }
+        _ => {}
+    }
+    out.push_str("; the ladder wants ");
+    for (at, tier) in ladder.tiers().iter().enumerate() {
+        let models: Vec<&str> = tier.targets.iter().map(|target| target.model.as_str()).collect();
+        let _ = write!(out, "{}{} for {}", if at > 0 { ", " } else { "" }, models.join(" or "), tier.name);
+    }
+    out
 }
 
 /// A model's name in a file is that of a target, with or without its provider in front; unless it has to be so `exactly`,

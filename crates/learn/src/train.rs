@@ -4,10 +4,9 @@
 
 use crate::labels::{self, Labelled, TierLabel};
 use crate::logistic::{self, Softmax};
-use crate::trees::{Growth, boost};
 use serde::Deserialize;
 use std::collections::HashMap;
-use tierway_decide::model::{Bank, Head, TreeNode};
+use tierway_decide::model::{Bank, Head};
 use tierway_decide::{Features, TaskType};
 
 /// Labels that come with the program: kind of work (some of texts that are not ours, by id), tiers, and our own prompts.
@@ -88,25 +87,7 @@ fn task_heads(train: &[&Labelled]) -> Vec<Head> {
     let rows: Vec<&Features> = train.iter().map(|label| &label.features).collect();
     let class: Vec<usize> = train.iter().map(|label| label.task as usize).collect();
     let names: Vec<String> = TaskType::ALL.iter().map(|task| task.name().to_owned()).collect();
-    let linear = logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &Softmax::default());
-    with_trees(linear, &rows, &class, TREES)
-}
-
-/// Trees correct the kind of work by this much beside the linear scores.
-const TREES: f32 = 3.0;
-
-/// Adds trees on each class's indicator to linear heads.
-fn with_trees(mut linear: Vec<Head>, rows: &[&Features], class: &[usize], size: f32) -> Vec<Head> {
-    let is = |at: usize| class.iter().map(|class| f32::from(u8::from(*class == at))).collect();
-    let targets: Vec<Vec<f32>> = (0..linear.len()).map(is).collect();
-    let growth = Growth { trees: 150, depth: 4, ..Growth::default() };
-    for ((at, head), target) in linear.iter_mut().enumerate().zip(&targets) {
-        let trees = boost(rows, target, &growth, at as u64 + 1);
-        head.bias += size * trees.bias;
-        let scaled = |node: TreeNode| TreeNode { value: node.value * size, ..node };
-        head.trees = trees.trees.into_iter().map(|tree| tree.into_iter().map(scaled).collect()).collect();
-    }
-    linear
+    logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &Softmax::default())
 }
 
 fn tier_rows<'a>(

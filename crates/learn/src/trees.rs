@@ -1,8 +1,9 @@
 //! A small ensemble of regression trees on the counters.
 //!
-//! Gradient boosting for squared error (Friedman, "Greedy function approximation", 2001) on histograms: a counter is a
-//! byte already, so its values are the bins. Each tree sees a seeded share of rows and counters (Friedman, "Stochastic
-//! gradient boosting", 2002).
+//! Extremely randomised trees (Geurts, Ernst and Wehenkel, "Extremely randomized trees", 2006): at each node some counters
+//! are drawn, each with one threshold drawn between its least and largest value there, and the best of these cuts is
+//! taken. With some hundred noisy labels that beats boosting, which follows the noise. No tree is deeper than four cuts,
+//! which is what serving evaluates without a branch.
 
 use tierway_decide::model::TreeNode as Node;
 use tierway_decide::{COUNTERS, Chance, Features};
@@ -12,23 +13,17 @@ use tierway_decide::{COUNTERS, Chance, Features};
 pub struct Growth {
     /// Number of trees.
     pub trees: usize,
-    /// Most splits from root to leaf.
+    /// Most cuts from root to leaf.
     pub depth: u32,
-    /// Share of each tree's step that is taken.
-    pub rate: f32,
     /// Fewest rows of a leaf.
-    pub least: u32,
-    /// Rows' worth of shrinkage of a leaf towards 0.
-    pub shrink: f32,
-    /// Share of the counters that a tree sees.
+    pub least: usize,
+    /// Share of the counters that are drawn at a node.
     pub counters: f64,
-    /// Share of the rows that a tree sees.
-    pub rows: f64,
 }
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { trees: 100, depth: 3, rate: 0.08, least: 8, shrink: 6.0, counters: 0.4, rows: 0.7 }
+        Self { trees: 100, depth: 4, least: 8, counters: 0.3 }
     }
 }
 
@@ -58,87 +53,99 @@ pub(crate) fn leaf(tree: &[Node], features: &Features) -> f32 {
     node.value
 }
 
+/// Rows column by column, as the cuts read them.
+#[derive(Debug)]
+pub struct Columns {
+    bytes: Vec<Vec<u8>>,
+    rows: usize,
+    /// Counters that differ between rows.
+    varied: Vec<usize>,
+}
+
+impl Columns {
+    /// Turns rows into columns.
+    #[must_use]
+    pub fn of(rows: &[&Features]) -> Self {
+        let column = |at: usize| rows.iter().map(|row| row.counters()[at]).collect();
+        let bytes: Vec<Vec<u8>> = (0..COUNTERS).map(column).collect();
+        let varied = (0..COUNTERS).filter(|at| bytes[*at].iter().any(|byte| *byte != bytes[*at][0])).collect();
+        Self { bytes, rows: rows.len(), varied }
+    }
+}
+
 /// Grows trees on one target.
 #[must_use]
-pub fn boost(rows: &[&Features], target: &[f32], growth: &Growth, seed: u64) -> Trees {
+pub fn grow(columns: &Columns, target: &[f32], growth: &Growth, seed: u64) -> Trees {
     let bias = target.iter().sum::<f32>() / target.len().max(1) as f32;
-    let mut residual: Vec<f32> = target.iter().map(|y| y - bias).collect();
-    let mut chance = Chance::new(seed);
-    let mut trees = Vec::with_capacity(growth.trees);
-    for _ in 0..growth.trees {
-        let counters: Vec<usize> = (0..COUNTERS).filter(|_| chance.share() <= growth.counters).collect();
-        let seen: Vec<u32> = (0..rows.len() as u32).filter(|_| chance.share() <= growth.rows).collect();
-        let mut tree = vec![Node::default()];
-        grow(&mut tree, 0, rows, &residual, &counters, seen, growth, growth.depth);
-        for (left, row) in residual.iter_mut().zip(rows) {
-            *left -= leaf(&tree, row);
-        }
-        trees.push(tree);
-    }
-    Trees { bias, trees }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one recursive step; a struct would only rename them")]
-fn grow(
-    tree: &mut Vec<Node>,
-    at: usize,
-    rows: &[&Features],
-    residual: &[f32],
-    counters: &[usize],
-    seen: Vec<u32>,
-    growth: &Growth,
-    depth: u32,
-) {
-    let sum: f32 = seen.iter().map(|row| residual[*row as usize]).sum();
-    let cut = if depth == 0 { None } else { best_cut(rows, residual, counters, &seen, sum, growth) };
-    let Some((counter, limit)) = cut else {
-        tree[at].value = growth.rate * sum / (seen.len() as f32 + growth.shrink);
-        return;
+    let away: Vec<f32> = target.iter().map(|y| y - bias).collect();
+    let mut growing =
+        Growing { columns, away: &away, growth, chance: Chance::new(seed), part: 1.0 / growth.trees as f32 };
+    let tree = |_| {
+        let mut nodes = vec![Node::default()];
+        let mut rows: Vec<u32> = (0..columns.rows as u32).collect();
+        growing.node(&mut nodes, 0, &mut rows, growth.depth);
+        nodes
     };
-    let left = tree.len();
-    tree[at] = Node { counter: counter as u8, limit, left: left as u16, value: 0.0 };
-    tree.extend([Node::default(); 2]);
-    let (below, above) = seen.into_iter().partition(|row| rows[*row as usize].counters()[counter] <= limit);
-    grow(tree, left, rows, residual, counters, below, growth, depth - 1);
-    grow(tree, left + 1, rows, residual, counters, above, growth, depth - 1);
+    Trees { bias, trees: (0..growth.trees).map(tree).collect() }
 }
 
-/// The counter and value that split the rows with the largest gain, if any has one.
-fn best_cut(
-    rows: &[&Features],
-    residual: &[f32],
-    counters: &[usize],
-    seen: &[u32],
-    sum: f32,
-    growth: &Growth,
-) -> Option<(usize, u8)> {
-    let gain = |sum: f32, count: u32| sum * sum / (count as f32 + growth.shrink);
-    let whole = gain(sum, seen.len() as u32);
-    let mut best = (1e-6f32, None);
-    let mut bins = [(0.0f32, 0u32); 256];
-    for counter in counters {
-        bins.fill((0.0, 0));
-        for row in seen {
-            let bin = &mut bins[usize::from(rows[*row as usize].counters()[*counter])];
-            bin.0 += residual[*row as usize];
-            bin.1 += 1;
-        }
-        let (mut left, mut count) = (0.0f32, 0u32);
-        for (limit, bin) in bins[..255].iter().enumerate() {
-            if bin.1 == 0 {
-                continue;
-            }
-            left += bin.0;
-            count += bin.1;
-            let rest = seen.len() as u32 - count;
-            if count < growth.least || rest < growth.least {
-                continue;
-            }
-            let gained = gain(left, count) + gain(sum - left, rest) - whole;
-            if gained > best.0 {
-                best = (gained, Some((*counter, limit as u8)));
-            }
-        }
+struct Growing<'a> {
+    columns: &'a Columns,
+    /// Targets, less their mean.
+    away: &'a [f32],
+    growth: &'a Growth,
+    chance: Chance,
+    /// A tree's part in the mean of all.
+    part: f32,
+}
+
+impl Growing<'_> {
+    fn node(&mut self, tree: &mut Vec<Node>, at: usize, rows: &mut [u32], depth: u32) {
+        let sum: f32 = rows.iter().map(|row| self.away[*row as usize]).sum();
+        let cut = if depth == 0 || rows.len() < 2 * self.growth.least { None } else { self.cut(rows, sum) };
+        let Some((counter, limit)) = cut else {
+            tree[at].value = self.part * sum / rows.len().max(1) as f32;
+            return;
+        };
+        let left = tree.len();
+        tree[at] = Node { counter: counter as u8, limit, left: left as u16, value: 0.0 };
+        tree.extend([Node::default(); 2]);
+        let column = &self.columns.bytes[counter];
+        let (mut below, mut above): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| column[**row as usize] <= limit);
+        self.node(tree, left, &mut below, depth - 1);
+        self.node(tree, left + 1, &mut above, depth - 1);
     }
-    best.1
+
+    /// The best of the cuts that are drawn, if any leaves enough rows on both sides.
+    fn cut(&mut self, rows: &[u32], sum: f32) -> Option<(usize, u8)> {
+        let varied = &self.columns.varied;
+        let draws = ((varied.len() as f64 * self.growth.counters).ceil() as usize).min(varied.len());
+        let (mut best, mut cut) = (f32::NEG_INFINITY, None);
+        for _ in 0..draws {
+            let counter = varied[self.chance.up_to(varied.len() as u64 - 1) as usize];
+            let column = &self.columns.bytes[counter];
+            let (least, most) = rows.iter().fold((u8::MAX, 0u8), |(least, most), row| {
+                let byte = column[*row as usize];
+                (least.min(byte), most.max(byte))
+            });
+            if least >= most {
+                continue;
+            }
+            let limit = least + self.chance.up_to(u64::from(most - least) - 1) as u8;
+            let (mut left, mut count) = (0.0f32, 0usize);
+            for row in rows.iter().filter(|row| column[**row as usize] <= limit) {
+                left += self.away[*row as usize];
+                count += 1;
+            }
+            let rest = rows.len() - count;
+            if count < self.growth.least || rest < self.growth.least {
+                continue;
+            }
+            let gained = left * left / count as f32 + (sum - left) * (sum - left) / rest as f32;
+            if gained > best {
+                (best, cut) = (gained, Some((counter, limit)));
+            }
+        }
+        cut
+    }
 }

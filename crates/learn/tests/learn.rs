@@ -157,3 +157,64 @@ fn claims_and_politeness_do_not_buy_a_cheaper_tier() {
         }
     }
 }
+
+/// The text of an outcome of one request, with its answers as given.
+fn line(id: &str, rest: &str) -> String {
+    format!(r#"{{"id":{id},"messages":[{{"role":"user","content":"What is the capital of region {id}?"}}],{rest}}}"#)
+}
+
+const BOTH: &str = r#""answers":{"nano-model":{"score":1},"standard-model":{"score":1}}"#;
+
+#[test]
+fn odd_outcomes_are_read_or_refused_with_a_reason() {
+    let parse = |rest: &str| Outcome::parse(&line("7", rest)).map(|own| own.answers.len()).map_err(|e| e.to_string());
+    assert_eq!(parse(BOTH), Ok(2));
+    assert_eq!(parse(r#""answers":{"a":{"score":null},"b":null,"c":{"score":0.5,"output_tokens":-3}}"#), Ok(1));
+    assert_eq!(
+        parse(r#""answers":{"a":{"score":7}}"#),
+        Err("`7`: a has the score 7; scores run from 0 to 1: divide by the scale's maximum".into())
+    );
+    assert_eq!(
+        parse(r#""sampled":0,"answers":{}"#),
+        Err("`7`: `sampled` is 0; the chance of being judged is above 0 and at most 1".into())
+    );
+}
+
+#[test]
+fn repeated_outcomes_count_once_and_often_sampled_ones_are_thinned() {
+    let read = |at: usize, rest: &str| Outcome::parse(&line(&at.to_string(), rest)).expect("an outcome");
+    let mut outcomes: Vec<Outcome> = (0..400).map(|at| read(at, BOTH)).collect();
+    outcomes.extend((0..100).map(|at| read(at, BOTH)));
+    let ladder = ladder();
+    let table = Table::new(&outcomes, &ladder, &[]);
+    assert_eq!((table.rows.len(), table.repeated, table.thinned), (400, 100, 0));
+    let rare = read(1000, &format!(r#""sampled":0.25,{BOTH}"#));
+    outcomes.push(rare);
+    let table = Table::new(&outcomes, &ladder, &[]);
+    assert!((70..130).contains(&table.rows.len()), "{}", table.rows.len());
+    assert!(table.rows.iter().any(|row| row.outcome.id == "1000"));
+}
+
+#[test]
+fn constant_scores_few_rows_and_foreign_models_are_told_apart() {
+    let ladder = ladder();
+    let outcomes = |n: usize, rest: &str| -> Vec<Outcome> {
+        (0..n).map(|at| Outcome::parse(&line(&at.to_string(), rest)).expect("an outcome")).collect()
+    };
+    let told = |outcomes: &[Outcome]| {
+        let done = calibrate(&Table::new(outcomes, &ladder, &[]), &ladder, &Options::default());
+        done.map(|done| done.evidence.promise.max_shortfall.is_some()).map_err(|error| error.to_string())
+    };
+    let same = outcomes(1200, BOTH);
+    assert_eq!(told(&same), Ok(true), "both always right: the cheapest keeps everything");
+    let zero = outcomes(300, r#""answers":{"nano-model":{"score":0},"standard-model":{"score":0}}"#);
+    assert_eq!(told(&zero), Ok(false), "a share of nothing is no promise");
+    let few = told(&outcomes(5, BOTH)).expect_err("five rows");
+    assert!(few.contains("5 outcomes have scores") && few.contains("at least 60"), "{few}");
+    let foreign = outcomes(80, r#""answers":{"other":{"score":1}}"#);
+    let names = tierway_learn::table::names(&foreign, &ladder);
+    assert_eq!(
+        names,
+        "the outcomes have other (80); the ladder wants nano-model for nano, standard-model for standard"
+    );
+}

@@ -12,8 +12,8 @@ pub(crate) const TASKS: usize = TaskType::ALL.len();
 
 /// P(more than the cheapest tier is expected) from which a request is held to need it.
 const STRONG_FROM: f32 = 0.4;
-/// P(a reasoning tier is expected) from which a request is held to need it.
-const ABOVE_FROM: f32 = 0.4;
+/// P(a reasoning tier is expected) from which a request is held to need it. Too low costs more than too high.
+const ABOVE_FROM: f32 = 0.36;
 /// Between these two a request is medium, above complex.
 const COMPLEX_FROM: f32 = 0.75;
 

@@ -1,5 +1,5 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: splits, promise, tutorial. Without one, all.
+//! Parts: splits, cold, robust, tutorial, promise, certified. Without one, all.
 
 #![allow(
     clippy::disallowed_types,
@@ -10,8 +10,11 @@
     reason = "a measuring program around the pure crate: it reads files and prints"
 )]
 
+mod certified;
+mod cold;
 mod data;
 mod promise;
+mod robust;
 mod splits;
 mod tutorial;
 
@@ -20,7 +23,7 @@ use std::path::Path;
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [splits|promise|tutorial]..");
+        eprintln!("usage: bars DIR [splits|cold|robust|tutorial|promise|certified]..");
         std::process::exit(2);
     };
     let parts: Vec<String> = args.collect();
@@ -30,10 +33,19 @@ fn main() {
     if wanted("splits") {
         splits::run(&all);
     }
-    if wanted("promise") {
-        promise::run(&all);
+    if wanted("cold") {
+        cold::run(&all);
+    }
+    if wanted("robust") {
+        robust::run();
     }
     if wanted("tutorial") {
         tutorial::run(&all);
+    }
+    if wanted("promise") {
+        promise::run(&all);
+    }
+    if wanted("certified") {
+        certified::run(&all);
     }
 }
