@@ -17,7 +17,7 @@ use tierway_config::init::default_rules;
 use tierway_decide::Ladder;
 use tierway_gateway::Gateway;
 use tierway_ledger::{Reader, Span};
-use tierway_providers::{Auth, Endpoint, HttpProvider};
+use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_testkit::StandIn;
 
 /// Requests in flight: enough to be quick, few enough to see them pass.
@@ -121,7 +121,7 @@ fn client(address: SocketAddr) -> Result<HttpProvider, Failed> {
         format: tierway_wire::Format::OpenaiChat,
         base_url: format!("http://{address}/v1"),
         auth: Auth::None,
-        azure_api_version: None,
+        dialect: Dialect::Direct,
         headers: Vec::new(),
         connect_timeout: Duration::from_secs(5),
         http2_only: false,

@@ -17,6 +17,10 @@ pub enum ProviderKind {
     Gemini,
     OpenRouter,
     Azure,
+    /// Google's Vertex AI.
+    Vertex,
+    /// Amazon's Bedrock.
+    Bedrock,
     Mistral,
     DeepSeek,
     Xai,
@@ -51,7 +55,7 @@ const fn facts(
 }
 
 /// Addresses and variables as the providers' own documentation gives them (November 2026).
-static KINDS: [KindFacts; 15] = [
+static KINDS: [KindFacts; 17] = [
     facts(ProviderKind::OpenAi, "openai", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"), Some("openai")),
     KindFacts {
         format: Format::AnthropicMessages,
@@ -63,14 +67,18 @@ static KINDS: [KindFacts; 15] = [
             Some("anthropic"),
         )
     },
-    // Google's own endpoint for OpenAI's format; `format = "gemini"` speaks the native one.
-    facts(
-        ProviderKind::Gemini,
-        "gemini",
-        Some("https://generativelanguage.googleapis.com/v1beta/openai"),
-        Some("GEMINI_API_KEY"),
-        Some("google"),
-    ),
+    // The native API: Google's endpoint for OpenAI's format (`format = "openai_chat"`) has no place for thought signatures,
+    // and tells less of the usage.
+    KindFacts {
+        format: Format::Gemini,
+        ..facts(
+            ProviderKind::Gemini,
+            "gemini",
+            Some("https://generativelanguage.googleapis.com/v1beta"),
+            Some("GEMINI_API_KEY"),
+            Some("google"),
+        )
+    },
     facts(
         ProviderKind::OpenRouter,
         "openrouter",
@@ -79,6 +87,12 @@ static KINDS: [KindFacts; 15] = [
         Some("openrouter"),
     ),
     facts(ProviderKind::Azure, "azure", None, Some("AZURE_OPENAI_API_KEY"), Some("azure")),
+    // Their addresses hang on `location` and `region`.
+    KindFacts { format: Format::Gemini, ..facts(ProviderKind::Vertex, "vertex", None, None, None) },
+    KindFacts {
+        format: Format::AnthropicMessages,
+        ..facts(ProviderKind::Bedrock, "bedrock", None, None, Some("bedrock"))
+    },
     facts(
         ProviderKind::Mistral,
         "mistral",
@@ -128,8 +142,8 @@ static KINDS: [KindFacts; 15] = [
 ];
 
 /// The kinds as they are written, for the schema.
-pub(crate) static KIND_NAMES: [&str; 15] = {
-    let mut names = [""; 15];
+pub(crate) static KIND_NAMES: [&str; 17] = {
+    let mut names = [""; 17];
     let mut at = 0;
     while at < KINDS.len() {
         names[at] = KINDS[at].name;
@@ -183,6 +197,11 @@ pub enum KeySource {
     File(PathBuf),
     /// What a program prints.
     Command(Vec<String>),
+    /// Where Google's own programs look: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, the login of `gcloud`, else
+    /// the machine's own identity (none here).
+    Google,
+    /// Where Amazon's own programs look first: `AWS_BEARER_TOKEN_BEDROCK`, else `AWS_ACCESS_KEY_ID` and its companions.
+    Aws,
 }
 
 /// A key that cannot be had.
@@ -229,8 +248,34 @@ impl KeySource {
                 Err(error) => Err(KeyError::File { path: path.clone(), cause: error.to_string() }),
             },
             Self::Command(command) => run(command).map(Some),
+            Self::Google => google(env),
+            Self::Aws => aws(env).map(Some),
         }
     }
+}
+
+fn google(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, KeyError> {
+    if let Some(named) = env("GOOGLE_APPLICATION_CREDENTIALS").filter(|path| !path.is_empty()) {
+        return KeySource::File(PathBuf::from(named)).resolve(env);
+    }
+    let login = env("HOME").map(|home| Path::new(&home).join(".config/gcloud/application_default_credentials.json"));
+    match login.filter(|path| path.exists()) {
+        Some(path) => KeySource::File(path).resolve(env),
+        None => Ok(None),
+    }
+}
+
+/// A key of Bedrock's own, or what `aws configure export-credentials` would print.
+fn aws(env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, KeyError> {
+    let given = |name: &str| env(name).filter(|text| !text.is_empty());
+    if let Some(token) = given("AWS_BEARER_TOKEN_BEDROCK") {
+        return Ok(Secret::new(&token));
+    }
+    let wanted = |name: &str| given(name).ok_or_else(|| KeyError::Env(name.to_owned()));
+    let (id, secret) = (wanted("AWS_ACCESS_KEY_ID")?, wanted("AWS_SECRET_ACCESS_KEY")?);
+    let printed = serde_json::json!({"Version": 1, "AccessKeyId": id, "SecretAccessKey": secret,
+        "SessionToken": given("AWS_SESSION_TOKEN")});
+    Ok(Secret::new(&printed.to_string()))
 }
 
 fn run(command: &[String]) -> Result<Secret, KeyError> {
@@ -263,6 +308,10 @@ pub struct ProviderConfig {
     pub key: KeySource,
     /// Azure: `api-version` in addresses; none for addresses in Azure's `/v1` style. Anthropic: version header.
     pub api_version: Option<String>,
+    /// Vertex: the project. Bedrock: nothing.
+    pub project: Option<String>,
+    /// Vertex: its location. Bedrock: its region.
+    pub region: Option<String>,
     /// Further headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// Longest wait for a connection.
@@ -296,6 +345,7 @@ impl ProviderConfig {
     pub const fn key_header(&self) -> KeyHeader {
         match (self.kind, self.format) {
             (ProviderKind::Azure, _) => KeyHeader::Named("api-key"),
+            (ProviderKind::Vertex | ProviderKind::Bedrock, _) => KeyHeader::Bearer,
             (_, Format::AnthropicMessages) => KeyHeader::Named("x-api-key"),
             (_, Format::Gemini) => KeyHeader::Named("x-goog-api-key"),
             _ => KeyHeader::Bearer,
@@ -305,6 +355,12 @@ impl ProviderConfig {
     /// The catalogue's name for its models: that of its kind, or else the one that its host is known for.
     #[must_use]
     pub fn catalogue(&self) -> Option<&'static str> {
+        match (self.kind, self.format) {
+            // Vertex asks what the models' makers ask, in most places.
+            (ProviderKind::Vertex, Format::AnthropicMessages) => return Some("anthropic"),
+            (ProviderKind::Vertex, Format::Gemini) => return Some("google"),
+            _ => {}
+        }
         self.kind.catalogue().or_else(|| {
             let host = self.base_url.host();
             let known = |facts: &&KindFacts| facts.base_url.is_some_and(|url| url.split('/').nth(2) == Some(host));
@@ -331,7 +387,9 @@ fn one(name: &str, section: &Section<'_, '_>, base: &Path) -> Option<ProviderCon
     // Everything is read before anything is given up, so that every problem is found.
     let kind = section.text("kind").and_then(|kind| ProviderKind::named(&kind.text));
     let format = section.text("format").and_then(|format| format_named(&format.text));
-    let base_url = base_url(section, kind, format);
+    let (project, region) = place(section, kind);
+    check_cloud(section, kind, format);
+    let base_url = base_url(section, kind, format, region.as_deref());
     let key = key(section, kind, base);
     let api_version = section.text("api_version").map(|version| version.text);
     let config = ProviderConfig {
@@ -349,6 +407,8 @@ fn one(name: &str, section: &Section<'_, '_>, base: &Path) -> Option<ProviderCon
         format: format.or(kind.map(|kind| kind.format))?,
         key,
         api_version,
+        project,
+        region,
     };
     check_azure(section, &config);
     Some(config)
@@ -363,22 +423,97 @@ fn check_azure(section: &Section<'_, '_>, config: &ProviderConfig) {
     }
 }
 
+/// Project and region of a cloud; asked for where they belong, refused where they do not.
+fn place(section: &Section<'_, '_>, kind: Option<&KindFacts>) -> (Option<String>, Option<String>) {
+    let kind = kind.map(|facts| facts.kind);
+    let wanted: &[&str] = match kind {
+        Some(ProviderKind::Vertex) => &["project", "location"],
+        Some(ProviderKind::Bedrock) => &["region"],
+        _ => &[],
+    };
+    let read = |name: &'static str, what: &str| {
+        let text = section.text(name).map(|text| text.text);
+        match (&text, wanted.contains(&name)) {
+            (None, true) => {
+                section.reader.problem(section.at, format!("{}: `{name}` is missing; {what}", section.title));
+            }
+            (Some(_), false) if kind.is_some() => {
+                section.problem(name, format!("`{name}` in {} means nothing to this kind", section.title));
+            }
+            (Some(text), true) if !place_ok(text) => {
+                let message = format!("`{name}` in {} takes letters, digits, `-`, `.` and `:`", section.title);
+                section.problem(name, message);
+            }
+            _ => {}
+        }
+        text
+    };
+    let project = read("project", "set Google's id of the project");
+    let location = read("location", "set it, such as \"global\" or \"europe-west1\"");
+    let region = read("region", "set it, such as \"eu-central-1\"");
+    (project, location.or(region))
+}
+
+/// It becomes part of addresses.
+fn place_ok(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte))
+}
+
+fn check_cloud(section: &Section<'_, '_>, kind: Option<&KindFacts>, format: Option<Format>) {
+    let spoken: &[Format] = match kind.map(|facts| facts.kind) {
+        Some(ProviderKind::Vertex) => &[Format::Gemini, Format::AnthropicMessages, Format::OpenaiChat],
+        Some(ProviderKind::Bedrock) => &[Format::AnthropicMessages, Format::OpenaiChat],
+        _ => return,
+    };
+    if format.is_some_and(|format| !spoken.contains(&format)) {
+        let names: Vec<&str> = spoken.iter().map(|format| format.name()).collect();
+        let message = format!("`format` in {}: this kind speaks {}", section.title, names.join(", "));
+        section.problem("format", message);
+    }
+}
+
 fn format_named(name: &str) -> Option<Format> {
     Format::ALL.into_iter().find(|format| format.name() == name)
 }
 
-/// Addresses of a provider's own format, where it is asked for and lives elsewhere than the kind's usual one.
-const NATIVE_URLS: [(ProviderKind, Format, &str); 2] = [
-    (ProviderKind::Gemini, Format::Gemini, "https://generativelanguage.googleapis.com/v1beta"),
+/// Addresses of a format that is asked for and lives elsewhere than the kind's usual one.
+const OTHER_URLS: [(ProviderKind, Format, &str); 2] = [
+    (ProviderKind::Gemini, Format::OpenaiChat, "https://generativelanguage.googleapis.com/v1beta/openai"),
     (ProviderKind::Ollama, Format::OllamaChat, "http://127.0.0.1:11434"),
 ];
 
-fn base_url(section: &Section<'_, '_>, kind: Option<&KindFacts>, given_format: Option<Format>) -> Option<BaseUrl> {
+/// Addresses of the clouds by place.
+fn cloud_url(kind: ProviderKind, region: Option<&str>) -> Option<String> {
+    let region = region.filter(|region| place_ok(region))?;
+    match kind {
+        ProviderKind::Vertex => Some(match region {
+            "global" => "https://aiplatform.googleapis.com/v1".to_owned(),
+            "us" | "eu" => format!("https://aiplatform.{region}.rep.googleapis.com/v1"),
+            region => format!("https://{region}-aiplatform.googleapis.com/v1"),
+        }),
+        ProviderKind::Bedrock => Some(format!("https://bedrock-runtime.{region}.amazonaws.com")),
+        _ => None,
+    }
+}
+
+fn base_url(
+    section: &Section<'_, '_>,
+    kind: Option<&KindFacts>,
+    given_format: Option<Format>,
+    region: Option<&str>,
+) -> Option<BaseUrl> {
     let allow_http = section.flag("allow_http");
     let Some(text) = section.text("base_url") else {
         let kind = kind?;
-        let native = NATIVE_URLS.iter().find(|(own, format, _)| *own == kind.kind && Some(*format) == given_format);
-        if let Some(url) = native.map(|(_, _, url)| *url).or(kind.base_url) {
+        if let Some(url) = cloud_url(kind.kind, region) {
+            section.derived("base_url", quoted(&url), Origin::Default);
+            return BaseUrl::parse(&url, allow_http).ok();
+        }
+        if matches!(kind.kind, ProviderKind::Vertex | ProviderKind::Bedrock) {
+            return None; // what is missing was said
+        }
+        let other = OTHER_URLS.iter().find(|(own, format, _)| *own == kind.kind && Some(*format) == given_format);
+        if let Some(url) = other.map(|(_, _, url)| *url).or(kind.base_url) {
             section.derived("base_url", quoted(url), Origin::Default);
             return BaseUrl::parse(url, allow_http).ok();
         }
@@ -406,6 +541,8 @@ fn key(section: &Section<'_, '_>, kind: Option<&KindFacts>, base: &Path) -> KeyS
         Some(&"key_env") => section.text("key_env").and_then(|name| variable(section, "key_env", name.text)),
         Some(&"key_file") => section.text("key_file").map(|path| KeySource::File(base.join(path.text))),
         Some(&"key_command") => command(section),
+        _ if kind.is_some_and(|kind| kind.kind == ProviderKind::Vertex) => Some(KeySource::Google),
+        _ if kind.is_some_and(|kind| kind.kind == ProviderKind::Bedrock) => Some(KeySource::Aws),
         _ => kind.and_then(|kind| kind.key_env).map(|name| {
             section.derived("key_env", quoted(name), Origin::Default);
             KeySource::Env(name.to_owned())

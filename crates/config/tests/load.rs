@@ -259,8 +259,28 @@ fn a_key_is_shown_as_the_spoken_api_wants_it() {
     let google = "https://generativelanguage.googleapis.com/v1beta";
     for (provider, header, url) in [
         ("kind = \"openai\"", KeyHeader::Bearer, "https://api.openai.com/v1"),
-        ("kind = \"gemini\"", KeyHeader::Bearer, &format!("{google}/openai")),
-        ("kind = \"gemini\"\nformat = \"gemini\"", KeyHeader::Named("x-goog-api-key"), google),
+        ("kind = \"gemini\"", KeyHeader::Named("x-goog-api-key"), google),
+        ("kind = \"gemini\"\nformat = \"openai_chat\"", KeyHeader::Bearer, &format!("{google}/openai")),
+        (
+            "kind = \"vertex\"\nproject = \"p\"\nlocation = \"global\"",
+            KeyHeader::Bearer,
+            "https://aiplatform.googleapis.com/v1",
+        ),
+        (
+            "kind = \"vertex\"\nproject = \"p\"\nlocation = \"us\"",
+            KeyHeader::Bearer,
+            "https://aiplatform.us.rep.googleapis.com/v1",
+        ),
+        (
+            "kind = \"vertex\"\nproject = \"p\"\nlocation = \"europe-west1\"",
+            KeyHeader::Bearer,
+            "https://europe-west1-aiplatform.googleapis.com/v1",
+        ),
+        (
+            "kind = \"bedrock\"\nregion = \"eu-central-1\"",
+            KeyHeader::Bearer,
+            "https://bedrock-runtime.eu-central-1.amazonaws.com",
+        ),
         ("kind = \"anthropic\"", KeyHeader::Named("x-api-key"), "https://api.anthropic.com/v1"),
         ("kind = \"anthropic\"\nformat = \"openai_chat\"", KeyHeader::Bearer, "https://api.anthropic.com/v1"),
         ("kind = \"ollama\"\nformat = \"ollama_chat\"", KeyHeader::Bearer, "http://127.0.0.1:11434"),

@@ -19,13 +19,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock, Timeouts, Upstream};
-use tierway_config::{Config, KeyHeader, KeyScope, ProviderConfig, ProviderKind};
+use tierway_config::{Config, KeyScope, ProviderConfig};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
 use tierway_decide::evidence::Evidence;
 use tierway_decide::{Caller, Predictor, Target};
 use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
-use tierway_providers::{Auth, Endpoint, EndpointError, HttpProvider};
+use tierway_providers::{Endpoint, EndpointError, HttpProvider};
 
 /// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
 const RETRY_RESERVE: u16 = 10;
@@ -297,10 +297,11 @@ impl Ground {
     /// A router with providers of its own, so that connections stay on its core.
     fn router(&self, config: &Config, setup: &Arc<Setup>) -> Result<RouterBuilder, GatewayError> {
         let prices = config.prices.clone();
-        let formats: BTreeMap<_, _> = config.providers.iter().map(|p| (p.name.clone(), (p.kind, p.format))).collect();
+        let formats: BTreeMap<_, _> =
+            config.providers.iter().map(|p| (p.name.clone(), (p.catalogue(), p.format))).collect();
         let foreign = move |provider: &str, model: &str| {
-            let (kind, format) = formats.get(provider)?;
-            let facts = prices.lookup(kind.catalogue(), model).unwrap_or_default();
+            let (catalogue, format) = formats.get(provider)?;
+            let facts = prices.lookup(*catalogue, model).unwrap_or_default();
             Some(Target {
                 provider: provider.to_owned(),
                 model: model.to_owned(),
@@ -391,8 +392,7 @@ fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
 fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     let failed = |cause| GatewayError::Provider { provider: provider.name.clone(), cause };
     // A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
-    let key = provider.key.resolve(&|name| std::env::var(name).ok()).ok().flatten();
-    let auth = key.map_or(Auth::None, |key| auth(provider.key_header(), key.expose().clone()));
+    let auth = crate::credentials::auth(provider).map_err(|cause| failed(EndpointError::BadCredentials(cause)))?;
     let mut headers = Vec::new();
     for (name, value) in &provider.headers {
         let name = HeaderName::try_from(name).map_err(|_| failed(EndpointError::BadHeader(name.clone())))?;
@@ -404,7 +404,7 @@ fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
         format: provider.format,
         base_url: provider.base_url.as_str().to_owned(),
         auth,
-        azure_api_version: provider.api_version.clone().filter(|_| provider.kind == ProviderKind::Azure),
+        dialect: crate::credentials::dialect(provider),
         headers,
         connect_timeout: Duration::from_millis(provider.connect_ms.into()),
         http2_only: provider.http2,
@@ -417,13 +417,6 @@ fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     };
     let provider = HttpProvider::new(endpoint).map_err(failed)?;
     Ok(Upstream { provider: Arc::new(provider), timeouts })
-}
-
-fn auth(style: KeyHeader, key: zeroize::Zeroizing<String>) -> Auth {
-    match style {
-        KeyHeader::Bearer => Auth::Bearer(key),
-        KeyHeader::Named(name) => Auth::Header(HeaderName::from_static(name), key),
-    }
 }
 
 fn keys(config: &Config, metrics: &Arc<Metrics>) -> ConfigKeys {

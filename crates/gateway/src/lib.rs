@@ -7,6 +7,7 @@ mod api;
 mod app;
 mod backtest;
 mod body;
+mod credentials;
 mod curve;
 mod dashboard;
 mod explain;

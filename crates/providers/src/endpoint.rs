@@ -1,7 +1,10 @@
 //! Where an upstream API lives and how it is asked.
 
+use crate::aws::AwsAccount;
+use crate::google::GoogleAccount;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use std::sync::Arc;
 use std::time::Duration;
 use tierway::{Operation, WireRequest};
 use tierway_wire::Format;
@@ -16,6 +19,10 @@ pub enum Auth {
     Bearer(Zeroizing<String>),
     /// A header of the provider's own: `x-api-key`, `api-key`, `x-goog-api-key`.
     Header(HeaderName, Zeroizing<String>),
+    /// An access token of Google's, had and renewed as needed.
+    Google(Arc<GoogleAccount>),
+    /// A signature over each request.
+    Aws(Arc<AwsAccount>),
 }
 
 impl std::fmt::Debug for Auth {
@@ -24,15 +31,17 @@ impl std::fmt::Debug for Auth {
             Self::None => "None",
             Self::Bearer(_) => "Bearer(..)",
             Self::Header(..) => "Header(..)",
+            Self::Google(_) => "Google(..)",
+            Self::Aws(_) => "Aws(..)",
         })
     }
 }
 
 impl Auth {
-    /// The header to send, marked as sensitive.
+    /// The header to send, marked as sensitive; none for what is made anew for each call.
     pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, EndpointError> {
         let (name, text) = match self {
-            Self::None => return Ok(None),
+            Self::None | Self::Google(_) | Self::Aws(_) => return Ok(None),
             Self::Bearer(key) => (AUTHORIZATION, Zeroizing::new(format!("Bearer {}", key.as_str()))),
             Self::Header(name, key) => (name.clone(), key.clone()),
         };
@@ -40,6 +49,27 @@ impl Auth {
         value.set_sensitive(true);
         Ok(Some((name, value)))
     }
+}
+
+/// How a company that hosts an API changed its paths and bodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Not at all.
+    Direct,
+    /// Azure: paths go through `/deployments/MODEL`, with this `api-version`.
+    Azure {
+        /// Such as `2024-10-21`.
+        api_version: String,
+    },
+    /// Vertex AI: the path names project, location and publisher.
+    Vertex {
+        /// Google's id of the project.
+        project: String,
+        /// `global`, `us`, `europe-west1`, ..
+        location: String,
+    },
+    /// Amazon Bedrock: the path names the model, streams come in frames.
+    Bedrock,
 }
 
 /// One provider of the config, checked.
@@ -53,8 +83,8 @@ pub struct Endpoint {
     pub base_url: String,
     /// The key.
     pub auth: Auth,
-    /// Azure: paths go through `/deployments/MODEL`, with this `api-version`.
-    pub azure_api_version: Option<String>,
+    /// Where its paths differ from the API's own.
+    pub dialect: Dialect,
     /// Headers sent with every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Longest wait for a connection.
@@ -77,6 +107,9 @@ pub enum EndpointError {
     /// The key has characters that no header can carry.
     #[error("the key has characters that no HTTP header can carry; look for line ends or quotes around it")]
     BadKey,
+    /// The credentials of a cloud are not what they should be.
+    #[error("{0}")]
+    BadCredentials(String),
     /// A header of the config that is none.
     #[error("`{0}` cannot be sent as a header; use letters, digits and dashes in its name and plain text in its value")]
     BadHeader(String),
@@ -111,13 +144,13 @@ impl Base {
 /// The API's own path below the base.
 fn operation_path(endpoint: &Endpoint, request: &WireRequest) -> String {
     let model = percent_encoded(&request.model);
-    if let Some(version) = &endpoint.azure_api_version {
-        let what = match (request.operation, request.format) {
-            (Operation::Embeddings, _) => "embeddings",
-            (_, Format::OpenaiResponses) => return format!("/responses?api-version={version}"),
-            _ => "chat/completions",
-        };
-        return format!("/deployments/{model}/{what}?api-version={version}");
+    match &endpoint.dialect {
+        Dialect::Direct => {}
+        Dialect::Azure { api_version } => return azure_path(api_version, &model, request),
+        Dialect::Vertex { project, location } => {
+            return format!("/projects/{project}/locations/{location}{}", vertex_path(&model, request));
+        }
+        Dialect::Bedrock => return bedrock_path(&model, request),
     }
     match (request.operation, request.format) {
         (Operation::Embeddings, Format::Gemini) => format!("/models/{model}:batchEmbedContents"),
@@ -134,8 +167,49 @@ fn operation_path(endpoint: &Endpoint, request: &WireRequest) -> String {
     }
 }
 
-/// A model name as one path segment.
-fn percent_encoded(model: &str) -> String {
+fn azure_path(version: &str, model: &str, request: &WireRequest) -> String {
+    let what = match (request.operation, request.format) {
+        (Operation::Embeddings, _) => "embeddings",
+        (_, Format::OpenaiResponses) => return format!("/responses?api-version={version}"),
+        _ => "chat/completions",
+    };
+    format!("/deployments/{model}/{what}?api-version={version}")
+}
+
+fn vertex_path(model: &str, request: &WireRequest) -> String {
+    match (request.operation, request.format) {
+        (Operation::CountTokens, Format::AnthropicMessages) => {
+            "/publishers/anthropic/models/count-tokens:rawPredict".into()
+        }
+        (_, Format::AnthropicMessages) => {
+            let call = if request.stream { "streamRawPredict" } else { "rawPredict" };
+            format!("/publishers/anthropic/models/{model}:{call}")
+        }
+        (Operation::CountTokens, _) => format!("/publishers/google/models/{model}:countTokens"),
+        (Operation::Embeddings, _) => format!("/publishers/google/models/{model}:predict"),
+        (_, Format::Gemini) if request.stream => {
+            format!("/publishers/google/models/{model}:streamGenerateContent?alt=sse")
+        }
+        (_, Format::Gemini) => format!("/publishers/google/models/{model}:generateContent"),
+        _ => "/endpoints/openapi/chat/completions".into(),
+    }
+}
+
+/// Bedrock counts no tokens of the Messages API: such a call is refused there, and an estimate has to do.
+fn bedrock_path(model: &str, request: &WireRequest) -> String {
+    match (request.operation, request.format) {
+        (Operation::Chat, Format::AnthropicMessages) if request.stream => {
+            format!("/model/{model}/invoke-with-response-stream")
+        }
+        (Operation::Chat, Format::AnthropicMessages) => format!("/model/{model}/invoke"),
+        (Operation::CountTokens, _) => format!("/model/{model}/count-tokens"),
+        (Operation::Embeddings, _) => "/openai/v1/embeddings".into(),
+        (Operation::Chat, _) => "/openai/v1/chat/completions".into(),
+    }
+}
+
+/// A text as one path segment, or one value of a form.
+pub(crate) fn percent_encoded(model: &str) -> String {
     let mut out = String::with_capacity(model.len());
     for byte in model.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
@@ -154,13 +228,13 @@ mod tests {
     use http::HeaderMap;
 
     #[track_caller]
-    fn check(base_url: &str, azure: Option<&str>, format: Format, operation: Operation, stream: bool, want: &str) {
+    fn check(base_url: &str, dialect: Dialect, format: Format, operation: Operation, stream: bool, want: &str) {
         let endpoint = Endpoint {
             name: "p".into(),
             format,
             base_url: base_url.into(),
             auth: Auth::None,
-            azure_api_version: azure.map(str::to_owned),
+            dialect,
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(1),
             http2_only: false,
@@ -177,12 +251,12 @@ mod tests {
     fn every_api_is_asked_at_its_own_path() {
         use Operation::{Chat, CountTokens, Embeddings};
         let (openai, google) = ("https://api.openai.com/v1/", "https://g.example/v1beta");
-        check(openai, None, Format::OpenaiChat, Chat, true, "https://api.openai.com/v1/chat/completions");
-        check(openai, None, Format::OpenaiResponses, Chat, true, "https://api.openai.com/v1/responses");
-        check(openai, None, Format::OpenaiChat, Embeddings, false, "https://api.openai.com/v1/embeddings");
+        check(openai, Dialect::Direct, Format::OpenaiChat, Chat, true, "https://api.openai.com/v1/chat/completions");
+        check(openai, Dialect::Direct, Format::OpenaiResponses, Chat, true, "https://api.openai.com/v1/responses");
+        check(openai, Dialect::Direct, Format::OpenaiChat, Embeddings, false, "https://api.openai.com/v1/embeddings");
         check(
             "http://h:1/v1",
-            None,
+            Dialect::Direct,
             Format::AnthropicMessages,
             CountTokens,
             false,
@@ -190,16 +264,43 @@ mod tests {
         );
         check(
             google,
-            None,
+            Dialect::Direct,
             Format::Gemini,
             Chat,
             true,
             "https://g.example/v1beta/models/m%3A1%2Fx:streamGenerateContent?alt=sse",
         );
-        check("http://h:1", None, Format::OllamaChat, Chat, false, "http://h:1/api/chat");
+        check("http://h:1", Dialect::Direct, Format::OllamaChat, Chat, false, "http://h:1/api/chat");
         let azure = "https://r.openai.azure.com/openai";
         let want = "https://r.openai.azure.com/openai/deployments/m%3A1%2Fx/chat/completions?api-version=2026-01-01";
-        check(azure, Some("2026-01-01"), Format::OpenaiChat, Chat, false, want);
+        check(azure, Dialect::Azure { api_version: "2026-01-01".into() }, Format::OpenaiChat, Chat, false, want);
+    }
+
+    #[test]
+    fn clouds_have_paths_of_their_own() {
+        use Operation::{Chat, CountTokens};
+        let vertex = |format, operation, stream, want: &str| {
+            let dialect = Dialect::Vertex { project: "p".into(), location: "eu".into() };
+            check(
+                "http://g/v1",
+                dialect,
+                format,
+                operation,
+                stream,
+                &format!("http://g/v1/projects/p/locations/eu/{want}"),
+            );
+        };
+        let (google, anthropic) = ("publishers/google/models/m%3A1%2Fx", "publishers/anthropic/models");
+        vertex(Format::Gemini, Chat, true, &format!("{google}:streamGenerateContent?alt=sse"));
+        vertex(Format::Gemini, Chat, false, &format!("{google}:generateContent"));
+        vertex(Format::AnthropicMessages, Chat, true, &format!("{anthropic}/m%3A1%2Fx:streamRawPredict"));
+        vertex(Format::AnthropicMessages, Chat, false, &format!("{anthropic}/m%3A1%2Fx:rawPredict"));
+        vertex(Format::AnthropicMessages, CountTokens, false, &format!("{anthropic}/count-tokens:rawPredict"));
+        vertex(Format::OpenaiChat, Chat, true, "endpoints/openapi/chat/completions");
+        let bedrock = |format, stream, want: &str| check("http://b", Dialect::Bedrock, format, Chat, stream, want);
+        bedrock(Format::AnthropicMessages, true, "http://b/model/m%3A1%2Fx/invoke-with-response-stream");
+        bedrock(Format::AnthropicMessages, false, "http://b/model/m%3A1%2Fx/invoke");
+        bedrock(Format::OpenaiChat, true, "http://b/openai/v1/chat/completions");
     }
 
     #[test]

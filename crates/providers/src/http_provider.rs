@@ -1,6 +1,8 @@
 //! HTTP to one endpoint: pooled, warm, TCP_NODELAY, TLS by rustls, no redirects.
 
-use crate::endpoint::{Base, Endpoint, EndpointError};
+use crate::endpoint::{Auth, Base, Dialect, Endpoint, EndpointError};
+use crate::event_stream::{self, EventStream};
+use crate::hosted::messages_body;
 use crate::pool::{CallError, Dial, Pool};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -10,7 +12,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy::connect::HttpConnector;
 use std::sync::Arc;
 use std::time::Duration;
-use tierway::{BoxFuture, Operation, Provider, SendError, WireAnswer, WireRequest};
+use tierway::{BoxFuture, Operation, Provider, SendError, WireAnswer, WireBody, WireRequest};
 use tierway_wire::Format;
 
 /// The version of Anthropic's API that still takes sampling parameters; sent when the client named none.
@@ -52,7 +54,7 @@ impl HttpProvider {
             max_idle: endpoint.max_idle_connections,
         })
         .map_err(|_| EndpointError::BadUrl(endpoint.base_url.clone()))?;
-        let fixed = endpoint.azure_api_version.is_none() && endpoint.format != Format::Gemini;
+        let fixed = endpoint.dialect == Dialect::Direct && endpoint.format != Format::Gemini;
         let probe = || WireRequest {
             operation: Operation::Chat,
             format: endpoint.format,
@@ -75,11 +77,16 @@ impl HttpProvider {
         }
     }
 
-    fn request(&self, request: WireRequest) -> Request<Full<Bytes>> {
-        let mut headers = request.headers;
+    /// The request, and its body once more; none when it cannot be said there.
+    fn request(&self, request: WireRequest) -> Option<(Request<Full<Bytes>>, Bytes)> {
+        let (mut headers, mut body) = (request.headers, request.body);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if request.format == Format::AnthropicMessages {
             headers.entry("anthropic-version").or_insert(ANTHROPIC_VERSION);
+            // A call that counts names its model in the body everywhere.
+            if request.operation == Operation::Chat {
+                body = messages_body(&self.endpoint.dialect, body, &mut headers)?;
+            }
         }
         for (name, value) in &self.endpoint.headers {
             headers.insert(name.clone(), value.clone());
@@ -87,10 +94,30 @@ impl HttpProvider {
         if let Some((name, value)) = &self.auth {
             headers.insert(name.clone(), value.clone());
         }
-        let mut out = Request::new(Full::new(request.body));
+        let mut out = Request::new(Full::new(body.clone()));
         *out.method_mut() = Method::POST;
         *out.headers_mut() = headers;
-        out
+        Some((out, body))
+    }
+
+    /// Shows who asks, where that is made anew for each call.
+    async fn authorize(
+        &self,
+        request: &mut Request<Full<Bytes>>,
+        path: &PathAndQuery,
+        body: &[u8],
+    ) -> Result<(), SendError> {
+        let authorized = match &self.endpoint.auth {
+            Auth::None | Auth::Bearer(_) | Auth::Header(..) => return Ok(()),
+            Auth::Google(account) => account.header().await.map(|(name, value)| {
+                request.headers_mut().insert(name, value);
+            }),
+            Auth::Aws(account) => {
+                let url = format!("{}://{}{path}", self.base.scheme, self.base.authority);
+                account.sign(request, &url, body).await
+            }
+        };
+        authorized.map_err(|cause| SendError::NoCredentials { provider: self.endpoint.name.clone(), cause })
     }
 
     fn error(&self, error: &CallError) -> SendError {
@@ -105,13 +132,16 @@ impl HttpProvider {
 impl Provider for HttpProvider {
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, SendError>> {
         Box::pin(async move {
-            let path = self.path(&request).ok_or_else(|| SendError::Unsendable {
-                provider: self.endpoint.name.clone(),
-                cause: "the model name cannot be part of an address".into(),
-            })?;
-            let answer = self.pool.call(path, self.request(request)).await.map_err(|error| self.error(&error))?;
+            let unsendable =
+                |cause: &str| SendError::Unsendable { provider: self.endpoint.name.clone(), cause: cause.to_owned() };
+            let path = self.path(&request).ok_or_else(|| unsendable("the model name cannot be part of an address"))?;
+            let (mut request, body) = self.request(request).ok_or_else(|| unsendable("its body is no JSON object"))?;
+            self.authorize(&mut request, &path, &body).await?;
+            let answer = self.pool.call(path, request).await.map_err(|error| self.error(&error))?;
             let (head, body) = answer.into_parts();
-            Ok(WireAnswer { status: head.status, headers: head.headers, body: Box::pin(body) })
+            let framed = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == event_stream::CONTENT_TYPE);
+            let body: WireBody = if framed { Box::pin(EventStream::new(body)) } else { Box::pin(body) };
+            Ok(WireAnswer { status: head.status, headers: head.headers, body })
         })
     }
 }

@@ -3,11 +3,18 @@
 //! Never chooses a model, never retries, never reads a prompt. What a body says is `wire`'s business; here it is bytes.
 //! Redirects are not followed: a provider's answer must not send a key to another host.
 
+mod aws;
 mod endpoint;
+mod event_stream;
+mod google;
+mod hosted;
 mod http_provider;
 mod pool;
 mod poster;
+mod renewing;
 
-pub use endpoint::{Auth, Endpoint, EndpointError};
+pub use aws::{AwsAccount, Source as AwsSource};
+pub use endpoint::{Auth, Dialect, Endpoint, EndpointError};
+pub use google::GoogleAccount;
 pub use http_provider::HttpProvider;
 pub use poster::{PostError, Poster};

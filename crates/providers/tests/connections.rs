@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tierway::{Operation, Provider, WireAnswer, WireRequest};
-use tierway_providers::{Auth, Endpoint, HttpProvider};
+use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_wire::Format;
 
 const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
@@ -62,7 +62,7 @@ fn client(address: SocketAddr) -> HttpProvider {
         format: Format::OpenaiChat,
         base_url: format!("http://{address}/v1"),
         auth: Auth::None,
-        azure_api_version: None,
+        dialect: Dialect::Direct,
         headers: Vec::new(),
         connect_timeout: Duration::from_secs(5),
         http2_only: false,

@@ -75,6 +75,7 @@ async fn send(upstream: &Upstream, request: WireRequest, clock: &dyn Clock) -> R
         tracing::warn!(%error, "upstream call failed");
         match error {
             SendError::Connect { .. } | SendError::Broken { .. } => FailureKind::Connect,
+            SendError::NoCredentials { .. } => FailureKind::Unauthorized,
             SendError::Unsendable { .. } => FailureKind::ModelNotFound,
         }
     })?;

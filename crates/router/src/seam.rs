@@ -84,6 +84,14 @@ pub enum SendError {
         /// What the system said.
         cause: String,
     },
+    /// There is nothing to show who asks.
+    #[error("no credentials for {provider}: {cause}")]
+    NoCredentials {
+        /// The provider's name in the config.
+        provider: String,
+        /// What went wrong; not what they hold.
+        cause: String,
+    },
     /// The request cannot be put on the wire.
     #[error("cannot write the request for {provider}: {cause}")]
     Unsendable {

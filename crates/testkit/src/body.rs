@@ -34,6 +34,12 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
+    /// The same script with every step changed.
+    pub(crate) fn map(mut self, change: impl FnMut(Piece) -> Piece) -> Self {
+        self.pieces = self.pieces.into_iter().map(change).collect();
+        self
+    }
+
     pub(crate) fn new(pieces: Vec<Piece>, watch: Watch) -> Self {
         let mut body = Self { pieces: pieces.into(), sleep: None, watch };
         if body.pieces.is_empty() {

@@ -15,6 +15,7 @@
 mod answer;
 mod api;
 mod body;
+mod cloud;
 mod fault;
 mod judge;
 #[cfg(unix)]
@@ -24,6 +25,7 @@ mod server;
 mod stand_in;
 mod traits;
 
+pub use cloud::{AWS_ACCESS_KEY_ID, AWS_REGION, AWS_SECRET_ACCESS_KEY};
 pub use fault::{Fault, Plan};
 pub use record::{Ended, Seen};
 pub use server::{Upstream, UpstreamConfig};

@@ -3,11 +3,12 @@
 use crate::answer::{Answer, Finish, Reply, answer, echo};
 use crate::api::{Api, Refusal, Streamed, embed};
 use crate::body::{Piece, Scripted, Switch, Wire};
+use crate::cloud::{self, Cloud};
 use crate::fault::{Fault, Plan};
 use crate::record::{Ended, Record, Seen, Watch};
 use crate::traits::{Pace, Traits};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -58,6 +59,7 @@ struct Shared {
     calls: Mutex<HashMap<String, (usize, usize)>>,
     prefixes: Mutex<HashSet<(String, String)>>,
     record: Arc<Record>,
+    cloud: Cloud,
     replies: AtomicU64,
     connections: AtomicUsize,
 }
@@ -94,6 +96,7 @@ impl Upstream {
             calls: Mutex::default(),
             prefixes: Mutex::default(),
             record: Arc::new(Record::new()),
+            cloud: Cloud::default(),
             replies: AtomicU64::new(0),
             connections: AtomicUsize::new(0),
         });
@@ -210,16 +213,23 @@ impl Drop for Count {
 type Out = Response<Scripted>;
 
 async fn handle(shared: Arc<Shared>, switch: Switch, request: Request<Incoming>) -> Result<Out, io::Error> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return Err(io::ErrorKind::InvalidData.into()),
     };
     let query = head.uri.query().unwrap_or_default();
     if head.uri.path().starts_with("/_fake/") {
-        return shared.control(head.method.as_str(), head.uri.path(), &body);
+        let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        return shared.control(head.method.as_str(), head.uri.path(), host, &body);
     }
-    let api = Api::at(head.method.as_str(), head.uri.path(), query);
+    let sent = without_keys(&head.headers);
+    let (path, body, framed, locked_out) = match shared.cloud.enter(head.uri.path(), &mut head.headers, &body) {
+        None => (head.uri.path().to_owned(), body, false, None),
+        Some(Ok(inside)) => (inside.path, inside.body, inside.framed, None),
+        Some(Err(refused)) => (head.uri.path().to_owned(), body, false, Some(refused)),
+    };
+    let api = Api::at(head.method.as_str(), &path, query);
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     let model = match &api {
         Some(Api::Gemini { model, .. }) => model.clone(),
@@ -231,7 +241,7 @@ async fn handle(shared: Arc<Shared>, switch: Switch, request: Request<Incoming>)
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: query.split('&').filter(|pair| !pair.starts_with("key=")).collect::<Vec<_>>().join("&"),
-        headers: without_keys(&head.headers),
+        headers: sent,
         body,
         model: model.clone(),
         call,
@@ -239,10 +249,22 @@ async fn handle(shared: Arc<Shared>, switch: Switch, request: Request<Incoming>)
         first_content_ms: None,
         ended: Ended::Open,
     });
+    if let Some((status, said)) = locked_out {
+        watch.refused(&said.to_string());
+        return respond_json(status, &said, watch);
+    }
     let Some(api) = api else {
         return shared.refuse(&Api::Chat, &Refusal::coded(404, "unknown_url", "Unknown request URL"), watch);
     };
-    shared.reply(&api, &model, json, &head.headers, query, fault, &switch, watch).await
+    let reply = shared.reply(&api, &model, json, &head.headers, query, fault, &switch, watch).await?;
+    Ok(if framed && reply.status() == StatusCode::OK { in_frames(reply) } else { reply })
+}
+
+fn in_frames(reply: Out) -> Out {
+    let mut reply = reply.map(|body| body.map(cloud::framed));
+    let kind = HeaderValue::from_static("application/vnd.amazon.eventstream");
+    reply.headers_mut().insert(header::CONTENT_TYPE, kind);
+    reply
 }
 
 fn without_keys(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -385,7 +407,7 @@ impl Shared {
 
     /// `GET /_fake/requests`, `PUT /_fake/plan/MODEL`, `PUT /_fake/traits/MODEL`, `POST /_fake/forget`: the same as the
     /// methods of [`Upstream`], for tests in other languages. Not written down.
-    fn control(&self, method: &str, path: &str, body: &Bytes) -> Result<Out, io::Error> {
+    fn control(&self, method: &str, path: &str, host: &str, body: &Bytes) -> Result<Out, io::Error> {
         let done = || json!({"ok": true});
         let wrong = |error: &serde_json::Error| json!({ "error": error.to_string() });
         let (status, said) = match (method, path) {
@@ -408,6 +430,16 @@ impl Shared {
                 }
                 Err(error) => (400, wrong(&error)),
             },
+            ("GET", path) if path.starts_with("/_fake/google/service-account/") => {
+                let lives = path.rsplit('/').next().and_then(|text| text.parse().ok()).unwrap_or(3_600);
+                (200, cloud::service_account(&format!("http://{host}"), lives))
+            }
+            ("POST", path) if path.starts_with("/_fake/google/token/") => {
+                match self.cloud.token(body, &format!("http://{host}{path}")) {
+                    Ok(token) => (200, token),
+                    Err(error) => (400, json!({ "error": error })),
+                }
+            }
             _ => (404, json!({"error": "GET requests, PUT plan/MODEL, PUT traits/MODEL, POST forget"})),
         };
         respond_json(status, &said, Watch::nobody())

@@ -142,11 +142,13 @@ class Upstream(Process):
 class Tierway(Process):
     """`tierway serve` with a config of its own, in a directory of its own."""
 
-    def __init__(self, upstream, more="", config=CONFIG):
+    def __init__(self, upstream, more="", config=CONFIG, files=(), env=()):
         self.dir = tempfile.mkdtemp(prefix="tierway-")
         pathlib.Path(self.dir, "tierway.toml").write_text(config.format(url=upstream.address, more=more))
+        for name, text in dict(files).items():
+            pathlib.Path(self.dir, name).write_text(text)
         keys = {"ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k", "OPENAI_API_KEY": "k"}
-        env = {"PATH": os.environ["PATH"], **keys}
+        env = {"PATH": os.environ["PATH"], **keys, **dict(env)}
         command = [BINARIES / "tierway", "serve", "--config", "tierway.toml"]
         super().__init__(command, r"listens on (http://\S+)", "stderr", self.dir, env)
 

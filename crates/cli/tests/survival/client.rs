@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tierway::{Operation, Provider, WireAnswer, WireRequest};
-use tierway_providers::{Auth, Endpoint, HttpProvider};
+use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_wire::Format;
 
 /// One reply to its end.
@@ -44,7 +44,7 @@ impl Client {
             format: Format::OpenaiChat,
             base_url: format!("http://{address}/v1"),
             auth: Auth::None,
-            azure_api_version: None,
+            dialect: Dialect::Direct,
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(20),
             http2_only: false,
