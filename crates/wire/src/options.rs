@@ -349,6 +349,15 @@ impl Changes {
         }
     }
 
+    /// The form of a reasoning summary, where the target's API has no choice of it.
+    pub(crate) fn no_summary(&mut self, request: &Request) {
+        if request.reasoning.summary.is_some() {
+            let anthropic = request.origin == crate::Format::AnthropicMessages;
+            let field = if anthropic { "thinking.display" } else { "reasoning.summary" };
+            self.dropped(field, "the target has no choice of it");
+        }
+    }
+
     /// Drops every field that only the origin understands.
     pub(crate) fn drop_extra(&mut self, request: &Request) {
         for (name, _) in &request.extra {

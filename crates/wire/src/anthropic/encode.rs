@@ -25,6 +25,9 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     let marked = if options.place_cache_marks { with_marks(request) } else { None };
     let request = marked.as_ref().unwrap_or(request);
     let mut changes = Changes::default();
+    if marked.is_some() {
+        changes.changed("cache_control", "placed behind the long prefix of this conversation");
+    }
     let native = options.structured == Structured::Native;
     let structured_tool = match &request.output {
         Output::JsonSchema { name, .. } if !native => Some(name.clone()),
@@ -43,7 +46,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     body.opt_raw("system", system.as_deref()).raw("messages", &messages);
     let forced = tools(&mut body, request, options, structured_tool.as_deref(), &mut changes);
     let thought = thought(request, options, limit, forced, loop_unsigned, &mut changes);
-    reasoning_and_form(&mut body, request, &thought, native);
+    reasoning_and_form(&mut body, request, &thought, native, &mut changes);
     sampling(&mut body, request, options, options.reasons(&thought), &mut changes);
     if request.stream {
         body.bool("stream", true);
@@ -103,7 +106,7 @@ fn thought(
     }
 }
 
-fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, native: bool) {
+fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, native: bool, changes: &mut Changes) {
     let mut thinking = Obj::new();
     let mut config = Obj::new();
     match thought {
@@ -125,10 +128,19 @@ fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, nati
             thinking.str("type", "enabled").num("budget_tokens", *budget);
         }
     }
-    if !thinking.is_empty() {
-        if *thought != Thought::Off && request.origin == Format::AnthropicMessages {
-            thinking.opt_str("display", request.reasoning.summary.as_deref());
+    let adaptive = matches!(thought, Thought::On | Thought::Effort(_));
+    match (request.origin, &request.reasoning.summary) {
+        (_, None) => {}
+        (Format::AnthropicMessages, Some(form)) if !thinking.is_empty() && *thought != Thought::Off => {
+            thinking.str("display", form);
         }
+        // Models that decide for themselves how much to think show nothing of it unless asked.
+        (Format::OpenaiResponses, Some(_)) if !thinking.is_empty() && adaptive => {
+            thinking.str("display", "summarized");
+        }
+        _ => changes.no_summary(request),
+    }
+    if !thinking.is_empty() {
         body.raw("thinking", &thinking.end());
     }
     if let Output::JsonSchema { schema, .. } = &request.output

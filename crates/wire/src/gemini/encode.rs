@@ -123,14 +123,17 @@ fn generation(request: &Request, options: &EncodeOptions, changes: &mut Changes)
             config.str("responseMimeType", "application/json").raw("responseJsonSchema", schema);
         }
     }
-    thinking(&mut config, &thought, options, changes);
+    thinking(&mut config, &thought, request, options, changes);
     config.end()
 }
 
-fn thinking(config: &mut Obj, thought: &Thought, options: &EncodeOptions, changes: &mut Changes) {
+fn thinking(config: &mut Obj, thought: &Thought, request: &Request, options: &EncodeOptions, changes: &mut Changes) {
     let mut thinking = Obj::new();
     match thought {
-        Thought::Default => return,
+        Thought::Default if request.reasoning.summary.is_none() => return,
+        Thought::Default => {
+            thinking.bool("includeThoughts", true);
+        }
         Thought::Off if options.reasoning_budget => {
             thinking.num("thinkingBudget", 0u32);
         }

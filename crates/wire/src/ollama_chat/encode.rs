@@ -30,6 +30,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         }
     }
     let thought = options.thought(&request.reasoning, "reasoning_effort", &mut changes);
+    changes.no_summary(request);
     match &thought {
         Thought::Default => {}
         Thought::Off => {

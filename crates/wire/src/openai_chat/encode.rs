@@ -72,6 +72,7 @@ fn service_tier(body: &mut Obj, request: &Request, changes: &mut Changes) {
 
 fn sampling(body: &mut Obj, request: &Request, options: &EncodeOptions, changes: &mut Changes) {
     let thought = options.thought(&request.reasoning, "reasoning_effort", changes);
+    changes.no_summary(request);
     match &thought {
         Thought::Effort(effort) => {
             body.str("reasoning_effort", effort);

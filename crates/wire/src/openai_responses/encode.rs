@@ -79,7 +79,7 @@ fn reasoning(body: &mut Obj, request: &Request, thought: &Thought) {
     }
     if request.origin == Format::OpenaiResponses {
         object.opt_str("summary", request.reasoning.summary.as_deref());
-    } else if !object.is_empty() && *thought != Thought::Off {
+    } else if (!object.is_empty() || request.reasoning.summary.is_some()) && *thought != Thought::Off {
         object.str("summary", "auto");
     }
     if !object.is_empty() {
