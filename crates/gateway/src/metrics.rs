@@ -58,20 +58,44 @@ impl<T> Default for Known<T> {
     }
 }
 
+/// Routes and outcomes that are told apart. Clients may name any model of a provider: beyond this, models count together.
+const MOST_KNOWN: usize = 128;
+/// Stands for the models that are not told apart.
+const OTHER: &str = "(other)";
+
 impl<T> Known<T> {
-    fn find<'t, const N: usize>(&self, texts: &[&'t str; N], look_up: impl FnOnce(&[&'t str; N]) -> T) -> Arc<T> {
-        let mut key = String::with_capacity(128);
-        for text in texts {
-            key.push_str(text);
-            key.push('\0');
+    /// `model_at`: which of the texts a client can choose.
+    fn find<'t, const N: usize>(
+        &self,
+        texts: &[&'t str; N],
+        model_at: usize,
+        look_up: impl FnOnce(&[&'t str; N]) -> T,
+    ) -> Arc<T> {
+        let known = |key: &str| self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        let mut key = key(texts);
+        if let Some(found) = known(&key) {
+            return found;
         }
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let found = Arc::new(look_up(texts));
+        let mut texts = *texts;
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_KNOWN {
+            texts[model_at] = OTHER;
+            key = self::key(&texts);
+        }
+        known(&key).unwrap_or_else(|| {
+            let found = Arc::new(look_up(&texts));
             self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
             found
         })
     }
+}
+
+fn key<const N: usize>(texts: &[&str; N]) -> String {
+    let mut key = String::with_capacity(128);
+    for text in texts {
+        key.push_str(text);
+        key.push('\0');
+    }
+    key
 }
 
 /// All series of this process, shared by its workers.
@@ -233,7 +257,7 @@ impl Metrics {
         let tier = if call.served_tier.is_empty() { &call.tier } else { &call.served_tier };
         let (status, reason) = (status(call.status), call.reason.summary());
         let texts = [tier, &call.tier, &call.provider, &call.served_model, &*call.format, status, &*reason];
-        let route = self.routes.find(&texts, |texts| self.route(texts));
+        let route = self.routes.find(&texts, 3, |texts| self.route(texts));
         route.requests.inc();
         route.decisions.inc();
         let usage = &call.usage;
@@ -252,7 +276,7 @@ impl Metrics {
         for attempt in &call.attempts {
             let outcome = outcome(&attempt.end);
             let series =
-                self.outcomes.find(&[&*attempt.provider, &attempt.model, &outcome], |[provider, model, outcome]| {
+                self.outcomes.find(&[&*attempt.provider, &attempt.model, &outcome], 1, |[provider, model, outcome]| {
                     self.upstream.get_or_create_owned(&labels([
                         ("provider", provider),
                         ("model", model),
