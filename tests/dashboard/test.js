@@ -53,6 +53,7 @@ async function open(origin, options = {}) {
 const PAGES = {
   overview: ["#/", "Overview"], savings: ["#/savings?days=1", "Savings"], routes: ["#/routes", "Where requests go"],
   requests: ["#/requests", "Requests"], playground: ["#/playground", "Playground"],
+  quality: ["#/quality", "Quality"], review: ["#/review", "Which answer is better?"], keys: ["#/keys", "Keys and budgets"],
 };
 
 // A fresh load each time: nothing of the page before can be mistaken for it.
@@ -172,7 +173,7 @@ async function keyboard(origin) {
   await go(page, origin, "#/", "Overview");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
-  for (let presses = 0; presses < 6; presses++) await page.keyboard.press("Tab");
+  for (let presses = 0; presses < 7; presses++) await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "Playground" }).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Playground", "the new page has the focus");

@@ -78,7 +78,8 @@ fn run_weekly(args: &Args, mut source: Source) -> Done {
             return Err(Failed::told("the week has no CSV; `tierway report --format csv` has the figures"));
         }
     };
-    let week = tierway_gateway::weekly(&mut source.reader, now_ms(), config).map_err(Failed::told)?;
+    let mut state = weekly::state(source.location.clone());
+    let week = tierway_gateway::weekly(&mut source.reader, state.as_mut(), now_ms(), config).map_err(Failed::told)?;
     if args.post {
         let webhook = config.and_then(|config| config.report.weekly.as_ref()).map(|weekly| weekly.webhook.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

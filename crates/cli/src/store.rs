@@ -19,6 +19,7 @@ pub(crate) struct StoreArg {
 /// A ledger, and the config that goes with it when there is one.
 pub(crate) struct Source {
     pub(crate) reader: Reader,
+    pub(crate) location: Location,
     pub(crate) config: Option<Config>,
 }
 
@@ -30,8 +31,8 @@ impl StoreArg {
             _ => Some(self.config.load()?),
         };
         let location = location(self.db.as_deref(), config.as_ref())?;
-        let reader = Reader::open(location).map_err(Failed::told)?;
-        Ok(Source { reader, config })
+        let reader = Reader::open(location.clone()).map_err(Failed::told)?;
+        Ok(Source { reader, location, config })
     }
 }
 
@@ -41,8 +42,9 @@ impl StoreArg {
         if self.db.is_some() || self.config.path().exists() {
             return self.open();
         }
-        let reader = Reader::open(tierway_gateway::location(other).map_err(Failed::told)?).map_err(Failed::told)?;
-        Ok(Source { reader, config: None })
+        let location = tierway_gateway::location(other).map_err(Failed::told)?;
+        let reader = Reader::open(location.clone()).map_err(Failed::told)?;
+        Ok(Source { reader, location, config: None })
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::path::Path;
 use std::time::Duration;
 use tierway_config::{Config, KeySource, WeeklyConfig};
-use tierway_ledger::Reader;
+use tierway_ledger::{Location, Reader, State};
 use tierway_providers::Poster;
 use tierway_report::{Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
 use tokio::task::JoinHandle;
@@ -31,6 +31,11 @@ pub(crate) fn render(weekly: &Weekly, form: Form) -> Result<String, Failed> {
         Form::Markdown => weekly_markdown(weekly),
         Form::Json => format!("{:#}\n", weekly_json(weekly).map_err(Failed::told)?),
     })
+}
+
+/// Where verdicts are; without it the week says that quality was not measured, and why is said here.
+pub(crate) fn state(location: Location) -> Option<State> {
+    State::open(location).inspect_err(|error| say(format_args!("warning: no verdicts in the week: {error}"))).ok()
 }
 
 /// Knows when the next one is due.
@@ -77,8 +82,10 @@ async fn make(config: Config, weekly: WeeklyConfig, due: i64) -> Result<(), Stri
     let folder = weekly.clone();
     let read = tokio::task::spawn_blocking(move || {
         let location = tierway_gateway::location(&config).map_err(|error| error.to_string())?;
-        let mut reader = Reader::open(location).map_err(|error| error.to_string())?;
-        let week = tierway_gateway::weekly(&mut reader, due, Some(&config)).map_err(|error| error.to_string())?;
+        let mut reader = Reader::open(location.clone()).map_err(|error| error.to_string())?;
+        let mut state = state(location);
+        let week = tierway_gateway::weekly(&mut reader, state.as_mut(), due, Some(&config))
+            .map_err(|error| error.to_string())?;
         write(&week, &folder, due)?;
         Ok::<_, String>(week)
     });

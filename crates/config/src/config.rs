@@ -10,6 +10,7 @@ use crate::reader::{Reader, Section, Setting};
 use crate::routing::Routing;
 use crate::rule::{self, ConfigTest};
 use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
+use crate::telemetry::{self, TelemetryConfig};
 use crate::tier::{self, Known, TierNames};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct Config {
     pub report: ReportConfig,
     /// `[quality]`
     pub quality: QualityConfig,
+    /// `[telemetry]`; none: nothing is sent.
+    pub telemetry: Option<TelemetryConfig>,
     /// File of evidence to load, if any.
     pub evidence: Option<PathBuf>,
     /// `[[tests]]`
@@ -225,6 +228,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let (dispatch, ledger, report) =
         (settings::dispatch(root), settings::ledger(root, base), settings::report(root, base));
     let quality = quality::read(root, &names, base);
+    let telemetry = telemetry::read(root, base);
     let tests = rule::tests(root, &names);
     let evidence = routing.evidence.clone();
     if !reader.is_clean() {
@@ -254,6 +258,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         ledger,
         report,
         quality,
+        telemetry,
         evidence,
         tests,
         prices,

@@ -20,6 +20,7 @@ mod rule;
 pub mod schema;
 mod secret;
 mod settings;
+mod telemetry;
 mod tier;
 mod weekly;
 
@@ -33,4 +34,5 @@ pub use reader::{Origin, Setting};
 pub use rule::ConfigTest;
 pub use secret::Secret;
 pub use settings::{BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};
+pub use telemetry::TelemetryConfig;
 pub use weekly::{WeekTime, WeeklyConfig};

@@ -8,9 +8,12 @@ import routes from "./routes.js";
 import requests from "./requests.js";
 import request from "./request.js";
 import playground from "./playground.js";
+import quality from "./quality.js";
+import review from "./review.js";
+import keys from "./keys.js";
 
 const main = document.getElementById("main");
-const PAGES = { "": overview, savings, routes, requests, playground };
+const PAGES = { "": overview, savings, routes, requests, playground, quality, review, keys };
 let open = new AbortController();
 let first = true;
 

@@ -82,6 +82,30 @@ export function traffic(label, points, format) {
   });
 }
 
+// Shares with their intervals, one below the other, and what is wanted. rows: {name, value, low, high, held}.
+export function intervals(label, rows, wanted) {
+  return plot(label, (width) => {
+    const [left, right, row, head] = [Math.min(190, width * 0.42), 58, 30, 26];
+    const height = head + rows.length * row + 22;
+    const from = Math.max(0, Math.floor(Math.min(wanted, ...rows.map((one) => one.low)) * 10 - 0.01) / 10);
+    const x = (share) => left + (width - left - right) * (share - from) / (1 - from || 1);
+    const shapes = [0, 0.5, 1].flatMap((part) => {
+      const share = from + (1 - from) * part;
+      return [s("line", { class: "grid", x1: x(share), x2: x(share), y1: head, y2: height - 20 }), text(x(share), height - 5, `${Math.round(share * 100)} %`, { "text-anchor": "middle" })];
+    });
+    shapes.push(s("line", { class: "needed", x1: x(wanted), x2: x(wanted), y1: head - 6, y2: height - 20 }),
+      text(Math.max(left, Math.min(x(wanted), width - 60)), 14, `wanted ${(wanted * 100).toFixed(1)} %`, { "text-anchor": "middle", class: "strong" }));
+    rows.forEach((one, at) => {
+      const y = head + row * (at + 0.5);
+      const kind = one.high < wanted || one.held ? "t3" : one.low >= wanted ? "t0" : "t1";
+      shapes.push(text(0, y + 4, one.name), s("line", { class: `stem ${kind}`, x1: x(one.low), x2: Math.max(x(one.low) + 2, x(one.high)), y1: y, y2: y }),
+        s("circle", { class: kind, cx: x(one.value), cy: y, r: 6 }),
+        text(width - 2, y + 4, `${(one.value * 100).toFixed(1)} %`, { "text-anchor": "end" }));
+    });
+    return [height, ...shapes];
+  });
+}
+
 // Chances as dots on a line, and the one that was needed. rows: {name, kind, p, chosen}.
 export function chances(label, rows, needed) {
   return plot(label, (width) => {

@@ -41,6 +41,9 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/dashboard/request.js" SCRIPT "request.js",
     "/dashboard/playground.js" SCRIPT "playground.js",
     "/dashboard/target.js" SCRIPT "target.js",
+    "/dashboard/quality.js" SCRIPT "quality.js",
+    "/dashboard/review.js" SCRIPT "review.js",
+    "/dashboard/keys.js" SCRIPT "keys.js",
 };
 
 fn find(path: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {

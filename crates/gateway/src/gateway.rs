@@ -5,6 +5,7 @@ use crate::app::{App, Bounds, Face, Live};
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch, reread};
 use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
+use crate::otlp::Telemetry;
 use crate::quality::Looking;
 use crate::server::{Server, ServerOptions};
 use crate::store::{Recorder, Store};
@@ -65,6 +66,12 @@ pub enum GatewayError {
         provider: String,
         /// Why.
         cause: EndpointError,
+    },
+    /// The collector of telemetry cannot be used.
+    #[error("[telemetry]: {cause}")]
+    Telemetry {
+        /// Why.
+        cause: String,
     },
     /// The ledger cannot be used.
     #[error(transparent)]
@@ -259,7 +266,9 @@ impl Ground {
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location);
         let ground = Self {
-            recorder: Arc::new(Recorder::new(metrics.clone(), Some(store.clone()))),
+            recorder: Arc::new(
+                Recorder::new(metrics.clone(), Some(store.clone())).with_telemetry(Telemetry::start(config)?),
+            ),
             metrics,
             store,
             clock: Arc::default(),

@@ -17,6 +17,7 @@ mod health;
 mod keys;
 mod metrics;
 mod models;
+mod otlp;
 mod patience;
 mod pins;
 mod quality;

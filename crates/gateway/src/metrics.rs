@@ -360,7 +360,7 @@ fn status(status: CallStatus) -> &'static str {
     }
 }
 
-fn outcome(end: &AttemptEnd) -> std::borrow::Cow<'static, str> {
+pub(crate) fn outcome(end: &AttemptEnd) -> std::borrow::Cow<'static, str> {
     match end {
         AttemptEnd::Ok => "ok".into(),
         AttemptEnd::Http { status, .. } => status.to_string().into(),

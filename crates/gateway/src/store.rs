@@ -1,6 +1,7 @@
 //! Where finished records go: metrics at once, the ledger in groups.
 
 use crate::metrics::Metrics;
+use crate::otlp::Telemetry;
 use crate::readers::Readers;
 use crate::states::States;
 use std::future::Future;
@@ -43,19 +44,33 @@ impl Store {
 pub struct Recorder {
     metrics: Arc<Metrics>,
     store: Option<Store>,
+    telemetry: Option<Telemetry>,
 }
 
 impl Recorder {
     /// Counts in `metrics` and keeps in `store`, if there is one.
     #[must_use]
     pub const fn new(metrics: Arc<Metrics>, store: Option<Store>) -> Self {
-        Self { metrics, store }
+        Self { metrics, store, telemetry: None }
+    }
+
+    /// Sends to a collector, too.
+    pub(crate) fn with_telemetry(mut self, telemetry: Option<Telemetry>) -> Self {
+        self.telemetry = telemetry;
+        self
+    }
+
+    fn count(&self, record: &CallRecord) {
+        self.metrics.record(record);
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.offer(record);
+        }
     }
 }
 
 impl Sink for Recorder {
     fn offer(&self, record: CallRecord) {
-        self.metrics.record(&record);
+        self.count(&record);
         if let Some(store) = &self.store {
             // A full queue is counted by the ledger and shown in /metrics.
             let _ = store.ledger.offer(record);
@@ -68,7 +83,7 @@ impl Sink for Recorder {
             self.offer(record);
             return None;
         };
-        self.metrics.record(&record);
+        self.count(&record);
         let (request, metrics) = (record.id, self.metrics.clone());
         let ticket = store.ledger.offer_with_ticket(record);
         Some(Box::pin(async move {

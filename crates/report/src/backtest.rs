@@ -55,6 +55,7 @@ fn read(sum: &Backtest) -> String {
 const fn kept_words(why: Kept) -> &'static str {
     match why {
         Kept::NotAnswered => "without a whole answer",
+        Kept::Own => "of the router's own (shadows, judges)",
         Kept::NamedModel => "for a model that the client named",
         Kept::NoFeatures => "without features of this version",
         Kept::TierGone => "that ask for a tier which is gone",
@@ -219,6 +220,7 @@ fn request_json(one: &Moved) -> Value {
 const fn kept_name(why: Kept) -> &'static str {
     match why {
         Kept::NotAnswered => "not_answered",
+        Kept::Own => "own",
         Kept::NamedModel => "named_model",
         Kept::NoFeatures => "no_features",
         Kept::TierGone => "tier_gone",

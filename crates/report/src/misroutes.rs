@@ -104,7 +104,7 @@ struct Group {
 impl Misroutes {
     /// Looks at one record.
     pub fn look(&mut self, call: &CallRecord) {
-        if call.status != CallStatus::Answered || !savings::is_routed(&call.reason) {
+        if call.status != CallStatus::Answered || !savings::is_routed(&call.reason) || savings::is_own(&call.reason) {
             return;
         }
         let Some((fault, lost)) = fault(call) else { return };

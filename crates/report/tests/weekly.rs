@@ -107,7 +107,7 @@ fn markdown_says_what_is_not_known() {
         against $11.00 on standard; no interval yet: same tokens. $0.25 were lost on 12 requests and are counted in.
 
         **Quality kept: not measured**
-        nobody has compared these answers with the baseline's.
+        nobody has compared these answers with the baseline's; `\[quality\]` in the config samples some.
 
         **Always cheapest: $10.56 (96.0%)**
         would have been saved by sending everything to nano, whatever its answers are worth.

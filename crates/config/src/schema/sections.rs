@@ -30,6 +30,7 @@ pub static ROOT: Spec = Spec {
         field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
         field("report", Kind::Table(&REPORT), None, "Reports."),
         field("quality", Kind::Table(&QUALITY), None, "Looking at how good the answers were."),
+        field("telemetry", Kind::Table(&TELEMETRY), None, "Traces and metrics to a collector."),
         field("prices", Kind::Table(&PRICES), None, "Prices beyond the built-in catalogue."),
         field("tests", Kind::Tables(&TEST), None, "Requests and where they have to go."),
     ],
@@ -849,6 +850,22 @@ pub static QUALITY: Spec = Spec {
             None,
             "Hours between calibrations from the log while serving; needs `routing.evidence`. Default: only by hand.",
         ),
+    ],
+};
+
+/// `[telemetry]`
+pub static TELEMETRY: Spec = Spec {
+    title: "[telemetry]",
+    doc: "Traces and metrics by OTLP over HTTP (JSON), named by the GenAI semantic conventions. Off without an endpoint. No prompt, answer or user goes there.",
+    fields: &[
+        field("endpoint", Kind::Text, None, "Base address of a collector, such as `\"http://localhost:4318\"`."),
+        field(
+            "headers",
+            Kind::Text,
+            None,
+            "Where headers are found that it wants, as `name=value,name=value`: `env:NAME` or `file:PATH`.",
+        ),
+        field("trace_share", Kind::Share, Some("1.0"), "Share of requests that are traced; metrics count all."),
     ],
 };
 

@@ -32,6 +32,8 @@ pub struct Under<'a> {
 pub enum Kept {
     /// It got no whole answer: what another tier would have done is not known.
     NotAnswered,
+    /// The router's own call: a shadow, a judge.
+    Own,
     /// The client named its model: no policy has a say.
     NamedModel,
     /// Its features were not kept, or by another version.
@@ -78,6 +80,9 @@ impl Looked {
     pub fn at(call: &CallRecord, under: Under<'_>, session: Option<Session>) -> Result<Self, Kept> {
         if call.status != CallStatus::Answered {
             return Err(Kept::NotAnswered);
+        }
+        if savings::is_own(&call.reason) {
+            return Err(Kept::Own);
         }
         if !savings::is_routed(&call.reason) {
             return Err(Kept::NamedModel);

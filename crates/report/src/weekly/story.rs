@@ -60,7 +60,10 @@ fn baseline(weekly: &Weekly) -> &str {
 
 fn quality(weekly: &Weekly) -> Headline {
     let (value, more) = match &weekly.quality {
-        None => ("not measured".to_owned(), "nobody has compared these answers with the baseline's".into()),
+        None => (
+            "not measured".to_owned(),
+            "nobody has compared these answers with the baseline's; `[quality]` in the config samples some".into(),
+        ),
         Some(quality) => (
             percent(quality.value),
             format!(

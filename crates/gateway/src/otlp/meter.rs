@@ -1,0 +1,145 @@
+//! Histograms of upstream calls, and dollars: cumulative since the start, in bounded series.
+
+use super::attribute;
+use super::names::Names;
+use super::span::operation;
+use crate::metrics::outcome;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tierway_decide::{AttemptEnd, CallRecord};
+
+/// Series of each kind; models beyond that count together.
+const MOST_SERIES: usize = 512;
+const OTHER: &str = "(other)";
+/// What the conventions advise: 10 ms doubling to 82 s, and powers of four.
+const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
+const CUMULATIVE: u8 = 2;
+
+/// Operation, provider, model, and either how it ended (empty: well) or which tokens.
+type Series = (&'static str, String, String, String);
+
+#[derive(Default)]
+struct Histogram {
+    buckets: [u64; 15],
+    count: u64,
+    sum: f64,
+}
+
+impl Histogram {
+    fn add(&mut self, bounds: &[f64; 14], value: f64) {
+        let at = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
+        self.buckets[at] += 1;
+        self.count += 1;
+        self.sum += value;
+    }
+}
+
+pub(super) struct Meter {
+    began: u128,
+    seconds: BTreeMap<Series, Histogram>,
+    tokens: BTreeMap<Series, Histogram>,
+    dollars: BTreeMap<Series, f64>,
+    changed: bool,
+}
+
+impl Meter {
+    pub(super) const fn new(began: u128) -> Self {
+        Self { began, seconds: BTreeMap::new(), tokens: BTreeMap::new(), dollars: BTreeMap::new(), changed: false }
+    }
+
+    pub(super) fn count(&mut self, record: &CallRecord, providers: &BTreeMap<String, &'static str>) {
+        for attempt in &record.attempts {
+            self.changed = true;
+            let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
+            let full = self.seconds.len() >= MOST_SERIES;
+            let model = if full { OTHER } else { &attempt.model };
+            let key = |last: &str| (operation(record), provider.to_owned(), model.to_owned(), last.to_owned());
+            let end = if attempt.end == AttemptEnd::Ok { "".into() } else { outcome(&attempt.end) };
+            self.seconds.entry(key(&end)).or_default().add(&SECONDS, f64::from(attempt.took_ms) / 1e3);
+            if !attempt.usage.is_empty() {
+                for (name, tokens) in [("input", attempt.usage.input_tokens), ("output", attempt.usage.output_tokens)] {
+                    self.tokens.entry(key(name)).or_default().add(&TOKENS, tokens as f64);
+                }
+            }
+            if let Some(paid) = attempt.paid {
+                *self.dollars.entry(key("")).or_default() += paid.as_f64();
+            }
+        }
+    }
+
+    /// The metrics of a message; none when nothing has changed since the last one.
+    pub(super) fn message(&mut self, names: Names, now: u128) -> Option<Vec<Value>> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let seconds = self.seconds.iter().map(|(series, sum)| {
+            let error = (!series.3.is_empty()).then(|| attribute("error.type", &series.3));
+            self.point(series, error, sum, &SECONDS, now)
+        });
+        let mut metrics = vec![histogram(names.duration, "s", &seconds.collect::<Vec<_>>())];
+        let [input, output] = names.tokens;
+        let tokens = |kind: &str| -> Vec<Value> {
+            let of_kind = self.tokens.iter().filter(|(series, _)| series.3 == kind);
+            // Where both kinds share a name, an attribute tells them apart.
+            let kind = (input == output).then(|| attribute("gen_ai.token.type", kind));
+            of_kind.map(|(series, sum)| self.point(series, kind.clone(), sum, &TOKENS, now)).collect()
+        };
+        if input == output {
+            metrics.push(histogram(input, "{token}", &[tokens("input"), tokens("output")].concat()));
+        } else {
+            metrics.push(histogram(input, "{token}", &tokens("input")));
+            metrics.push(histogram(output, "{token}", &tokens("output")));
+        }
+        let dollars = self.dollars.iter().map(|(series, dollars)| {
+            json!({
+                "attributes": attributes(series), "startTimeUnixNano": self.began.to_string(),
+                "timeUnixNano": now.to_string(), "asDouble": dollars,
+            })
+        });
+        let points: Vec<_> = dollars.collect();
+        metrics.push(json!({
+            "name": "tierway.cost", "unit": "USD", "description": "Paid for upstream calls with a known price",
+            "sum": {"aggregationTemporality": CUMULATIVE, "isMonotonic": true, "dataPoints": points},
+        }));
+        Some(metrics)
+    }
+
+    fn point(&self, series: &Series, more: Option<Value>, sum: &Histogram, bounds: &[f64; 14], now: u128) -> Value {
+        let mut attributes = attributes(series);
+        attributes.extend(more);
+        json!({
+            "attributes": attributes, "startTimeUnixNano": self.began.to_string(), "timeUnixNano": now.to_string(),
+            "count": sum.count.to_string(), "sum": sum.sum, "explicitBounds": bounds,
+            "bucketCounts": sum.buckets.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn attributes((operation, provider, model, _): &Series) -> Vec<Value> {
+    vec![
+        attribute("gen_ai.operation.name", operation),
+        attribute("gen_ai.provider.name", provider),
+        attribute("gen_ai.request.model", model),
+    ]
+}
+
+fn histogram(name: &str, unit: &str, points: &[Value]) -> Value {
+    json!({"name": name, "unit": unit, "histogram": {"aggregationTemporality": CUMULATIVE, "dataPoints": points}})
+}
