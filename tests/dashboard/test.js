@@ -248,7 +248,9 @@ hash = "${hash("app")}"
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.getByText("Nothing recorded yet").waitFor();
   await clean(page, "empty");
-  for (const [hash, title] of Object.values(PAGES)) await go(page, origin, hash, title);
+  // Texts of callers and keys are for admins: this key opens neither.
+  for (const [name, [hash, title]] of Object.entries(PAGES)) await go(page, origin, hash, ["review", "keys"].includes(name) ? "A key, please" : title);
+  page.wrong = page.wrong.filter((text) => !/403/.test(text));
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 }
