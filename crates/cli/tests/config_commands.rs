@@ -153,7 +153,7 @@ fn a_bad_config_is_told_in_full() {
         expect![[r#"
             exit 1
             tierway.toml: no tiers; add a [[tiers]] section with name, provider and model, or run `tierway init`
-            tierway.toml:2: unknown field `listn` in [server]; did you mean `listen`? known fields: listen, max_body_mb, max_concurrent, header_timeout_ms, body_timeout_ms, write_timeout_ms, grace_seconds
+            tierway.toml:2: unknown field `listn` in [server]; did you mean `listen`? known fields: listen, admin_listen, tls, max_body_mb, max_concurrent, header_timeout_ms, body_timeout_ms, write_timeout_ms, grace_seconds
             tierway.toml:4: `queue` in [ledger] is 1; it takes a whole number from 16 to 10000000
             3 problems to mend
         "#]],

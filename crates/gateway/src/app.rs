@@ -1,6 +1,6 @@
 //! What one worker serves: the routes, and the bounds that hold before a request is looked at.
 
-use crate::body::{Active, ActiveGuard, Outgoing, read_body};
+use crate::body::{Active, ActiveGuard, Outgoing, discard, read_body};
 use crate::keys::desk::KeyDesk;
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
@@ -218,9 +218,18 @@ impl App {
             return Err(Refusal::caller(ApiError::new(405, message).with_code("method_not_allowed")));
         }
         let live = self.live.load_full();
-        let caller = live.keys.admit(request.headers(), Scope::Client)?;
-        let guard = live.keys.enter(&caller)?;
         let (head, body) = request.into_parts();
+        let entered = live.keys.admit(&head.headers, Scope::Client).and_then(|caller| {
+            let guard = live.keys.enter(&caller)?;
+            Ok((caller, guard))
+        });
+        let (caller, guard) = match entered {
+            Ok(entered) => entered,
+            Err(refusal) => {
+                discard(body, &self.bounds);
+                return Err(refusal);
+            }
+        };
         let body = read_body(body, &head.headers, &self.bounds).await?;
         let account = live.keys.account(&caller);
         let mut call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;

@@ -15,29 +15,50 @@ use std::task::{Context, Poll};
 use tierway::{Refusal, ReplyBody};
 use tierway_wire::ApiError;
 
+/// A refused client may go on sending this many times the largest body before its connection is broken.
+const DISCARDED_BODIES: usize = 4;
+
 /// Reads a request body within the bounds of size and time.
 ///
 /// # Errors
 /// Too large, encoded, too slow, or broken off.
-pub(crate) async fn read_body(body: Incoming, headers: &HeaderMap, bounds: &Bounds) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_body(mut body: Incoming, headers: &HeaderMap, bounds: &Bounds) -> Result<Bytes, Refusal> {
     let limit = bounds.max_body_bytes;
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|declared| declared > limit) {
+        discard(body, bounds);
         return Err(too_large(limit));
     }
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         let message = "compressed request bodies are not accepted; send the JSON as it is";
         return Err(Refusal::caller(ApiError::new(415, message).with_code("unsupported_encoding")));
     }
-    tokio::time::timeout(bounds.body_timeout, gather(body, limit)).await.unwrap_or_else(|_| {
+    let gathered = tokio::time::timeout(bounds.body_timeout, gather(&mut body, limit)).await.unwrap_or_else(|_| {
         Err(Refusal::caller(ApiError::new(408, "the request body did not come in time").with_code("request_timeout")))
-    })
+    });
+    if gathered.as_ref().is_err_and(|refusal| refusal.error.status == 413) {
+        discard(body, bounds);
+    }
+    gathered
 }
 
-async fn gather(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+/// Throws away what a refused client goes on sending, beside the reply: closing on a client that is still sending would
+/// break its connection before it has read why. Bounded in bytes and in time.
+pub(crate) fn discard(mut body: Incoming, bounds: &Bounds) {
+    let mut left = bounds.max_body_bytes.saturating_mul(DISCARDED_BODIES);
+    let rest = async move {
+        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = less;
+        }
+    };
+    tokio::spawn(tokio::time::timeout(bounds.body_timeout, rest));
+}
+
+async fn gather(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
     let mut all = BytesMut::new();
     let mut first: Option<Bytes> = None;
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         let broken = |_| Refusal::caller(ApiError::new(400, "the connection broke in the middle of the request body"));
         let Ok(bytes) = frame.map_err(broken)?.into_data() else { continue };
         if all.len() + first.as_ref().map_or(0, Bytes::len) + bytes.len() > limit {
