@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use tierway_config::Config;
 use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
 use tierway_decide::quality::{CellState, Kind};
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Policy, TaskType, Usd, savings};
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, DEFAULT_QUALITY_TARGET, Policy, TaskType, Usd, savings};
 use tierway_ledger::{LedgerError, Reader, Span, State, Step};
 use tierway_report::{Failures, InForce, Misroutes, QualityKept, SavedBetween, Weekly, attempt_words};
 use tierway_wire::Usage;
@@ -132,9 +132,18 @@ fn kept(state: &mut State, span: Span, config: &Config) -> Result<Option<Quality
     }))
 }
 
+/// The baseline tier of a config that names none ("[routing] baseline").
+const DEFAULT_BASELINE: &str = "standard";
+
 fn in_force(config: Option<&Config>) -> InForce {
     let Some(config) = config else {
-        return InForce { baseline: String::new(), policy: Policy::Target, quality_target: 1.0, calibrated: false };
+        // Advice for a config that says nothing is advice for the defaults.
+        return InForce {
+            baseline: DEFAULT_BASELINE.into(),
+            policy: Policy::Target,
+            quality_target: DEFAULT_QUALITY_TARGET,
+            calibrated: false,
+        };
     };
     let table = &config.table;
     InForce {

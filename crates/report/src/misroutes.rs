@@ -34,7 +34,7 @@ impl Fault {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Dearer => "cost more than on the baseline tier",
-            Self::Broken => "were answered twice, because the first answer was broken",
+            Self::Broken => "had a broken first answer, so that two were paid for",
             Self::TooHigh => "went to a dearer tier although the cheapest was expected to do as well",
             Self::Doubted => "went to the baseline tier because the predictor had too little to go by",
         }
@@ -227,9 +227,10 @@ impl Misroute {
         // What the cheapest tier's answers would have been worth is not known.
         let most = if matches!(self.fault, Fault::TooHigh | Fault::Doubted) { "up to " } else { "" };
         format!(
-            "{} {} requests on {} ({}) {}: {most}{} too much",
+            "{} {} {} on {} ({}) {}: {most}{} too much",
             thousands(self.calls),
             self.task_type.name(),
+            if self.calls == 1 { "request" } else { "requests" },
             self.tier,
             self.reason,
             self.fault.words(),
