@@ -16,7 +16,7 @@ use tierway::{Refusal, ReplyBody};
 use tierway_wire::ApiError;
 
 /// A refused client may go on sending this many times the largest body before its connection is broken.
-const DISCARDED_BODIES: usize = 4;
+const DISCARDED_BODIES: usize = 2;
 
 /// Reads a request body within the bounds of size and time.
 ///

@@ -448,7 +448,7 @@ fn keys(config: &Config, metrics: &Arc<Metrics>) -> ConfigKeys {
             tiers: config.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect(),
             metrics: metrics.clone(),
         }),
-        loopback: config.server.listen.ip().is_loopback(),
+        may_be_open: config.server.listen.ip().is_loopback() && matches!(location(config), Ok(Location::Sqlite(_))),
     }
 }
 

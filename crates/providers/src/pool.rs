@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 use tierway::BrokenBody;
 use tokio::runtime::Handle;
 use tower_service::Service;
+
+/// How often an HTTP/2 connection in use is asked whether it lives, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// Idle connections are closed before most providers close them (60 s and more), so that none is used as it dies.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -145,8 +149,7 @@ impl Pool {
         let stream = stream.await.map_err(CallError::Connect)?;
         let failed = |error: hyper::Error| CallError::Connect(error.into());
         if self.dial.http2_only || stream.connected().is_negotiated_h2() {
-            let (sender, connection) =
-                http2::Builder::new(TokioExecutor::new()).handshake(stream).await.map_err(failed)?;
+            let (sender, connection) = http2_builder().handshake(stream).await.map_err(failed)?;
             tokio::spawn(connection);
             self.speaks_http2.store(true, Ordering::Relaxed);
             self.kept().shared = Some(sender.clone());
@@ -181,6 +184,13 @@ impl Pool {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
     }
+}
+
+/// One connection carries all requests: one that died in silence has to be found out before they wait for it.
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
+    builder
 }
 
 impl Kept {

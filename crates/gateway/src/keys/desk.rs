@@ -53,8 +53,9 @@ pub(crate) struct ConfigKeys {
     pub(crate) users: BTreeMap<String, Allowance>,
     /// How budgets are kept.
     pub(crate) terms: Arc<Terms>,
-    /// Only this machine can reach the address.
-    pub(crate) loopback: bool,
+    /// Only this machine can reach the address, and the ledger is a file on it: serving goes on when that cannot be read.
+    /// A PostgreSQL is shared, has keys, and may be away.
+    pub(crate) may_be_open: bool,
 }
 
 impl Known {
@@ -86,8 +87,8 @@ impl Known {
         let paying = self.paying(&entries, accounts);
         let of_config = self.config.entries.iter().map(|entry| entry.caller.key.clone()).collect();
         let keys = Keys::new(entries).after(earlier).with_names_of_config(of_config).paid_by(paying);
-        // Nobody knows who may come in, and the whole network can ask.
-        if self.stored.is_none() && !self.config.loopback { keys.unread() } else { keys }
+        // Nobody knows who may come in.
+        if self.stored.is_none() && !self.config.may_be_open { keys.unread() } else { keys }
     }
 }
 
@@ -176,8 +177,11 @@ impl KeyDesk {
             None => State::open(self.location.clone())?,
         };
         let answer = ask(state.insert(open));
-        if let Some(state) = state.as_mut() {
-            self.refresh(state)?;
+        // The answer may hold a secret that is told once; what was not read again now is read within a moment.
+        if let Some(state) = state.as_mut()
+            && let Err(error) = self.refresh(state)
+        {
+            tracing::warn!(%error, "keys were changed, and are not in force yet");
         }
         answer
     }

@@ -13,12 +13,14 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct StateStore {
     url: PostgresUrl,
     link: Link,
+    /// The link has nothing under way.
+    good: bool,
 }
 
 impl StateStore {
     pub(crate) fn open(url: PostgresUrl) -> Result<Self, LedgerError> {
         let link = connect(&url)?;
-        Ok(Self { url, link })
+        Ok(Self { url, link, good: true })
     }
 
     /// One question or change in one transaction: all of it, or on an error nothing.
@@ -26,17 +28,20 @@ impl StateStore {
         &mut self,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, LedgerError> {
-        if self.begin().is_err() {
+        if !self.good || self.begin().is_err() {
             // PostgreSQL was restarted since the last time, or something between us and it.
             self.link = connect(&self.url)?;
             self.begin()?;
         }
         let client = self.link.client();
-        self.link.run(LIMIT, async {
+        let done = self.link.run(LIMIT, async {
             let done = work(client).await;
             client.batch_execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
             done
-        })
+        });
+        // What took too long is still under way there; the next COMMIT on this link would let a half of it stand.
+        self.good = !matches!(done, Err(LedgerError::Unreachable { .. }));
+        done
     }
 
     fn begin(&self) -> Result<(), LedgerError> {
