@@ -89,17 +89,22 @@ def test_a_client_that_does_not_wait(client, upstream, model, stream):
 def test_an_aborted_stream_stops_its_upstream_within_100_ms(client, upstream, model):
     name, ask = model
     upstream.traits(name, answer_tokens=5_000, pace={"first_ms": 0, "per_token_us": 5_000})
-    started = time.monotonic()
-    stream = client.chat.completions.create(model=ask, messages=user("hello"), stream=True)
-    for number, _ in enumerate(stream):
-        if number == 10:
-            break
-    asked = upstream.seen(name)[0]
-    stream.close()
-    elapsed_ms = (time.monotonic() - started) * 1000
-    seen = upstream.until(name, lambda one: one["ended"]["how"] == "client_gone")
-    # Both clocks started with the request; the upstream's a moment later than ours.
-    assert seen["ended"]["at_ms"] - asked["at_ms"] < elapsed_ms + 100
+    took_ms, before = [], -1
+    for _ in range(3):  # a busy machine is late now and then, a router that does not stop always
+        started = time.monotonic()
+        stream = client.chat.completions.create(model=ask, messages=user("hello"), stream=True)
+        for number, _ in enumerate(stream):
+            if number == 10:
+                break
+        stream.close()
+        elapsed_ms = (time.monotonic() - started) * 1000
+        seen = upstream.until(name, lambda one: one["at_ms"] > before and one["ended"]["how"] == "client_gone")
+        before = seen["at_ms"]
+        # Both clocks started with the request; the upstream's a moment later than ours.
+        took_ms.append(seen["ended"]["at_ms"] - seen["at_ms"] - elapsed_ms)
+        if took_ms[-1] < 100:
+            return
+    assert min(took_ms) < 100, took_ms
 
 
 def test_a_caller_without_a_key(upstream):
