@@ -1,18 +1,31 @@
 //! `tierway calibrate`: learns from judged outcomes, proves a promise on others, writes the evidence.
 
-use crate::exit::{Done, Failed};
+use crate::exit::{Done, Failed, say};
+use crate::from_log::{self, Log};
 use crate::load::ConfigArg;
+use crate::store::now_ms;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use tierway_config::Config;
+use tierway_learn::Outcome;
 use tierway_learn::calibrate::{CalibrateError, Calibrated, Options, calibrate};
 use tierway_learn::summary;
 use tierway_learn::table::{self, Table};
+use tierway_ledger::quality::EvidenceVersion;
+use tierway_ledger::{Span, State};
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("judged").args(["outcomes", "from_log"]).multiple(true).required(true)))]
 pub(crate) struct Args {
     /// Files of judged outcomes (JSON lines, also gzipped)
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     outcomes: Vec<PathBuf>,
+    /// Use the verdicts that the ledger of the config keeps, alone or beside files, and keep the evidence there as a version
+    #[arg(long)]
+    from_log: bool,
+    /// Of the log, what was judged in the last so many days [default: all whose texts are kept]
+    #[arg(long, value_name = "N", requires = "from_log", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
     #[command(flatten)]
     config: ConfigArg,
     /// Share of the baseline tier's quality to keep
@@ -45,20 +58,77 @@ pub(crate) fn tokens(text: &str) -> Result<(String, f64), String> {
 }
 
 pub(crate) fn run(args: &Args) -> Done {
-    let config = args.config.load_or_example()?;
+    // The built-in example has no log.
+    let config = if args.from_log { args.config.load()? } else { args.config.load_or_example()? };
     let ladder = config.table.ladder();
-    let outcomes = crate::outcomes::read(&args.outcomes)?;
+    let mut outcomes = crate::outcomes::read(&args.outcomes)?;
+    let mut log = args.from_log.then(|| verdicts(&config, args.days, &mut outcomes)).transpose()?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     let options =
         Options { quality: args.quality, confidence: args.confidence, learn: args.learn, ..Options::default() };
     let done: Calibrated = calibrate(&table, ladder, &options).map_err(|error| match error {
-        CalibrateError::TooFew { .. } => Failed::told(format_args!("{error}; {}", table::names(&outcomes, ladder))),
+        CalibrateError::TooFew { .. } => {
+            let hint = if args.from_log { more(&config) } else { String::new() };
+            Failed::told(format_args!("{error}; {}{hint}", table::names(&outcomes, ladder)))
+        }
         error => Failed::told(error),
     })?;
-    let json = serde_json::to_vec_pretty(&done.evidence).map_err(Failed::told)?;
-    std::fs::write(&args.out, json).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
+    let json = serde_json::to_string_pretty(&done.evidence).map_err(Failed::told)?;
+    std::fs::write(&args.out, &json).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
     let mut out = io::stdout().lock();
     write!(out, "{}", summary::calibrated(&table, ladder, &done))?;
     writeln!(out, "\nwritten to {}; load it with `evidence = \"{0}\"` or `--evidence {0}`", args.out.display())?;
+    if let Some((state, used)) = &mut log {
+        let version = keep(state, &done, table.rows.len(), used, &json)?;
+        writeln!(out, "kept in the ledger as version {version}; `tierway quality --versions` lists them")?;
+    }
     Ok(())
+}
+
+/// Adds the log's verdicts to the outcomes; gives the ledger, and what was used in words.
+fn verdicts(config: &Config, days: Option<u32>, outcomes: &mut Vec<Outcome>) -> Result<(State, String), Failed> {
+    let mut state = from_log::state(tierway_gateway::location(config).map_err(Failed::told)?)?;
+    let from_ms = days.map_or(0, |days| Span::last_days(days, now_ms() + 1).from_ms);
+    let log = from_log::read(&mut state, from_ms)?;
+    let used = words(&log);
+    say(&used);
+    for outcome in log.outcomes {
+        let outcome = Outcome::parse(&outcome.to_string());
+        outcomes.push(outcome.map_err(|error| Failed::told(format_args!("the log: {error}")))?);
+    }
+    Ok((state, used))
+}
+
+fn words(log: &Log) -> String {
+    let used =
+        format!("{} of {} verdicts of the log used, an even sample of the traffic", log.outcomes.len(), log.pairs);
+    log.between.map_or(used.clone(), |(first, last)| {
+        format!("{used}, of requests from {} to {} UTC", crate::audit::time(first), crate::audit::time(last))
+    })
+}
+
+/// What to do when a log has too few verdicts.
+fn more(config: &Config) -> String {
+    let quality = &config.quality;
+    let sample = quality.sample.map_or("off".into(), |sample| sample.to_string());
+    format!(
+        ". For more verdicts raise `sample` ({sample}) and `dollars_a_day` ({}) in [quality], keep texts longer (`text_days`, {}) and wait, or add judged outcomes of your own with `--outcomes FILE`",
+        quality.dollars_a_day.as_f64(),
+        quality.text_days
+    )
+}
+
+/// Keeps the evidence as a version; gives its number.
+fn keep(state: &mut State, done: &Calibrated, outcomes: usize, used: &str, json: &str) -> Result<i64, Failed> {
+    let promise = &done.evidence.promise;
+    let proven = if promise.max_shortfall.is_some() { "proven" } else { "not proven" };
+    let version = EvidenceVersion {
+        version: 0,
+        at_ms: now_ms(),
+        author: "calibrate".into(),
+        why: format!("quality {} at confidence {} {proven}; {used}", promise.quality, promise.confidence),
+        outcomes: outcomes as u64,
+        in_force: true,
+    };
+    state.keep_evidence(&version, json).map_err(Failed::told)
 }

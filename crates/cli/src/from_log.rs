@@ -1,19 +1,47 @@
-//! What was found about quality as judged outcomes: what `calibrate --outcomes` reads.
+//! What was found about quality as judged outcomes: what `calibrate` learns from and proves on.
 //!
 //! Only samples whose texts are kept can teach. Each line is an outcome as documented, with its `weight` in the sampling
 //! design. Lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id), so that what
 //! remains was drawn evenly from the traffic: a proof wants that.
 
+use crate::exit::Failed;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tierway_decide::quality::Preference;
 use tierway_decide::{Chance, RequestId};
 use tierway_ledger::quality::Pair;
+use tierway_ledger::{Location, Reader, State};
 use tierway_wire::splice::Fields;
 use tierway_wire::{EncodeOptions, Format};
 
+/// The outcomes of a ledger.
+pub(crate) struct Log {
+    /// An even sample of the traffic, in the order in which it was judged.
+    pub(crate) outcomes: Vec<Value>,
+    /// Judged pairs with texts that they were drawn from.
+    pub(crate) pairs: usize,
+    /// When the first and the last request of them came, Unix milliseconds; none without outcomes.
+    pub(crate) between: Option<(i64, i64)>,
+}
+
+/// What was judged since a moment and still has its texts.
+pub(crate) fn read(state: &mut State, from_ms: i64) -> Result<Log, Failed> {
+    let pairs = state.pairs_with_texts(from_ms).map_err(Failed::told)?;
+    let even = pairs.iter().filter(|pair| stays(pair.id, pair.weight));
+    let (times, outcomes): (Vec<i64>, Vec<Value>) =
+        even.filter_map(|pair| Some((pair.id.unix_ms(), outcome(pair)?))).unzip();
+    let between = times.iter().min().copied().zip(times.iter().max().copied());
+    Ok(Log { outcomes, pairs: pairs.len(), between })
+}
+
+/// The state of a ledger that is there: reading makes none.
+pub(crate) fn state(location: Location) -> Result<State, Failed> {
+    drop(Reader::open(location.clone()).map_err(Failed::told)?);
+    State::open(location).map_err(Failed::told)
+}
+
 /// One pair as an outcome; none when its request cannot be read any more.
-pub(crate) fn outcome(pair: &Pair) -> Option<Value> {
+fn outcome(pair: &Pair) -> Option<Value> {
     let [request, ..] = pair.texts.as_ref()?;
     let format = Format::ALL.into_iter().find(|format| format.name() == pair.format)?;
     let chat = as_chat(format, request)?;
@@ -44,7 +72,7 @@ pub(crate) fn outcome(pair: &Pair) -> Option<Value> {
 }
 
 /// Whether a line stays when lines are thinned by their weights.
-pub(crate) fn stays(id: RequestId, weight: f64) -> bool {
+fn stays(id: RequestId, weight: f64) -> bool {
     Chance::new(id.as_i64().cast_unsigned() ^ 0x7468_696e_6e65_6421).share() <= weight
 }
 

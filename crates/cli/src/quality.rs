@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
 use tierway_gateway::{QualityReport, Standing, quality_report};
-use tierway_ledger::{Reader, Span, State};
+use tierway_ledger::{Span, State};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Write what was found, where texts are kept, as outcomes for `calibrate --outcomes`: an even sample of the traffic
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
+    /// List the versions of evidence that `calibrate --from-log` kept, the newest first
+    #[arg(long, conflicts_with_all = ["outcomes", "json", "days"])]
+    versions: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -31,9 +34,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load()?;
     let location = location(args.db.as_deref(), Some(&config))?;
-    // Reading makes none.
-    drop(Reader::open(location.clone()).map_err(Failed::told)?);
-    let mut state = State::open(location).map_err(Failed::told)?;
+    let mut state = from_log::state(location)?;
+    if args.versions {
+        return versions(&mut io::stdout().lock(), &mut state);
+    }
     let span = Span::last_days(args.days, now_ms() + 1);
     if let Some(path) = &args.outcomes {
         return outcomes(&mut state, span, path);
@@ -50,12 +54,23 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
-    let pairs = state.pairs_with_texts(span.from_ms).map_err(Failed::told)?;
-    let even = pairs.iter().filter(|pair| from_log::stays(pair.id, pair.weight));
-    let lines: Vec<String> = even.filter_map(from_log::outcome).map(|outcome| format!("{outcome}\n")).collect();
+    let log = from_log::read(state, span.from_ms)?;
+    let lines: Vec<String> = log.outcomes.iter().map(|outcome| format!("{outcome}\n")).collect();
     let failed = |error| Failed::told(format_args!("{} cannot be written: {error}", path.display()));
     std::fs::write(path, lines.concat()).map_err(failed)?;
-    say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), pairs.len(), path.display()));
+    say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), log.pairs, path.display()));
+    Ok(())
+}
+
+fn versions(out: &mut impl Write, state: &mut State) -> Done {
+    let versions = state.evidence_versions().map_err(Failed::told)?;
+    if versions.is_empty() {
+        writeln!(out, "no evidence was kept yet: `tierway calibrate --from-log` does")?;
+    }
+    for kept in versions {
+        let (at, outcomes) = (crate::audit::time(kept.at_ms), kept.outcomes);
+        writeln!(out, "{:>4}  {at}  {:<10} {outcomes:>6} outcomes  {}", kept.version, kept.author, kept.why)?;
+    }
     Ok(())
 }
 

@@ -8,6 +8,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tierway_decide::quality::{Comparison, Kind, Preference};
+use tierway_decide::{Complexity, RequestId, TaskType, Usd};
+use tierway_ledger::State;
+use tierway_ledger::quality::{Sample, SampleText, Verdict};
 
 const CONFIG: &str = r#"
 [providers.p]
@@ -97,4 +102,102 @@ fn outcomes_that_do_not_serve_are_refused_with_a_reason() {
     refused(&renamed, &["the outcomes have p/large (90), tiny (90)", "the ladder wants small for nano"]);
     refused(&outcomes(70).replace("\"score\":1", "\"score\":9"), &["outcomes.jsonl.gz:1:", "the score 9"]);
     refused(&format!("{}{{\"id\":1}}\n", outcomes(70)), &["outcomes.jsonl.gz:71:", "messages"]);
+}
+
+/// A request of the log, `age` days old, that the small model answered and the large one answered again.
+fn judged(state: &mut State, n: u16, age: i64, weight: f64) {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let then = now - age * 86_400_000;
+    let (ask, word) = match n % 3 {
+        0 => (format!("Prove that {n} divides the sum of its squares."), Preference::Baseline),
+        _ => (format!("What is the capital of region {n}?"), Preference::Tie),
+    };
+    let request = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": ask}]}).to_string();
+    let id = RequestId::new(then, 1, n);
+    let text = SampleText { request, served: "one".into(), until_ms: now + 86_400_000 };
+    let sample = Sample {
+        id,
+        taken_ms: then,
+        kind: Kind::Down,
+        task_type: TaskType::Qa,
+        complexity: Complexity::Simple,
+        tier: "nano".into(),
+        served_model: "p/small".into(),
+        format: "openai_chat".into(),
+        key: "app".into(),
+        chance: 0.5,
+        weight,
+        served_tokens: 90,
+        text: Some(text),
+    };
+    let verdict = Verdict {
+        done_ms: then,
+        comparison: Comparison { one: word, other: word },
+        judge: "p/judge".into(),
+        why: "because".into(),
+        shadow: None,
+        shadow_model: "p/large".into(),
+        shadow_tokens: 100,
+        shadow_answer: "two".into(),
+        cost: Usd::from_picos(1),
+    };
+    state.keep_sample(&sample).unwrap();
+    state.judge_sample(id, &verdict).unwrap();
+}
+
+/// The usual folder with a ledger of `n` verdicts, the last ten of them a month old.
+fn logged(n: u16, weight: f64) -> tempfile::TempDir {
+    let dir = folder(&outcomes(420));
+    std::fs::write(dir.path().join("tierway.toml"), format!("{CONFIG}\n[ledger]\npath = \"log.db\"\n")).unwrap();
+    let mut state = State::open(dir.path().join("log.db").as_path()).unwrap();
+    (0..n).for_each(|at| judged(&mut state, at, if at + 10 < n { 1 } else { 30 }, weight));
+    dir
+}
+
+#[test]
+fn verdicts_of_the_log_prove_and_become_a_version() {
+    let dir = logged(420, 1.0);
+    let calibrate = ["calibrate", "--from-log", "--quality", "0.9", "--out", "e.json"];
+    let (code, out, talk) = tierway(dir.path(), &calibrate);
+    assert_eq!(code, 0, "{talk}");
+    assert!(talk.contains("420 of 420 verdicts of the log used") && talk.contains(" UTC"), "{talk}");
+    for wanted in ["PROVEN: at least 90 %", "kept in the ledger as version 1"] {
+        assert!(out.contains(wanted), "{wanted} is missing in\n{out}");
+    }
+    // What was kept is what was written, and what `quality --outcomes` gives proves the same.
+    let written = std::fs::read_to_string(dir.path().join("e.json")).unwrap();
+    let mut state = State::open(dir.path().join("log.db").as_path()).unwrap();
+    assert_eq!(state.evidence(1).unwrap(), Some(written.clone()));
+    assert_eq!(tierway(dir.path(), &["quality", "--days", "60", "--outcomes", "log.jsonl"]).0, 0);
+    let by_file = ["calibrate", "--outcomes", "log.jsonl", "--quality", "0.9", "--out", "f.json"];
+    assert_eq!(tierway(dir.path(), &by_file).0, 0);
+    assert_eq!(std::fs::read_to_string(dir.path().join("f.json")).unwrap(), written);
+
+    let both = ["calibrate", "--from-log", "--days", "7", "--outcomes", "outcomes.jsonl.gz", "--quality", "0.9"];
+    let (code, out, talk) = tierway(dir.path(), &both);
+    assert!(code == 0 && talk.contains("410 of 410 verdicts"), "{talk}");
+    assert!(out.starts_with("830 outcomes") && out.contains("as version 2"), "{out}");
+    let (_, out, talk) = tierway(dir.path(), &["quality", "--versions"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("830 outcomes") && lines[1].contains("0.9 at"), "{talk}{out}");
+}
+
+#[test]
+fn too_few_verdicts_say_what_to_do() {
+    let refused = |dir: &tempfile::TempDir, arguments: &[&str], code: i32, wanted: &[&str]| {
+        let (got, _, talk) = tierway(dir.path(), &[&["calibrate"], arguments].concat());
+        assert_eq!(got, code, "{talk}");
+        assert!(!dir.path().join("evidence.json").exists());
+        for wanted in wanted {
+            assert!(talk.contains(wanted), "{wanted} is missing in\n{talk}");
+        }
+    };
+    let few = ["at least 60", "raise `sample` (off)", "`text_days`, 7", "`--outcomes FILE`"];
+    refused(&logged(30, 1.0), &["--from-log"], 1, &[&few[..], &["30 of 30 verdicts"]].concat());
+    refused(&logged(0, 1.0), &["--from-log"], 1, &[&few[..], &["0 of 0 verdicts"]].concat());
+    // An even sample: of weight 0.1, about a tenth remains.
+    refused(&logged(200, 0.1), &["--from-log"], 1, &[&few[..], &["of 200 verdicts"]].concat());
+    refused(&folder(""), &["--from-log"], 1, &["tierway"]);
+    refused(&logged(0, 1.0), &[], 2, &["--outcomes", "--from-log"]);
+    refused(&logged(0, 1.0), &["--outcomes", "outcomes.jsonl.gz", "--days", "7"], 2, &["--from-log"]);
 }
