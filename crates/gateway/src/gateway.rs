@@ -108,6 +108,8 @@ pub struct Desk {
 
 /// What outlives a reload.
 struct Ground {
+    /// Where the ledger is, whatever a later config says.
+    location: Location,
     metrics: Arc<Metrics>,
     store: Store,
     recorder: Arc<Recorder>,
@@ -122,12 +124,13 @@ impl Gateway {
     /// # Errors
     /// See [`GatewayError`].
     pub fn start(config: &Config, workers: usize) -> Result<Self, GatewayError> {
-        let replica = Replica::join(&location(config)?)?;
-        let (ground, ledger) = Ground::open(config, Options::default().close_within, replica.number())?;
-        let setup = Arc::new(setup(config)?);
         let location = location(config)?;
+        let replica = Replica::join(&location)?;
+        let (ground, ledger) =
+            Ground::open(config, location.clone(), Options::default().close_within, replica.number())?;
+        let setup = Arc::new(setup(config)?);
         let mut state = KeyDesk::open(&location);
-        let known = Known::read(keys(config, &ground.metrics), state.as_mut());
+        let known = Known::read(ground.keys(config), state.as_mut());
         let accounts = Arc::new(Accounts::new(ground.clock.clone()));
         let keys = known.keys(setup.table.ladder(), None, &accounts);
         reread(&accounts, &keys, &location, false);
@@ -199,7 +202,7 @@ impl Gateway {
             (None, Some(_)) => *quality = self.ground.looking(config, &setup)?,
             (None, None) => {}
         }
-        self.keys.desk().reload(keys(config, &self.ground.metrics), setup.table.ladder(), |keys| {
+        self.keys.desk().reload(self.ground.keys(config), setup.table.ladder(), |keys| {
             let live = |_| self.ground.live(config, &setup, keys, quality.as_ref());
             let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
@@ -235,7 +238,7 @@ impl Desk {
     /// # Errors
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
-        let (ground, ledger) = Ground::open(config, DESK_CLOSES_WITHIN, None)?;
+        let (ground, ledger) = Ground::open(config, location(config)?, DESK_CLOSES_WITHIN, None)?;
         // Whoever has the command line needs no key.
         let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default(), None)?;
         Ok(Self { live, ledger })
@@ -259,13 +262,18 @@ impl Desk {
 
 impl Ground {
     /// `number`: that of this process, where somebody gives them out.
-    fn open(config: &Config, close_within: Duration, number: Option<u16>) -> Result<(Self, Arc<Ledger>), GatewayError> {
-        let location = location(config)?;
+    fn open(
+        config: &Config,
+        location: Location,
+        close_within: Duration,
+        number: Option<u16>,
+    ) -> Result<(Self, Arc<Ledger>), GatewayError> {
         let number = number.map_or_else(|| unclaimed_number(&location), Ok)?;
         let ledger = Arc::new(Ledger::open(location.clone(), Options { close_within, ..ledger_options(config) })?);
         let metrics = Arc::new(Metrics::default());
-        let store = Store::new(ledger.clone(), location);
+        let store = Store::new(ledger.clone(), location.clone());
         let ground = Self {
+            location,
             recorder: Arc::new(
                 Recorder::new(metrics.clone(), Some(store.clone())).with_telemetry(Telemetry::start(config)?),
             ),
@@ -284,7 +292,38 @@ impl Ground {
             return Ok(None);
         }
         let router = self.router(config, setup)?.build();
-        Looking::start(config, router, self.metrics.clone(), location(config)?).map(Some).map_err(GatewayError::Thread)
+        let looking = Looking::start(config, router, self.metrics.clone(), self.location.clone());
+        looking.map(Some).map_err(GatewayError::Thread)
+    }
+
+    /// What a config says of who may come in.
+    fn keys(&self, config: &Config) -> ConfigKeys {
+        let entries = config.keys.iter().map(|key| KeyEntry {
+            secrets: vec![(Digest(key.sha256), key.expires_ms)],
+            scope: scope(key.scope),
+            caller: Caller {
+                key: key.name.clone(),
+                team: key.team.clone(),
+                pins: key.pins,
+                models: key.models.clone(),
+            },
+            max_active: key.max_concurrent.map(|most| most as usize),
+            allowance: key.allowance,
+            bar: None,
+        });
+        ConfigKeys {
+            entries: entries.collect(),
+            teams: config.teams.clone(),
+            users: config.user_allowances.clone(),
+            terms: Arc::new(Terms {
+                zone: config.budgets.zone.clone(),
+                step_down_at: config.budgets.step_down_at,
+                alarm_at: config.budgets.alarm_at,
+                tiers: config.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect(),
+                metrics: self.metrics.clone(),
+            }),
+            may_be_open: config.server.listen.ip().is_loopback() && matches!(self.location, Location::Sqlite(_)),
+        }
     }
 
     /// What one worker serves under a config.
@@ -426,30 +465,6 @@ fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
     };
     let provider = HttpProvider::new(endpoint).map_err(failed)?;
     Ok(Upstream { provider: Arc::new(provider), timeouts })
-}
-
-fn keys(config: &Config, metrics: &Arc<Metrics>) -> ConfigKeys {
-    let entries = config.keys.iter().map(|key| KeyEntry {
-        secrets: vec![(Digest(key.sha256), key.expires_ms)],
-        scope: scope(key.scope),
-        caller: Caller { key: key.name.clone(), team: key.team.clone(), pins: key.pins, models: key.models.clone() },
-        max_active: key.max_concurrent.map(|most| most as usize),
-        allowance: key.allowance,
-        bar: None,
-    });
-    ConfigKeys {
-        entries: entries.collect(),
-        teams: config.teams.clone(),
-        users: config.user_allowances.clone(),
-        terms: Arc::new(Terms {
-            zone: config.budgets.zone.clone(),
-            step_down_at: config.budgets.step_down_at,
-            alarm_at: config.budgets.alarm_at,
-            tiers: config.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect(),
-            metrics: metrics.clone(),
-        }),
-        may_be_open: config.server.listen.ip().is_loopback() && matches!(location(config), Ok(Location::Sqlite(_))),
-    }
 }
 
 const fn scope(scope: KeyScope) -> Scope {

@@ -171,19 +171,32 @@ impl KeyDesk {
 
     /// Asks or changes the ledger's keys, and puts what changed in force. May wait: not for the event loop.
     pub(crate) fn with<T, E: From<LedgerError>>(&self, ask: impl FnOnce(&mut State) -> Result<T, E>) -> Result<T, E> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let state = self.opened(&mut state)?;
+        let answer = ask(state);
+        // The answer may hold a secret that is told once; what cannot be read again now is read by the next look.
+        if let Err(error) = self.refresh(state) {
+            tracing::warn!(%error, "keys may have changed, and are not in force yet");
+        }
+        answer
+    }
+
+    /// Puts in force what changed since the last look.
+    fn look(&self) -> Result<(), LedgerError> {
+        let mut state = self.state();
+        self.refresh(self.opened(&mut state)?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened<'s>(&self, state: &'s mut Option<State>) -> Result<&'s mut State, LedgerError> {
         let open = match state.take() {
             Some(open) => open,
             None => State::open(self.location.clone())?,
         };
-        let answer = ask(state.insert(open));
-        // The answer may hold a secret that is told once; what was not read again now is read within a moment.
-        if let Some(state) = state.as_mut()
-            && let Err(error) = self.refresh(state)
-        {
-            tracing::warn!(%error, "keys were changed, and are not in force yet");
-        }
-        answer
+        Ok(state.insert(open))
     }
 
     fn refresh(&self, state: &mut State) -> Result<(), LedgerError> {
@@ -233,7 +246,7 @@ impl Watch {
         let thread = std::thread::Builder::new().name("keys".into()).spawn(move || {
             let (mut failing, mut reread_at) = (false, Instant::now() + REREAD_EVERY);
             while !looking.closing.load(Ordering::Acquire) {
-                let looked = looking.with(|_| Ok::<_, LedgerError>(()));
+                let looked = looking.look();
                 if let Err(error) = &looked
                     && !failing
                 {
