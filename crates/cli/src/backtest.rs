@@ -6,7 +6,6 @@ use crate::store::{StoreArg, now_ms};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tierway_config::Config;
 use tierway_decide::backtest::Backtest;
@@ -43,11 +42,10 @@ pub(crate) fn run(args: &Args) -> Done {
     let totals = source.reader.summary(span).map_err(Failed::told)?.totals;
     let bar = progress(totals.calls);
     let keys = tierway_gateway::key_pins(&policy);
-    let sum = tierway_gateway::backtest(&mut source.reader, span, &setup, &keys, args.top, |read| {
+    let sum = tierway_gateway::backtest(&mut source.reader, (span, &totals), &setup, &keys, args.top, |read| {
         if read % ROWS_PER_STEP == 0 {
             bar.set_position(read);
         }
-        ControlFlow::Continue(())
     });
     bar.finish_and_clear();
     let sum = sum.map_err(Failed::told)?;

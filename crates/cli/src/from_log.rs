@@ -43,7 +43,7 @@ pub(crate) fn state(location: Location) -> Result<State, Failed> {
 /// One pair as an outcome; none when its request cannot be read any more.
 fn outcome(pair: &Pair) -> Option<Value> {
     let [request, ..] = pair.texts.as_ref()?;
-    let format = Format::ALL.into_iter().find(|format| format.name() == pair.format)?;
+    let format = Format::named(&pair.format)?;
     let chat = as_chat(format, request)?;
     let fields = Fields::parse(&chat).ok()?;
     let part = |name: &str| fields.get(name).and_then(|json| RawValue::from_string(json.to_owned()).ok());

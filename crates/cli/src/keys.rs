@@ -3,8 +3,7 @@
 mod list;
 
 use crate::exit::{Done, Failed, say};
-use crate::load::ConfigArg;
-use crate::store::{location, now_ms};
+use crate::store::{StoreArg, now_ms};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tierway_config::Config;
@@ -28,16 +27,6 @@ enum What {
     Revoke(Revoke),
     /// Give a key another secret; the old one goes on for a while
     Rotate(Rotate),
-}
-
-/// Where keys are kept.
-#[derive(clap::Args)]
-struct Place {
-    #[command(flatten)]
-    config: ConfigArg,
-    /// The ledger's file [default: the one of the config]
-    #[arg(long, value_name = "FILE")]
-    db: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -85,7 +74,7 @@ struct Add {
     #[arg(long)]
     for_config: bool,
     #[command(flatten)]
-    place: Place,
+    place: StoreArg,
 }
 
 #[derive(clap::Args)]
@@ -93,7 +82,7 @@ struct Revoke {
     /// The key
     name: String,
     #[command(flatten)]
-    place: Place,
+    place: StoreArg,
 }
 
 #[derive(clap::Args)]
@@ -104,19 +93,13 @@ struct Rotate {
     #[arg(long, value_name = "SPAN", default_value = "24h")]
     overlap: String,
     #[command(flatten)]
-    place: Place,
+    place: StoreArg,
 }
 
-impl Place {
-    /// The ledger, and the config where there is one: with `--db` a config is welcome, but not needed.
-    fn open(&self) -> Result<(State, Option<Config>), Failed> {
-        let config = match &self.db {
-            Some(_) if !self.config.path().exists() => None,
-            _ => Some(self.config.load()?),
-        };
-        let location = location(self.db.as_deref(), config.as_ref())?;
-        Ok((State::open(location).map_err(Failed::told)?, config))
-    }
+/// The keys of a ledger, and the config that goes with it when there is one.
+fn open(place: &StoreArg) -> Result<(State, Option<Config>), Failed> {
+    let (location, config) = place.locate()?;
+    Ok((State::open(location).map_err(Failed::told)?, config))
 }
 
 pub(crate) fn run(args: &Args) -> Done {
@@ -124,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Done {
         What::Add(wish) => add(wish),
         What::List(wish) => list::run(wish),
         What::Revoke(wish) => {
-            let (mut state, config) = wish.place.open()?;
+            let (mut state, config) = open(&wish.place)?;
             refuse_of_config(config.as_ref(), &wish.name)?;
             revoke_key(&mut state, &wish.name, now_ms()).map_err(Failed::told)?;
             say(format_args!("tierway: key `{}` is revoked; it stays in the list, for its records", wish.name));
@@ -153,7 +136,7 @@ fn add(wish: &Add) -> Done {
     }
     let expires_ms =
         wish.expires.as_deref().map(|text| parse_until(text, now_ms())).transpose().map_err(Failed::told)?;
-    let (mut state, config) = wish.place.open()?;
+    let (mut state, config) = open(&wish.place)?;
     if named_in_config(config.as_ref(), &wish.name) {
         return Err(Failed::told(format_args!(
             "the config has a key `{}`, which would win over one in the ledger; choose another name",
@@ -212,7 +195,7 @@ fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
 
 fn rotate(wish: &Rotate) -> Done {
     let until_ms = parse_until(&wish.overlap, now_ms()).map_err(Failed::told)?;
-    let (mut state, config) = wish.place.open()?;
+    let (mut state, config) = open(&wish.place)?;
     refuse_of_config(config.as_ref(), &wish.name)?;
     let secret = rotate_key(&mut state, &wish.name, until_ms, now_ms()).map_err(Failed::told)?;
     writeln!(io::stdout().lock(), "{}", *secret)?;

@@ -6,7 +6,7 @@ use crate::load::ConfigArg;
 use crate::store::{location, now_ms};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
+use tierway_decide::quality::{CellState, CellSummary, Interval};
 use tierway_gateway::{QualityReport, Standing, quality_report};
 use tierway_ledger::{Span, State};
 
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Done {
         return Ok(());
     }
     let off = config.quality.sample.is_none();
-    write(&mut out, &report, &config.quality.rules, args.days, off).map_err(Failed::from)
+    write(&mut out, &report, args.days, off).map_err(Failed::from)
 }
 
 fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
@@ -75,13 +75,7 @@ fn versions(out: &mut impl Write, state: &mut State) -> Done {
 }
 
 /// The table for a terminal.
-pub(crate) fn write(
-    out: &mut impl Write,
-    report: &QualityReport,
-    rules: &Rules,
-    days: u32,
-    off: bool,
-) -> io::Result<()> {
+pub(crate) fn write(out: &mut impl Write, report: &QualityReport, days: u32, off: bool) -> io::Result<()> {
     let quality = &report.quality;
     writeln!(out, "Quality: cheap answers against those of the baseline, last {days} days\n")?;
     let samples = &report.samples;
@@ -116,7 +110,7 @@ pub(crate) fn write(
         quality.too_high_verdicts,
         "of baseline answers the cheapest tier does as well",
     )?;
-    writeln!(out, "  {:<18}{:>7}  {}", "target", percent(report.target), confidence(rules))?;
+    writeln!(out, "  {:<18}{:>7}  {}", "target", percent(report.target), confidence(report))?;
     let counts = format!("{} judged, {} given up, {} waiting", samples.judged, samples.given_up, samples.waiting);
     writeln!(out, "  {:<18}{:>7}  for {counts}", "cost", format!("${:.2}", quality.cost.as_f64()))?;
     people(out, report)?;
@@ -174,13 +168,13 @@ fn state(standing: &Standing) -> String {
     }
 }
 
-fn confidence(rules: &Rules) -> String {
-    let error = if rules.judge_error > 0.0 {
-        format!("; {} of single verdicts taken to be wrong", percent(rules.judge_error))
+fn confidence(report: &QualityReport) -> String {
+    let error = if report.judge_error > 0.0 {
+        format!("; {} of single verdicts taken to be wrong", percent(report.judge_error))
     } else {
         String::new()
     };
-    format!("intervals hold at every look, at {}{error}", percent(rules.confidence))
+    format!("intervals hold at every look, at {}{error}", percent(report.confidence))
 }
 
 fn percent(share: f64) -> String {

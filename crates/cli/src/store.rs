@@ -10,7 +10,7 @@ use tierway_ledger::{Location, Reader};
 #[derive(clap::Args)]
 pub(crate) struct StoreArg {
     #[command(flatten)]
-    config: ConfigArg,
+    pub(crate) config: ConfigArg,
     /// The ledger's file or `postgres://…` [default: the one of the config]
     #[arg(long, value_name = "FILE")]
     db: Option<String>,
@@ -24,13 +24,19 @@ pub(crate) struct Source {
 }
 
 impl StoreArg {
-    /// Opens it. With `--db` a config is welcome, but not needed: it knows the order of the tiers.
-    pub(crate) fn open(&self) -> Result<Source, Failed> {
+    /// Where it is, and the config where there is one. With `--db` a config is welcome, but not needed: it knows the order
+    /// of the tiers.
+    pub(crate) fn locate(&self) -> Result<(Location, Option<Config>), Failed> {
         let config = match &self.db {
             Some(_) if !self.config.path().exists() => None,
             _ => Some(self.config.load()?),
         };
-        let location = location(self.db.as_deref(), config.as_ref())?;
+        Ok((location(self.db.as_deref(), config.as_ref())?, config))
+    }
+
+    /// Opens it.
+    pub(crate) fn open(&self) -> Result<Source, Failed> {
+        let (location, config) = self.locate()?;
         let reader = Reader::open(location.clone()).map_err(Failed::told)?;
         Ok(Source { reader, location, config })
     }

@@ -473,7 +473,7 @@ fn check_cloud(section: &Section<'_, '_>, kind: Option<&KindFacts>, format: Opti
 }
 
 fn format_named(name: &str) -> Option<Format> {
-    Format::ALL.into_iter().find(|format| format.name() == name)
+    Format::named(name)
 }
 
 /// Addresses of a format that is asked for and lives elsewhere than the kind's usual one.

@@ -19,20 +19,19 @@ pub fn key_pins(config: &Config) -> BTreeMap<String, Pins> {
     config.keys.iter().map(|key| (key.name.clone(), key.pins.and(of_team(&key.team)))).collect()
 }
 
-/// Replays every request of a span under `setup`. `each` hears after every row how many were read, and may break off.
+/// Replays every request of a span, which has these totals, under `setup`. `each` hears after every row how many were read.
 ///
 /// # Errors
 /// What the database says. A row that cannot be read is counted as one without features.
 pub fn backtest(
     reader: &mut Reader,
-    span: Span,
+    (span, totals): (Span, &Figures),
     setup: &Setup,
     keys: &BTreeMap<String, Pins>,
     most_requests: usize,
-    mut each: impl FnMut(u64) -> ControlFlow<()>,
+    mut each: impl FnMut(u64),
 ) -> Result<Backtest, LedgerError> {
-    let totals = reader.summary(span)?.totals;
-    let mut sum = Backtest::new(answer_worth(&totals), most_requests);
+    let mut sum = Backtest::new(answer_worth(totals), most_requests);
     let key_pins = |name: &str| keys.get(name).copied();
     let under = Under { table: &setup.table, predictor: &setup.predictor, key_pins: &key_pins };
     let mut conversations = Conversations::default();
@@ -41,7 +40,8 @@ pub fn backtest(
             Ok(stored) => one(&stored.call, setup, under, &mut conversations, &mut sum),
             Err(_) => sum.keep(Kept::NoFeatures),
         }
-        each(sum.read)
+        each(sum.read);
+        ControlFlow::Continue(())
     })?;
     Ok(sum)
 }

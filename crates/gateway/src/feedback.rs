@@ -3,6 +3,7 @@
 //! Only of requests of its own key: what another caller got is nobody's business, so an id that is not the caller's reads
 //! like one that does not exist.
 
+use crate::api::{now_ms, refused};
 use crate::app::{App, json};
 use crate::body::read_body;
 use crate::keys::Scope;
@@ -13,7 +14,7 @@ use serde_json::json;
 use tierway::{Refusal, Reply};
 use tierway_decide::RequestId;
 use tierway_ledger::quality::Feedback;
-use tierway_wire::{ApiError, Format};
+use tierway_wire::Format;
 
 /// Longest comment that is taken, in bytes.
 const MAX_COMMENT: usize = 2_000;
@@ -74,14 +75,10 @@ async fn take(app: &App, request: Request<Incoming>) -> Result<RequestId, Refusa
         || refused(404, "no_record", "no request of this key has that id (a record is there within a second)");
     let found = store.readers.ask(move |reader| reader.call(id)).await.map_err(|_| unknown())?;
     let record = found.filter(|stored| stored.call.key == caller.key).ok_or_else(unknown)?;
-    let feedback = Feedback { id, key: record.call.key, at_ms: crate::api::now_ms(), score, comment: said.comment };
+    let feedback = Feedback { id, key: record.call.key, at_ms: now_ms(), score, comment: said.comment };
     store.states.ask(move |state| state.keep_feedback(&feedback)).await.map_err(|error| {
         tracing::error!(%error, "feedback cannot be written");
         refused(503, "not_recorded", "the feedback could not be written; try again")
     })?;
     Ok(id)
-}
-
-fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
-    Refusal::caller(ApiError::new(status, message).with_code(code))
 }

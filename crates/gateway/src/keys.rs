@@ -13,12 +13,12 @@ pub use secret::{Digest, new_secret};
 pub use stored::check_policy;
 
 use crate::accounts::Holder;
+use crate::api::{now_ms, refused};
 use crate::body::{Active, ActiveGuard};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tierway::{Account, Refusal};
 use tierway_config::Allowance;
 use tierway_decide::Caller;
@@ -226,19 +226,10 @@ impl Keys {
     }
 }
 
-fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal::caller(ApiError::new(status, message).with_code(code))
-}
-
 /// `YYYY-MM-DD`, UTC.
 fn day(unix_ms: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
     at.to_string().chars().take(10).collect()
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn bearer_token(value: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! A policy against what happened, for people and programs: tier mix, cost, expected quality, what would move.
 
-use crate::figures::{dollars, minute, percent, thousands};
+use crate::figures::{dollars, percent, period, thousands};
 use crate::text::wrapped;
 use serde_json::{Value, json};
 use tierway_decide::backtest::{Backtest, Moved, Side};
@@ -31,7 +31,7 @@ pub struct BacktestReport<'a> {
 pub fn backtest_text(report: &BacktestReport<'_>, width: usize) -> String {
     let (sum, width) = (report.backtest, width.clamp(60, 110));
     let mut out = format!("tierway backtest of {}\n", report.policy);
-    out.push_str(&format!("{} to {} UTC\n\n", minute(report.from_ms), minute(report.to_ms)));
+    out.push_str(&format!("{}\n\n", period(report.from_ms, report.to_ms)));
     wrapped(&mut out, "", &read(sum), width);
     out.push_str(&format!("\n{:<26}{:>14}{:>14}{:>14}\n", "", "before", "after", "change"));
     sides(&mut out, report);

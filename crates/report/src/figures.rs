@@ -88,6 +88,11 @@ pub(crate) fn minute(unix_ms: i64) -> String {
         .map_or_else(|_| format!("{unix_ms} ms"), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
+/// From one Unix millisecond to another, as [`minute`] has them.
+pub(crate) fn period(from_ms: i64, to_ms: i64) -> String {
+    format!("{} to {} UTC", minute(from_ms), minute(to_ms))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,9 +3,9 @@
 //! Mail programs drop SVG and much of CSS, so shares are drawn as coloured table cells; the small picture of days is
 //! SVG and may be missing without loss: every figure is also there as text.
 
-use crate::figures::{cost, dollars, milliseconds, minute, percent, thousands};
+use crate::figures::{cost, dollars, milliseconds, percent, period, thousands};
 use crate::report::{Day, Group, Line, Report};
-use crate::wording::{facts, heading, name, note};
+use crate::wording::{facts, heading, name, note, tells_something};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--bar:#2f6fde;--loss:#c4442f;--note:#fff6df}\
@@ -23,7 +23,7 @@ svg{width:100%;height:auto;display:block}rect{fill:var(--bar)}rect.loss{fill:var
 /// Renders one page.
 #[must_use]
 pub fn html(report: &Report) -> String {
-    let period = format!("{} to {} UTC", minute(report.from_ms), minute(report.to_ms));
+    let period = period(report.from_ms, report.to_ms);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -36,7 +36,7 @@ pub fn html(report: &Report) -> String {
     facts_table(&mut out, report);
     days(&mut out, &report.days);
     tiers(&mut out, report);
-    for group in report.groups.iter().filter(|group| group.lines.iter().any(|line| !line.name.is_empty())) {
+    for group in report.groups.iter().filter(|group| tells_something(group)) {
         group_table(&mut out, group);
     }
     out.push_str("</main></body></html>\n");

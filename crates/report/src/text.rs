@@ -1,8 +1,8 @@
 //! The report for a terminal, however narrow.
 
-use crate::figures::{cost, milliseconds, minute, percent, thousands};
-use crate::report::{Group, Line, Report};
-use crate::wording::{facts, heading, name, note};
+use crate::figures::{cost, milliseconds, percent, period, thousands};
+use crate::report::{Line, Report};
+use crate::wording::{facts, heading, name, note, tells_something};
 
 /// Lines of a group that are shown; the rest is counted.
 const MOST_LINES: usize = 8;
@@ -17,7 +17,7 @@ const MOST_NAME: usize = 34;
 pub fn text(report: &Report, width: usize) -> String {
     let width = width.clamp(32, 110);
     let mut out = String::from("tierway report\n");
-    wrapped(&mut out, "", &format!("{} to {} UTC", minute(report.from_ms), minute(report.to_ms)), width);
+    wrapped(&mut out, "", &period(report.from_ms, report.to_ms), width);
     out.push('\n');
     let shown: Vec<_> = report.groups.iter().filter(|group| tells_something(group)).collect();
     let tiers: Vec<_> = report.tiers.iter().cloned().chain([total(report)]).collect();
@@ -41,11 +41,6 @@ pub fn text(report: &Report, width: usize) -> String {
         wrapped(&mut out, "", &words, width);
     }
     out
-}
-
-/// One line that says "everything has no team" is no news.
-fn tells_something(group: &Group) -> bool {
-    group.lines.iter().any(|line| !line.name.is_empty())
 }
 
 fn cells(line: &Line) -> [String; 7] {

@@ -1,7 +1,7 @@
 //! The sentences of a report, the same in every form for people.
 
 use crate::figures::{dollars, percent, thousands};
-use crate::report::{GroupBy, Money, Note, Report};
+use crate::report::{Group, GroupBy, Money, Note, Report};
 use tierway_decide::Usd;
 
 /// A name and what is to be said under it.
@@ -14,13 +14,12 @@ pub(crate) struct Fact {
 /// Money first, then what was left out or went wrong.
 pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     let (totals, money) = (&report.totals, &report.totals.money);
-    let baseline_tier = if report.baseline.tier.is_empty() { "the baseline tier" } else { &report.baseline.tier };
     let mut facts = vec![
         Fact { name: "Paid", value: dollars(money.paid + money.classifier), more: paid(money) },
         Fact {
             name: "Baseline",
             value: dollars(money.baseline),
-            more: format!("everything on {baseline_tier}; {}", report.baseline.method),
+            more: format!("everything on {}; {}", baseline_tier(report), report.baseline.method),
         },
         Fact { name: saved_name(money), value: dollars(saved_amount(money)), more: saved(money) },
         always_cheapest(report, money),
@@ -48,6 +47,16 @@ pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
+/// Name of the baseline tier, as far as it is known.
+pub(crate) fn baseline_tier(report: &Report) -> &str {
+    if report.baseline.tier.is_empty() { "the baseline tier" } else { &report.baseline.tier }
+}
+
+/// Name of the cheapest tier, as far as it is known.
+pub(crate) fn cheapest_tier(report: &Report) -> &str {
+    if report.cheapest_tier.is_empty() { "the cheapest tier" } else { &report.cheapest_tier }
+}
+
 fn paid(money: &Money) -> String {
     let calls = format!("for {} priced calls, failed attempts included", thousands(money.priced_calls));
     if money.classifier.picos() == 0 {
@@ -56,11 +65,11 @@ fn paid(money: &Money) -> String {
     format!("{calls}; {} of it to decide", dollars(money.classifier))
 }
 
-const fn saved_name(money: &Money) -> &'static str {
+pub(crate) const fn saved_name(money: &Money) -> &'static str {
     if money.saved.picos() < 0 { "Lost" } else { "Saved" }
 }
 
-fn saved_amount(money: &Money) -> Usd {
+pub(crate) fn saved_amount(money: &Money) -> Usd {
     if money.saved.picos() < 0 { -money.saved } else { money.saved }
 }
 
@@ -75,7 +84,7 @@ fn saved(money: &Money) -> String {
 
 /// The line that keeps everyone honest.
 fn always_cheapest(report: &Report, money: &Money) -> Fact {
-    let tier = if report.cheapest_tier.is_empty() { "the cheapest tier" } else { &report.cheapest_tier };
+    let tier = cheapest_tier(report);
     if money.always_cheapest_share.is_none() && money.baseline > Usd::ZERO {
         let more = format!("would have been saved by sending everything to {tier}: it has no known price");
         return Fact { name: "Always cheapest", value: "unknown".into(), more };
@@ -124,6 +133,11 @@ pub(crate) fn note(note: &Note) -> String {
         Note::Shutdown { what } => format!("Model shutdown: {what}."),
         Note::Other { text } => text.clone(),
     }
+}
+
+/// One line that says "everything has no team" is no news.
+pub(crate) fn tells_something(group: &Group) -> bool {
+    group.lines.iter().any(|line| !line.name.is_empty())
 }
 
 /// Heading of a group.

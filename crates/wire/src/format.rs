@@ -34,4 +34,10 @@ impl Format {
             Self::OllamaChat => "ollama_chat",
         }
     }
+
+    /// The format of this [name](Self::name), if it is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
 }

@@ -102,7 +102,7 @@ impl Carried {
                 return None;
             }
             let name = pieces.next()?;
-            let origin = Format::ALL.into_iter().find(|format| format.name() == name)?;
+            let origin = Format::named(name)?;
             let encrypted = pieces.next()? == "e";
             let id = Some(pieces.next()?.to_owned()).filter(|id| !id.is_empty());
             Some((origin, encrypted, id, pieces.next()?.to_owned()))

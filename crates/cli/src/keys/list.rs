@@ -1,8 +1,8 @@
 //! `tierway keys list`: all keys in one table, or as JSON; nothing that opens one.
 
-use super::{Place, named_in_config};
+use super::{named_in_config, open};
 use crate::exit::{Done, Failed, say};
-use crate::store::now_ms;
+use crate::store::{StoreArg, now_ms};
 use serde_json::Value;
 use std::io::{self, Write};
 use tierway_config::{ClientKey, KeyScope};
@@ -16,7 +16,7 @@ pub(super) struct List {
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
     #[command(flatten)]
-    place: Place,
+    place: StoreArg,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -26,7 +26,7 @@ enum Form {
 }
 
 pub(super) fn run(wish: &List) -> Done {
-    let (mut state, config) = wish.place.open()?;
+    let (mut state, config) = open(&wish.place)?;
     let (_, stored) = state.keys().map_err(Failed::told)?;
     let ladder = config.as_ref().map(|config| config.table.ladder());
     let mut keys = Vec::new();

@@ -114,7 +114,7 @@ async fn ask<T: Send + 'static>(
     })
 }
 
-fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
+pub(crate) fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
     Refusal::caller(ApiError::new(status, message).with_code(code))
 }
 

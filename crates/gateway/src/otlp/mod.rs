@@ -86,7 +86,8 @@ impl Telemetry {
 
     /// Takes a copy of a record along.
     pub(crate) fn offer(&self, record: &CallRecord) {
-        if self.shared.queue.push(Box::new(record.clone())).is_err() {
+        // A copy is dear, and a collector that is away leaves no room for any.
+        if self.shared.queue.is_full() || self.shared.queue.push(Box::new(record.clone())).is_err() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

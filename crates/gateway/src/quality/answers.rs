@@ -89,7 +89,7 @@ pub(crate) fn conversation(outline: &Outline<'_>) -> String {
 
 /// A stored request as text; the body itself where it cannot be read any more.
 pub(crate) fn request_text(format: &str, body: &str) -> String {
-    let format = Format::ALL.into_iter().find(|known| known.name() == format);
+    let format = Format::named(format);
     let read = format.and_then(|format| tierway_wire::outline(format, body.as_bytes()).ok());
     read.map_or_else(|| body.to_owned(), |(outline, _)| conversation(&outline))
 }

@@ -26,13 +26,15 @@ pub(super) struct Herald {
 }
 
 impl Herald {
-    /// Carries this alarm, if the config has a webhook and nothing speaks against trying now.
-    pub(super) fn carry(&self, config: &Config, alarm: &AlarmRow, now_ms: i64) -> Option<BoxFuture<'static, Carried>> {
-        if now_ms < self.not_before_ms || config.quality.webhook == KeySource::None {
-            return None;
-        }
+    /// The config has a webhook, and nothing speaks against trying now.
+    pub(super) fn may_carry(&self, config: &Config, now_ms: i64) -> bool {
+        now_ms >= self.not_before_ms && config.quality.webhook != KeySource::None
+    }
+
+    /// Carries this alarm to the webhook of the config.
+    pub(super) fn carry(config: &Config, alarm: &AlarmRow) -> BoxFuture<'static, Carried> {
         let (id, body, source) = (alarm.id, Bytes::from(words(alarm)), config.quality.webhook.clone());
-        Some(Box::pin(async move {
+        Box::pin(async move {
             let address = source.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string());
             let posted = async {
                 let address = address?.ok_or("the webhook has no address")?;
@@ -40,7 +42,7 @@ impl Herald {
                 poster.post("application/json", body).await.map_err(|error| error.to_string())
             };
             (id, posted.await)
-        }))
+        })
     }
 
     /// Waits a while after a failure.

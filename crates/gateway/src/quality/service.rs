@@ -8,6 +8,7 @@ use super::cells::Cells;
 use super::herald::{self, Carried, Herald};
 use super::look::{Found, GivenUp, Task, look};
 use super::{Order, Shared};
+use crate::api::now_ms;
 use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
@@ -298,10 +299,13 @@ impl Bench {
     /// Sends the oldest alarm that nobody heard of yet.
     fn carry(&mut self) {
         let Some(open) = self.open.as_mut().filter(|_| self.carrying.is_empty()) else { return };
-        let now = now_ms();
+        let (now, config) = (now_ms(), self.shared.config.load());
+        if !self.herald.may_carry(&config, now) {
+            return;
+        }
         let Ok(alarms) = open.state.alarms(now - herald::STALE_MS, MOST_ALARMS) else { return };
         let Some(next) = alarms.iter().rev().find(|alarm| !alarm.delivered) else { return };
-        self.carrying.extend(self.herald.carry(&self.shared.config.load(), next, now));
+        self.carrying.push(Herald::carry(&config, next));
     }
 
     fn carried(&mut self, id: i64, taken: Result<(), String>) {
@@ -421,14 +425,9 @@ fn resumed(sample: Sample) -> Option<(Taken, Task)> {
         kind: sample.kind,
         task_type: sample.task_type,
         cheap_tier: sample.tier,
-        format: Format::ALL.into_iter().find(|format| format.name() == sample.format)?,
+        format: Format::named(&sample.format)?,
         request: text.request.into(),
         served: Said { text: text.served, calls: Vec::new() },
     };
     Some((Taken { id: sample.id, kind: sample.kind, cell, weight: sample.weight }, task))
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

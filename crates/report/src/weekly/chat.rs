@@ -12,10 +12,10 @@ const MOST_MISROUTES: usize = 3;
 /// `text` for those who show only that, `blocks` for the others.
 #[must_use]
 pub fn slack_json(weekly: &Weekly) -> Value {
-    let lines: Vec<_> =
-        headlines(weekly).iter().map(|line| format!("*{}*: {}", line.name, escaped(&line.value))).collect();
+    let headlines = headlines(weekly);
+    let lines: Vec<_> = headlines.iter().map(|line| format!("*{}*: {}", line.name, escaped(&line.value))).collect();
     let text = format!("tierway, {}: {}", period(weekly), lines.join(", "));
-    let more: Vec<_> = headlines(weekly)
+    let more: Vec<_> = headlines
         .iter()
         .map(|line| format!("*{}: {}*\n{}", line.name, escaped(&line.value), escaped(&line.more)))
         .collect();

@@ -1,8 +1,9 @@
 //! The week as a page that mails well: tables for layout, styles on the elements, nothing to fetch, nothing to run.
 
 use super::Weekly;
-use super::story::{HEADS, Headline, Table, headlines, left_out, period, tables};
+use super::story::{HEADS, Table, headlines, left_out, period, tables};
 use crate::html::escaped;
+use crate::wording::Fact;
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Helvetica,Arial,sans-serif";
 const SOFT: &str = "color:#5b6675";
@@ -44,7 +45,7 @@ fn heading(out: &mut String, words: &str) {
     out.push_str(&format!("<h2 style=\"font-size:16px;margin:28px 0 8px\">{words}</h2>\n"));
 }
 
-fn headline(out: &mut String, line: &Headline) {
+fn headline(out: &mut String, line: &Fact) {
     out.push_str(&format!(
         "<p style=\"margin:0 0 14px;font-size:14px;line-height:1.45\"><span style=\"{SOFT}\">{}</span><br>\
          <span style=\"font-size:24px;font-weight:600\">{}</span><br>{}.</p>\n",

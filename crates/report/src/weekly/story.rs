@@ -1,36 +1,27 @@
 //! The sentences of the week, the same in every form.
 
 use super::Weekly;
-use crate::figures::{dollars, minute, percent, thousands};
+use crate::figures::{dollars, percent, thousands};
 use crate::report::{GroupBy, Line, Money, Totals};
-use crate::wording::name;
+use crate::wording::{Fact, baseline_tier, cheapest_tier, name, saved_amount, saved_name, tells_something};
 use tierway_decide::Usd;
 
 /// Lines of a table that are shown; the rest is summed up.
 const MOST_LINES: usize = 8;
 
-/// One of the figures at the top.
-pub(super) struct Headline {
-    pub(super) name: &'static str,
-    pub(super) value: String,
-    pub(super) more: String,
-}
-
 pub(super) fn period(weekly: &Weekly) -> String {
-    format!("{} to {} UTC", minute(weekly.report.from_ms), minute(weekly.report.to_ms))
+    crate::figures::period(weekly.report.from_ms, weekly.report.to_ms)
 }
 
 /// Saved, quality, the cheapest line, the bill: in this order.
-pub(super) fn headlines(weekly: &Weekly) -> Vec<Headline> {
+pub(super) fn headlines(weekly: &Weekly) -> Vec<Fact> {
     let money = &weekly.report.totals.money;
     vec![saved(weekly), quality(weekly), cheapest(weekly, money), paid(weekly, money)]
 }
 
-fn saved(weekly: &Weekly) -> Headline {
+fn saved(weekly: &Weekly) -> Fact {
     let money = &weekly.report.totals.money;
-    let lost = money.saved < Usd::ZERO;
     let share = money.saved_share.map_or_else(String::new, |share| format!(" ({})", percent(share.abs())));
-    let amount = if lost { -money.saved } else { money.saved };
     let sure = match &weekly.saved {
         Some(between) => format!(
             "between {} and {} with {} confidence, by {} answers of the baseline tier to the same requests",
@@ -46,19 +37,14 @@ fn saved(weekly: &Weekly) -> Headline {
     } else {
         String::new()
     };
-    Headline {
-        name: if lost { "Lost" } else { "Saved" },
-        value: format!("{}{share}", dollars(amount)),
-        more: format!("against {} on {}; {sure}{losses}", dollars(money.baseline), baseline(weekly)),
+    Fact {
+        name: saved_name(money),
+        value: format!("{}{share}", dollars(saved_amount(money))),
+        more: format!("against {} on {}; {sure}{losses}", dollars(money.baseline), baseline_tier(&weekly.report)),
     }
 }
 
-fn baseline(weekly: &Weekly) -> &str {
-    let tier = &weekly.report.baseline.tier;
-    if tier.is_empty() { "the baseline tier" } else { tier }
-}
-
-fn quality(weekly: &Weekly) -> Headline {
+fn quality(weekly: &Weekly) -> Fact {
     let (value, more) = match &weekly.quality {
         None => (
             "not measured".to_owned(),
@@ -76,31 +62,30 @@ fn quality(weekly: &Weekly) -> Headline {
             ),
         ),
     };
-    Headline { name: "Quality kept", value, more }
+    Fact { name: "Quality kept", value, more }
 }
 
 fn held(held: &[String]) -> String {
     if held.is_empty() { String::new() } else { format!(". Held at the baseline for now: {}", held.join(", ")) }
 }
 
-fn cheapest(weekly: &Weekly, money: &Money) -> Headline {
-    let tier = &weekly.report.cheapest_tier;
-    let tier = if tier.is_empty() { "the cheapest tier" } else { tier };
+fn cheapest(weekly: &Weekly, money: &Money) -> Fact {
+    let tier = cheapest_tier(&weekly.report);
     let more = format!("would have been saved by sending everything to {tier}, whatever its answers are worth");
     let value = match money.always_cheapest_share {
         Some(share) => format!("{} ({})", dollars(money.always_cheapest_saved), percent(share)),
         None => "unknown".into(),
     };
-    Headline { name: "Always cheapest", value, more }
+    Fact { name: "Always cheapest", value, more }
 }
 
-fn paid(weekly: &Weekly, money: &Money) -> Headline {
+fn paid(weekly: &Weekly, money: &Money) -> Fact {
     let totals = &weekly.report.totals;
     let mut more = format!("for {} requests", thousands(totals.calls));
     if money.classifier > Usd::ZERO {
         more.push_str(&format!("; {} of it to decide", dollars(money.classifier)));
     }
-    Headline { name: "Paid in all", value: dollars(money.paid_in_all), more: format!("{more}. {}", trend(weekly)) }
+    Fact { name: "Paid in all", value: dollars(money.paid_in_all), more: format!("{more}. {}", trend(weekly)) }
 }
 
 /// Against the week before.
@@ -166,7 +151,7 @@ pub(super) fn tables(weekly: &Weekly) -> Vec<Table> {
 
 fn lines(weekly: &Weekly, by: GroupBy) -> &[Line] {
     let group = weekly.report.groups.iter().find(|group| group.by == by);
-    group.filter(|group| group.lines.iter().any(|line| !line.name.is_empty())).map_or(&[], |group| &group.lines)
+    group.filter(|group| tells_something(group)).map_or(&[], |group| &group.lines)
 }
 
 fn rows(lines: &[Line]) -> Vec<[String; 5]> {
