@@ -340,6 +340,7 @@ fn capabilities(section: &Section<'_, '_>, into: &mut Capabilities) {
 }
 
 fn parameters(section: &Section<'_, '_>, into: &mut ParameterRules) {
+    into.known |= section.is_present();
     match section.string("sampling").as_str() {
         "always" => into.sampling = Sampling::Always,
         "when_not_reasoning" => into.sampling = Sampling::WhenNotReasoning,

@@ -145,6 +145,9 @@ pub enum Thinking {
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
 pub struct ParameterRules {
+    /// The catalogue or the config says so; else all that follows is a guess, which is no reason to change what a client
+    /// says to a model in that model's own API.
+    pub known: bool,
     /// Sampling parameters.
     pub sampling: Sampling,
     /// Reasoning.
@@ -178,6 +181,7 @@ impl Default for Capabilities {
 impl Default for ParameterRules {
     fn default() -> Self {
         Self {
+            known: false,
             sampling: Sampling::Always,
             reasoning: Reasoning::None,
             efforts: Vec::new(),

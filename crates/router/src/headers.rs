@@ -76,7 +76,8 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
         pen.headers.insert(HeaderName::from_static("request-id"), id.clone());
         pen.headers.insert(REQUEST_ID, id);
     }
-    if record.tier.is_empty() && record.attempts.is_empty() {
+    // A stream of a model that the request named has neither a tier nor, yet, an attempt.
+    if record.tier.is_empty() && record.attempts.is_empty() && record.served_model.is_empty() {
         return;
     }
     let served = if record.served_tier.is_empty() { &record.tier } else { &record.served_tier };

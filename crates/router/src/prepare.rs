@@ -134,7 +134,8 @@ impl<'a> Asked<'a> {
                 self.neutral.get_or_init(|| decoded)
             }
         };
-        let encoded = tierway_wire::encode_request(to, neutral, options)?;
+        let options = EncodeOptions { guessed: false, ..options.clone() };
+        let encoded = tierway_wire::encode_request(to, neutral, &options)?;
         let echo = match self.call.format {
             Format::OpenaiResponses => tierway_wire::openai_responses::echo(self.fields),
             _ => Vec::new(),
@@ -166,6 +167,7 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         structured: if target.capabilities.json_schema { Structured::Native } else { Structured::ForcedTool },
         max_output_tokens: target.limits.max_output,
         include_usage: asked.outline.stream,
+        guessed: !rules.known && is_named(asked, target),
         same_model: same_model(asked, target),
         ..EncodeOptions::new(target.model.as_str())
     }
@@ -178,6 +180,12 @@ const fn system_role(rules: &ParameterRules) -> SystemRole {
         (true, MaxTokensField::MaxCompletionTokens) => SystemRole::Both,
         (true, MaxTokensField::MaxTokens) => SystemRole::System,
     }
+}
+
+/// The client named this very model; what is not known of it is for its provider to judge.
+fn is_named(asked: &Asked<'_>, target: &Target) -> bool {
+    let named = &*asked.outline.requested_model;
+    named == target.model || named.split_once('/').is_some_and(|(_, model)| model == target.model)
 }
 
 /// Whether signed or encrypted reasoning in the history may go back to this target: only to the model that made it, as far

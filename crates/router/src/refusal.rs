@@ -137,6 +137,8 @@ impl From<DecodeError> for Refusal {
 /// The provider's own words go to the caller who asked, and nowhere else.
 fn message(kind: FailureKind, said: Option<&ErrorReply>) -> String {
     match said.map(|said| said.message.as_str()).filter(|message| !message.is_empty()) {
+        // Nobody was asked: these are our own words.
+        Some(words) if kind == FailureKind::Unsayable => format!("{} The last one tried: {words}", told(kind)),
         Some(words) => format!("{} The provider said: {words}", told(kind)),
         None => told(kind).to_owned(),
     }

@@ -104,6 +104,9 @@ impl Api {
         header: &dyn Fn(&str) -> Option<String>,
         traits: &Traits,
     ) -> Result<Ask, Refusal> {
+        if body.get("stream").is_some_and(|stream| !stream.is_null() && !stream.is_boolean()) {
+            return Err(Refusal::field("stream", "invalid_type", "Invalid type for 'stream': expected a boolean."));
+        }
         let mut ask = self.read_strictly(body, header, traits)?;
         let tier = text_of(body, "service_tier");
         ask.fast = tier == "fast" || text_of(body, "speed") == "fast";

@@ -1,6 +1,7 @@
 //! Fits a request to its target while client and target speak the same API: as edits of top-level fields, so that all
 //! other bytes stay as they came.
 
+use crate::ids::{GO_ON, GO_ON_NOTE};
 use crate::json::{Kind, Node};
 use crate::neutral::ReasoningAsk;
 use crate::options::{Changes, Thought};
@@ -82,6 +83,12 @@ impl<'a> Edits<'_, 'a> {
         }
     }
 
+    /// What to ask of the target's reasoning; None: what the client said stays, as nobody knows what the target takes.
+    fn thought(&mut self, ask: &ReasoningAsk, field: &str, options: &EncodeOptions) -> Option<Thought> {
+        let guessed = options.guessed && options.effort.is_none();
+        (!guessed).then(|| options.thought(ask, field, &mut self.changes))
+    }
+
     /// An object field with one of its fields set.
     fn set_inner(&mut self, name: &'static str, inner: &'static str, json: String) -> Result<(), DecodeError> {
         let value = match self.get(name) {
@@ -119,16 +126,18 @@ fn chat(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), Decode
     }
     let asked = edits.node("reasoning_effort", 0)?.and_then(|node| node.as_str().map(str::to_owned));
     let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
-    let thought = options.thought(&ask, "reasoning_effort", &mut edits.changes);
+    let thought = edits.thought(&ask, "reasoning_effort", options);
     match &thought {
-        Thought::Effort(effort) if asked.as_ref() != Some(effort) => edits.set("reasoning_effort", quoted(effort)),
-        Thought::Off if asked.as_deref() != Some("none") => edits.set("reasoning_effort", quoted("none")),
-        Thought::Default if edits.fields.get("reasoning_effort").is_some() => {
+        Some(Thought::Effort(effort)) if asked.as_ref() != Some(effort) => {
+            edits.set("reasoning_effort", quoted(effort));
+        }
+        Some(Thought::Off) if asked.as_deref() != Some("none") => edits.set("reasoning_effort", quoted("none")),
+        Some(Thought::Default) if edits.fields.get("reasoning_effort").is_some() => {
             edits.list.push(Edit::Remove("reasoning_effort"));
         }
         _ => {}
     }
-    let reasons = options.reasons(&thought);
+    let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     let taken = options.takes_sampling(reasons);
     edits.sampling(&["temperature", "top_p", "top_k"], taken, reasons);
     let fine = ["presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"];
@@ -236,10 +245,10 @@ fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), De
         enabled: thinking.as_ref().map(|thinking| thinking.str("type") != Some("disabled")),
         summary: None,
     };
-    let thought = options.thought(&ask, "thinking", &mut edits.changes);
+    let thought = edits.thought(&ask, "thinking", options);
     match &thought {
-        Thought::Default if thinking.is_some() => edits.list.push(Edit::Remove("thinking")),
-        Thought::Effort(effort) => {
+        Some(Thought::Default) if thinking.is_some() => edits.list.push(Edit::Remove("thinking")),
+        Some(Thought::Effort(effort)) => {
             if budget.is_some() {
                 edits.set("thinking", r#"{"type":"adaptive"}"#.to_owned());
             }
@@ -247,11 +256,11 @@ fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), De
                 edits.set_inner("output_config", "effort", quoted(effort))?;
             }
         }
-        Thought::Budget(tokens) => set_budget(edits, budget, *tokens, options),
-        Thought::On if options.reasoning_budget => set_budget(edits, budget, DEFAULT_BUDGET, options),
+        Some(Thought::Budget(tokens)) => set_budget(edits, budget, *tokens, options),
+        Some(Thought::On) if options.reasoning_budget => set_budget(edits, budget, DEFAULT_BUDGET, options),
         _ => {}
     }
-    let reasons = options.reasons(&thought);
+    let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     edits.sampling(&["temperature", "top_p", "top_k"], options.takes_sampling(reasons), reasons);
     if !options.stop {
         edits.drop("stop_sequences", "the model takes no stop sequences");
@@ -262,7 +271,7 @@ fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), De
         edits.changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
         edits.set("tool_choice", r#"{"type":"auto"}"#.to_owned());
     }
-    if !options.prefill {
+    if !options.prefill && !options.guessed {
         after_prefill(edits)?;
     }
     Ok(())
@@ -297,30 +306,42 @@ fn after_prefill(edits: &mut Edits<'_, '_>) -> Result<(), DecodeError> {
     let Some(text) = edits.get("messages") else {
         return Ok(());
     };
-    let messages = Node::parse(text, 2)?;
-    if messages.items().last().is_some_and(|last| last.str("role") == Some("assistant")) {
-        edits.changes.changed("messages", "the model continues no partial turn; a request to go on was added");
+    let messages = Node::parse(text, 4)?;
+    if messages.items().last().is_some_and(is_partial) {
+        edits.changes.changed("messages", GO_ON_NOTE);
         let mut list: Vec<String> = messages.items().iter().map(|message| message.raw.to_owned()).collect();
-        list.push(r#"{"role":"user","content":"Continue exactly where you stopped."}"#.to_owned());
+        list.push(Obj::new().str("role", "user").str("content", GO_ON).end());
         edits.set("messages", Arr::of(list));
     }
     Ok(())
+}
+
+/// A turn of the model that ends in text. One that ends with a tool that the provider runs was paused (`pause_turn`), and
+/// goes on when it comes back as it was.
+fn is_partial(message: &Node<'_>) -> bool {
+    let ends_in_text = message.get("content").is_some_and(|content| match content.items().last() {
+        Some(block) => block.str("type") == Some("text"),
+        None => content.as_str().is_some(),
+    });
+    message.str("role") == Some("assistant") && ends_in_text
 }
 
 fn responses(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
     edits.limit("max_output_tokens", options);
     let asked = edits.node("reasoning", 1)?.and_then(|node| node.str("effort").map(str::to_owned));
     let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
-    let thought = options.thought(&ask, "reasoning", &mut edits.changes);
+    let thought = edits.thought(&ask, "reasoning", options);
     match &thought {
-        Thought::Effort(effort) if asked.as_ref() != Some(effort) => {
+        Some(Thought::Effort(effort)) if asked.as_ref() != Some(effort) => {
             edits.set_inner("reasoning", "effort", quoted(effort))?;
         }
-        Thought::Off if asked.as_deref() != Some("none") => edits.set_inner("reasoning", "effort", quoted("none"))?,
-        Thought::Default if asked.is_some() => edits.list.push(Edit::Remove("reasoning")),
+        Some(Thought::Off) if asked.as_deref() != Some("none") => {
+            edits.set_inner("reasoning", "effort", quoted("none"))?;
+        }
+        Some(Thought::Default) if asked.is_some() => edits.list.push(Edit::Remove("reasoning")),
         _ => {}
     }
-    let reasons = options.reasons(&thought);
+    let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     edits.sampling(&["temperature", "top_p", "top_logprobs"], options.takes_sampling(reasons), reasons);
     chat_tool_choice(edits, options)
 }

@@ -1,10 +1,11 @@
 //! One function for each thing that every API can do, by [`Format`].
 
 use crate::neutral::{Answer, Request};
+use crate::options::Changes;
 use crate::splice::Fields;
 use crate::{
     ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, gemini,
-    ollama_chat, openai_chat, openai_responses,
+    ollama_chat, openai_chat, openai_responses, strangers,
 };
 
 /// Reads what routing needs from a request of that API, and its top-level fields for splicing.
@@ -25,13 +26,15 @@ pub fn outline(format: Format, body: &[u8]) -> Result<(Outline<'_>, Fields<'_>),
 /// # Errors
 /// When a field has another type than the API says.
 pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, DecodeError> {
-    match format {
+    let mut request = match format {
         Format::OpenaiChat => openai_chat::decode_request(fields),
         Format::OpenaiResponses => openai_responses::decode_request(fields),
         Format::AnthropicMessages => anthropic::decode_request(fields),
         Format::Gemini => gemini::decode_request(fields),
         Format::OllamaChat => ollama_chat::decode_request(fields),
-    }
+    }?;
+    request.unknown = strangers::unknown_fields(format, fields);
+    Ok(request)
 }
 
 /// Writes a neutral request for a target of that API.
@@ -39,13 +42,18 @@ pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, De
 /// # Errors
 /// When the request would lose its meaning on this target.
 pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions) -> Result<Encoded, EncodeError> {
-    match format {
+    strangers::refuse(format, request)?;
+    let mut encoded = match format {
         Format::OpenaiChat => openai_chat::encode_request(request, options),
         Format::OpenaiResponses => openai_responses::encode_request(request, options),
         Format::AnthropicMessages => anthropic::encode_request(request, options),
         Format::Gemini => gemini::encode_request(request, options),
         Format::OllamaChat => ollama_chat::encode_request(request, options),
-    }
+    }?;
+    let mut changes = Changes(encoded.adaptations);
+    strangers::tell(request, &mut changes);
+    encoded.adaptations = changes.0;
+    Ok(encoded)
 }
 
 /// Reads a whole answer.

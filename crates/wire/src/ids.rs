@@ -59,6 +59,12 @@ pub(crate) const FREE_TEXT_SCHEMA: &str =
 pub(crate) const JSON_INSTRUCTION: &str =
     "Answer with one JSON object and nothing else: no text around it, no code fence.";
 
+/// What a model is asked that continues no partial answer.
+pub(crate) const GO_ON: &str = "Continue exactly where you stopped.";
+
+/// What is said of that.
+pub(crate) const GO_ON_NOTE: &str = "the model continues no partial turn; a request to go on was added";
+
 /// Names of the request's tools that take free text.
 pub(crate) fn custom_tools(request: &Request) -> Vec<String> {
     let custom = request.tools.iter().filter(|tool| matches!(tool.kind, ToolKind::Custom { .. }));

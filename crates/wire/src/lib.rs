@@ -29,6 +29,7 @@ mod restore;
 mod service_tier;
 pub mod splice;
 pub mod sse;
+mod strangers;
 mod stream;
 pub mod tokens;
 mod top;

@@ -46,6 +46,8 @@ pub struct EncodeOptions {
     pub place_cache_marks: bool,
     /// It knows tools that take free text (OpenAI's `custom`).
     pub custom_tools: bool,
+    /// What the target takes is a guess: in its own API neither thinking nor a partial answer is touched on that ground.
+    pub guessed: bool,
     /// The history's signed or encrypted reasoning was made by this very model and may go back to it.
     pub same_model: bool,
 }
@@ -215,6 +217,7 @@ impl EncodeOptions {
             cache_marks: false,
             place_cache_marks: false,
             custom_tools: true,
+            guessed: false,
             same_model: true,
         }
     }

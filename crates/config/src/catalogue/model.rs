@@ -198,6 +198,7 @@ impl Model {
             },
             capabilities: self.capabilities.unwrap_or_default().known(),
             parameters: ParameterRules {
+                known: self.parameters.is_some(),
                 responses_only: self.api.as_deref() == Some("responses"),
                 ..self.parameters.clone().unwrap_or_default().known()
             },
@@ -225,6 +226,7 @@ impl Takes {
     fn known(self) -> ParameterRules {
         let unknown = ParameterRules::default();
         ParameterRules {
+            known: unknown.known,
             sampling: self.sampling.unwrap_or(unknown.sampling),
             reasoning: self.reasoning.unwrap_or(unknown.reasoning),
             efforts: self.efforts.unwrap_or(unknown.efforts),

@@ -37,6 +37,9 @@ const FIELDS: &[&str] = &[
     "client_metadata",
 ];
 
+/// Lower limits are refused.
+const LEAST_OUTPUT_TOKENS: u64 = 16;
+
 pub(super) fn read(body: &Value, traits: &Traits) -> Result<Ask, Refusal> {
     known_fields(body, FIELDS)
         .map_err(|name| Refusal::field(name.clone(), "unknown_parameter", format!("Unknown parameter: '{name}'.")))?;
@@ -51,11 +54,21 @@ pub(super) fn read(body: &Value, traits: &Traits) -> Result<Ask, Refusal> {
         return Err(Refusal::field("reasoning.effort", "unsupported_parameter", message));
     }
     for name in ["temperature", "top_p"] {
+        if body.get(name).is_some_and(|value| !value.is_null() && !value.is_number()) {
+            return Err(Refusal::field(name, "invalid_type", format!("Invalid type for '{name}': expected a number.")));
+        }
         let value = body.get(name).and_then(Value::as_f64);
         if value.is_some_and(|value| value != 1.0) && (reasons || traits.no_sampling) {
             let message = format!("Unsupported parameter: '{name}' is not supported with this model.");
             return Err(Refusal::field(name, "unsupported_parameter", message));
         }
+    }
+    let least = body.get("max_output_tokens").filter(|value| !value.is_null());
+    if least.is_some_and(|value| value.as_u64().is_none_or(|value| value < LEAST_OUTPUT_TOKENS)) {
+        let message = format!(
+            "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= {LEAST_OUTPUT_TOKENS}."
+        );
+        return Err(Refusal::field("max_output_tokens", "integer_below_min_value", message));
     }
     let (turns, images) = turns(body)?;
     let tools = tools(body)?;

@@ -35,7 +35,10 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
     let top = Top(fields);
     let mut request = Request::new(Format::AnthropicMessages, top.model()?);
     if let Some(system) = top.node("system", 4)? {
-        request.push(Role::System, blocks(&system), false);
+        let parts = blocks(&system);
+        if !parts.is_empty() {
+            request.push(Role::System, parts, false);
+        }
     }
     for (index, message) in top.items("messages", 16)?.into_iter().enumerate() {
         self::message(&mut request, &message, At::Index(&At::Top("messages"), index))?;

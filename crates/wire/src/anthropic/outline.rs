@@ -213,7 +213,7 @@ fn tools<'a>(top: &Top<'_, 'a>) -> Result<Vec<ToolOutline<'a>>, DecodeError> {
         // Sets of remote tools have a type and no name.
         let name = tool.take("name").or_else(|| tool.take("type"));
         let name = name.ok_or_else(|| at_name.missing("the tool's name"))?.want_string(at_name)?;
-        Ok(ToolOutline { name, bytes })
+        if name.is_empty() { Err(at_name.error("must not be empty")) } else { Ok(ToolOutline { name, bytes }) }
     });
     tools.collect()
 }

@@ -1,6 +1,8 @@
 //! Neutral messages as `system` and `messages` of the Messages API.
 
-use crate::ids::{Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, fitting_id, fold_instructions};
+use crate::ids::{
+    Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, arguments_object, fitting_id, fold_instructions,
+};
 use crate::neutral::{Content, Part, Request, Role, Source, Tool, ToolKind};
 use crate::options::Changes;
 use crate::write::{Arr, Obj};
@@ -52,6 +54,9 @@ pub(super) fn system_and_turns(
         system.push(text_block(instruction).end());
     }
     shape_turns(&mut turns, &mut system, options, changes);
+    if turns.is_empty() {
+        return Err(EncodeError::new("messages", "all of their texts are empty, which the Messages API refuses"));
+    }
     let running = turns.iter().rev().take(2).find(|turn| !turn.user).is_some_and(|turn| turn.unsigned_calls);
     let messages = Arr::of(turns.into_iter().map(|turn| {
         let role = if turn.user { "user" } else { "assistant" };
@@ -94,8 +99,8 @@ fn shape_turns(turns: &mut Vec<Turn>, system: &mut Vec<String>, options: &Encode
         _ => {}
     }
     if turns.last().is_some_and(|last| !last.user) && !options.prefill {
-        changes.changed("messages", "the model continues no partial turn; a request to go on was added");
-        turns.push(ask("Continue exactly where you stopped."));
+        changes.changed("messages", GO_ON_NOTE);
+        turns.push(ask(GO_ON));
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Request {
     pub usage_wanted: bool,
     /// Top-level fields that have no neutral meaning, in order.
     pub extra: Vec<(String, Json)>,
+    /// Places of fields below them that have none (`tools[].x_new`): only to be told, they are gone.
+    pub unknown: Vec<String>,
 }
 
 /// Who speaks.
@@ -325,7 +327,14 @@ impl Request {
             stream: false,
             usage_wanted: false,
             extra: Vec::new(),
+            unknown: Vec::new(),
         }
+    }
+
+    /// The model's own text stands last, to be continued.
+    pub(crate) fn ends_partial(&self) -> bool {
+        let last = self.messages.last().filter(|last| last.role == Role::Assistant);
+        last.and_then(|last| last.parts.last()).is_some_and(|part| matches!(part.content, Content::Text { .. }))
     }
 
     /// Adds a message; parts of a role that spoke just before, and results next to results, join the message before.

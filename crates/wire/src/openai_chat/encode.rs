@@ -1,6 +1,6 @@
 //! A neutral request as a Chat Completions body.
 
-use crate::ids::{FREE_TEXT_SCHEMA, arguments_object, fitting_id};
+use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, arguments_object, fitting_id};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
@@ -259,7 +259,11 @@ fn messages(request: &Request, options: &EncodeOptions, changes: &mut Changes) -
     for message in messages {
         match message.role {
             Role::Tool => tool_results(message, options, changes, &mut list)?,
-            Role::Assistant => list.push(&assistant(message, options, changes)?),
+            Role::Assistant => {
+                if let Some(turn) = assistant(message, options, changes)? {
+                    list.push(&turn);
+                }
+            }
             role => {
                 let word = match role {
                     Role::Developer if options.system_role == SystemRole::Both => "developer",
@@ -275,6 +279,10 @@ fn messages(request: &Request, options: &EncodeOptions, changes: &mut Changes) -
                 list.push(&object.end());
             }
         }
+    }
+    if !options.prefill && request.ends_partial() {
+        changes.changed("messages", GO_ON_NOTE);
+        list.push(&Obj::new().str("role", "user").str("content", GO_ON).end());
     }
     Ok(list.end())
 }
@@ -311,16 +319,21 @@ fn tool_results(
     Ok(())
 }
 
-fn assistant(message: &Message, options: &EncodeOptions, changes: &mut Changes) -> Result<String, EncodeError> {
+/// A turn of the model; None when this API can say nothing of it (and takes no turn that says nothing).
+fn assistant(message: &Message, options: &EncodeOptions, changes: &mut Changes) -> Result<Option<String>, EncodeError> {
     let mut object = Obj::new();
     object.str("role", "assistant");
-    let said: Vec<&Part> = message
-        .parts
-        .iter()
-        .filter(|part| {
-            !matches!(part.content, Content::ToolCall { .. } | Content::Reasoning { .. } | Content::Refusal(_))
-        })
-        .collect();
+    let mut said: Vec<&Part> = Vec::new();
+    for part in &message.parts {
+        match &part.content {
+            Content::ToolCall { .. } | Content::Reasoning { .. } | Content::Refusal(_) => {}
+            Content::Raw { origin, .. } if *origin != Format::OpenaiChat => {
+                changes.dropped(part.content.what(), "only the provider that made it understands it");
+            }
+            _ => said.push(part),
+        }
+    }
+    let mut silent = said.is_empty();
     if said.is_empty() {
         object.null("content");
     } else {
@@ -331,11 +344,13 @@ fn assistant(message: &Message, options: &EncodeOptions, changes: &mut Changes) 
     for part in &message.parts {
         match &part.content {
             Content::Refusal(text) => {
+                silent = false;
                 object.str("refusal", text);
             }
             Content::Reasoning { text, signature, encrypted, origin, .. } => {
                 let ours = *origin == Format::OpenaiChat && options.same_model;
                 if ours && !text.is_empty() {
+                    silent = false;
                     object.str("reasoning_content", text);
                 }
                 if !ours || signature.is_some() || encrypted.is_some() {
@@ -347,9 +362,10 @@ fn assistant(message: &Message, options: &EncodeOptions, changes: &mut Changes) 
         }
     }
     if !calls.is_empty() {
+        silent = false;
         object.raw("tool_calls", &calls.end());
     }
-    Ok(object.end())
+    Ok((!silent).then(|| object.end()))
 }
 
 /// A call of an earlier turn, as a function where the target knows no other tools.

@@ -26,6 +26,9 @@ const KNOWN: [&str; 16] = [
     "stream",
 ];
 
+/// The wish for log probabilities, among what an answer is to include.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+
 /// Reads a request that [`outline`](super::outline) accepted. Stored state (`previous_response_id`, `conversation`,
 /// `prompt`) stays in [`Request::extra`]: only the provider that keeps it can resolve it.
 ///
@@ -62,14 +65,17 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
     request.temperature = top.f64("temperature")?;
     request.top_p = top.f64("top_p")?;
     request.top_logprobs = top.u32("top_logprobs", 0, 20)?;
-    request.logprobs = request.top_logprobs.is_some();
+    let included = top.items("include", 1)?;
+    let wanted = included.iter().any(|one| one.as_str() == Some(LOGPROBS));
+    request.logprobs = wanted || request.top_logprobs.is_some();
     request.service_tier = top.string("service_tier")?.map(Into::into);
     request.user = top.loose_string("safety_identifier").or_else(|| top.loose_string("user")).map(Into::into);
     request.metadata = top.metadata()?.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     request.stream = top.bool("stream")?.unwrap_or(false);
     request.usage_wanted = true;
     request.extra = top.extra(&KNOWN);
-    request.extra.retain(|(name, _)| name != "safety_identifier");
+    let only_logprobs = !included.is_empty() && included.iter().all(|one| one.as_str() == Some(LOGPROBS));
+    request.extra.retain(|(name, _)| name != "safety_identifier" && !(name == "include" && only_logprobs));
     Ok(request)
 }
 
@@ -100,10 +106,10 @@ fn item(request: &mut Request, item: &Node<'_>, at: At<'_>) -> Result<(), Decode
             request.push(Role::Tool, vec![Part::new(result)], true);
         }
         // Tools are not to be lost, and those in here (scripts that call tools) have no place in other APIs.
-        Some("additional_tools") => {
-            return Err(
-                At::Field(&at, "type").error("`additional_tools` are understood by models of the Responses API only")
-            );
+        // So would be what an item refers to.
+        Some(kind @ ("additional_tools" | "item_reference")) => {
+            let message = format!("`{kind}` is understood by models of the Responses API only");
+            return Err(At::Field(&at, "type").error(&message));
         }
         Some(_) => {
             let raw = Content::Raw { origin: Format::OpenaiResponses, json: item.raw.to_owned() };

@@ -1,13 +1,17 @@
 //! A neutral request as a Responses body.
 
+use super::decode::LOGPROBS;
 use super::item::{call_item, reasoning_item};
-use crate::ids::{FREE_TEXT_SCHEMA, fitting_id, fold_instructions};
+use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fold_instructions};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
 use crate::{EncodeError, EncodeOptions, Encoded, Format, SystemRole};
 
 const MAX_ID: usize = 64;
+
+/// The lowest output limit that the API takes.
+const LEAST_OUTPUT: u32 = 16;
 
 /// Writes a request for a target. State is never left with the provider for a client that did not ask for it.
 ///
@@ -25,7 +29,10 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     text(&mut body, request);
     let limit = options.limit(request.max_output_tokens, "max_tokens", &mut changes);
     if let Some(limit) = limit {
-        body.num("max_output_tokens", limit);
+        if limit < LEAST_OUTPUT {
+            changes.changed("max_tokens", format!("the Responses API takes no limit under {LEAST_OUTPUT} tokens"));
+        }
+        body.num("max_output_tokens", limit.max(LEAST_OUTPUT));
     }
     let thought = options.thought(&request.reasoning, "reasoning_effort", &mut changes);
     reasoning(&mut body, request, &thought);
@@ -55,8 +62,14 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     } else {
         changes.drop_extra(request);
         body.bool("store", false);
-        if options.reasons(&thought) {
-            body.raw("include", r#"["reasoning.encrypted_content"]"#);
+    }
+    if !request.extra.iter().any(|(name, _)| name == "include") {
+        let reasons = request.origin != Format::OpenaiResponses && options.reasons(&thought);
+        let logprobs = request.logprobs && options.takes_sampling(options.reasons(&thought));
+        let wanted = [(reasons, "reasoning.encrypted_content"), (logprobs, LOGPROBS)];
+        let include = Arr::of(wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| quoted(name)));
+        if include != "[]" {
+            body.raw("include", &include);
         }
     }
     let custom_tools = if options.custom_tools { Vec::new() } else { crate::ids::custom_tools(request) };
@@ -232,7 +245,8 @@ fn messages(
         folded = fold_instructions(messages, changes);
         messages = &folded;
     }
-    if let Some((Message { role: Role::System, parts, .. }, rest)) = messages.split_first()
+    // Alone they stand in the input, which may not be empty.
+    if let Some((Message { role: Role::System, parts, .. }, rest @ [_, ..])) = messages.split_first()
         && let [Part { content: Content::Text { text, .. }, cache }] = parts.as_slice()
     {
         body.str("instructions", text);
@@ -284,6 +298,10 @@ fn messages(
                 items.push(&Obj::new().str("type", "message").str("role", word).raw("content", &content).end());
             }
         }
+    }
+    if !options.prefill && request.ends_partial() {
+        changes.changed("messages", GO_ON_NOTE);
+        items.push(&Obj::new().str("type", "message").str("role", "user").str("content", GO_ON).end());
     }
     body.raw("input", &items.end());
     Ok(())

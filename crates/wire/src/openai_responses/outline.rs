@@ -186,7 +186,7 @@ fn tools<'a>(top: &Top<'_, 'a>) -> Result<Vec<ToolOutline<'a>>, DecodeError> {
             (None, "function" | "custom") => return Err(at_name.missing("the tool's name")),
             (None, _) => kind,
         };
-        Ok(ToolOutline { name, bytes })
+        if name.is_empty() { Err(at_name.error("must not be empty")) } else { Ok(ToolOutline { name, bytes }) }
     });
     tools.collect()
 }
