@@ -1,8 +1,8 @@
 //! What was found about quality as judged outcomes: what `calibrate` learns from and proves on.
 //!
-//! Only samples whose texts are kept can teach. Each line is an outcome as documented, with its `weight` in the sampling
-//! design. Lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id), so that what
-//! remains was drawn evenly from the traffic: a proof wants that.
+//! Only samples whose texts are kept can teach. Each line is an outcome as documented, with its `weight`: the least chance
+//! of being looked at over its own. Lines are thinned by it (one of weight 0.25 stays with a chance of a quarter, by its id),
+//! so that what remains was drawn evenly from the traffic, whatever the chances were on which day: a proof wants that.
 
 use crate::exit::Failed;
 use serde_json::value::RawValue;
@@ -27,9 +27,11 @@ pub(crate) struct Log {
 /// What was judged since a moment and still has its texts.
 pub(crate) fn read(state: &mut State, from_ms: i64) -> Result<Log, Failed> {
     let pairs = state.pairs_with_texts(from_ms).map_err(Failed::told)?;
-    let even = pairs.iter().filter(|pair| stays(pair.id, pair.weight));
+    let least = pairs.iter().map(|pair| pair.chance).fold(1.0, f64::min);
+    let weighted = pairs.iter().map(|pair| (pair, least / pair.chance));
+    let even = weighted.filter(|(pair, weight)| stays(pair.id, *weight));
     let (times, outcomes): (Vec<i64>, Vec<Value>) =
-        even.filter_map(|pair| Some((pair.id.unix_ms(), outcome(pair)?))).unzip();
+        even.filter_map(|(pair, weight)| Some((pair.id.unix_ms(), outcome(pair, weight)?))).unzip();
     let between = times.iter().min().copied().zip(times.iter().max().copied());
     Ok(Log { outcomes, pairs: pairs.len(), between })
 }
@@ -41,7 +43,7 @@ pub(crate) fn state(location: Location) -> Result<State, Failed> {
 }
 
 /// One pair as an outcome; none when its request cannot be read any more.
-fn outcome(pair: &Pair) -> Option<Value> {
+fn outcome(pair: &Pair, weight: f64) -> Option<Value> {
     let [request, ..] = pair.texts.as_ref()?;
     let format = Format::named(&pair.format)?;
     let chat = as_chat(format, request)?;
@@ -59,7 +61,7 @@ fn outcome(pair: &Pair) -> Option<Value> {
         answer
     };
     let mut outcome = json!({
-        "id": pair.id.to_string(), "source": "log", "weight": pair.weight, "task_type": pair.cell.task_type,
+        "id": pair.id.to_string(), "source": "log", "weight": weight, "task_type": pair.cell.task_type,
         "messages": part("messages")?,
         "answers": {model(&pair.models[0]): answer(0), model(&pair.models[1]): answer(1)},
     });
@@ -110,11 +112,11 @@ mod tests {
             why: String::new(),
             models: ["p/small".into(), "q/large/v2".into()],
             tokens: [Some(5), None],
-            weight: 0.5,
+            chance: 0.5,
             texts: Some([request.into(), "a".into(), "b".into()]),
             person,
         };
-        let outcome = Outcome::parse(&outcome(&pair).unwrap().to_string()).unwrap();
+        let outcome = Outcome::parse(&outcome(&pair, 0.5).unwrap().to_string()).unwrap();
         let scores = ["small", "large/v2"].map(|model| outcome.answers[model].score);
         assert_eq!((scores, outcome.length), (want, 2), "{request}");
     }

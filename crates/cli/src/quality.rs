@@ -2,21 +2,17 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::from_log;
-use crate::load::ConfigArg;
-use crate::store::{location, now_ms};
+use crate::store::{StoreArg, now_ms};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tierway_decide::quality::{CellState, CellSummary, Interval};
+use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
 use tierway_gateway::{QualityReport, Standing, quality_report};
 use tierway_ledger::{Span, State};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    config: ConfigArg,
-    /// The ledger's file or `postgres://…` [default: the one of the config]
-    #[arg(long, value_name = "FILE")]
-    db: Option<String>,
+    store: StoreArg,
     /// The last so many days
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
@@ -32,8 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Done {
-    let config = args.config.load()?;
-    let location = location(args.db.as_deref(), Some(&config))?;
+    let (location, config) = args.store.locate()?;
     let mut state = from_log::state(location)?;
     if args.versions {
         return versions(&mut io::stdout().lock(), &mut state);
@@ -42,14 +37,16 @@ pub(crate) fn run(args: &Args) -> Done {
     if let Some(path) = &args.outcomes {
         return outcomes(&mut state, span, path);
     }
-    let report = quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
+    // Without a config: as if its section said nothing.
+    let (rules, off) = config
+        .map_or_else(|| (Rules::default(), false), |config| (config.quality.rules, config.quality.sample.is_none()));
+    let report = quality_report(&mut state, span, &rules).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(Failed::told)?;
         writeln!(out)?;
         return Ok(());
     }
-    let off = config.quality.sample.is_none();
     write(&mut out, &report, args.days, off).map_err(Failed::from)
 }
 
@@ -84,7 +81,7 @@ pub(crate) fn write(out: &mut impl Write, report: &QualityReport, days: u32, off
         return writeln!(out, "  nothing was looked at: {hint}");
     }
     writeln!(out, "  {:<28}{:>9}{:>10}   {:<17}state", "at least as good", "verdicts", "share", "interval")?;
-    line(out, "all together", &quality.overall, "")?;
+    line(out, "all that clients got", &quality.overall, "")?;
     for cell in &quality.cells {
         let Some(key) = &cell.cell else { continue };
         let standing = report.states.iter().find(|at| at.task_type == key.task_type && at.tier == key.tier);
@@ -94,6 +91,9 @@ pub(crate) fn write(out: &mut impl Write, report: &QualityReport, days: u32, off
             cell,
             &standing.map_or_else(|| "open".into(), state),
         )?;
+    }
+    if quality.ruled.verdicts > 0 {
+        line(out, "sent down by rules", &quality.ruled, "")?;
     }
     writeln!(out)?;
     share(

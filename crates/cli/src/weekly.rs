@@ -2,17 +2,12 @@
 
 use crate::exit::{Failed, say};
 use crate::store::now_ms;
-use bytes::Bytes;
 use std::path::Path;
-use std::time::Duration;
 use tierway_config::{Config, KeySource, WeeklyConfig};
 use tierway_ledger::{Location, Reader, State};
-use tierway_providers::Poster;
 use tierway_report::{Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
 use tokio::task::JoinHandle;
 
-/// A chat that takes longer than this takes nothing.
-const POST_TIMEOUT: Duration = Duration::from_secs(20);
 /// After a failure it is tried again at so many looks, about one a second.
 const LOOKS_AFTER_FAILURE: u32 = 600;
 
@@ -114,11 +109,10 @@ fn file(weekly: &WeeklyConfig, due: i64, ending: &str) -> Option<std::path::Path
     Some(weekly.folder.as_ref()?.join(format!("tierway-week-{day}.{ending}")))
 }
 
-/// Posts the week to a webhook whose address is found there.
+/// Posts the week to the webhook of a config.
 pub(crate) async fn post(week: &Weekly, webhook: &KeySource) -> Result<(), String> {
-    let address = webhook.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
-    let address = address.ok_or("no webhook is configured: name `weekly` and `webhook` in [report]")?;
-    let poster = Poster::new(address.expose(), [], POST_TIMEOUT).map_err(|error| format!("the webhook: {error}"))?;
-    let body = Bytes::from(slack_json(week).to_string());
-    poster.post("application/json", body).await.map_err(|error| format!("the webhook: {error}"))
+    match webhook {
+        KeySource::None => Err("no webhook is configured: name `weekly` and `webhook` in [report]".into()),
+        webhook => tierway_gateway::post_webhook(webhook, &slack_json(week)).await,
+    }
 }

@@ -105,7 +105,7 @@ fn outcomes_that_do_not_serve_are_refused_with_a_reason() {
 }
 
 /// A request of the log, `age` days old, that the small model answered and the large one answered again.
-fn judged(state: &mut State, n: u16, age: i64, weight: f64) {
+fn judged(state: &mut State, n: u16, age: i64, chance: f64) {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let then = now - age * 86_400_000;
     let (ask, word) = match n % 3 {
@@ -125,8 +125,9 @@ fn judged(state: &mut State, n: u16, age: i64, weight: f64) {
         served_model: "p/small".into(),
         format: "openai_chat".into(),
         key: "app".into(),
-        chance: 0.5,
-        weight,
+        chance,
+        // Beside others of its own day it counts in full, whatever the chances were on others.
+        weight: 1.0,
         served_tokens: 90,
         text: Some(text),
     };
@@ -138,6 +139,7 @@ fn judged(state: &mut State, n: u16, age: i64, weight: f64) {
         shadow: None,
         shadow_model: "p/large".into(),
         shadow_tokens: 100,
+        served_answer: "one".into(),
         shadow_answer: "two".into(),
         cost: Usd::from_picos(1),
     };
@@ -145,18 +147,19 @@ fn judged(state: &mut State, n: u16, age: i64, weight: f64) {
     state.judge_sample(id, &verdict).unwrap();
 }
 
-/// The usual folder with a ledger of `n` verdicts, the last ten of them a month old.
-fn logged(n: u16, weight: f64) -> tempfile::TempDir {
+/// The usual folder with a ledger of `n` verdicts, the last ten of them a month old. `chance`: that of all but the first to
+/// have been looked at, which had one of 0.1.
+fn logged(n: u16, chance: f64) -> tempfile::TempDir {
     let dir = folder(&outcomes(420));
     std::fs::write(dir.path().join("tierway.toml"), format!("{CONFIG}\n[ledger]\npath = \"log.db\"\n")).unwrap();
     let mut state = State::open(dir.path().join("log.db").as_path()).unwrap();
-    (0..n).for_each(|at| judged(&mut state, at, if at + 10 < n { 1 } else { 30 }, weight));
+    (0..n).for_each(|at| judged(&mut state, at, if at + 10 < n { 1 } else { 30 }, if at == 0 { 0.1 } else { chance }));
     dir
 }
 
 #[test]
 fn verdicts_of_the_log_prove_and_become_a_version() {
-    let dir = logged(420, 1.0);
+    let dir = logged(420, 0.1);
     let calibrate = ["calibrate", "--from-log", "--quality", "0.9", "--out", "e.json"];
     let (code, out, talk) = tierway(dir.path(), &calibrate);
     assert_eq!(code, 0, "{talk}");
@@ -183,6 +186,16 @@ fn verdicts_of_the_log_prove_and_become_a_version() {
 }
 
 #[test]
+fn a_ledger_is_read_without_a_config() {
+    let dir = logged(30, 0.1);
+    std::fs::remove_file(dir.path().join("tierway.toml")).unwrap();
+    let (code, out, talk) = tierway(dir.path(), &["quality", "--db", "log.db", "--days", "60"]);
+    assert!(code == 0 && out.contains("all that clients got") && out.contains(" 30 "), "{talk}{out}");
+    let (code, _, talk) = tierway(dir.path(), &["quality"]);
+    assert!(code == 1 && talk.contains("tierway.toml"), "{talk}");
+}
+
+#[test]
 fn too_few_verdicts_say_what_to_do() {
     let refused = |dir: &tempfile::TempDir, arguments: &[&str], code: i32, wanted: &[&str]| {
         let (got, _, talk) = tierway(dir.path(), &[&["calibrate"], arguments].concat());
@@ -193,11 +206,11 @@ fn too_few_verdicts_say_what_to_do() {
         }
     };
     let few = ["at least 60", "raise `sample` (off)", "`text_days`, 7", "`--outcomes FILE`"];
-    refused(&logged(30, 1.0), &["--from-log"], 1, &[&few[..], &["30 of 30 verdicts"]].concat());
+    refused(&logged(30, 0.1), &["--from-log"], 1, &[&few[..], &["30 of 30 verdicts"]].concat());
     refused(&logged(0, 1.0), &["--from-log"], 1, &[&few[..], &["0 of 0 verdicts"]].concat());
-    // An even sample: of weight 0.1, about a tenth remains.
-    refused(&logged(200, 0.1), &["--from-log"], 1, &[&few[..], &["of 200 verdicts"]].concat());
-    refused(&folder(""), &["--from-log"], 1, &["tierway"]);
+    // An even sample: of those that were ten times as likely to be looked at, about a tenth remains.
+    refused(&logged(200, 1.0), &["--from-log"], 1, &[&few[..], &["of 200 verdicts"]].concat());
+    refused(&folder(""), &["--from-log"], 1, &["there is no ledger at"]);
     refused(&logged(0, 1.0), &[], 2, &["--outcomes", "--from-log"]);
     refused(&logged(0, 1.0), &["--outcomes", "outcomes.jsonl.gz", "--days", "7"], 2, &["--from-log"]);
 }

@@ -29,7 +29,7 @@ pub use callers::{Allowance, ClientKey, KeyScope, Team};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
-pub use quality::{Hold, QualityConfig};
+pub use quality::QualityConfig;
 pub use reader::{Origin, Setting};
 pub use rule::ConfigTest;
 pub use secret::Secret;

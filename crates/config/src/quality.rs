@@ -7,10 +7,7 @@ use crate::tier::TierNames;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tierway_decide::Usd;
-use tierway_decide::quality::Rules;
-
-/// Dollars a day for shadows and judges, when nothing else is said.
-const DOLLARS_A_DAY: f64 = 1.0;
+use tierway_decide::quality::{Hold, Rules};
 
 /// `[quality]`
 #[derive(Clone, Debug, PartialEq)]
@@ -21,10 +18,8 @@ pub struct QualityConfig {
     pub dollars_a_day: Usd,
     /// The model that judges: a tier, or `provider/model`; none: the top tier.
     pub judge: Option<String>,
-    /// What is asked of each cell.
+    /// What is asked of each cell, and what follows when it falls.
     pub rules: Rules,
-    /// What follows when quality falls.
-    pub hold: Hold,
     /// Looks at once.
     pub max_concurrent: u32,
     /// Days that texts of samples are kept; 0: only while they are looked at.
@@ -43,18 +38,6 @@ pub struct QualityConfig {
     pub webhook: KeySource,
     /// Hours between calibrations from the log; none: only by hand.
     pub recalibrate_hours: Option<u32>,
-}
-
-/// What follows when quality falls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hold {
-    /// A cell is held once it is proven to be below the target.
-    #[default]
-    Disproved,
-    /// A cell is held until it is proven to reach the target.
-    Unproven,
-    /// Alarms only.
-    Never,
 }
 
 impl QualityConfig {
@@ -87,7 +70,7 @@ pub(crate) fn read(root: &Section<'_, '_>, tiers: &TierNames, base: &Path) -> Qu
         judge_error: f64::from(section.int32("judge_error_percent")) / 100.0,
         false_alarms: section.share("false_alarms"),
         season: u64::from(section.int32("season")),
-        proof_first: hold == Hold::Unproven,
+        hold,
     };
     for (name, value) in [("target", rules.target), ("confidence", rules.confidence)] {
         if section.is_present() && value > 0.9999 {
@@ -101,10 +84,9 @@ pub(crate) fn read(root: &Section<'_, '_>, tiers: &TierNames, base: &Path) -> Qu
     }
     QualityConfig {
         sample: section.has("sample").then(|| section.share("sample")),
-        dollars_a_day: section.amount("dollars_a_day").unwrap_or(Usd::from_f64(DOLLARS_A_DAY)),
+        dollars_a_day: section.amount("dollars_a_day").unwrap_or(Usd::ZERO),
         judge: judge.map(|judge| judge.text),
         rules,
-        hold,
         max_concurrent: section.int32("max_concurrent"),
         text_days: section.int32("text_days"),
         allow_without_key: section.flag("allow_without_key"),

@@ -329,7 +329,9 @@ impl<'r, 'e> Section<'r, 'e> {
     /// Dollars, if given: `places` decimals shift to the left when they become units of 1e-12.
     fn dollars(&self, name: &str, per: decimal::Per) -> Option<Usd> {
         let field = self.field(name)?;
-        let (at, value) = self.item(name)?;
+        let Some((at, value)) = self.item(name) else {
+            return self.default(field).and_then(|text| decimal::usd(text, per).ok());
+        };
         let Some(text) = number_text(value) else {
             self.wrong_type(field, at, value);
             return None;

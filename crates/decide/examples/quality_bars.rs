@@ -3,7 +3,7 @@
 //! `cargo run --release -p tierway-decide --example quality_bars` (a minute or two; `-- 100` for a tenth of the runs).
 #![allow(clippy::print_stdout, reason = "it prints figures")]
 
-use tierway_decide::quality::{Alarm, Cell, CellState, Design, MeanSequence, Rules, Stratum};
+use tierway_decide::quality::{Alarm, Cell, CellState, Design, Hold, Kind, MeanSequence, Rules, Stratum};
 use tierway_decide::{Chance, RequestId};
 
 /// Kinds of requests: share of the traffic, how good the cheap answer is, what the sampler sees of it.
@@ -70,7 +70,7 @@ fn truth() -> f64 {
 }
 
 fn rules(judge_error: f64) -> Rules {
-    Rules { target: TARGET, confidence: 0.95, judge_error, false_alarms: 0.05, season: 2_000, proof_first: false }
+    Rules { target: TARGET, confidence: 0.95, judge_error, false_alarms: 0.05, season: 2_000, hold: Hold::Disproved }
 }
 
 /// What one run showed.
@@ -202,7 +202,7 @@ fn quarter(wrong: f64, quality: f64, seed: u64) -> bool {
     (0..2_000).any(|_| {
         let cell = chance.up_to(CELLS as u64 - 1) as usize;
         let score = verdict(&mut chance, quality, wrong);
-        let held = cells[cell].take(score, 1.0).is_some_and(|change| change.to == CellState::Held);
+        let held = cells[cell].take(Kind::Down, score, 1.0).is_some_and(|change| change.to == CellState::Held);
         held | overall.take(score, 1.0)
     })
 }

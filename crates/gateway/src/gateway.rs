@@ -137,7 +137,7 @@ impl Gateway {
         let keys = Arc::new(keys);
         let tls = tls(config)?;
         let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
-        let quality = ground.looking(config, &setup)?;
+        let quality = ground.looking(config, &setup, replica.leadership())?;
         let mut live = Vec::new();
         for _ in 0..workers + usize::from(admin) {
             live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys, quality.as_ref())?)));
@@ -199,7 +199,7 @@ impl Gateway {
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
         match (quality.as_ref(), config.quality.sample) {
             (Some(looking), _) => looking.reload(config, self.ground.router(config, &setup)?.build()),
-            (None, Some(_)) => *quality = self.ground.looking(config, &setup)?,
+            (None, Some(_)) => *quality = self.ground.looking(config, &setup, self.leadership())?,
             (None, None) => {}
         }
         self.keys.desk().reload(self.ground.keys(config), setup.table.ladder(), |keys| {
@@ -287,12 +287,17 @@ impl Ground {
     }
 
     /// Begins to look at how good the answers are, where the config wants that.
-    fn looking(&self, config: &Config, setup: &Arc<Setup>) -> Result<Option<Looking>, GatewayError> {
+    fn looking(
+        &self,
+        config: &Config,
+        setup: &Arc<Setup>,
+        leadership: Leadership,
+    ) -> Result<Option<Looking>, GatewayError> {
         if config.quality.sample.is_none() {
             return Ok(None);
         }
         let router = self.router(config, setup)?.build();
-        let looking = Looking::start(config, router, self.metrics.clone(), self.location.clone());
+        let looking = Looking::start(config, router, self.metrics.clone(), self.location.clone(), leadership);
         looking.map(Some).map_err(GatewayError::Thread)
     }
 

@@ -28,6 +28,7 @@ mod server;
 mod states;
 mod store;
 mod tls;
+mod webhook;
 mod weekly;
 
 pub use app::{App, Bounds, Face, Live};
@@ -44,4 +45,5 @@ pub use reporting::report;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};
 pub use tls::TlsError;
+pub use webhook::post_webhook;
 pub use weekly::weekly;

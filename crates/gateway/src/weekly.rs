@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tierway_config::Config;
 use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
-use tierway_decide::quality::{CellState, Kind};
+use tierway_decide::quality::CellState;
 use tierway_decide::{AttemptEnd, CallRecord, CallStatus, DEFAULT_QUALITY_TARGET, Policy, TaskType, Usd, savings};
 use tierway_ledger::{LedgerError, Reader, Span, State, Step};
 use tierway_report::{Failures, InForce, Misroutes, QualityKept, SavedBetween, Weekly, attempt_words};
@@ -104,14 +104,15 @@ impl Bills {
 fn pairs(reader: &mut Reader, state: &mut State, span: Span, config: &Config) -> Result<Vec<Pair>, LedgerError> {
     let ladder = config.table.ladder();
     let mut found = Vec::new();
-    for shadowed in state.pairs_with_texts(span.from_ms)?.into_iter().take(MOST_PAIRS) {
-        let (Kind::Down, [_, Some(output_tokens)]) = (shadowed.kind, shadowed.tokens) else { continue };
+    for shadowed in state.shadowed(span.from_ms, span.to_ms, MOST_PAIRS)? {
         let Some(stored) = reader.call(shadowed.id)? else { continue };
         // Reasoning of the baseline is in its tokens; that of the one that served is not the baseline's.
-        let usage = Usage { output_tokens, reasoning_tokens: 0, ..stored.call.usage };
+        let usage = Usage { output_tokens: shadowed.baseline_tokens, reasoning_tokens: 0, ..stored.call.usage };
         let own = savings::counterfactual(ladder, ladder.baseline(), &usage, shadowed.id.unix_ms());
         if let (Some(same_tokens), Some(own)) = (stored.call.baseline, own) {
-            found.push(Pair { task_type: shadowed.cell.task_type, same_tokens, found: own, weight: shadowed.weight });
+            // Each stands for as many as it was drawn from: chances change with the budget and the config.
+            let weight = 1.0 / shadowed.chance;
+            found.push(Pair { task_type: shadowed.task_type, same_tokens, found: own, weight });
         }
     }
     Ok(found)

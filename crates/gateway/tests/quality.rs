@@ -289,3 +289,85 @@ async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
     let found = stage.quality(1).await;
     assert_eq!(found["samples"], json!({"waiting": 0, "judged": 0, "given_up": 1}), "{found}");
 }
+
+const RULE: &str = "[[rules]]\nname = \"small talk\"\npattern = 'weather'\ntier = \"small\"\n";
+
+#[tokio::test]
+async fn what_a_rule_sent_is_looked_at_and_holds_no_cell() {
+    let stage = Stage::new(&format!("{OPEN}{RULE}")).await;
+    for turn in 1..=40 {
+        stage.chat(&format!("How is the weather in town {turn}? judge:large-model")).await;
+        // One after the other: the queue is short.
+        stage.quality(turn).await;
+    }
+    let found = stage.quality(40).await;
+    let quality = &found["quality"];
+    assert_eq!((&quality["ruled"]["verdicts"], &quality["cells"]), (&json!(40), &json!([])), "{found}");
+    assert_eq!(quality["overall"]["quality"]["value"], json!(0.0));
+    assert_eq!((&found["states"], found["alarms"].as_array().unwrap().len()), (&json!([]), 1), "{found}");
+    stage.chat("How is the weather today?").await;
+    let last = stage.records().into_iter().rev().find(|call| call.key.is_empty()).unwrap();
+    assert_eq!((&*last.reason.summary(), &*last.served_tier), ("rule:small talk", "small"));
+}
+
+impl Stage {
+    fn reload(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.gateway.as_ref().unwrap().reload(&self.config).unwrap();
+    }
+
+    /// Where cells stand, once that is so.
+    async fn states(&self, wanted: impl Fn(&[(String, String)]) -> bool) -> Vec<(String, String)> {
+        let started = Instant::now();
+        loop {
+            let found = self.get("/api/v1/quality").await;
+            let text = |state: &Value, name: &str| state[name].as_str().unwrap().to_owned();
+            let states = found["states"].as_array().unwrap().iter();
+            let states: Vec<_> = states.map(|one| (text(one, "task_type"), text(one, "state"))).collect();
+            if wanted(&states) {
+                return states;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{found}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Changes of cells (author and new state, the newest first) and how many alarms there are.
+    async fn told(&self) -> (Vec<(String, String)>, usize) {
+        let history = self.get("/api/v1/quality/history").await;
+        let text = |change: &Value, name: &str| change[name].as_str().unwrap().to_owned();
+        let changes = history["changes"].as_array().unwrap().iter();
+        let alarms = self.get("/api/v1/quality").await["alarms"].as_array().unwrap().len();
+        (changes.map(|change| (text(change, "author"), text(change, "to"))).collect(), alarms)
+    }
+}
+
+#[tokio::test]
+async fn no_state_changes_without_a_row_that_says_so() {
+    use tierway_decide::quality::Hold;
+    let mut stage = Stage::new(OPEN).await;
+    stage.reload(|config| config.quality.rules.target = 0.01);
+    for turn in 1..=40 {
+        stage.chat(&format!("{EASY}, number {turn} judge:large-model")).await;
+        stage.quality(turn).await;
+    }
+    assert_eq!(stage.told().await, (Vec::new(), 0));
+    // The same verdicts under another target: the cell falls, and that is said.
+    stage.reload(|config| config.quality.rules.target = 0.9);
+    stage.states(|states| states.len() == 1 && states[0].1 == "held").await;
+    let fell = (vec![("evidence".to_owned(), "held".to_owned())], 2);
+    assert_eq!(stage.told().await, fell);
+    // Nothing new, nothing said.
+    stage.restart();
+    stage.quality(40).await;
+    assert_eq!(stage.told().await, fell);
+
+    stage.reload(|config| config.quality.rules.hold = Hold::Unproven);
+    stage.states(|states| states.iter().filter(|one| one.1 == "held").count() == 9).await;
+    let (changes, alarms) = stage.told().await;
+    assert_eq!(changes.iter().filter(|one| **one == ("config".into(), "held".into())).count(), 8, "{changes:?}");
+    assert_eq!(alarms, 2, "what the operator wants is no alarm");
+    stage.reload(|config| config.quality.rules.hold = Hold::Disproved);
+    let states = stage.states(|states| states.iter().filter(|one| one.1 == "open").count() == 8).await;
+    assert_eq!(states.iter().filter(|one| one.1 == "held").count(), 1, "what evidence held stays held");
+}

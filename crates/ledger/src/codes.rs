@@ -219,6 +219,7 @@ impl Code for Kind {
             Self::Down => 0,
             Self::Held => 1,
             Self::Up => 2,
+            Self::Rule => 3,
         }
     }
 

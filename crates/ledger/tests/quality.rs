@@ -6,7 +6,7 @@ use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Kind, Pr
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
 use tierway_ledger::State;
 use tierway_ledger::quality::{
-    AlarmRow, CellChange, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Verdict,
+    AlarmRow, CellChange, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict,
 };
 
 fn open() -> (State, tempfile::TempDir) {
@@ -45,6 +45,7 @@ fn verdict(n: i64, one: Preference, other: Preference) -> Verdict {
         shadow: Some(id(n + 1)),
         shadow_model: "p/second".into(),
         shadow_tokens: 9,
+        served_answer: "shown".into(),
         shadow_answer: "second".into(),
         cost: Usd::from_picos(11),
     }
@@ -63,11 +64,13 @@ fn samples_become_verdicts_and_both_answers_know_their_side() {
     }
     state.keep_sample(&sample(40, Kind::Down, false)).unwrap();
     assert_eq!(state.sample_counts(0, 100).unwrap(), SampleCounts { waiting: 4, judged: 0, given_up: 0 });
-    let waiting = state.waiting_samples(9, 50).unwrap();
+    state.give_up_lost_samples(50).unwrap();
+    let waiting = state.waiting_samples(9).unwrap();
     assert_eq!(waiting, [(10, Kind::Down), (20, Kind::Held), (30, Kind::Up)].map(|(n, kind)| sample(n, kind, true)));
     assert_eq!(state.sample_counts(0, 100).unwrap(), SampleCounts { waiting: 3, judged: 0, given_up: 1 });
 
-    state.judge_sample(id(30), &verdict(60, Tie, Tie)).unwrap();
+    assert!(state.judge_sample(id(30), &verdict(60, Tie, Tie)).unwrap());
+    assert!(!state.judge_sample(id(30), &verdict(60, Cheap, Tie)).unwrap(), "there is one");
     state.judge_sample(id(10), &verdict(61, Cheap, Baseline)).unwrap();
     state.judge_sample(id(20), &verdict(62, Baseline, Baseline)).unwrap();
     state.give_up_sample(id(20), "too late", Usd::from_picos(99), 63).unwrap();
@@ -75,18 +78,20 @@ fn samples_become_verdicts_and_both_answers_know_their_side() {
     let said: Vec<_> = verdicts.iter().map(|judged| (judged.kind, judged.comparison.one, judged.weight)).collect();
     assert_eq!(said, [(Kind::Up, Tie, 0.25), (Kind::Down, Cheap, 0.25), (Kind::Held, Baseline, 0.25)]);
     assert_eq!(state.verdicts(61, 62).unwrap().len(), 1);
-    assert_eq!(state.verdicts_of(&cell(), 0).unwrap().len(), 2);
-    assert_eq!(state.quality_cost(0).unwrap(), Usd::from_picos(33));
+    assert_eq!(verdicts.iter().map(|judged| judged.at_ms).collect::<Vec<_>>(), [60, 61, 62]);
+    let spent = Spent { cost: Usd::from_picos(33), looks: 3, eligible: 8.0, first_ms: Some(10) };
+    assert_eq!(state.quality_spent(0).unwrap(), spent);
+    assert_eq!(state.quality_spent(99).unwrap(), Spent::default());
 
     let down = state.pair(id(10)).unwrap().unwrap();
     assert_eq!(
         (down.models, down.texts),
-        (["p/served".into(), "p/second".into()], Some(["{}", "served", "second"].map(String::from)))
+        (["p/served".into(), "p/second".into()], Some(["{}", "shown", "second"].map(String::from)))
     );
     let up = state.pair(id(30)).unwrap().unwrap();
     assert_eq!(
         (up.models, up.texts),
-        (["p/second".into(), "p/served".into()], Some(["{}", "second", "served"].map(String::from)))
+        (["p/second".into(), "p/served".into()], Some(["{}", "second", "shown"].map(String::from)))
     );
     assert!(state.pair(id(40)).unwrap().is_none());
 
@@ -97,9 +102,28 @@ fn samples_become_verdicts_and_both_answers_know_their_side() {
     assert_eq!(state.unlabelled(9).unwrap(), [id(20), id(30)]);
 
     assert_eq!(state.forget_texts(125).unwrap(), 2);
-    assert!(state.pair(id(10)).unwrap().unwrap().texts.is_none());
+    let forgotten = state.pair(id(10)).unwrap().unwrap();
+    assert!(forgotten.texts.is_none() && forgotten.why.is_empty(), "what was said about the texts is kept");
     assert_eq!(state.pairs_with_texts(0).unwrap().len(), 1);
     assert_eq!(state.verdicts(0, 100).unwrap().len(), 3);
+}
+
+#[test]
+fn answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone() {
+    use Preference::Tie;
+    let (mut state, _folder) = open();
+    for (n, kind) in [(10, Kind::Down), (20, Kind::Rule), (30, Kind::Up), (40, Kind::Held), (50, Kind::Down)] {
+        state.keep_sample(&sample(n, kind, false)).unwrap();
+        if n < 50 {
+            assert!(state.judge_sample(id(n), &verdict(n, Tie, Tie)).unwrap());
+        }
+    }
+    let found = |n| Shadowed { id: id(n), task_type: TaskType::Qa, baseline_tokens: 9, chance: 0.5 };
+    let at = |n| RequestId::EPOCH_MS + n;
+    assert_eq!(state.shadowed(0, at(100), 9).unwrap(), [found(20), found(10)]);
+    assert_eq!(state.shadowed(0, at(20), 9).unwrap(), [found(10)]);
+    let told = |n| (state.pair(id(n)).unwrap().unwrap().why, n);
+    assert_eq!([10].map(told), [(String::new(), 10)], "a judge's words are kept though texts are not");
 }
 
 #[test]
@@ -116,11 +140,12 @@ fn the_last_change_of_a_cell_is_in_force_and_history_stays() {
         verdicts: 5,
         quality: Interval { value: 0.5, low: 0.25, high: 0.75 },
     };
+    assert_eq!(state.cells_version().unwrap(), 0);
     assert_eq!(state.change_cell(&change(1, CellState::Open, CellState::Held)).unwrap(), 1);
     assert_eq!(state.change_cell(&change(2, CellState::Held, CellState::Proven)).unwrap(), 2);
     let cells = state.cells().unwrap();
     assert_eq!(cells, [CellChange { version: 2, ..change(2, CellState::Held, CellState::Proven) }]);
-    assert_eq!(state.cell_history(9).unwrap().len(), 2);
+    assert_eq!((state.cell_history(9).unwrap().len(), state.cells_version().unwrap()), (2, 2));
 
     let alarm = AlarmRow { id: 0, at_ms: 5, task_type: None, tier: String::new(), words: "w".into(), delivered: false };
     let number = state.raise_alarm(&alarm).unwrap();

@@ -783,8 +783,8 @@ pub static QUALITY: Spec = Spec {
         field(
             "dollars_a_day",
             Kind::Dollars,
-            None,
-            "Most that a day (UTC) of shadows and judges may cost. The chances are lowered to last the day. Default: 1.",
+            Some("1.0"),
+            "Most that a day (UTC) of shadows and judges may cost. The chances are lowered to last the day.",
         ),
         field("judge", Kind::Text, None, "Who compares: a tier, or `provider/model`. Default: the top tier."),
         field(
@@ -823,7 +823,7 @@ pub static QUALITY: Spec = Spec {
             "text_days",
             int(0, 3650),
             Some("7"),
-            "Days that request and answers of a sample are kept, for the review page and `quality --outcomes`; 0: only while they are looked at.",
+            "Days that request and answers of a sample are kept, for the review page, `calibrate --from-log` and `quality --outcomes`; 0: only while they are looked at, in memory.",
         ),
         field(
             "allow_without_key",

@@ -3,10 +3,23 @@
 //! Open until something is proven. Held at the baseline tier when the alarm says that quality is below the target, or,
 //! where the operator wants proof first, until it is proven. Held cells are still looked at (the cheap tier answers in the
 //! background), and come down again when a mirrored alarm says that it reaches the target. Every hold and every return
-//! forgets what came before it: the traffic is another one from then on.
+//! forgets what came before it: the traffic is another one from then on. So each state hears only verdicts on the traffic that
+//! it is about: a held cell those of background answers, every other cell those of answers that clients got.
 
-use super::{Alarm, Interval, MeanSequence};
+use super::{Alarm, Interval, Kind, MeanSequence};
 use serde::{Deserialize, Serialize};
+
+/// What follows when quality falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// A cell is held once it is proven to be below the target.
+    #[default]
+    Disproved,
+    /// A cell is held until it is proven to reach the target.
+    Unproven,
+    /// Alarms only: a cell that is called held goes on being served.
+    Never,
+}
 
 /// What is asked of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,15 +35,35 @@ pub struct Rules {
     pub false_alarms: f64,
     /// Verdicts of a season.
     pub season: u64,
-    /// Hold a cell until its quality is proven.
-    pub proof_first: bool,
+    /// What follows when quality falls.
+    pub hold: Hold,
+}
+
+impl Default for Rules {
+    /// What a config asks for that says nothing.
+    fn default() -> Self {
+        Self {
+            target: crate::DEFAULT_QUALITY_TARGET,
+            confidence: 0.95,
+            judge_error: 0.05,
+            false_alarms: 0.05,
+            season: 2_000,
+            hold: Hold::Disproved,
+        }
+    }
 }
 
 impl Rules {
     /// What the mean of verdicts is when quality is on target.
     #[must_use]
     pub fn bar(&self) -> f64 {
-        self.judge_error + (1.0 - 2.0 * self.judge_error) * self.target
+        self.as_judged(self.target)
+    }
+
+    /// A certain word where a judge of this error would have it in the mean: what quality is corrected by goes for all.
+    #[must_use]
+    pub fn as_judged(&self, certain: f64) -> f64 {
+        self.judge_error + (1.0 - 2.0 * self.judge_error) * certain
     }
 
     /// Quality behind a mean of verdicts.
@@ -111,7 +144,7 @@ impl Cell {
     /// A cell nobody has looked at.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let state = if rules.proof_first { CellState::Held } else { CellState::Open };
+        let state = if rules.hold == Hold::Unproven { CellState::Held } else { CellState::Open };
         Self::resumed(rules, state)
     }
 
@@ -123,8 +156,26 @@ impl Cell {
         Self { rules, state, seen: MeanSequence::new(rules.confidence), alarm, comeback }
     }
 
-    /// Takes one verdict: at least as good (1) or not (0), with its weight.
-    pub fn take(&mut self, score: f64, weight: f64) -> Option<Change> {
+    /// Whether verdicts of this kind are about the traffic that the cell has in its state. Traffic of rules never is: it
+    /// goes where the rule says, held or not.
+    #[must_use]
+    pub fn hears(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Down => !self.is_kept_away(),
+            Kind::Held => self.is_kept_away(),
+            Kind::Up | Kind::Rule => false,
+        }
+    }
+
+    fn is_kept_away(&self) -> bool {
+        self.state == CellState::Held && self.rules.hold != Hold::Never
+    }
+
+    /// Takes one verdict: at least as good (1) or not (0), with its weight. One that it does not hear changes nothing.
+    pub fn take(&mut self, kind: Kind, score: f64, weight: f64) -> Option<Change> {
+        if !self.hears(kind) {
+            return None;
+        }
         self.seen.take(score, weight);
         let (fell, came_back) = (self.alarm.take(score, weight), self.comeback.take(1.0 - score, weight));
         let to = match self.state {
@@ -167,8 +218,13 @@ mod tests {
     use super::*;
     use crate::Chance;
 
-    fn rules(proof_first: bool) -> Rules {
-        Rules { target: 0.9, confidence: 0.95, judge_error: 0.0, false_alarms: 0.05, season: 2_000, proof_first }
+    fn rules(hold: Hold) -> Rules {
+        Rules { target: 0.9, confidence: 0.95, judge_error: 0.0, false_alarms: 0.05, season: 2_000, hold }
+    }
+
+    /// The kind that the cell's own traffic has.
+    fn own(cell: &Cell) -> Kind {
+        if cell.hears(Kind::Held) { Kind::Held } else { Kind::Down }
     }
 
     /// The states that a cell goes through under these shares of good answers, a thousand verdicts each.
@@ -180,7 +236,8 @@ mod tests {
             for _ in 0..1_000 {
                 let good = chance.share() <= *share;
                 let said = good != (chance.share() <= wrong);
-                states.extend(cell.take(f64::from(u8::from(said)), 1.0).map(|change| change.to));
+                let kind = own(&cell);
+                states.extend(cell.take(kind, f64::from(u8::from(said)), 1.0).map(|change| change.to));
             }
         }
         states
@@ -189,19 +246,41 @@ mod tests {
     #[test]
     fn a_cell_is_held_when_it_falls_and_comes_back_when_it_is_good_again() {
         use CellState::{Held, Open, Proven};
-        assert_eq!(states(rules(false), &[0.97, 0.75, 0.97], 0.0), [Open, Proven, Held, Proven]);
-        assert_eq!(states(rules(true), &[0.97], 0.0), [Held, Proven]);
-        assert_eq!(states(rules(true), &[0.7, 0.9], 0.0), [Held]);
-        assert_eq!(states(rules(false), &[0.9, 0.9], 0.0), [Open]);
+        assert_eq!(states(rules(Hold::Disproved), &[0.97, 0.75, 0.97], 0.0), [Open, Proven, Held, Proven]);
+        assert_eq!(states(rules(Hold::Never), &[0.97, 0.75, 0.97], 0.0), [Open, Proven, Held, Proven]);
+        assert_eq!(states(rules(Hold::Unproven), &[0.97], 0.0), [Held, Proven]);
+        assert_eq!(states(rules(Hold::Unproven), &[0.7, 0.9], 0.0), [Held]);
+        assert_eq!(states(rules(Hold::Disproved), &[0.9, 0.9], 0.0), [Open]);
+    }
+
+    #[test]
+    fn each_state_hears_its_own_traffic_only() {
+        use CellState::{Held, Open, Proven};
+        for (hold, state, heard) in [
+            (Hold::Disproved, Open, Kind::Down),
+            (Hold::Disproved, Proven, Kind::Down),
+            (Hold::Disproved, Held, Kind::Held),
+            (Hold::Unproven, Held, Kind::Held),
+            // Not really held: its requests still go down.
+            (Hold::Never, Held, Kind::Down),
+        ] {
+            for kind in Kind::ALL {
+                let mut cell = Cell::resumed(rules(hold), state);
+                // All good or all bad: whichever would change the state.
+                let score = if state == Held { 1.0 } else { 0.0 };
+                let changed = (0..500).any(|_| cell.take(kind, score, 1.0).is_some());
+                assert_eq!(changed, kind == heard, "{hold:?} {state:?} {kind:?}");
+            }
+        }
     }
 
     #[test]
     fn what_the_judge_gets_wrong_is_taken_out() {
         use CellState::{Held, Open, Proven};
-        let knowing = Rules { judge_error: 0.1, ..rules(false) };
+        let knowing = Rules { judge_error: 0.1, ..rules(Hold::Disproved) };
         assert_eq!(states(knowing, &[0.97, 0.75], 0.1), [Open, Proven, Held]);
         // not knowing it, one would hold what is good
-        assert_eq!(states(rules(false), &[0.97], 0.1)[..2], [Open, Held]);
+        assert_eq!(states(rules(Hold::Disproved), &[0.97], 0.1)[..2], [Open, Held]);
         assert!((knowing.quality(knowing.bar()) - 0.9).abs() < 1e-12);
     }
 }

@@ -15,7 +15,7 @@ mod sequence;
 mod summary;
 
 pub use alarm::Alarm;
-pub use cell::{Cell, CellState, Change, Rules};
+pub use cell::{Cell, CellState, Change, Hold, Rules};
 pub use held::Held;
 pub use judging::{Comparison, Preference};
 pub use kappa::{Kappa, kappa};

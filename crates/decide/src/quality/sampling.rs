@@ -17,11 +17,14 @@ pub enum Kind {
     Held,
     /// It went to the baseline: would the cheapest tier have done?
     Up,
+    /// A rule of the operator sent it to a cheap tier: would the baseline have done better? No cell is held for it, because
+    /// rules are not held.
+    Rule,
 }
 
 impl Kind {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Down, Self::Held, Self::Up];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Down, Self::Held, Self::Up, Self::Rule];
 
     /// The name in the store and the API.
     #[must_use]
@@ -30,7 +33,14 @@ impl Kind {
             Self::Down => "down",
             Self::Held => "held",
             Self::Up => "up",
+            Self::Rule => "rule",
         }
+    }
+
+    /// The client got the cheap tier's answer.
+    #[must_use]
+    pub const fn served_cheap(self) -> bool {
+        matches!(self, Self::Down | Self::Rule)
     }
 }
 

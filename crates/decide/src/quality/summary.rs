@@ -23,12 +23,16 @@ pub struct CellKey {
 /// One verdict, as statistics need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
+    /// When it was reached, Unix milliseconds.
+    pub at_ms: i64,
     /// What it tells.
     pub kind: Kind,
     /// Whose verdict.
     pub cell: CellKey,
     /// What the judge (or a check) said.
     pub comparison: Comparison,
+    /// A check said it, which does not err.
+    pub certain: bool,
     /// What a person said of the same pair, if one was asked; goes before the judge.
     pub person: Option<Preference>,
     /// Weight of the sampling design.
@@ -38,11 +42,15 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The verdict's value on the scale of the judge: a person's word is put where a judge of this error would have it.
+    /// The verdict's value on the scale of the judge: the word of a person or of a check is put where a judge of this error
+    /// would have it.
     #[must_use]
     pub fn score(&self, rules: &Rules) -> f64 {
-        let person = self.person.map(|word| rules.judge_error + (1.0 - 2.0 * rules.judge_error) * word.as_good());
-        person.unwrap_or_else(|| self.comparison.score())
+        match self.person {
+            Some(word) => rules.as_judged(word.as_good()),
+            None if self.certain => rules.as_judged(self.comparison.score()),
+            None => self.comparison.score(),
+        }
     }
 }
 
@@ -62,10 +70,12 @@ pub struct CellSummary {
 /// What all verdicts say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
-    /// All cells together: routed down, or would have been.
+    /// Answers of cheap tiers that clients got, all kinds of work together: what quality was kept.
     pub overall: CellSummary,
-    /// Each cell.
+    /// Each cell: what went to the tier on a prediction, or would have.
     pub cells: Vec<CellSummary>,
+    /// What rules sent to a cheap tier.
+    pub ruled: CellSummary,
     /// Share of routed-down answers that the baseline would have bettered: the risk for quality.
     pub too_low: Interval,
     /// Verdicts behind that.
@@ -111,18 +121,16 @@ impl Quality {
     #[must_use]
     pub fn of(verdicts: &[Judged], rules: &Rules) -> Self {
         let new = || Share::new(rules);
-        let (mut overall, mut up, mut down) = (new(), new(), new());
+        let (mut overall, mut up, mut ruled) = (new(), new(), new());
         let mut cells: BTreeMap<&CellKey, Share> = BTreeMap::new();
         for judged in verdicts {
+            if judged.kind.served_cheap() {
+                overall.take(judged, rules);
+            }
             match judged.kind {
                 Kind::Up => up.take(judged, rules),
-                Kind::Down | Kind::Held => {
-                    overall.take(judged, rules);
-                    cells.entry(&judged.cell).or_insert_with(new).take(judged, rules);
-                    if judged.kind == Kind::Down {
-                        down.take(judged, rules);
-                    }
-                }
+                Kind::Rule => ruled.take(judged, rules),
+                Kind::Down | Kind::Held => cells.entry(&judged.cell).or_insert_with(new).take(judged, rules),
             }
         }
         let labels: Vec<_> =
@@ -132,8 +140,9 @@ impl Quality {
         Self {
             overall: overall.summary(None, rules),
             cells: cells.iter().map(|(cell, share)| share.summary(Some((*cell).clone()), rules)).collect(),
-            too_low: of(&down).complement(),
-            too_low_verdicts: down.seen.seen(),
+            ruled: ruled.summary(None, rules),
+            too_low: of(&overall).complement(),
+            too_low_verdicts: overall.seen.seen(),
             too_high: of(&up),
             too_high_verdicts: up.seen.seen(),
             kappa: kappa(&labels, Z),
@@ -150,12 +159,25 @@ mod tests {
 
     fn judged(kind: Kind, tier: &str, word: Preference, person: Option<Preference>) -> Judged {
         Judged {
+            at_ms: 0,
             kind,
             cell: CellKey { task_type: TaskType::Qa, tier: tier.into() },
             comparison: Comparison::certain(word),
+            certain: false,
             person,
             weight: 1.0,
             cost: Usd::from_picos(5),
+        }
+    }
+
+    fn rules(judge_error: f64) -> Rules {
+        Rules {
+            target: 0.9,
+            confidence: 0.95,
+            judge_error,
+            false_alarms: 0.05,
+            season: 2_000,
+            hold: crate::quality::Hold::Disproved,
         }
     }
 
@@ -167,20 +189,37 @@ mod tests {
         verdicts.extend(vec![judged(Kind::Held, "mini", Cheap, None); 20]);
         verdicts.extend(vec![judged(Kind::Up, "nano", Cheap, None); 30]);
         verdicts.push(judged(Kind::Down, "nano", Cheap, Some(Baseline)));
-        let rules = Rules {
-            target: 0.9,
-            confidence: 0.95,
-            judge_error: 0.0,
-            false_alarms: 0.05,
-            season: 2_000,
-            proof_first: false,
-        };
-        let quality = Quality::of(&verdicts, &rules);
-        assert_eq!((quality.overall.verdicts, quality.too_low_verdicts, quality.too_high_verdicts), (101, 81, 30));
-        assert!((quality.overall.quality.value - 80.0 / 101.0).abs() < 1e-9, "{quality:?}");
-        assert!((quality.too_low.value - 21.0 / 81.0).abs() < 1e-9, "{quality:?}");
+        verdicts.extend(vec![judged(Kind::Rule, "nano", Tie, None); 9]);
+        let quality = Quality::of(&verdicts, &rules(0.0));
+        // What was held did not reach a client; what rules sent did, and says nothing of a cell.
+        assert_eq!((quality.overall.verdicts, quality.too_low_verdicts, quality.too_high_verdicts), (90, 90, 30));
+        assert!((quality.overall.quality.value - 69.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert!((quality.too_low.value - 21.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert_eq!(quality.cells.iter().map(|cell| cell.verdicts).collect::<Vec<_>>(), [40, 61]);
+        assert_eq!((quality.ruled.verdicts, quality.ruled.quality.value), (9, 1.0));
         assert!(quality.too_high.value == 1.0 && quality.too_high.low > 0.7, "{quality:?}");
         assert_eq!(quality.cells.len(), 2);
-        assert_eq!((quality.labels, quality.labels_agreed, quality.cost), (1, 0, Usd::from_picos(131 * 5)));
+        assert_eq!((quality.labels, quality.labels_agreed, quality.cost), (1, 0, Usd::from_picos(140 * 5)));
+    }
+
+    #[test]
+    fn what_is_certain_is_not_taken_to_be_wrong() {
+        use Preference::{Baseline, Tie};
+        let check = |certain, word, person: Option<Preference>, want: f64| {
+            let said = Judged { certain, ..judged(Kind::Down, "nano", word, person) };
+            let rules = rules(0.1);
+            assert!((rules.quality(said.score(&rules)) - want).abs() < 1e-9, "{said:?}");
+        };
+        check(true, Tie, None, 1.0);
+        check(true, Baseline, None, 0.0);
+        check(false, Tie, Some(Baseline), 0.0);
+        // A judge that is wrong one time in ten says so of all good answers in nine of ten.
+        let rules = rules(0.1);
+        let mut verdicts = vec![judged(Kind::Down, "nano", Tie, None); 90];
+        verdicts.extend(vec![judged(Kind::Down, "nano", Baseline, None); 10]);
+        verdicts.extend(vec![Judged { certain: true, ..judged(Kind::Down, "nano", Tie, None) }; 100]);
+        assert!((Quality::of(&verdicts, &rules).overall.quality.value - 1.0).abs() < 1e-9);
+        verdicts.extend(vec![Judged { certain: true, ..judged(Kind::Down, "nano", Baseline, None) }; 200]);
+        assert!((Quality::of(&verdicts, &rules).overall.quality.value - 0.5).abs() < 1e-9);
     }
 }

@@ -1,5 +1,6 @@
 //! Answers and requests as whoever compares them reads them: plain text.
 
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use tierway_wire::neutral::{Answer, Collector, Content};
 use tierway_wire::{Context, Format, Outline, Role, StreamDecoder};
@@ -8,7 +9,8 @@ use tierway_wire::{Context, Format, Outline, Role, StreamDecoder};
 const MOST_LETTERS: usize = 12_000;
 
 /// What a model answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Said {
     /// Its text; refusals count as text.
     pub(crate) text: String,
@@ -48,6 +50,17 @@ impl Said {
     /// Nothing was said and nothing called.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.trim().is_empty() && self.calls.is_empty()
+    }
+
+    /// For the store, to be read again whole.
+    pub(crate) fn kept(&self) -> String {
+        // Serialising texts cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What was kept; a text that was not kept this way is the answer itself.
+    pub(crate) fn of_kept(kept: String) -> Self {
+        serde_json::from_str(&kept).unwrap_or_else(|_| Self { text: kept, calls: Vec::new() })
     }
 
     /// As text.

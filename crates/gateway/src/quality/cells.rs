@@ -1,83 +1,120 @@
 //! The cells at work: verdicts in, changes and alarms out.
 //!
 //! State is rebuilt from the store: the last change of each cell, and the verdicts since. So a restart, another process or
-//! a rollback all give the same.
+//! a rollback all give the same. What follows from reading (the target was moved, `hold` was changed, somebody was stopped
+//! between a verdict and what it led to) is told like everything else: no state changes without a row that says so.
 
 use super::{cell_rules, cells_of, holds};
 use std::collections::BTreeMap;
 use tierway_config::Config;
-use tierway_decide::quality::{Alarm, Cell, CellKey, CellState, Change, Held, Judged, Kind, Rules};
+use tierway_decide::quality::{Cell, CellKey, CellState, Change, Held, Hold, Judged, Kind, Rules};
 use tierway_decide::{Ladder, TaskType};
 use tierway_ledger::quality::{AlarmRow, CellChange};
 use tierway_ledger::{LedgerError, State};
 
+/// Older verdicts say nothing of today.
+const MEMORY_MS: i64 = 366 * 86_400_000;
+/// Alarms that are looked through for the last one about all kinds of work together.
+const MOST_ALARMS: usize = 10_000;
+/// Who changes a cell because the config says so.
+const CONFIG: &str = "config";
+
 /// All cells of a ladder.
-pub(crate) struct Cells {
+pub(super) struct Cells {
     rules: Rules,
     cells: BTreeMap<CellKey, Cell>,
-    /// All cells together: an alarm, nothing is held for it.
-    overall: Alarm,
-    overall_sounds: bool,
+    /// All that clients got from cheap tiers, by rules, too: an alarm, nothing is held for it. Once it has sounded it is
+    /// silent until quality is back.
+    overall: Cell,
 }
 
-/// What a verdict led to.
-#[derive(Default)]
-pub(crate) struct Led {
-    pub(crate) change: Option<CellChange>,
-    pub(crate) alarms: Vec<AlarmRow>,
+/// What follows.
+#[derive(Debug, Default)]
+pub(super) struct Led {
+    pub(super) changes: Vec<CellChange>,
+    pub(super) alarms: Vec<AlarmRow>,
 }
+
+/// Where a cell stands by its changes.
+#[derive(Clone, Copy)]
+struct Standing {
+    state: CellState,
+    /// What was seen since counts.
+    since_ms: i64,
+    by_config: bool,
+}
+
+/// Nothing ever happened to it.
+const NEW: Standing = Standing { state: CellState::Open, since_ms: 0, by_config: true };
 
 impl Cells {
-    /// As the store has them.
-    pub(crate) fn read(config: &Config, state: &mut State) -> Result<Self, LedgerError> {
+    /// As the store has them, and what follows from that.
+    pub(super) fn read(config: &Config, state: &mut State, now_ms: i64) -> Result<(Self, Led), LedgerError> {
+        let standing = standing(&state.cell_history(usize::MAX)?);
+        let alarms = state.alarms(now_ms - MEMORY_MS, MOST_ALARMS)?;
+        let mut sounded = alarms.iter().find(|alarm| alarm.task_type.is_none()).map(|alarm| alarm.at_ms);
         let rules = cell_rules(config);
-        let changed: BTreeMap<_, _> =
-            state.cells()?.into_iter().map(|change| (change.cell.clone(), (change.to, change.at_ms))).collect();
-        let mut cells = BTreeMap::new();
+        let overall =
+            Cell::resumed(overall_rules(config), if sounded.is_some() { CellState::Held } else { CellState::Open });
+        let (mut read, mut led) = (Self { rules, cells: BTreeMap::new(), overall }, Led::default());
+        let mut since = BTreeMap::new();
         for key in cells_of(config.table.ladder()) {
-            let (mut cell, since) = match changed.get(&key) {
-                Some((to, at_ms)) => (Cell::resumed(rules, *to), *at_ms),
-                None => (Cell::new(rules), 0),
-            };
-            for judged in state.verdicts_of(&key, since)? {
-                // What led to a change was written as one; what did not cannot now.
-                let _ = cell.take(judged.score(&rules), judged.weight);
+            let mut stands = standing.get(&key).copied().unwrap_or(NEW);
+            if let Some((to, why)) = wanted(rules.hold, stands) {
+                let change = by_hand(&Cell::resumed(rules, stands.state), to);
+                led.changes.push(written(&key, &change, now_ms, CONFIG, why.to_owned()));
+                stands = Standing { state: to, since_ms: now_ms, by_config: true };
             }
-            cells.insert(key, cell);
+            since.insert(key.clone(), stands.since_ms);
+            read.cells.insert(key, Cell::resumed(rules, stands.state));
         }
-        let of_all = Rules { false_alarms: config.quality.rules.false_alarms / 2.0, ..rules };
-        let overall = Alarm::new(of_all.bar(), of_all.season, of_all.false_alarms);
-        let mut read = Self { rules, cells, overall, overall_sounds: false };
-        for judged in state.verdicts(0, i64::MAX)?.iter().filter(|judged| judged.kind != Kind::Up) {
-            read.overall_sounds |= read.overall.take(judged.score(&rules), judged.weight);
+        for judged in state.verdicts(now_ms - MEMORY_MS, i64::MAX)? {
+            if sounded.is_none_or(|at_ms| judged.at_ms > at_ms) && read.hear(&judged, now_ms, &mut led) {
+                sounded = Some(i64::MAX);
+            }
+            let since_ms = since.get_mut(&judged.cell).filter(|since_ms| judged.at_ms > **since_ms);
+            let Some(since_ms) = since_ms else { continue };
+            if read.hear_in_cell(&judged, now_ms, &mut led).is_some_and(|change| forgets(change.from, change.to)) {
+                // It changes now: what was seen before is not about the traffic from now on.
+                *since_ms = i64::MAX;
+            }
         }
-        Ok(read)
+        Ok((read, led))
     }
 
     /// Takes one verdict.
-    pub(crate) fn take(&mut self, judged: &Judged, now_ms: i64) -> Led {
+    pub(super) fn take(&mut self, judged: &Judged, now_ms: i64) -> Led {
         let mut led = Led::default();
-        if judged.kind == Kind::Up {
-            return led;
-        }
-        let score = judged.score(&self.rules);
-        if self.overall.take(score, judged.weight) && !self.overall_sounds {
-            self.overall_sounds = true;
-            led.alarms.push(alarm(now_ms, None, "", self.overall_words()));
-        }
-        let Some(cell) = self.cells.get_mut(&judged.cell) else { return led };
-        if let Some(change) = cell.take(score, judged.weight) {
-            let why = words(&self.rules, &change);
-            if change.to == CellState::Held {
-                led.alarms.push(alarm(now_ms, Some(judged.cell.task_type), &judged.cell.tier, why.clone()));
-            }
-            led.change = Some(written(&judged.cell, &change, now_ms, "evidence", why));
-        }
+        self.hear(judged, now_ms, &mut led);
+        let _ = self.hear_in_cell(judged, now_ms, &mut led);
         led
     }
 
+    /// All kinds of work together; true when that sounds the alarm.
+    fn hear(&mut self, judged: &Judged, now_ms: i64, led: &mut Led) -> bool {
+        if !judged.kind.served_cheap() {
+            return false;
+        }
+        let change = self.overall.take(Kind::Down, judged.score(&self.rules), judged.weight);
+        let fell = change.is_some_and(|change| change.to == CellState::Held);
+        if fell {
+            led.alarms.push(alarm(now_ms, None, "", self.overall_words()));
+        }
+        fell
+    }
+
+    fn hear_in_cell(&mut self, judged: &Judged, now_ms: i64, led: &mut Led) -> Option<Change> {
+        let change = self.cells.get_mut(&judged.cell)?.take(judged.kind, judged.score(&self.rules), judged.weight)?;
+        let why = words(&self.rules, &change);
+        if change.to == CellState::Held {
+            led.alarms.push(alarm(now_ms, Some(judged.cell.task_type), &judged.cell.tier, why.clone()));
+        }
+        led.changes.push(written(&judged.cell, &change, now_ms, "evidence", why));
+        Some(change)
+    }
+
     /// A person changes a cell. None when it is not one of this ladder, or stands there already.
-    pub(crate) fn change(
+    pub(super) fn change(
         &mut self,
         key: &CellKey,
         to: CellState,
@@ -86,7 +123,7 @@ impl Cells {
         why: &str,
     ) -> Option<CellChange> {
         let cell = self.cells.get_mut(key)?;
-        let change = Change { from: cell.state(), to, verdicts: cell.verdicts(), quality: cell.quality() };
+        let change = by_hand(cell, to);
         if change.from == to {
             return None;
         }
@@ -95,7 +132,7 @@ impl Cells {
     }
 
     /// What a decision reads.
-    pub(crate) fn held(&self, config: &Config) -> Held {
+    pub(super) fn held(&self, config: &Config) -> Held {
         if !holds(config) {
             return Held::NONE;
         }
@@ -108,7 +145,7 @@ impl Cells {
     }
 
     /// Every cell.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&CellKey, &Cell)> {
+    pub(super) fn each(&self) -> impl Iterator<Item = (&CellKey, &Cell)> {
         self.cells.iter()
     }
 
@@ -118,6 +155,55 @@ impl Cells {
             "the share of cheap answers at least as good as the baseline's fell below {target}, all kinds of work together"
         )
     }
+}
+
+/// Half of the chance of a false alarm; the cells share the other half.
+fn overall_rules(config: &Config) -> Rules {
+    let rules = config.quality.rules;
+    Rules { false_alarms: rules.false_alarms / 2.0, hold: Hold::Never, ..rules }
+}
+
+/// Where each cell stands that ever changed. `history`: the newest first.
+fn standing(history: &[CellChange]) -> BTreeMap<CellKey, Standing> {
+    let mut standing: BTreeMap<CellKey, Standing> = BTreeMap::new();
+    let mut settled: Vec<&CellKey> = Vec::new();
+    for change in history {
+        if settled.contains(&&change.cell) {
+            continue;
+        }
+        let last = standing.entry(change.cell.clone()).or_insert(Standing {
+            state: change.to,
+            since_ms: 0,
+            by_config: change.author == CONFIG,
+        });
+        if forgets(change.from, change.to) {
+            last.since_ms = change.at_ms;
+            settled.push(&change.cell);
+        }
+    }
+    standing
+}
+
+/// A cell that is proven has the same traffic as before, so what was seen goes on counting; all other changes begin anew.
+fn forgets(from: CellState, to: CellState) -> bool {
+    (from, to) != (CellState::Open, CellState::Proven)
+}
+
+/// Where the config wants a cell that nothing else has moved, and why.
+fn wanted(hold: Hold, stands: Standing) -> Option<(CellState, &'static str)> {
+    match (hold, stands.state, stands.by_config) {
+        (Hold::Unproven, CellState::Open, true) => {
+            Some((CellState::Held, "`hold` is `unproven`: it goes to the baseline tier until it is proven"))
+        }
+        (Hold::Disproved | Hold::Never, CellState::Held, true) => {
+            Some((CellState::Open, "`hold` is not `unproven` any more: it goes where the prediction says"))
+        }
+        _ => None,
+    }
+}
+
+fn by_hand(cell: &Cell, to: CellState) -> Change {
+    Change { from: cell.state(), to, verdicts: cell.verdicts(), quality: cell.quality() }
 }
 
 fn alarm(at_ms: i64, task_type: Option<TaskType>, tier: &str, words: String) -> AlarmRow {
@@ -158,4 +244,81 @@ fn words(rules: &Rules, change: &Change) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierway_decide::Usd;
+    use tierway_decide::quality::{Comparison, Preference};
+
+    fn config(more: &str) -> Config {
+        let text = format!(
+            "[providers.o]\nkind = \"openai\"\n[[tiers]]\nname = \"small\"\ntargets = [\"o/gpt-4o-mini\"]\n[[tiers]]\n\
+             name = \"standard\"\ntargets = [\"o/gpt-4o\"]\n[quality]\nsample = 0.5\ntarget = 0.9\njudge_error_percent = 0\n{more}"
+        );
+        tierway_config::parse(&text, "t.toml", &|_| None).unwrap()
+    }
+
+    fn judged(kind: Kind, good: bool) -> Judged {
+        Judged {
+            at_ms: 0,
+            kind,
+            cell: CellKey { task_type: TaskType::Qa, tier: "small".into() },
+            comparison: Comparison::certain(if good { Preference::Tie } else { Preference::Baseline }),
+            certain: true,
+            person: None,
+            weight: 1.0,
+            cost: Usd::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_alarm_about_everything_sounds_again_after_quality_was_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = State::open(folder.path().join("l.db").as_path()).unwrap();
+        let (mut cells, led) = Cells::read(&config(""), &mut state, 1).unwrap();
+        assert!(led.changes.is_empty() && led.alarms.is_empty());
+        let mut sounded = |count: usize, good: bool| -> usize {
+            let alarms = (0..count).flat_map(|_| cells.take(&judged(Kind::Rule, good), 1).alarms);
+            alarms.filter(|alarm| alarm.task_type.is_none()).count()
+        };
+        assert_eq!(
+            [(80, false), (80, false), (400, true), (80, false)].map(|(n, good)| sounded(n, good)),
+            [1, 0, 0, 1]
+        );
+        assert!(cells.each().all(|(_, cell)| cell.state() == CellState::Open));
+    }
+
+    #[test]
+    fn what_was_seen_counts_from_the_last_change_that_forgot() {
+        use CellState::{Held, Open, Proven};
+        let change = |version, at_ms, from, to, author: &str| CellChange {
+            version,
+            at_ms,
+            from,
+            to,
+            author: author.into(),
+            ..written(
+                &CellKey { task_type: TaskType::Qa, tier: "small".into() },
+                &by_hand(&Cell::new(Rules::default()), Open),
+                0,
+                "",
+                String::new(),
+            )
+        };
+        let mut history = vec![
+            change(1, 10, Open, Held, CONFIG),
+            change(2, 20, Held, Open, CONFIG),
+            change(3, 30, Open, Proven, "evidence"),
+        ];
+        history.reverse();
+        let stands = standing(&history).into_values().next().unwrap();
+        assert_eq!((stands.state, stands.since_ms, stands.by_config), (Proven, 20, false));
+        let stands = standing(&history[1..]).into_values().next().unwrap();
+        assert_eq!((stands.state, stands.since_ms, stands.by_config), (Open, 20, true));
+        let stands = standing(&history[2..]).into_values().next().unwrap();
+        assert_eq!(wanted(Hold::Disproved, stands).map(|(to, _)| to), Some(Open));
+        assert_eq!(wanted(Hold::Unproven, stands), None);
+    }
 }

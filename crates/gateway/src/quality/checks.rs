@@ -4,6 +4,7 @@
 
 use super::answers::Said;
 use serde_json::Value;
+use std::cell::Cell;
 use tierway_decide::quality::Preference;
 use tierway_wire::OutputForm;
 
@@ -43,7 +44,7 @@ fn form_is_good(wanted: &Wanted, said: &Said) -> bool {
         return true;
     }
     let Ok(value) = serde_json::from_str::<Value>(said.text.trim()) else { return false };
-    value.is_object() && wanted.schema.as_ref().is_none_or(|schema| fits(&value, schema, schema))
+    value.is_object() && wanted.schema.as_ref().is_none_or(|schema| Schema::new(schema).fits(&value))
 }
 
 fn same(wanted: &Wanted, cheap: &Said, baseline: &Said) -> Option<(Preference, &'static str)> {
@@ -81,21 +82,54 @@ fn plain(text: &str) -> String {
     text.split_whitespace().map(word).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a value follows the parts of a JSON schema that structured output knows: types, properties, required ones, no
-/// others, items, enum, const, references within the schema. What else a schema says is left to the judge.
-fn fits(value: &Value, schema: &Value, root: &Value) -> bool {
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-        let target = target.strip_prefix('#').and_then(|path| root.pointer(path));
-        // A schema may refer to itself: the value gets smaller with each step, a chain of bare references does not.
-        return target.is_none_or(|target| target.get("$ref").is_some() || fits(value, target, root));
+/// How deep schemas are followed, and in how many steps; a schema that refers to itself needs neither to come to an end.
+const DEEPEST: u32 = 64;
+const MOST_STEPS: u32 = 20_000;
+
+/// Holds values against a JSON schema, as far as structured output knows it: types, properties, required ones, no others,
+/// items, enum, const, references within the schema. What else a schema says, what lies too deep and what takes too long is
+/// left to the judge: it counts as followed.
+struct Schema<'a> {
+    root: &'a Value,
+    steps: Cell<u32>,
+}
+
+impl<'a> Schema<'a> {
+    const fn new(root: &'a Value) -> Self {
+        Self { root, steps: Cell::new(0) }
     }
-    if let Some(any) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
-        return any.iter().any(|one| fits(value, one, root));
+
+    fn fits(&self, value: &Value) -> bool {
+        self.part_fits(value, self.root, 0)
     }
+
+    fn part_fits(&self, value: &Value, schema: &Value, depth: u32) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        if depth > DEEPEST || self.steps.get() > MOST_STEPS {
+            return true;
+        }
+        let deeper = |value: &Value, schema: &Value| self.part_fits(value, schema, depth + 1);
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            let target = target.strip_prefix('#').and_then(|path| self.root.pointer(path));
+            return target.is_none_or(|target| deeper(value, target));
+        }
+        if let Some(any) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+            return any.iter().any(|one| deeper(value, one));
+        }
+        let items = schema.get("items").zip(value.as_array());
+        is_listed(value, schema)
+            && is_typed(value, schema)
+            && object_fits(value, schema, deeper)
+            && items.is_none_or(|(of, all)| all.iter().all(|one| deeper(one, of)))
+    }
+}
+
+fn is_listed(value: &Value, schema: &Value) -> bool {
     let listed = schema.get("enum").and_then(Value::as_array);
-    if listed.is_some_and(|known| !known.contains(value)) || schema.get("const").is_some_and(|only| only != value) {
-        return false;
-    }
+    listed.is_none_or(|known| known.contains(value)) && schema.get("const").is_none_or(|only| only == value)
+}
+
+fn is_typed(value: &Value, schema: &Value) -> bool {
     let of_type = |name: &Value| match name.as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
@@ -106,23 +140,21 @@ fn fits(value: &Value, schema: &Value, root: &Value) -> bool {
         Some("null") => value.is_null(),
         _ => true,
     };
-    let typed = match schema.get("type") {
+    match schema.get("type") {
         Some(Value::Array(names)) => names.iter().any(of_type),
         Some(name) => of_type(name),
         None => true,
-    };
-    let items = schema.get("items").zip(value.as_array());
-    typed && object_fits(value, schema, root) && items.is_none_or(|(of, all)| all.iter().all(|one| fits(one, of, root)))
+    }
 }
 
-fn object_fits(value: &Value, schema: &Value, root: &Value) -> bool {
+fn object_fits(value: &Value, schema: &Value, fits: impl Fn(&Value, &Value) -> bool) -> bool {
     let Some(object) = value.as_object() else { return true };
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let properties = schema.get("properties").and_then(Value::as_object);
     let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
     let known = |name: &str| properties.and_then(|properties| properties.get(name));
     required.into_iter().all(|name| object.contains_key(name))
-        && object.iter().all(|(name, value)| known(name).map_or(!closed, |schema| fits(value, schema, root)))
+        && object.iter().all(|(name, value)| known(name).map_or(!closed, |schema| fits(value, schema)))
 }
 
 #[cfg(test)]
@@ -184,6 +216,34 @@ mod tests {
             check_json(good, bad, Some(Cheap));
         }
         check_json(r#"{"n": 1, "kinds": ["a"], "x": "y"}"#, r#"{"n": 1, "kinds": null, "x": 1}"#, None);
+    }
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "cases read better without a borrow")]
+    fn check_schema(schema: Value, value: Value, want: bool) {
+        assert_eq!(Schema::new(&schema).fits(&value), want, "{schema} {value}");
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_comes_to_an_end() {
+        check_schema(json!({"anyOf": [{"$ref": "#"}]}), json!({}), true);
+        check_schema(json!({"$ref": "#"}), json!({}), true);
+        let pair = json!({"$ref": "#/$defs/a", "$defs": {
+            "a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"oneOf": [{"$ref": "#/$defs/a"}]}}});
+        check_schema(pair, json!([1]), true);
+        // One that refers to itself for what is inside of a value, as lists and trees do.
+        let tree = json!({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "required": ["n"],
+            "properties": {"next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}}}}});
+        check_schema(tree.clone(), json!({"n": 1, "next": {"n": 2, "next": null}}), true);
+        check_schema(tree, json!({"n": 1, "next": {"next": null}}), false);
+        // Two ways at each of forty levels, none of which fits: 2^40 ways.
+        let mut levels = serde_json::Map::new();
+        for level in 0..40 {
+            let next = json!({"$ref": format!("#/$defs/{}", level + 1)});
+            levels.insert(level.to_string(), json!({"anyOf": [next.clone(), next]}));
+        }
+        levels.insert("40".into(), json!({"type": "string"}));
+        check_schema(json!({"$ref": "#/$defs/0", "$defs": levels}), json!(1), true);
     }
 
     #[test]

@@ -1,16 +1,12 @@
 //! Carries alarms to the webhook of the config, one at a time, until each was taken.
 
-use bytes::Bytes;
+use crate::webhook::post_webhook;
 use futures_util::future::BoxFuture;
-use serde_json::json;
-use std::time::Duration;
+use serde_json::{Value, json};
 use tierway_config::{Config, KeySource};
 use tierway_decide::TaskType;
 use tierway_ledger::quality::AlarmRow;
-use tierway_providers::Poster;
 
-/// A chat that takes longer than this takes nothing.
-const POST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause after a webhook that did not take an alarm.
 const PAUSE_MS: i64 = 60_000;
 /// Older alarms are not carried any more.
@@ -33,16 +29,8 @@ impl Herald {
 
     /// Carries this alarm to the webhook of the config.
     pub(super) fn carry(config: &Config, alarm: &AlarmRow) -> BoxFuture<'static, Carried> {
-        let (id, body, source) = (alarm.id, Bytes::from(words(alarm)), config.quality.webhook.clone());
-        Box::pin(async move {
-            let address = source.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string());
-            let posted = async {
-                let address = address?.ok_or("the webhook has no address")?;
-                let poster = Poster::new(address.expose(), [], POST_TIMEOUT).map_err(|error| error.to_string())?;
-                poster.post("application/json", body).await.map_err(|error| error.to_string())
-            };
-            (id, posted.await)
-        })
+        let (id, message, webhook) = (alarm.id, words(alarm), config.quality.webhook.clone());
+        Box::pin(async move { (id, post_webhook(&webhook, &message).await) })
     }
 
     /// Waits a while after a failure.
@@ -53,8 +41,8 @@ impl Herald {
 }
 
 /// What is posted: the form that Slack and its likes take.
-fn words(alarm: &AlarmRow) -> String {
+fn words(alarm: &AlarmRow) -> Value {
     let task = alarm.task_type.map_or("all kinds of work", TaskType::name);
     let tier = if alarm.tier.is_empty() { String::new() } else { format!(" on tier `{}`", alarm.tier) };
-    json!({"text": format!("tierway: quality of {task}{tier}: {}", alarm.words)}).to_string()
+    json!({"text": format!("tierway: quality of {task}{tier}: {}", alarm.words)})
 }

@@ -4,30 +4,21 @@
 //! that cannot be brought to a verdict is given up with its reason; what it cost is counted all the same.
 
 use super::answers::{self, Said};
+use super::budget::Purse;
 use super::checks::{self, Wanted};
+use super::task::{Taken, Task};
 use super::{OWN_KEY, rubric};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::sync::Arc;
 use tierway::{Call, Purpose, Reply, Router};
-use tierway_decide::quality::{Comparison, Kind, Preference};
-use tierway_decide::{Caller, RequestId, TaskType, Usd};
+use tierway_decide::quality::{Comparison, Preference};
+use tierway_decide::{Caller, RequestId, Usd};
 use tierway_ledger::quality::Verdict;
 use tierway_wire::neutral::Output;
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Format, OutputForm};
-
-/// What has to be looked at.
-pub(crate) struct Task {
-    pub(crate) id: RequestId,
-    pub(crate) kind: Kind,
-    pub(crate) task_type: TaskType,
-    pub(crate) cheap_tier: String,
-    pub(crate) format: Format,
-    pub(crate) request: Bytes,
-    pub(crate) served: Said,
-}
 
 /// A sample that is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,16 +31,18 @@ pub(crate) struct GivenUp {
 pub(crate) type Found = Result<Verdict, GivenUp>;
 
 /// Looks. `judge`: a tier, or `provider/model`.
-pub(crate) async fn look(router: Router, judge: String, task: Task) -> Found {
-    let mut looking = Looking { router, task, cost: Usd::ZERO };
-    match looking.run(&judge).await {
+pub(super) async fn look(router: Router, judge: String, purse: Arc<Purse>, task: Task) -> (Taken, Found) {
+    let mut looking = Looking { router, purse, task, cost: Usd::ZERO };
+    let found = match looking.run(&judge).await {
         Ok(verdict) => Ok(Verdict { cost: looking.cost, ..verdict }),
         Err(why) => Err(GivenUp { why, cost: looking.cost }),
-    }
+    };
+    (looking.task.taken, found)
 }
 
 struct Looking {
     router: Router,
+    purse: Arc<Purse>,
     task: Task,
     /// Paid so far.
     cost: Usd,
@@ -67,9 +60,10 @@ impl Looking {
     async fn run(&mut self, judge: &str) -> Result<Verdict, String> {
         let (wanted, request) = self.read_request()?;
         let shadow = self.shadow().await?;
-        let (cheap, baseline) = match self.task.kind {
-            Kind::Down => (&self.task.served, &shadow.said),
-            Kind::Held | Kind::Up => (&shadow.said, &self.task.served),
+        let (cheap, baseline) = if self.task.taken.kind.served_cheap() {
+            (&self.task.served, &shadow.said)
+        } else {
+            (&shadow.said, &self.task.served)
         };
         let mut verdict = Verdict {
             done_ms: 0,
@@ -79,6 +73,7 @@ impl Looking {
             shadow: shadow.id,
             shadow_model: shadow.model.clone(),
             shadow_tokens: shadow.tokens,
+            served_answer: self.task.served.shown(),
             shadow_answer: shadow.said.shown(),
             cost: Usd::ZERO,
         };
@@ -89,7 +84,7 @@ impl Looking {
             return Ok(Verdict { comparison: Comparison::certain(preference), why: why.into(), ..verdict });
         }
         let (cheap, baseline) = (cheap.shown(), baseline.shown());
-        let first = Comparison::cheap_first(self.task.id.as_i64().cast_unsigned());
+        let first = Comparison::cheap_first(self.task.taken.id.as_i64().cast_unsigned());
         let (one, by, why) = self.compare(judge, &request, [&cheap, &baseline], first).await?;
         let (other, _, _) = self.compare(judge, &request, [&cheap, &baseline], !first).await?;
         verdict.comparison = Comparison { one, other };
@@ -114,10 +109,8 @@ impl Looking {
     /// The other tier's answer to the same request, whole.
     async fn shadow(&mut self) -> Result<Shadow, String> {
         let ladder = self.router.setup().table.ladder();
-        let tier = match self.task.kind {
-            Kind::Down => &ladder.tier(ladder.baseline()).name,
-            Kind::Held | Kind::Up => &self.task.cheap_tier,
-        };
+        let baseline = &ladder.tier(ladder.baseline()).name;
+        let tier = if self.task.taken.kind.served_cheap() { baseline } else { &self.task.taken.cell.tier };
         let name = Value::from(tier.as_str()).to_string();
         let fields = Fields::parse(&self.task.request).map_err(|_| "the request cannot be read again")?;
         let mut edits = vec![Edit::Set("model", name.into()), Edit::Remove("stream"), Edit::Remove("stream_options")];
@@ -144,7 +137,7 @@ impl Looking {
         cheap_first: bool,
     ) -> Result<(Preference, String, String), String> {
         let answers = if cheap_first { [cheap, baseline] } else { [baseline, cheap] };
-        let body = rubric::question(judge, self.task.task_type, request, answers);
+        let body = rubric::question(judge, self.task.taken.cell.task_type, request, answers);
         let answer = self.ask(Purpose::Judge, Format::OpenaiChat, body.into()).await?;
         let said = Said::read(Format::OpenaiChat, false, &answer.body).unwrap_or_default();
         let word = rubric::read(&said.text).ok_or("the judge did not answer with the JSON that was asked for")?;
@@ -156,7 +149,9 @@ impl Looking {
         let caller = Arc::new(Caller { key: OWN_KEY.into(), ..Caller::default() });
         let reply = self.router.chat(Call { caller, purpose, ..Call::new(format, body) }).await;
         let answer = Answer::of(reply).await;
-        self.cost += answer.paid.unwrap_or_default();
+        let paid = answer.paid.unwrap_or_default();
+        self.purse.pay(paid);
+        self.cost += paid;
         if answer.status == 200 {
             return Ok(answer);
         }

@@ -6,6 +6,7 @@
 //! touch text whose use nobody allowed, and to spend more than the day's budget.
 
 mod answers;
+mod budget;
 mod cells;
 mod checks;
 mod herald;
@@ -14,6 +15,7 @@ mod rubric;
 mod sampler;
 mod service;
 mod shared;
+mod task;
 
 pub(crate) use answers::request_text;
 pub(crate) use shared::{Order, Shared};
@@ -25,10 +27,10 @@ use service::Service;
 use std::io;
 use std::sync::Arc;
 use tierway::{Router, Witness};
-use tierway_config::{Config, Hold};
-use tierway_decide::quality::{CellKey, Design, Rules};
+use tierway_config::Config;
+use tierway_decide::quality::{CellKey, Design, Hold, Rules};
 use tierway_decide::{Ladder, TaskType};
-use tierway_ledger::Location;
+use tierway_ledger::{Leadership, Location};
 
 /// The key under which the router's own calls are recorded; no client's key can have that name.
 pub(crate) const OWN_KEY: &str = "(tierway)";
@@ -47,12 +49,13 @@ impl Looking {
         router: Router,
         metrics: Arc<Metrics>,
         location: Location,
+        leadership: Leadership,
     ) -> io::Result<Self> {
         let (shared, orders) = Shared::new(Arc::new(config.clone()), metrics.clone());
         // Until the service has looked at its budget; what comes by then waits in the queue.
         shared.set_design(Design::new(config.quality.sample.unwrap_or(0.0)));
         let router = Arc::new(ArcSwap::from_pointee(router));
-        let service = Service::start(shared.clone(), orders, router.clone(), metrics, location)?;
+        let service = Service::start(shared.clone(), orders, router.clone(), metrics, location, leadership)?;
         Ok(Self { shared, router, service })
     }
 
@@ -70,8 +73,7 @@ impl Looking {
     pub(crate) fn reload(&self, config: &Config, router: Router) {
         self.shared.config.store(Arc::new(config.clone()));
         self.router.store(Arc::new(router));
-        // A service with too much to do reads the config by itself soon.
-        let _ = self.shared.order(Order::Reloaded);
+        self.shared.reloaded.notify_one();
     }
 
     /// Stops looking; what is not done is gone on with by the next run.
@@ -97,5 +99,5 @@ pub(crate) fn cell_rules(config: &Config) -> Rules {
 
 /// Whether cells are held at all.
 pub(crate) fn holds(config: &Config) -> bool {
-    config.quality.hold != Hold::Never
+    config.quality.rules.hold != Hold::Never
 }

@@ -22,19 +22,20 @@ impl Witness for Sampler {
         if !config.quality.allows(&decided.key, &decided.team, rule) {
             return None;
         }
-        self.0.eligible.fetch_add(1, Ordering::Relaxed);
         let prediction = &decided.prediction;
-        let verdicts = self.0.verdicts(prediction.task_type, cheap).load(Ordering::Relaxed);
+        let verdicts = match kind {
+            // No cell hangs on them.
+            Kind::Rule => u64::MAX,
+            _ => self.0.verdicts(prediction.task_type, cheap).load(Ordering::Relaxed),
+        };
         let drawn = self.0.design().draw(decided.id, Stratum::of(prediction, cheap, verdicts))?;
         Some(Wanted { kind, cheap_tier: ladder.tier(cheap).name.clone(), drawn })
     }
 
     fn hear(&self, seen: Box<Seen>) {
         let config = self.0.config.load();
-        let served = match seen.wanted.kind {
-            Kind::Down => &seen.wanted.cheap_tier,
-            Kind::Held | Kind::Up => &config.table.ladder().tier(config.table.ladder().baseline()).name,
-        };
+        let baseline = &config.table.ladder().tier(config.table.ladder().baseline()).name;
+        let served = if seen.wanted.kind.served_cheap() { &seen.wanted.cheap_tier } else { baseline };
         // A fallback answered: that tells nothing about the tier that was meant.
         if seen.record.served_tier == *served {
             self.0.offer(seen);
@@ -50,9 +51,8 @@ fn told(ladder: &Ladder, decided: &CallRecord) -> Option<(Kind, TierId)> {
     let baseline = ladder.baseline();
     let tier = ladder.find(&decided.tier)?;
     match &decided.reason {
-        Reason::Predicted | Reason::ModelAsked | Reason::SessionHeld | Reason::Rule { .. } if tier < baseline => {
-            Some((Kind::Down, tier))
-        }
+        Reason::Predicted | Reason::ModelAsked | Reason::SessionHeld if tier < baseline => Some((Kind::Down, tier)),
+        Reason::Rule { .. } if tier < baseline => Some((Kind::Rule, tier)),
         Reason::Predicted | Reason::ModelAsked | Reason::SessionHeld | Reason::Abstained
             if tier == baseline && baseline.0 > 0 =>
         {

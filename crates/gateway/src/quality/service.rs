@@ -1,12 +1,14 @@
 //! The thread that looks: takes samples from the queue, a few at a time, and settles what was found.
 //!
 //! Everything that it knows is in the store or can be had again: killed in the middle it goes on after a restart, with the
-//! samples whose texts are kept.
+//! samples whose texts are kept. Of several processes on a store one judges, the leader; the others keep what they took
+//! there, and do as its cells say.
 
-use super::answers::Said;
-use super::cells::Cells;
+use super::budget::{Budget, Purse};
+use super::cells::{Cells, Led};
 use super::herald::{self, Carried, Herald};
-use super::look::{Found, GivenUp, Task, look};
+use super::look::{Found, GivenUp, look};
+use super::task::{Taken, Task};
 use super::{Order, Shared};
 use crate::api::now_ms;
 use crate::metrics::Metrics;
@@ -14,31 +16,28 @@ use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tierway::{Router, Seen};
+use tierway::Router;
 use tierway_config::Config;
-use tierway_decide::quality::{CellKey, Design, Judged};
+use tierway_decide::quality::{CellKey, CellState, Design, Judged, Kind};
 use tierway_decide::{RequestId, Usd};
-use tierway_ledger::quality::{Sample, SampleText, Verdict};
-use tierway_ledger::{LedgerError, Location, State};
-use tierway_wire::Format;
+use tierway_ledger::quality::Verdict;
+use tierway_ledger::{Leadership, LedgerError, Location, State};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
-const DAY_MS: i64 = 86_400_000;
 /// How often the rate is fitted to what is left of the budget, old texts are forgotten, and the store is tried again.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// What a look is thought to cost before one was paid: two answers and two judgements of a mid-priced model.
-const FIRST_COST: f64 = 0.01;
 /// Alarms that are looked through for one that nobody heard of.
 const MOST_ALARMS: usize = 100;
-/// Samples of an earlier run that are gone on with.
-const RESUMED: usize = 1_000;
+/// Samples that wait in the store of which so many are taken up at a time.
+const RESUMED: usize = 64;
 
 /// The running thread.
 pub(crate) struct Service {
@@ -54,15 +53,23 @@ impl Service {
         router: Arc<ArcSwap<Router>>,
         metrics: Arc<Metrics>,
         location: Location,
+        leadership: Leadership,
     ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Not a runtime of one thread: a store may wait in the middle of the work, and looks go on meanwhile.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("quality-calls")
+            .enable_all()
+            .build()?;
         let thread = std::thread::Builder::new().name("quality".into()).spawn(move || {
             let bench = Bench {
                 shared,
                 router,
+                purse: Purse::new(metrics.clone()),
                 metrics,
                 location,
+                leadership,
                 open: None,
                 running: FuturesUnordered::new(),
                 said: None,
@@ -86,7 +93,9 @@ struct Bench {
     shared: Arc<Shared>,
     router: Arc<ArcSwap<Router>>,
     metrics: Arc<Metrics>,
+    purse: Arc<Purse>,
     location: Location,
+    leadership: Leadership,
     /// None until the store could be opened.
     open: Option<Open>,
     running: FuturesUnordered<BoxFuture<'static, (Taken, Found)>>,
@@ -101,40 +110,34 @@ struct Bench {
 struct Open {
     state: State,
     cells: Cells,
-    waiting: VecDeque<(Taken, Task)>,
+    /// What the cells were read under: another config, another leader or another's change has them read again.
+    config: Arc<Config>,
+    leads: bool,
+    version: i64,
+    waiting: VecDeque<Task>,
+    /// Waiting or being looked at.
+    at_work: BTreeSet<RequestId>,
     budget: Budget,
-}
-
-/// What has to be known of a sample while it is looked at.
-struct Taken {
-    id: RequestId,
-    kind: tierway_decide::quality::Kind,
-    cell: CellKey,
-    weight: f64,
-}
-
-/// A day's money.
-struct Budget {
-    day: i64,
-    spent: f64,
-    looks: f64,
-    /// Requests that could have been looked at when the day (or this process) began, and when that was.
-    eligible_at_start: u64,
-    started_ms: i64,
 }
 
 impl Bench {
     async fn run(mut self, mut orders: Receiver<Order>, mut stopped: watch::Receiver<bool>) {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let shared = self.shared.clone();
         loop {
             self.begin_looks();
             tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => return,
-                Some((taken, found)) = self.running.next(), if !self.running.is_empty() => self.settle(&taken, found),
-                Some((id, taken)) = self.carrying.next(), if !self.carrying.is_empty() => self.carried(id, taken),
-                _ = housekeeping.tick() => self.keep_house(),
-                Some(order) = orders.recv(), if self.has_room() => self.follow(order),
+                Some((taken, found)) = self.running.next(), if !self.running.is_empty() => {
+                    block_in_place(|| self.settle(&taken, found));
+                }
+                Some((id, taken)) = self.carrying.next(), if !self.carrying.is_empty() => {
+                    block_in_place(|| self.carried(id, taken));
+                }
+                _ = housekeeping.tick() => block_in_place(|| self.keep_house()),
+                () = shared.reloaded.notified() => block_in_place(|| self.keep_house()),
+                Some(order) = orders.recv(), if self.has_room() => block_in_place(|| self.follow(order)),
             }
         }
     }
@@ -145,33 +148,31 @@ impl Bench {
     }
 
     fn follow(&mut self, order: Order) {
-        let Some(open) = &mut self.open else { return };
-        match order {
-            Order::Reloaded => {
-                match Cells::read(&self.shared.config.load_full(), &mut open.state) {
-                    Ok(cells) => open.cells = cells,
-                    Err(error) => return self.lost(&error),
-                }
-                self.keep_house();
-            }
+        let done = match order {
             Order::Look(seen) => {
-                let config = self.shared.config.load_full();
-                let Some((sample, taken, task)) = sample(&config, &seen, now_ms()) else { return };
+                let (config, now) = (self.shared.config.load_full(), now_ms());
+                let (Some(open), Some((sample, task))) = (&mut self.open, Task::take(&config, seen, now)) else {
+                    return;
+                };
                 self.metrics.sample("taken");
-                match open.state.keep_sample(&sample) {
-                    Ok(()) => open.waiting.push_back((taken, task)),
-                    Err(error) => self.lost(&error),
+                let kept = open.state.keep_sample(&sample);
+                if kept.is_ok() && open.leads {
+                    open.take_up(task);
                 }
+                kept
             }
-            Order::Change { cell, to, author, why } => {
-                if let Some(change) = open.cells.change(&cell, to, now_ms(), &author, &why) {
-                    if let Err(error) = open.state.change_cell(&change) {
-                        return self.lost(&error);
-                    }
-                    self.hold();
-                }
-            }
+            Order::Change { cell, to, author, why } => self.change(&cell, to, &author, &why),
+        };
+        if let Err(error) = done {
+            self.lost(&error);
         }
+    }
+
+    /// A person changes a cell.
+    fn change(&mut self, cell: &CellKey, to: CellState, author: &str, why: &str) -> Result<(), LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let changes = Vec::from_iter(open.cells.change(cell, to, now_ms(), author, why));
+        self.tell(&Led { changes, alarms: Vec::new() })
     }
 
     /// Begins as many looks as may run at once.
@@ -179,20 +180,17 @@ impl Bench {
         let Some(open) = &mut self.open else { return };
         let config = self.shared.config.load_full();
         while self.running.len() < config.quality.max_concurrent as usize {
-            let Some((taken, task)) = open.waiting.pop_front() else { return };
-            let router = Router::clone(&self.router.load_full());
-            let left = config.quality.dollars_a_day.as_f64() - open.budget.spent;
-            if left < open.budget.each() * (self.running.len() + 1) as f64 {
+            let Some(task) = open.waiting.pop_front() else { return };
+            if !open.budget.allows(&config, self.running.len()) {
                 let why = "the day's budget is spent".to_owned();
-                self.running.push(Box::pin(async { (taken, Err(GivenUp { why, cost: Usd::ZERO })) }));
+                let refused = (task.taken, Err(GivenUp { why, cost: Usd::ZERO }));
+                self.running.push(Box::pin(std::future::ready(refused)));
                 continue;
             }
             let top = || config.table.ladder().tiers().last().map(|tier| tier.name.clone()).unwrap_or_default();
             let judge = config.quality.judge.clone().unwrap_or_else(top);
-            self.running.push(Box::pin(async move {
-                let found = look(router, judge, task).await;
-                (taken, found)
-            }));
+            let router = Router::clone(&self.router.load_full());
+            self.running.push(Box::pin(look(router, judge, self.purse.clone(), task)));
         }
     }
 
@@ -200,21 +198,19 @@ impl Bench {
     fn settle(&mut self, taken: &Taken, found: Found) {
         let Some(open) = &mut self.open else { return };
         let now = now_ms();
-        let cost = match &found {
-            Ok(verdict) => verdict.cost,
-            Err(given_up) => given_up.cost,
-        };
-        open.budget.spend(cost);
-        self.metrics.quality_cost(cost);
+        open.at_work.remove(&taken.id);
         let written = match found {
             Ok(verdict) => {
                 self.metrics.sample("judged");
                 let verdict = Verdict { done_ms: now, ..verdict };
-                open.state.judge_sample(taken.id, &verdict).and_then(|()| self.conclude(taken, &verdict, now))
+                let written = open.state.judge_sample(taken.id, &verdict);
+                open.budget.settle(verdict.cost);
+                written.and_then(|first| if first { self.conclude(taken, &verdict, now) } else { Ok(()) })
             }
             Err(GivenUp { why, cost }) => {
                 self.metrics.sample("given_up");
                 tracing::debug!(request = %taken.id, why, "a sample was given up");
+                open.budget.settle(cost);
                 open.state.give_up_sample(taken.id, &why, cost, now)
             }
         };
@@ -226,20 +222,28 @@ impl Bench {
     fn conclude(&mut self, taken: &Taken, verdict: &Verdict, now: i64) -> Result<(), LedgerError> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let judged = Judged {
+            at_ms: now,
             kind: taken.kind,
             cell: taken.cell.clone(),
             comparison: verdict.comparison,
+            certain: verdict.judge.is_empty(),
             person: None,
             weight: taken.weight,
             cost: verdict.cost,
         };
         let led = open.cells.take(&judged, now);
         let config = self.shared.config.load();
-        if let Some(tier) = config.table.ladder().find(&taken.cell.tier) {
+        if let (Kind::Down | Kind::Held, Some(tier)) = (taken.kind, config.table.ladder().find(&taken.cell.tier)) {
             self.shared.verdicts(taken.cell.task_type, tier).fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(change) = &led.change {
-            open.state.change_cell(change)?;
+        self.tell(&led)
+    }
+
+    /// Writes down what follows, and does it.
+    fn tell(&mut self, led: &Led) -> Result<(), LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        for change in &led.changes {
+            open.version = open.state.change_cell(change)?;
             let (task, tier) = (change.cell.task_type.name(), &change.cell.tier);
             tracing::warn!(task, tier, state = change.to.name(), why = change.why, "a cell of quality changed");
         }
@@ -249,7 +253,7 @@ impl Bench {
             let task = alarm.task_type.map_or("all", tierway_decide::TaskType::name);
             tracing::error!(task, tier = alarm.tier, words = alarm.words, "quality alarm");
         }
-        if led.change.is_some() {
+        if !led.changes.is_empty() {
             self.hold();
         }
         if !led.alarms.is_empty() {
@@ -268,37 +272,65 @@ impl Bench {
     }
 
     fn keep_house(&mut self) {
-        let config = self.shared.config.load_full();
-        if self.open.is_none() {
-            match self.open_store(&config) {
-                Ok(open) => self.open = Some(open),
-                Err(error) => {
-                    let error = error.to_string();
-                    if self.said.as_ref() != Some(&error) {
-                        tracing::warn!(error, "quality is not looked at: its store cannot be opened");
-                    }
-                    self.said = Some(error);
-                    return;
+        let (now, config) = (now_ms(), self.shared.config.load_full());
+        let leads = self.leadership.leads();
+        let read = match &mut self.open {
+            Some(open) => open.refresh(&config, leads, now),
+            None => match Open::new(&self.location, &config, leads, self.purse.clone(), now) {
+                Ok((open, led)) => {
+                    self.open = Some(open);
+                    Ok(Some(led))
                 }
-            }
-        }
-        let Some(open) = &mut self.open else { return };
-        let now = now_ms();
-        if let Err(error) = open.state.forget_texts(now) {
-            tracing::warn!(%error, "texts of samples cannot be forgotten");
-        }
-        let eligible = self.shared.eligible.load(Ordering::Relaxed);
-        let design = config.quality.sample.map_or(Design::new(0.0), |sample| {
-            open.budget.design(sample, config.quality.dollars_a_day.as_f64(), eligible, now)
+                Err(error) => return self.say_once(&error),
+            },
+        };
+        let kept = read.and_then(|led| match led {
+            Some(led) => self.cells_were_read(&config, &led),
+            None => Ok(()),
         });
-        self.shared.set_design(design);
+        if let Err(error) = kept.and_then(|()| self.fit_rate(&config, now)) {
+            return self.lost(&error);
+        }
         self.hold();
         self.carry();
     }
 
+    fn say_once(&mut self, error: &LedgerError) {
+        let error = error.to_string();
+        if self.said.as_ref() != Some(&error) {
+            tracing::warn!(error, "quality is not looked at: its store cannot be opened");
+        }
+        self.said = Some(error);
+    }
+
+    fn cells_were_read(&mut self, config: &Config, led: &Led) -> Result<(), LedgerError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        for (key, cell) in open.cells.each() {
+            if let Some(tier) = config.table.ladder().find(&key.tier) {
+                self.shared.verdicts(key.task_type, tier).store(cell.verdicts(), Ordering::Relaxed);
+            }
+        }
+        // Another one finds the same, and says it, if it leads.
+        if open.leads { self.tell(led) } else { Ok(()) }
+    }
+
+    /// Takes up what waits, forgets what is old, and says how often is looked from now on.
+    fn fit_rate(&mut self, config: &Config, now: i64) -> Result<(), LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.leads {
+            open.state.forget_texts(now)?;
+            open.take_up_waiting()?;
+        }
+        open.budget.refresh(open.state.quality_spent(Budget::day_start(now))?, now);
+        // What may not be kept cannot be handed to the one that judges.
+        let looks = open.leads || config.quality.text_days > 0;
+        self.shared.set_design(if looks { open.budget.design(config, now) } else { Design::new(0.0) });
+        Ok(())
+    }
+
     /// Sends the oldest alarm that nobody heard of yet.
     fn carry(&mut self) {
-        let Some(open) = self.open.as_mut().filter(|_| self.carrying.is_empty()) else { return };
+        let Some(open) = self.open.as_mut().filter(|open| open.leads && self.carrying.is_empty()) else { return };
         let (now, config) = (now_ms(), self.shared.config.load());
         if !self.herald.may_carry(&config, now) {
             return;
@@ -319,28 +351,6 @@ impl Bench {
         }
     }
 
-    fn open_store(&self, config: &Config) -> Result<Open, LedgerError> {
-        let now = now_ms();
-        let mut state = State::open(self.location.clone())?;
-        let cells = Cells::read(config, &mut state)?;
-        for (key, cell) in cells.each() {
-            if let Some(tier) = config.table.ladder().find(&key.tier) {
-                self.shared.verdicts(key.task_type, tier).store(cell.verdicts(), Ordering::Relaxed);
-            }
-        }
-        let waiting = state.waiting_samples(RESUMED, now)?.into_iter().filter_map(resumed).collect();
-        let spent = state.quality_cost(now.div_euclid(DAY_MS) * DAY_MS)?;
-        let counts = state.sample_counts(now.div_euclid(DAY_MS) * DAY_MS, i64::MAX)?;
-        let budget = Budget {
-            day: now.div_euclid(DAY_MS),
-            spent: spent.as_f64(),
-            looks: (counts.judged + counts.given_up) as f64,
-            eligible_at_start: self.shared.eligible.load(Ordering::Relaxed),
-            started_ms: now,
-        };
-        Ok(Open { state, cells, waiting, budget })
-    }
-
     /// The store failed: it is opened anew by the next round of housekeeping, and nothing is sampled until then.
     fn lost(&mut self, error: &LedgerError) {
         tracing::error!(%error, "what was found about quality cannot be written");
@@ -351,83 +361,52 @@ impl Bench {
     }
 }
 
-impl Budget {
-    fn spend(&mut self, cost: Usd) {
-        self.spent += cost.as_f64();
-        self.looks += 1.0;
-    }
-
-    /// What a look costs, by those of today; a first guess counts as one of them.
-    fn each(&self) -> f64 {
-        (self.spent + FIRST_COST) / (self.looks + 1.0)
-    }
-
-    /// The design for the rest of the day.
-    fn design(&mut self, sample: f64, dollars: f64, eligible: u64, now_ms: i64) -> Design {
-        let day = now_ms.div_euclid(DAY_MS);
-        if day != self.day {
-            *self = Self { day, spent: 0.0, looks: 0.0, eligible_at_start: eligible, started_ms: now_ms };
+impl Open {
+    /// Opens the store; gives also what follows from the cells as they are.
+    fn new(
+        location: &Location,
+        config: &Arc<Config>,
+        leads: bool,
+        purse: Arc<Purse>,
+        now: i64,
+    ) -> Result<(Self, Led), LedgerError> {
+        let mut state = State::open(location.clone())?;
+        let version = state.cells_version()?;
+        let (cells, led) = Cells::read(config, &mut state, now)?;
+        if leads {
+            state.give_up_lost_samples(now)?;
         }
-        let seen = eligible.saturating_sub(self.eligible_at_start) as f64;
-        let (passed, left) = ((now_ms - self.started_ms).max(1) as f64, ((day + 1) * DAY_MS - now_ms) as f64);
-        // Fresh from the start there is nothing to go by: as if what came were all.
-        let expected = if passed < 60_000.0 { seen } else { seen / passed * left };
-        Design::within_budget(sample, dollars - self.spent, self.each(), expected)
+        let (config, budget) = (config.clone(), Budget::new(purse));
+        let (waiting, at_work) = (VecDeque::new(), BTreeSet::new());
+        Ok((Self { state, cells, config, leads, version, waiting, at_work, budget }, led))
     }
-}
 
-/// A sample as it is stored, what has to be known of it meanwhile, and what has to be done. None when the answer cannot be
-/// read.
-fn sample(config: &Config, seen: &Seen, now_ms: i64) -> Option<(Sample, Taken, Task)> {
-    let record = &seen.record;
-    let served = Said::read(seen.format, record.stream, &seen.answer)?;
-    let keeps = config.quality.text_days > 0;
-    let text = keeps.then(|| SampleText {
-        request: String::from_utf8_lossy(&seen.request).into_owned(),
-        served: served.shown(),
-        until_ms: now_ms + i64::from(config.quality.text_days) * DAY_MS,
-    });
-    let cell = CellKey { task_type: record.prediction.task_type, tier: seen.wanted.cheap_tier.clone() };
-    let sample = Sample {
-        id: record.id,
-        taken_ms: now_ms,
-        kind: seen.wanted.kind,
-        task_type: cell.task_type,
-        complexity: record.prediction.complexity,
-        tier: cell.tier.clone(),
-        served_model: format!("{}/{}", record.provider, record.served_model),
-        format: seen.format.name().to_owned(),
-        key: record.key.clone(),
-        chance: seen.wanted.drawn.chance,
-        weight: seen.wanted.drawn.weight,
-        served_tokens: record.usage.output_tokens,
-        text,
-    };
-    let task = Task {
-        id: record.id,
-        kind: sample.kind,
-        task_type: cell.task_type,
-        cheap_tier: cell.tier.clone(),
-        format: seen.format,
-        request: seen.request.clone(),
-        served,
-    };
-    let taken = Taken { id: record.id, kind: sample.kind, cell, weight: sample.weight };
-    Some((sample, taken, task))
-}
+    /// Reads the cells again where what they hang on has changed; gives what follows from them, or none where nothing has.
+    fn refresh(&mut self, config: &Arc<Config>, leads: bool, now: i64) -> Result<Option<Led>, LedgerError> {
+        let version = self.state.cells_version()?;
+        if version == self.version && leads == self.leads && Arc::ptr_eq(config, &self.config) {
+            return Ok(None);
+        }
+        if leads && !self.leads {
+            self.state.give_up_lost_samples(now)?;
+        }
+        let (cells, led) = Cells::read(config, &mut self.state, now)?;
+        (self.cells, self.config, self.leads, self.version) = (cells, config.clone(), leads, version);
+        Ok(Some(led))
+    }
 
-/// A sample of an earlier run.
-fn resumed(sample: Sample) -> Option<(Taken, Task)> {
-    let text = sample.text?;
-    let cell = CellKey { task_type: sample.task_type, tier: sample.tier.clone() };
-    let task = Task {
-        id: sample.id,
-        kind: sample.kind,
-        task_type: sample.task_type,
-        cheap_tier: sample.tier,
-        format: Format::named(&sample.format)?,
-        request: text.request.into(),
-        served: Said { text: text.served, calls: Vec::new() },
-    };
-    Some((Taken { id: sample.id, kind: sample.kind, cell, weight: sample.weight }, task))
+    /// Samples of an earlier run, and of other processes.
+    fn take_up_waiting(&mut self) -> Result<(), LedgerError> {
+        if self.waiting.is_empty() {
+            let waiting = self.state.waiting_samples(RESUMED + self.at_work.len())?;
+            waiting.into_iter().filter_map(Task::resume).for_each(|task| self.take_up(task));
+        }
+        Ok(())
+    }
+
+    fn take_up(&mut self, task: Task) {
+        if self.at_work.insert(task.taken.id) {
+            self.waiting.push_back(task);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tierway::Seen;
 use tierway_config::Config;
 use tierway_decide::quality::{CellKey, CellState, Design};
 use tierway_decide::{MAX_TIERS, TaskType, TierId};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// Answered requests that may wait to be looked at; each has half a megabyte at most.
@@ -30,8 +31,6 @@ pub(crate) enum Order {
         /// Why.
         why: String,
     },
-    /// The config changed.
-    Reloaded,
 }
 
 /// Counters and the queue.
@@ -43,8 +42,8 @@ pub(crate) struct Shared {
     base: AtomicU64,
     /// Verdicts of each cell, for telling rare ones.
     verdicts: [[AtomicU64; MAX_TIERS]; TaskType::ALL.len()],
-    /// Requests that could have been looked at.
-    pub(crate) eligible: AtomicU64,
+    /// Told when the config changed: unlike an order it finds room always.
+    pub(crate) reloaded: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -56,7 +55,7 @@ impl Shared {
             orders,
             base: AtomicU64::new(0),
             verdicts: Default::default(),
-            eligible: AtomicU64::new(0),
+            reloaded: Notify::new(),
             metrics,
         };
         (Arc::new(shared), ordered)

@@ -30,7 +30,8 @@ INSERT INTO revisions (kind, revision) VALUES ('keys', 0);
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY,             -- the request's
     taken_ms INTEGER NOT NULL,
-    kind INTEGER NOT NULL,              -- 0 went to a cheap tier, 1 would have but was held, 2 went to the baseline
+    kind INTEGER NOT NULL,              -- 0 went to a cheap tier, 1 would have but was held, 2 went to the baseline, 3 a rule sent it
+                                        -- to a cheap tier
     task_type INTEGER NOT NULL,
     complexity INTEGER NOT NULL,
     tier TEXT NOT NULL,                 -- the cheap tier of the comparison

@@ -41,7 +41,15 @@ impl StateStore {
 
     /// Changes the store by one statement, which is a transaction of its own.
     fn write(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<(), LedgerError> {
-        statement(&self.db).map(|_| ()).map_err(|cause| self.failed(cause))
+        self.written(statement).map(|_| ())
+    }
+
+    /// The same; gives how many rows it changed.
+    fn written(
+        &mut self,
+        statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
+    ) -> Result<usize, LedgerError> {
+        statement(&self.db).map_err(|cause| self.failed(cause))
     }
 
     /// All rows of a question.

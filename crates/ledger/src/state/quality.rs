@@ -42,7 +42,7 @@ pub struct Sample {
 pub struct SampleText {
     /// The request's body.
     pub request: String,
-    /// What the client got.
+    /// What the client got, in whatever form its keeper reads it again; once it is judged, as in [`Verdict::served_answer`].
     pub served: String,
     /// Until when they are kept, Unix milliseconds.
     pub until_ms: i64,
@@ -57,7 +57,7 @@ pub struct Verdict {
     pub comparison: Comparison,
     /// The model that judged; empty for a check.
     pub judge: String,
-    /// How it was judged, in words.
+    /// How it was judged, in words; a judge's are kept as long as the texts that they speak about.
     pub why: String,
     /// The call record of the second answer.
     pub shadow: Option<RequestId>,
@@ -65,7 +65,9 @@ pub struct Verdict {
     pub shadow_model: String,
     /// Output tokens of the second answer.
     pub shadow_tokens: u64,
-    /// The second answer; kept as long as the other texts, if those are.
+    /// What the client got, for people to read; kept as long as the other texts, if those are.
+    pub served_answer: String,
+    /// The second answer, as long.
     pub shadow_answer: String,
     /// What shadow and judge cost.
     pub cost: Usd,
@@ -92,12 +94,38 @@ pub struct Pair {
     pub models: [String; 2],
     /// Output tokens of both, where they were reported.
     pub tokens: [Option<u64>; 2],
-    /// Weight of the sampling design.
-    pub weight: f64,
+    /// The chance it had to be looked at.
+    pub chance: f64,
     /// Request, cheap answer, baseline answer; none once they are forgotten.
     pub texts: Option<[String; 3]>,
     /// The last word of a person, if one was asked.
     pub person: Option<Preference>,
+}
+
+/// A request that a cheap tier answered, and the baseline tier, too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shadowed {
+    /// The request.
+    pub id: RequestId,
+    /// The kind of work.
+    pub task_type: TaskType,
+    /// Output tokens of the baseline's answer.
+    pub baseline_tokens: u64,
+    /// The chance it had to be looked at.
+    pub chance: f64,
+}
+
+/// What looking cost in a span.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// In all.
+    pub cost: Usd,
+    /// Looks that were paid for.
+    pub looks: u64,
+    /// Requests that could have been looked at, by those that were taken: each counts one over its chance.
+    pub eligible: f64,
+    /// When the first of them was taken, Unix milliseconds; none where none was.
+    pub first_ms: Option<i64>,
 }
 
 /// How many samples wait, were judged, were given up in a span.
@@ -211,8 +239,8 @@ impl State {
         ask!(self, keep_sample(sample))
     }
 
-    /// Writes down what was found.
-    pub fn judge_sample(&mut self, id: RequestId, verdict: &Verdict) -> Result<(), LedgerError> {
+    /// Writes down what was found; false when the sample has a verdict already, or was given up.
+    pub fn judge_sample(&mut self, id: RequestId, verdict: &Verdict) -> Result<bool, LedgerError> {
         ask!(self, judge_sample(id, verdict))
     }
 
@@ -221,9 +249,14 @@ impl State {
         ask!(self, give_up_sample(id, why, cost, at_ms))
     }
 
-    /// Samples that wait and whose texts are there: what a restart goes on with. Those without texts are given up.
-    pub fn waiting_samples(&mut self, limit: usize, now_ms: i64) -> Result<Vec<Sample>, LedgerError> {
-        ask!(self, waiting_samples(limit, now_ms))
+    /// Samples that wait and whose texts are there, the oldest first: what a restart goes on with.
+    pub fn waiting_samples(&mut self, limit: usize) -> Result<Vec<Sample>, LedgerError> {
+        ask!(self, waiting_samples(limit))
+    }
+
+    /// Gives up the samples that wait without texts: who had those in memory is gone.
+    pub fn give_up_lost_samples(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        ask!(self, give_up_lost_samples(now_ms))
     }
 
     /// Verdicts that were reached in a span, in that order, with the last word of people.
@@ -231,19 +264,19 @@ impl State {
         ask!(self, verdicts(from_ms, to_ms))
     }
 
-    /// Verdicts of one cell since a moment, in the order in which they were reached.
-    pub fn verdicts_of(&mut self, cell: &CellKey, from_ms: i64) -> Result<Vec<Judged>, LedgerError> {
-        ask!(self, verdicts_of(cell, from_ms))
-    }
-
     /// What became of the samples that were taken in a span.
     pub fn sample_counts(&mut self, from_ms: i64, to_ms: i64) -> Result<SampleCounts, LedgerError> {
         ask!(self, sample_counts(from_ms, to_ms))
     }
 
-    /// Paid for samples that were taken since a moment.
-    pub fn quality_cost(&mut self, from_ms: i64) -> Result<Usd, LedgerError> {
-        ask!(self, quality_cost(from_ms))
+    /// What looking at the samples cost that were taken since a moment.
+    pub fn quality_spent(&mut self, from_ms: i64) -> Result<Spent, LedgerError> {
+        ask!(self, quality_spent(from_ms))
+    }
+
+    /// Requests of a span that went down and were answered by the baseline tier, too, the newest first.
+    pub fn shadowed(&mut self, from_ms: i64, to_ms: i64, limit: usize) -> Result<Vec<Shadowed>, LedgerError> {
+        ask!(self, shadowed(from_ms, to_ms, limit))
     }
 
     /// One judged pair.
@@ -279,6 +312,11 @@ impl State {
     /// Changes a cell; gives the version.
     pub fn change_cell(&mut self, change: &CellChange) -> Result<i64, LedgerError> {
         ask!(self, change_cell(change))
+    }
+
+    /// The number of the last change; 0 before there was one.
+    pub fn cells_version(&mut self) -> Result<i64, LedgerError> {
+        ask!(self, cells_version())
     }
 
     /// The last change of every cell that was ever changed.

@@ -33,6 +33,11 @@ impl StateStore {
         Ok(self.db.last_insert_rowid())
     }
 
+    pub(crate) fn cells_version(&mut self) -> Result<i64, LedgerError> {
+        self.one("SELECT max(version) FROM cell_changes", [], |row| row.get::<_, Option<i64>>(0))
+            .map(|version| version.flatten().unwrap_or_default())
+    }
+
     pub(crate) fn cells(&mut self) -> Result<Vec<CellChange>, LedgerError> {
         self.all(
             "SELECT * FROM cell_changes WHERE version IN (SELECT max(version) FROM cell_changes GROUP BY task_type, tier)

@@ -3,24 +3,25 @@
 use super::StateStore;
 use crate::LedgerError;
 use crate::codes::Code;
-use crate::state::quality::{Feedback, FeedbackSum, Pair, Sample, SampleCounts, SampleText, Verdict};
+use crate::state::quality::{Feedback, FeedbackSum, Pair, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict};
 use rusqlite::{Row, params};
 use tierway_decide::quality::{CellKey, Comparison, Judged, Kind, Preference};
 use tierway_decide::{RequestId, Usd};
 
 /// What [`judged`] reads.
 const JUDGED: &str = "SELECT kind, task_type, tier, one, other, weight, cost,
-    (SELECT word FROM labels WHERE labels.id = samples.id ORDER BY at_ms DESC LIMIT 1) FROM samples WHERE state = 1";
+    (SELECT word FROM labels WHERE labels.id = samples.id ORDER BY at_ms DESC LIMIT 1), done_ms, judge = ''
+    FROM samples WHERE state = 1";
 
 /// What [`pair`] reads.
 const PAIR: &str = "SELECT kind, task_type, tier, one, other, weight, cost,
-    (SELECT word FROM labels WHERE labels.id = samples.id ORDER BY at_ms DESC LIMIT 1),
+    (SELECT word FROM labels WHERE labels.id = samples.id ORDER BY at_ms DESC LIMIT 1), done_ms, judge = '',
     id, format, judge, why, cheap_model, baseline_model, request, cheap_answer, baseline_answer,
-    cheap_tokens, baseline_tokens FROM samples WHERE state = 1";
+    cheap_tokens, baseline_tokens, chance FROM samples WHERE state = 1";
 
 impl StateStore {
     pub(crate) fn keep_sample(&mut self, sample: &Sample) -> Result<(), LedgerError> {
-        let up = sample.kind != Kind::Down;
+        let up = !sample.kind.served_cheap();
         let text = sample.text.as_ref();
         let served = text.map(|text| text.served.as_str());
         let tokens = Some(signed(sample.served_tokens));
@@ -55,17 +56,17 @@ impl StateStore {
         })
     }
 
-    pub(crate) fn judge_sample(&mut self, id: RequestId, verdict: &Verdict) -> Result<(), LedgerError> {
-        self.write(|db| {
+    pub(crate) fn judge_sample(&mut self, id: RequestId, verdict: &Verdict) -> Result<bool, LedgerError> {
+        self.written(|db| {
             db.prepare_cached(
-                "UPDATE samples SET state = 1, done_ms = ?2, one = ?3, other = ?4, judge = ?5, why = ?6, shadow_id = ?7,
-                    cost = ?8,
-                    cheap_model = CASE kind WHEN 0 THEN cheap_model ELSE ?9 END,
-                    baseline_model = CASE kind WHEN 0 THEN ?9 ELSE baseline_model END,
-                    cheap_tokens = CASE kind WHEN 0 THEN cheap_tokens ELSE ?10 END,
-                    baseline_tokens = CASE kind WHEN 0 THEN ?10 ELSE baseline_tokens END,
-                    cheap_answer = CASE WHEN kind = 0 OR text_until_ms IS NULL THEN cheap_answer ELSE ?11 END,
-                    baseline_answer = CASE WHEN kind <> 0 OR text_until_ms IS NULL THEN baseline_answer ELSE ?11 END
+                "UPDATE samples SET state = 1, done_ms = ?2, one = ?3, other = ?4, judge = ?5, shadow_id = ?7, cost = ?8,
+                    why = CASE WHEN text_until_ms IS NULL AND ?5 <> '' THEN '' ELSE ?6 END,
+                    cheap_model = CASE WHEN kind IN (0, 3) THEN cheap_model ELSE ?9 END,
+                    baseline_model = CASE WHEN kind IN (0, 3) THEN ?9 ELSE baseline_model END,
+                    cheap_tokens = CASE WHEN kind IN (0, 3) THEN cheap_tokens ELSE ?10 END,
+                    baseline_tokens = CASE WHEN kind IN (0, 3) THEN ?10 ELSE baseline_tokens END,
+                    cheap_answer = CASE WHEN text_until_ms IS NULL THEN NULL WHEN kind IN (0, 3) THEN ?11 ELSE ?12 END,
+                    baseline_answer = CASE WHEN text_until_ms IS NULL THEN NULL WHEN kind IN (0, 3) THEN ?12 ELSE ?11 END
                 WHERE id = ?1 AND state = 0",
             )?
             .execute(params![
@@ -79,9 +80,11 @@ impl StateStore {
                 verdict.cost.picos(),
                 verdict.shadow_model,
                 signed(verdict.shadow_tokens),
+                verdict.served_answer,
                 verdict.shadow_answer,
             ])
         })
+        .map(|rows| rows > 0)
     }
 
     pub(crate) fn give_up_sample(&mut self, id: RequestId, why: &str, cost: Usd, at: i64) -> Result<(), LedgerError> {
@@ -93,22 +96,25 @@ impl StateStore {
         })
     }
 
-    pub(crate) fn waiting_samples(&mut self, limit: usize, now: i64) -> Result<Vec<Sample>, LedgerError> {
+    pub(crate) fn give_up_lost_samples(&mut self, now: i64) -> Result<(), LedgerError> {
         self.write(|db| {
             db.prepare_cached(
                 "UPDATE samples SET state = 2, why = 'the router stopped before it was judged', done_ms = ?1
                 WHERE state = 0 AND request IS NULL",
             )?
             .execute([now])
-        })?;
+        })
+    }
+
+    pub(crate) fn waiting_samples(&mut self, limit: usize) -> Result<Vec<Sample>, LedgerError> {
         self.all(
             "SELECT id, taken_ms, kind, task_type, complexity, tier, cheap_model, baseline_model, format, key, chance,
                 weight, cheap_tokens, baseline_tokens, request, cheap_answer, baseline_answer, text_until_ms
-            FROM samples WHERE state = 0 ORDER BY id LIMIT ?1",
+            FROM samples WHERE state = 0 AND request IS NOT NULL ORDER BY id LIMIT ?1",
             [signed(limit as u64)],
             |row| {
                 let kind: Kind = coded(row, 2)?;
-                let served = usize::from(kind != Kind::Down);
+                let served = usize::from(!kind.served_cheap());
                 let tokens: Option<i64> = row.get(12 + served)?;
                 Ok(Sample {
                     id: RequestId::from_i64(row.get(0)?),
@@ -137,14 +143,6 @@ impl StateStore {
         self.all(&format!("{JUDGED} AND done_ms >= ?1 AND done_ms < ?2 ORDER BY done_ms, id"), [from, to], judged)
     }
 
-    pub(crate) fn verdicts_of(&mut self, cell: &CellKey, from: i64) -> Result<Vec<Judged>, LedgerError> {
-        self.all(
-            &format!("{JUDGED} AND done_ms > ?1 AND task_type = ?2 AND tier = ?3 AND kind <> 2 ORDER BY done_ms, id"),
-            params![from, cell.task_type.code(), cell.tier],
-            judged,
-        )
-    }
-
     pub(crate) fn sample_counts(&mut self, from: i64, to: i64) -> Result<SampleCounts, LedgerError> {
         let counts = self.all(
             "SELECT state, count(*) FROM samples WHERE taken_ms >= ?1 AND taken_ms < ?2 GROUP BY state",
@@ -155,9 +153,34 @@ impl StateStore {
         Ok(SampleCounts { waiting: of(0), judged: of(1), given_up: of(2) })
     }
 
-    pub(crate) fn quality_cost(&mut self, from: i64) -> Result<Usd, LedgerError> {
-        self.one("SELECT coalesce(sum(cost), 0) FROM samples WHERE taken_ms >= ?1", [from], |row| row.get(0))
-            .map(|picos| Usd::from_picos(picos.unwrap_or_default()))
+    pub(crate) fn quality_spent(&mut self, from: i64) -> Result<Spent, LedgerError> {
+        let spent = self.one(
+            "SELECT coalesce(sum(cost), 0), count(*) FILTER (WHERE cost > 0), coalesce(sum(1.0 / chance), 0.0), min(taken_ms)
+            FROM samples WHERE taken_ms >= ?1",
+            [from],
+            |row| {
+                let looks = row.get::<_, i64>(1)?.cast_unsigned();
+                Ok(Spent { cost: Usd::from_picos(row.get(0)?), looks, eligible: row.get(2)?, first_ms: row.get(3)? })
+            },
+        );
+        Ok(spent?.unwrap_or_default())
+    }
+
+    pub(crate) fn shadowed(&mut self, from: i64, to: i64, limit: usize) -> Result<Vec<Shadowed>, LedgerError> {
+        self.all(
+            "SELECT id, task_type, baseline_tokens, chance FROM samples
+            WHERE state = 1 AND kind IN (0, 3) AND baseline_tokens IS NOT NULL AND id >= ?1 AND id < ?2
+            ORDER BY id DESC LIMIT ?3",
+            [RequestId::first_at(from).as_i64(), RequestId::first_at(to).as_i64(), signed(limit as u64)],
+            |row| {
+                Ok(Shadowed {
+                    id: RequestId::from_i64(row.get(0)?),
+                    task_type: coded(row, 1)?,
+                    baseline_tokens: row.get::<_, i64>(2)?.cast_unsigned(),
+                    chance: row.get(3)?,
+                })
+            },
+        )
     }
 
     pub(crate) fn pair(&mut self, id: RequestId) -> Result<Option<Pair>, LedgerError> {
@@ -217,7 +240,8 @@ impl StateStore {
         let forget = |db: &rusqlite::Connection| {
             db.prepare_cached(
                 "UPDATE samples SET request = NULL, cheap_answer = NULL, baseline_answer = NULL, text_until_ms = NULL,
-                    why = CASE state WHEN 0 THEN 'its texts were forgotten before it was judged' ELSE why END,
+                    why = CASE WHEN state = 0 THEN 'its texts were forgotten before it was judged'
+                        WHEN state = 1 AND judge <> '' THEN '' ELSE why END,
                     state = max(state, 2 * (state = 0))
                 WHERE text_until_ms < ?1",
             )?
@@ -229,6 +253,8 @@ impl StateStore {
 
 fn judged(row: &Row<'_>) -> rusqlite::Result<Judged> {
     Ok(Judged {
+        at_ms: row.get(8)?,
+        certain: row.get(9)?,
         kind: coded(row, 0)?,
         cell: CellKey { task_type: coded(row, 1)?, tier: row.get(2)? },
         comparison: Comparison { one: coded(row, 3)?, other: coded(row, 4)? },
@@ -239,21 +265,21 @@ fn judged(row: &Row<'_>) -> rusqlite::Result<Judged> {
 }
 
 fn pair(row: &Row<'_>) -> rusqlite::Result<Pair> {
-    let Judged { kind, cell, comparison, person, weight, .. } = judged(row)?;
+    let Judged { kind, cell, comparison, person, .. } = judged(row)?;
     let tokens = |at| row.get::<_, Option<i64>>(at).map(|tokens| tokens.map(i64::cast_unsigned));
     let text = |at| row.get::<_, Option<String>>(at);
-    let texts = text(14)?.zip(text(15)?).zip(text(16)?).map(|((request, cheap), baseline)| [request, cheap, baseline]);
+    let texts = text(16)?.zip(text(17)?).zip(text(18)?).map(|((request, cheap), baseline)| [request, cheap, baseline]);
     Ok(Pair {
-        id: RequestId::from_i64(row.get(8)?),
+        id: RequestId::from_i64(row.get(10)?),
         kind,
         cell,
-        format: row.get(9)?,
+        format: row.get(11)?,
         comparison,
-        judge: row.get(10)?,
-        why: row.get(11)?,
-        models: [row.get(12)?, row.get(13)?],
-        tokens: [tokens(17)?, tokens(18)?],
-        weight,
+        judge: row.get(12)?,
+        why: row.get(13)?,
+        models: [row.get(14)?, row.get(15)?],
+        tokens: [tokens(19)?, tokens(20)?],
+        chance: row.get(21)?,
         texts,
         person,
     })
