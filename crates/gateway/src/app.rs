@@ -140,7 +140,9 @@ impl App {
             None if matches!(path, "/healthz" | "/readyz") => (self.other(request).await, (None, None)),
             None => {
                 self.metrics.refused(503);
-                (overloaded(format_of(path)), (None, None))
+                let refusal = overloaded(format_of(path));
+                discard(request.into_body(), &self.bounds);
+                (refusal, (None, None))
             }
         };
         let mut response = Response::new(Outgoing::new(reply.body, guards));
@@ -153,6 +155,7 @@ impl App {
     async fn route(&self, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
         let path = request.uri().path();
         if !self.face.serves(path) {
+            discard(request.into_body(), &self.bounds);
             return (self.face.elsewhere(), None);
         }
         match path {

@@ -30,6 +30,7 @@ pub(crate) async fn read_body(mut body: Incoming, headers: &HeaderMap, bounds: &
         return Err(too_large(limit));
     }
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        discard(body, bounds);
         let message = "compressed request bodies are not accepted; send the JSON as it is";
         return Err(Refusal::caller(ApiError::new(415, message).with_code("unsupported_encoding")));
     }
@@ -45,6 +46,9 @@ pub(crate) async fn read_body(mut body: Incoming, headers: &HeaderMap, bounds: &
 /// Throws away what a refused client goes on sending, beside the reply: closing on a client that is still sending would
 /// break its connection before it has read why. Bounded in bytes and in time.
 pub(crate) fn discard(mut body: Incoming, bounds: &Bounds) {
+    if body.is_end_stream() {
+        return;
+    }
     let mut left = bounds.max_body_bytes.saturating_mul(DISCARDED_BODIES);
     let rest = async move {
         while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {

@@ -2,22 +2,28 @@
 
 use http::HeaderName;
 use std::sync::Arc;
-use tierway_config::{KeyHeader, KeySource, ProviderConfig, ProviderKind};
+use tierway_config::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
 use tierway_providers::{Auth, AwsAccount, AwsSource, Dialect, GoogleAccount};
 use zeroize::Zeroizing;
 
 /// The machine's own identity on Google's cloud; the variable is the one that Google's programs know.
 const METADATA_HOST: (&str, &str) = ("GCE_METADATA_HOST", "metadata.google.internal");
 
-/// How calls to this provider show who asks.
+/// Reads a key where the config says that it is; none when no key is wanted.
 ///
-/// A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
+/// # Errors
+/// See [`KeyError`].
+pub(crate) fn read(source: &KeySource) -> Result<Option<Zeroizing<String>>, KeyError> {
+    let key = source.resolve(&|name| std::env::var(name).ok())?;
+    Ok(key.map(|key| key.expose().clone()))
+}
+
+/// How calls to this provider show who asks.
 ///
 /// # Errors
 /// When there are credentials that cannot be used.
-pub(crate) fn auth(provider: &ProviderConfig) -> Result<Auth, String> {
-    let resolved = resolve(&provider.key);
-    match (provider.kind, resolved) {
+pub(crate) fn auth(provider: &ProviderConfig, key: Option<Zeroizing<String>>) -> Result<Auth, String> {
+    match (provider.kind, key) {
         (ProviderKind::Vertex, Some(key)) if is_json(&key) => {
             Ok(Auth::Google(Arc::new(GoogleAccount::from_json(&key)?)))
         }
@@ -50,15 +56,10 @@ pub(crate) fn dialect(provider: &ProviderConfig) -> Dialect {
     }
 }
 
-fn resolve(source: &KeySource) -> Option<Zeroizing<String>> {
-    let key = source.resolve(&|name| std::env::var(name).ok()).ok().flatten();
-    key.map(|key| key.expose().clone())
-}
-
 /// The same source asked again, when what it gave runs out.
 fn again(source: KeySource) -> AwsSource {
-    Arc::new(move || match source.resolve(&|name| std::env::var(name).ok()) {
-        Ok(Some(key)) => Ok(key.expose().clone()),
+    Arc::new(move || match read(&source) {
+        Ok(Some(key)) => Ok(key),
         Ok(None) => Err("there are no AWS credentials".to_owned()),
         Err(error) => Err(error.to_string()),
     })

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tierway::{Refusal, Reply};
 use tierway_decide::RequestId;
+use tierway_ledger::LedgerError;
 use tierway_ledger::quality::Feedback;
 use tierway_wire::Format;
 
@@ -73,7 +74,13 @@ async fn take(app: &App, request: Request<Incoming>) -> Result<RequestId, Refusa
     let store = app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))?;
     let unknown =
         || refused(404, "no_record", "no request of this key has that id (a record is there within a second)");
-    let found = store.readers.ask(move |reader| reader.call(id)).await.map_err(|_| unknown())?;
+    let found = store.readers.ask(move |reader| reader.call(id)).await.map_err(|error| match error {
+        LedgerError::Missing { .. } => unknown(),
+        error => {
+            tracing::error!(%error, "the record that feedback is about cannot be read");
+            refused(503, "not_recorded", "the ledger cannot be read at the moment; try again")
+        }
+    })?;
     let record = found.filter(|stored| stored.call.key == caller.key).ok_or_else(unknown)?;
     let feedback = Feedback { id, key: record.call.key, at_ms: now_ms(), score, comment: said.comment };
     store.states.ask(move |state| state.keep_feedback(&feedback)).await.map_err(|error| {

@@ -10,23 +10,22 @@ use crate::quality::Looking;
 use crate::server::{Server, ServerOptions};
 use crate::store::{Recorder, Store};
 use crate::tls::{Tls, TlsError};
+use crate::upstreams::{Upstreams, WithoutKey, foreign};
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue};
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock, Timeouts, Upstream};
-use tierway_config::{Config, KeyScope, ProviderConfig};
+use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock};
+use tierway_config::{Config, KeyScope};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
 use tierway_decide::evidence::Evidence;
-use tierway_decide::{Caller, Predictor, Target};
+use tierway_decide::{Caller, Predictor};
 use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
-use tierway_providers::{Endpoint, EndpointError, HttpProvider};
+use tierway_providers::EndpointError;
 
 /// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
 const RETRY_RESERVE: u16 = 10;
@@ -129,6 +128,7 @@ impl Gateway {
         let (ground, ledger) =
             Ground::open(config, location.clone(), Options::default().close_within, replica.number())?;
         let setup = Arc::new(setup(config)?);
+        let upstreams = Upstreams::prepare(config, WithoutKey::Serves)?;
         let mut state = KeyDesk::open(&location);
         let known = Known::read(ground.keys(config), state.as_mut());
         let accounts = Arc::new(Accounts::new(ground.clock.clone()));
@@ -137,10 +137,16 @@ impl Gateway {
         let keys = Arc::new(keys);
         let tls = tls(config)?;
         let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
-        let quality = ground.looking(config, &setup, replica.leadership())?;
+        let quality = ground.looking(config, &setup, &upstreams, replica.leadership())?;
         let mut live = Vec::new();
         for _ in 0..workers + usize::from(admin) {
-            live.push(Arc::new(ArcSwap::from_pointee(ground.live(config, &setup, &keys, quality.as_ref())?)));
+            live.push(Arc::new(ArcSwap::from_pointee(ground.live(
+                config,
+                &setup,
+                &upstreams,
+                &keys,
+                quality.as_ref(),
+            )?)));
         }
         let options = server_options(config, workers);
         let bounds = bounds(config, workers);
@@ -195,15 +201,16 @@ impl Gateway {
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let tls = tls(config)?;
+        let upstreams = Upstreams::prepare(config, WithoutKey::Refused)?;
         let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
         match (quality.as_ref(), config.quality.sample) {
-            (Some(looking), _) => looking.reload(config, self.ground.router(config, &setup)?.build()),
-            (None, Some(_)) => *quality = self.ground.looking(config, &setup, self.leadership())?,
+            (Some(looking), _) => looking.reload(config, self.ground.router(config, &setup, &upstreams)?.build()),
+            (None, Some(_)) => *quality = self.ground.looking(config, &setup, &upstreams, self.leadership())?,
             (None, None) => {}
         }
         self.keys.desk().reload(self.ground.keys(config), setup.table.ladder(), |keys| {
-            let live = |_| self.ground.live(config, &setup, keys, quality.as_ref());
+            let live = |_| self.ground.live(config, &setup, &upstreams, keys, quality.as_ref());
             let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
                 worker.store(Arc::new(live));
@@ -239,8 +246,9 @@ impl Desk {
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config, location(config)?, DESK_CLOSES_WITHIN, None)?;
+        let upstreams = Upstreams::prepare(config, WithoutKey::Serves)?;
         // Whoever has the command line needs no key.
-        let live = ground.live(config, &Arc::new(setup(config)?), &Arc::default(), None)?;
+        let live = ground.live(config, &Arc::new(setup(config)?), &upstreams, &Arc::default(), None)?;
         Ok(Self { live, ledger })
     }
 
@@ -291,12 +299,13 @@ impl Ground {
         &self,
         config: &Config,
         setup: &Arc<Setup>,
+        upstreams: &Upstreams,
         leadership: Leadership,
     ) -> Result<Option<Looking>, GatewayError> {
         if config.quality.sample.is_none() {
             return Ok(None);
         }
-        let router = self.router(config, setup)?.build();
+        let router = self.router(config, setup, upstreams)?.build();
         let looking = Looking::start(config, router, self.metrics.clone(), self.location.clone(), leadership);
         looking.map(Some).map_err(GatewayError::Thread)
     }
@@ -336,10 +345,11 @@ impl Ground {
         &self,
         config: &Config,
         setup: &Arc<Setup>,
+        upstreams: &Upstreams,
         keys: &Arc<Keys>,
         quality: Option<&Looking>,
     ) -> Result<Live, GatewayError> {
-        let mut router = self.router(config, setup)?;
+        let mut router = self.router(config, setup, upstreams)?;
         if let Some(looking) = quality.filter(|_| config.quality.sample.is_some()) {
             router = router.witness(looking.witness());
         }
@@ -348,36 +358,19 @@ impl Ground {
     }
 
     /// A router with providers of its own, so that connections stay on its core.
-    fn router(&self, config: &Config, setup: &Arc<Setup>) -> Result<RouterBuilder, GatewayError> {
-        let prices = config.prices.clone();
-        let formats: BTreeMap<_, _> =
-            config.providers.iter().map(|p| (p.name.clone(), (p.catalogue(), p.format))).collect();
-        let foreign = move |provider: &str, model: &str| {
-            let (catalogue, format) = formats.get(provider)?;
-            let facts = prices.lookup(*catalogue, model).unwrap_or_default();
-            Some(Target {
-                provider: provider.to_owned(),
-                model: model.to_owned(),
-                format: *format,
-                effort: None,
-                weight: 1,
-                prices: facts.prices,
-                limits: facts.limits,
-                capabilities: facts.capabilities,
-                parameters: facts.parameters,
-                shutdown: facts.shutdown,
-            })
-        };
-        let mut router = Router::builder(setup.clone())
+    fn router(
+        &self,
+        config: &Config,
+        setup: &Arc<Setup>,
+        upstreams: &Upstreams,
+    ) -> Result<RouterBuilder, GatewayError> {
+        let router = Router::builder(setup.clone())
             .sink(self.recorder.clone())
             .clock(self.clock.clone())
             .ids(self.ids.clone())
             .cut_off(self.cut_off.clone())
-            .foreign(Arc::new(foreign));
-        for provider in &config.providers {
-            router = router.upstream(&provider.name, upstream(provider)?);
-        }
-        Ok(router)
+            .foreign(foreign(config));
+        upstreams.add_to(router)
     }
 }
 
@@ -440,36 +433,6 @@ pub fn check_certificate(config: &Config) -> Result<(), TlsError> {
 
 fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
     config.server.tls.as_ref().map(|tls| Tls::load(&tls.cert_file, &tls.key_file)).transpose()
-}
-
-fn upstream(provider: &ProviderConfig) -> Result<Upstream, GatewayError> {
-    let failed = |cause| GatewayError::Provider { provider: provider.name.clone(), cause };
-    // A provider without its key is left in: its calls are refused by the provider and fall back, and the start said so.
-    let auth = crate::credentials::auth(provider).map_err(|cause| failed(EndpointError::BadCredentials(cause)))?;
-    let mut headers = Vec::new();
-    for (name, value) in &provider.headers {
-        let name = HeaderName::try_from(name).map_err(|_| failed(EndpointError::BadHeader(name.clone())))?;
-        let value = HeaderValue::try_from(value).map_err(|_| failed(EndpointError::BadHeader(name.to_string())))?;
-        headers.push((name, value));
-    }
-    let endpoint = Endpoint {
-        name: provider.name.clone(),
-        format: provider.format,
-        base_url: provider.base_url.as_str().to_owned(),
-        auth,
-        dialect: crate::credentials::dialect(provider),
-        headers,
-        connect_timeout: Duration::from_millis(provider.connect_ms.into()),
-        http2_only: provider.http2,
-        max_idle_connections: provider.max_connections as usize,
-    };
-    let timeouts = Timeouts {
-        first_byte: Duration::from_millis(provider.first_byte_ms.into()),
-        between_chunks: Duration::from_millis(provider.between_chunks_ms.into()),
-        total: Duration::from_millis(provider.total_ms.into()),
-    };
-    let provider = HttpProvider::new(endpoint).map_err(failed)?;
-    Ok(Upstream { provider: Arc::new(provider), timeouts })
 }
 
 const fn scope(scope: KeyScope) -> Scope {

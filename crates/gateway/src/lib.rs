@@ -22,12 +22,13 @@ mod patience;
 mod pins;
 mod quality;
 mod quality_report;
-mod readers;
 mod reporting;
 mod server;
-mod states;
 mod store;
 mod tls;
+mod upstreams;
+mod views;
+mod vigil;
 mod webhook;
 mod weekly;
 

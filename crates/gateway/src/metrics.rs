@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tierway::Reply;
 use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Usd, savings};
 
@@ -58,17 +58,20 @@ impl<T> Default for Known<T> {
     }
 }
 
-/// Routes and outcomes that are told apart. Clients may name any model of a provider: beyond this, models count together.
-const MOST_KNOWN: usize = 128;
+/// Routes and outcomes that are told apart: tiers, APIs and ends multiply. Beyond this, models count together.
+const MOST_KNOWN: usize = 4_096;
+/// Clients may name any model of a provider: beyond this many series, those that serve no tier count together.
+const MOST_FOREIGN: usize = 128;
 /// Stands for the models that are not told apart.
 const OTHER: &str = "(other)";
 
 impl<T> Known<T> {
-    /// `model_at`: which of the texts a client can choose.
+    /// `model_at`: which of the texts is the model; `most`: series before its model is not told apart.
     fn find<'t, const N: usize>(
         &self,
         texts: &[&'t str; N],
         model_at: usize,
+        most: usize,
         look_up: impl FnOnce(&[&'t str; N]) -> T,
     ) -> Arc<T> {
         let known = |key: &str| self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
@@ -77,7 +80,7 @@ impl<T> Known<T> {
             return found;
         }
         let mut texts = *texts;
-        if self.0.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_KNOWN {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).len() >= most {
             texts[model_at] = OTHER;
             key = self::key(&texts);
         }
@@ -118,6 +121,8 @@ pub struct Metrics {
     active: Gauge,
     /// Requests in progress, by worker.
     workers: RwLock<Vec<Active>>,
+    /// Held while a page is made.
+    page: Mutex<()>,
     targets: Family<Labels<3>, Gauge>,
     ledger: Family<Labels<1>, Gauge>,
     samples: Family<Labels<1>, Counter>,
@@ -154,6 +159,7 @@ impl Default for Metrics {
             decide: Histogram::new(exponential_buckets(0.000_002, 2.0, 14)),
             active: Gauge::default(),
             workers: RwLock::default(),
+            page: Mutex::default(),
             targets: Family::default(),
             ledger: Family::default(),
             samples: Family::default(),
@@ -257,7 +263,8 @@ impl Metrics {
         let tier = if call.served_tier.is_empty() { &call.tier } else { &call.served_tier };
         let (status, reason) = (status(call.status), call.reason.summary());
         let texts = [tier, &call.tier, &call.provider, &call.served_model, &*call.format, status, &*reason];
-        let route = self.routes.find(&texts, 3, |texts| self.route(texts));
+        let most = if call.tier.is_empty() { MOST_FOREIGN } else { MOST_KNOWN };
+        let route = self.routes.find(&texts, 3, most, |texts| self.route(texts));
         route.requests.inc();
         route.decisions.inc();
         let usage = &call.usage;
@@ -275,14 +282,11 @@ impl Metrics {
         }
         for attempt in &call.attempts {
             let outcome = outcome(&attempt.end);
-            let series =
-                self.outcomes.find(&[&*attempt.provider, &attempt.model, &outcome], 1, |[provider, model, outcome]| {
-                    self.upstream.get_or_create_owned(&labels([
-                        ("provider", provider),
-                        ("model", model),
-                        ("outcome", outcome),
-                    ]))
-                });
+            let texts = [&*attempt.provider, &attempt.model, &outcome];
+            let series = self.outcomes.find(&texts, 1, most, |[provider, model, outcome]| {
+                let told = labels([("provider", provider), ("model", model), ("outcome", outcome)]);
+                self.upstream.get_or_create_owned(&told)
+            });
             series.inc();
         }
         route.total.observe(f64::from(call.total_ms) / 1e3);
@@ -309,6 +313,10 @@ impl Metrics {
 
     /// The page, with gauges as of now.
     pub(crate) fn reply(&self, app: &App) -> Reply {
+        // What a reload removed is shown no more; two pages at once must not see each other's beginnings.
+        let _one = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        self.targets.clear();
+        self.budgets.clear();
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         let active: usize = workers.iter().map(Active::count).sum();
         drop(workers);

@@ -6,10 +6,13 @@
 use crate::app::App;
 use crate::patience::Patient;
 use crate::tls::{Tls, Wire};
+use crate::vigil::{Attended, Pulse, Verdict, Vigil};
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use socket2::{Domain, Protocol, Socket, Type};
 #[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
@@ -166,7 +169,7 @@ impl Worker {
         let mut door = Door {
             app: self.app.clone(),
             http: http_builder(self.options.header_timeout),
-            graceful: GracefulShutdown::new(),
+            ending: watch::channel(false).0,
             room: Arc::new(Semaphore::new(self.options.max_connections)),
             timeouts: (self.options.header_timeout, self.options.write_timeout),
             tls: self.tls.clone(),
@@ -182,12 +185,14 @@ impl Worker {
         let _ = tokio::time::timeout(HANDSHAKES, door.open(&listener)).await;
         drop(listener);
         tokio::time::sleep(FIRST_WORDS).await;
-        self.drain(door.graceful).await;
+        self.drain(&door.ending).await;
     }
 
     /// Lets running requests finish; after the grace time tells streams to say their last words.
-    async fn drain(&self, graceful: GracefulShutdown) {
-        let finished = graceful.shutdown();
+    async fn drain(&self, ending: &watch::Sender<bool>) {
+        ending.send_replace(true);
+        // Each connection listens until it is over.
+        let finished = ending.closed();
         tokio::pin!(finished);
         if tokio::time::timeout(self.options.grace, &mut finished).await.is_err() {
             self.app.cut_off.store(true, Ordering::Relaxed);
@@ -200,7 +205,8 @@ impl Worker {
 struct Door {
     app: Arc<App>,
     http: auto::Builder<TokioExecutor>,
-    graceful: GracefulShutdown,
+    /// Tells connections to end after the request they are at.
+    ending: watch::Sender<bool>,
     room: Arc<Semaphore>,
     timeouts: (Duration, Duration),
     tls: Option<TlsAcceptor>,
@@ -221,7 +227,7 @@ impl Door {
     fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         // Without it small events wait for the client's delayed acknowledgement (40 ms).
         let _ = stream.set_nodelay(true);
-        let (app, http, watcher) = (self.app.clone(), self.http.clone(), self.graceful.watcher());
+        let (app, http, ending) = (self.app.clone(), self.http.clone(), self.ending.subscribe());
         let (header_timeout, write_timeout) = self.timeouts;
         let tls = self.tls.clone().map(|tls| (tls, self.handshakes.clone()));
         tokio::spawn(async move {
@@ -233,16 +239,51 @@ impl Door {
                 }
             };
             let Some(wire) = wire else { return };
-            let service = service_fn(move |request| {
-                let app = app.clone();
-                async move { app.serve(request).await }
+            let vigil = Arc::new(Vigil::default());
+            let watched = vigil.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (app, pulse) = (app.clone(), pulse(&watched, request.version()));
+                async move { app.serve(request).await.map(|reply| reply.map(|body| Attended { body, pulse })) }
             });
             let stream = Patient::new(wire, header_timeout, write_timeout);
             let connection = http.serve_connection(TokioIo::new(stream), service);
-            // An error here is the client's: it went away, is too slow, or does not speak HTTP.
-            let _ = watcher.watch(connection).await;
+            attend(connection, &vigil, (header_timeout, write_timeout), ending).await;
             drop(permit);
         });
+    }
+}
+
+/// HTTP/2 needs somebody to look after it; what came on HTTP/1 is under timeouts of its own.
+fn pulse(vigil: &Vigil, version: Version) -> Option<Arc<Pulse>> {
+    if version == Version::HTTP_2 {
+        return Some(vigil.enter());
+    }
+    vigil.dismiss();
+    None
+}
+
+/// Serves a connection until it is over, or nobody is worth it.
+async fn attend(
+    connection: impl GracefulConnection,
+    vigil: &Vigil,
+    (idle_after, stuck_after): (Duration, Duration),
+    mut ending: watch::Receiver<bool>,
+) {
+    tokio::pin!(connection);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            // An error here is the client's: it went away, is too slow, or does not speak HTTP.
+            _ = connection.as_mut() => return,
+            verdict = vigil.keep(idle_after, stuck_after) => {
+                if told || verdict == Verdict::Stuck {
+                    return;
+                }
+            }
+            _ = ending.wait_for(|ending| *ending), if !told => {}
+        }
+        told = true;
+        connection.as_mut().graceful_shutdown();
     }
 }
 

@@ -2,14 +2,13 @@
 
 use crate::metrics::Metrics;
 use crate::otlp::Telemetry;
-use crate::readers::Readers;
-use crate::states::States;
+use crate::views::Views;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tierway::{Held, Sink};
 use tierway_decide::CallRecord;
-use tierway_ledger::{Counters, Durability, Ledger, Location, NotRecorded};
+use tierway_ledger::{Counters, Durability, Ledger, Location, NotRecorded, Reader, State};
 
 /// With `durability = "strict"` an answer waits so long for its record, then it goes out: a disk that hangs must not stop
 /// all traffic. Twenty times what a slow disk takes to sync.
@@ -19,16 +18,16 @@ const HOLD_AT_MOST: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Store {
     ledger: Arc<Ledger>,
-    pub(crate) readers: Arc<Readers>,
-    pub(crate) states: Arc<States>,
+    pub(crate) readers: Arc<Views<Reader>>,
+    pub(crate) states: Arc<Views<State>>,
 }
 
 impl Store {
     /// A store over an open ledger.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, location: Location) -> Self {
-        let states = Arc::new(States::new(location.clone()));
-        Self { ledger, readers: Arc::new(Readers::new(location)), states }
+        let states = Arc::new(Views::new(location.clone()));
+        Self { ledger, readers: Arc::new(Views::new(location)), states }
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -2,6 +2,9 @@
 //! connection, never an answer to something it smuggled, and never a place held for long.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is tests")]
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -238,6 +241,32 @@ async fn nobody_holds_an_answer_by_not_reading_it() {
     assert!(matches!(ended, Ended::ClientGone { .. }), "{ended:?}");
     drop(stream);
     tokio::task::block_in_place(|| gateway.stop()).unwrap();
+}
+
+/// How long a connection on HTTP/2 lasts whose client gives its streams this window and asks for these pages at once.
+async fn held(window: u32, pages: &[&str]) -> Duration {
+    let stream = tokio::net::TcpStream::connect(address()).await.unwrap();
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let handshake = builder.initial_stream_window_size(window).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.unwrap();
+    let began = Instant::now();
+    let ended = tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for page in pages {
+        let request = http::Request::get(format!("http://x{page}")).body(Full::<Bytes>::default()).unwrap();
+        answers.push(sender.send_request(request).await.unwrap());
+    }
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the connection is held").unwrap().ok();
+    began.elapsed()
+}
+
+/// On HTTP/2 it is enough to give no window: nothing is ever written then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_holds_streams_by_giving_no_window() {
+    for (window, pages) in [(0, &["/openapi.json", "/nowhere"][..]), (1 << 20, &[])] {
+        let took = held(window, pages).await;
+        assert!((HEADER_TIMEOUT / 2..HEADER_TIMEOUT * 12).contains(&took), "{pages:?}: left after {took:?}");
+    }
 }
 
 #[test]

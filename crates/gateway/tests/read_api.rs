@@ -132,6 +132,8 @@ async fn a_decision_is_told_without_a_call_or_a_record() {
     assert_eq!((&told["tier"], &told["reason"]["summary"]), (&"small".into(), &"predicted".into()));
     let (_, forced) = ask(r#"{"messages":[{"role":"user","content":"hello"}],"model":"large"}"#).await;
     assert_eq!((&forced["tier"], &forced["reason"]["summary"]), (&"large".into(), &"requested_tier".into()));
+    let (_, on_no_tier) = ask(r#"{"prompt":"hello","model":"p/unknown"}"#).await;
+    assert_eq!((&on_no_tier["tier"], &on_no_tier["targets"]), (&Value::Null, &Value::Array(Vec::new())));
     for wrong in ["", "{}", r#"{"prompt":"a","messages":[]}"#, r#"{"promt":"a"}"#] {
         assert_eq!(ask(wrong).await.0, 400, "{wrong}");
     }

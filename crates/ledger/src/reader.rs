@@ -39,6 +39,15 @@ impl Reader {
         Ok(Self { source })
     }
 
+    /// Whether this is still what is at the ledger's place: a file can be moved or replaced, such as by a backup.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        match &self.source {
+            Source::Sqlite(reader) => reader.is_current(),
+            Source::Postgres(_) => true,
+        }
+    }
+
     /// One request; none when it is not (or no longer) there.
     ///
     /// # Errors

@@ -36,4 +36,13 @@ impl State {
         };
         Ok(Self { source })
     }
+
+    /// Whether this is still what is at the ledger's place: a file can be moved or replaced, such as by a backup.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        match &self.source {
+            Source::Sqlite(store) => store.is_current(),
+            Source::Postgres(_) => true,
+        }
+    }
 }

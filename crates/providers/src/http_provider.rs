@@ -39,6 +39,7 @@ impl HttpProvider {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
+        // Divided among the addresses of a host; the pool bounds all of it.
         tcp.set_connect_timeout(Some(endpoint.connect_timeout));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
@@ -52,6 +53,7 @@ impl HttpProvider {
             authority: base.authority.clone(),
             http2_only: endpoint.http2_only,
             max_idle: endpoint.max_idle_connections,
+            timeout: endpoint.connect_timeout,
         })
         .map_err(|_| EndpointError::BadUrl(endpoint.base_url.clone()))?;
         let fixed = endpoint.dialect == Dialect::Direct && endpoint.format != Format::Gemini;

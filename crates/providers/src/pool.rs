@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1 connections carry one request at a time and are taken and given back like tools from a box; the one used last
 //! is the first to be taken again, so that those which a quiet hour does not need grow old and are closed. An HTTP/2
-//! connection carries all requests. Refuses to repeat what may have reached the provider: only a request that a dying
+//! connection carries many requests; beyond what servers allow there is another. Refuses to repeat what may have reached the provider: only a request that a dying
 //! connection never began to write goes out on another.
 //!
 //! Why not hyper-util's `legacy::Client`: its pool is for many hosts and many threads, and cost a tenth of a request.
@@ -36,6 +36,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// How often it is looked for such.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// Requests at once on one HTTP/2 connection. Servers allow 100 and more; beyond their number requests would wait unseen, and
+/// all of them share one window.
+const REQUESTS_EACH: usize = 90;
+
 type Http1 = http1::SendRequest<Full<Bytes>>;
 type Http2 = http2::SendRequest<Full<Bytes>>;
 
@@ -59,6 +63,8 @@ pub(crate) struct Dial {
     pub(crate) http2_only: bool,
     /// Idle connections kept at most.
     pub(crate) max_idle: usize,
+    /// Longest wait for a connection: for its turn, for TCP, for TLS.
+    pub(crate) timeout: Duration,
 }
 
 /// All connections to an endpoint.
@@ -77,7 +83,21 @@ struct Kept {
     idle: Vec<Idle>,
     /// Somebody looks after them.
     swept: bool,
-    shared: Option<Http2>,
+    shared: Vec<Shared>,
+}
+
+/// A connection for many requests.
+#[derive(Clone)]
+struct Shared {
+    sender: Http2,
+    /// Held by each request on it, too.
+    load: Arc<()>,
+}
+
+impl Shared {
+    fn has_room(&self) -> bool {
+        Arc::strong_count(&self.load) <= REQUESTS_EACH
+    }
 }
 
 struct Idle {
@@ -89,7 +109,7 @@ struct Idle {
 enum Taken {
     /// True: it was used before, so it may have died meanwhile.
     Alone(Http1, bool),
-    Shared(Http2),
+    Shared(Shared),
 }
 
 impl Pool {
@@ -113,16 +133,16 @@ impl Pool {
                     match sender.try_send_request(request).await {
                         Ok(answer) => {
                             let loan = Loan { sender: Some(sender), pool: self.clone() };
-                            return Ok(answer.map(|body| Received { body, _loan: Some(loan) }));
+                            return Ok(answer.map(|body| Received { body, _place: Place::Alone(loan) }));
                         }
                         Err(refused) => (refused, used),
                     }
                 }
-                Taken::Shared(mut sender) => {
+                Taken::Shared(Shared { mut sender, load }) => {
                     *request.uri_mut() = self.absolute(&path);
                     request.headers_mut().remove(HOST);
                     match sender.try_send_request(request).await {
-                        Ok(answer) => return Ok(answer.map(|body| Received { body, _loan: None })),
+                        Ok(answer) => return Ok(answer.map(|body| Received { body, _place: Place::Shared(load) })),
                         Err(refused) => (refused, true),
                     }
                 }
@@ -135,6 +155,11 @@ impl Pool {
         if let Some(taken) = self.kept().take() {
             return Ok(taken);
         }
+        let late = |_| CallError::Connect(format!("none within {} ms", self.dial.timeout.as_millis()).into());
+        tokio::time::timeout(self.dial.timeout, self.make()).await.map_err(late)?
+    }
+
+    async fn make(&self) -> Result<Taken, CallError> {
         // Those who wait here find the connection that the first of them made.
         let _one = if self.speaks_http2.load(Ordering::Relaxed) { Some(self.connecting.lock().await) } else { None };
         let made = self.kept().take();
@@ -152,8 +177,9 @@ impl Pool {
             let (sender, connection) = http2_builder().handshake(stream).await.map_err(failed)?;
             tokio::spawn(connection);
             self.speaks_http2.store(true, Ordering::Relaxed);
-            self.kept().shared = Some(sender.clone());
-            return Ok(Taken::Shared(sender));
+            let shared = Shared { sender, load: Arc::default() };
+            self.kept().shared.push(shared.clone());
+            return Ok(Taken::Shared(shared));
         }
         let (sender, connection) = http1::handshake(stream).await.map_err(failed)?;
         tokio::spawn(connection);
@@ -195,10 +221,10 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
 
 impl Kept {
     fn take(&mut self) -> Option<Taken> {
-        if let Some(sender) = self.shared.as_ref().filter(|sender| !sender.is_closed()) {
-            return Some(Taken::Shared(sender.clone()));
+        self.shared.retain(|shared| !shared.sender.is_closed());
+        if let Some(shared) = self.shared.iter().find(|shared| shared.has_room()) {
+            return Some(Taken::Shared(shared.clone()));
         }
-        self.shared = None;
         while let Some(Idle { sender, .. }) = self.idle.pop() {
             if sender.is_ready() {
                 return Some(Taken::Alone(sender, true));
@@ -268,9 +294,16 @@ impl Drop for Loan {
 
 /// The body of an answer, with the connection that it comes on.
 pub(crate) struct Received {
-    // Dropped before the loan: the connection learns that nobody reads any more.
+    // Dropped before its place: the connection learns that nobody reads any more.
     body: Incoming,
-    _loan: Option<Loan>,
+    _place: Place,
+}
+
+/// What an answer takes of the connections as long as it lasts.
+#[expect(dead_code, reason = "it is there to be dropped")]
+enum Place {
+    Alone(Loan),
+    Shared(Arc<()>),
 }
 
 impl Body for Received {

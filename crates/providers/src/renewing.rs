@@ -1,42 +1,81 @@
 //! Credentials that run out: kept until shortly before, then had again, once for all who wait.
 
 use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Mutex;
 
 /// Credentials are renewed so long before they run out: a request must not reach its provider with dead ones.
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// A renewal that failed is not tried again so soon while the value still holds: each try may take seconds.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A value and when it runs out; none for never.
 pub(crate) type Until<T> = (T, Option<SystemTime>);
 
 /// Holds one value at a time.
 pub(crate) struct Renewing<T> {
-    held: Mutex<Option<Until<T>>>,
+    held: Mutex<Held<T>>,
+    /// Whose turn it is to renew.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Held<T> {
+    value: Option<Until<T>>,
+    /// When the last renewal failed.
+    failed: Option<SystemTime>,
 }
 
 impl<T: Clone> Renewing<T> {
     pub(crate) const fn new() -> Self {
-        Self { held: Mutex::const_new(None) }
+        Self { held: Mutex::new(Held { value: None, failed: None }), turn: tokio::sync::Mutex::const_new(()) }
     }
 
-    /// The value, renewed where it is time. `renew` is polled only then. Whoever comes meanwhile waits for the same
-    /// renewal. When it fails, what still holds is used to its end.
+    /// The value, renewed where it is time. `renew` is polled only then. Whoever has no value waits for the renewal that is
+    /// under way; what still holds is used meanwhile, and to its end when the renewal fails.
     pub(crate) async fn get(&self, renew: impl Future<Output = Result<Until<T>, String>>) -> Result<T, String> {
-        let mut held = self.held.lock().await;
-        let now = SystemTime::now();
-        let good_at = |moment: SystemTime| held.as_ref().filter(|(_, until)| until.is_none_or(|until| moment < until));
-        if let Some((value, _)) = good_at(now + MARGIN) {
-            return Ok(value.clone());
+        if let Some(value) = self.good(MARGIN) {
+            return Ok(value);
         }
-        match renew.await {
+        let holds = self.good(Duration::ZERO).filter(|_| self.turn.try_lock().is_err() || self.failed_lately());
+        if let Some(value) = holds {
+            return Ok(value);
+        }
+        let _turn = self.turn.lock().await;
+        if let Some(value) = self.good(MARGIN) {
+            return Ok(value);
+        }
+        let renewed = renew.await;
+        let mut held = self.held();
+        match renewed {
             Ok(fresh) => {
                 let value = fresh.0.clone();
-                *held = Some(fresh);
+                *held = Held { value: Some(fresh), failed: None };
                 Ok(value)
             }
-            Err(cause) => good_at(SystemTime::now()).map(|(value, _)| value.clone()).ok_or(cause),
+            Err(cause) => {
+                held.failed = Some(SystemTime::now());
+                drop(held);
+                self.good(Duration::ZERO).ok_or(cause)
+            }
         }
+    }
+
+    /// The value, if it holds for so long from now on.
+    fn good(&self, margin: Duration) -> Option<T> {
+        let moment = SystemTime::now() + margin;
+        let held = self.held();
+        let (value, until) = held.value.as_ref()?;
+        until.is_none_or(|until| moment < until).then(|| value.clone())
+    }
+
+    fn failed_lately(&self) -> bool {
+        let since = self.held().failed.and_then(|failed| SystemTime::now().duration_since(failed).ok());
+        since.is_some_and(|since| since < TRY_AGAIN_AFTER)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held<T>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,5 +107,25 @@ mod tests {
         // Within the last minute it cannot be renewed any more: it is used to its end.
         check(Some(30), 1, &[Ok(0), Ok(0)]).await;
         check(Some(0), 1, &[Ok(0), Err("no more")]).await;
+    }
+
+    /// A server of tokens that says nothing: who still has a token does not wait for it.
+    #[tokio::test]
+    async fn nobody_waits_for_a_renewal_while_the_old_value_holds() {
+        let renewing = Renewing::new();
+        let soon = || Some(SystemTime::now() + Duration::from_secs(30));
+        assert_eq!(renewing.get(async { Ok((1, soon())) }).await, Ok(1));
+        let mut hanging = std::pin::pin!(renewing.get(std::future::pending()));
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(hanging.as_mut().poll(cx).is_pending())).await);
+        assert_eq!(renewing.get(async { Ok((2, soon())) }).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_failed_is_left_alone_for_a_while() {
+        let renewing = Renewing::new();
+        let until = Some(SystemTime::now() + Duration::from_secs(30));
+        assert_eq!(renewing.get(async { Ok((1, until)) }).await, Ok(1));
+        assert_eq!(renewing.get(async { Err("no more".to_owned()) }).await, Ok(1));
+        assert_eq!(renewing.get(async { Ok((2, None)) }).await, Ok(1));
     }
 }

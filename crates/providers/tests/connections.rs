@@ -3,12 +3,19 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use tierway::{Operation, Provider, WireAnswer, WireRequest};
+use tierway::{Operation, Provider, SendError, WireAnswer, WireRequest};
 use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_wire::Format;
 
@@ -57,30 +64,36 @@ fn answer(mut stream: TcpStream, manners: Manners, say: &Sender<String>) {
 }
 
 fn client(address: SocketAddr) -> HttpProvider {
-    HttpProvider::new(Endpoint {
+    HttpProvider::new(endpoint(&format!("http://{address}/v1"))).unwrap()
+}
+
+fn endpoint(base_url: &str) -> Endpoint {
+    Endpoint {
         name: "p".into(),
         format: Format::OpenaiChat,
-        base_url: format!("http://{address}/v1"),
+        base_url: base_url.into(),
         auth: Auth::None,
         dialect: Dialect::Direct,
         headers: Vec::new(),
         connect_timeout: Duration::from_secs(5),
         http2_only: false,
         max_idle_connections: 8,
-    })
-    .unwrap()
+    }
 }
 
 async fn ask(client: &HttpProvider) -> WireAnswer {
-    let request = WireRequest {
+    client.send(request()).await.unwrap()
+}
+
+fn request() -> WireRequest {
+    WireRequest {
         operation: Operation::Chat,
         format: Format::OpenaiChat,
         model: "m".into(),
         stream: false,
         headers: HeaderMap::new(),
         body: Bytes::from_static(b"{}"),
-    };
-    client.send(request).await.unwrap()
+    }
 }
 
 /// Reads frames until there are no more, or only one; then lets go of the answer.
@@ -130,4 +143,51 @@ fn an_answer_that_is_given_up_takes_its_connection_with_it() {
     let endless = Manners { answer: ENDLESS, answers: 9 };
     let once = "connected, asked ADDRESS, gone";
     check(endless, false, &[once; 3].join(", "));
+}
+
+/// A provider on HTTP/2 that begins each answer and never ends it; counts its connections.
+async fn endless_http2(connections: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.fetch_add(1, Ordering::Relaxed);
+            let service = service_fn(async |_| {
+                let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+                Ok::<_, Infallible>(http::Response::new(body))
+            });
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            server.max_concurrent_streams(100);
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+/// A server takes a hundred requests on a connection; the next ones must not wait for those to end.
+#[tokio::test]
+async fn requests_beyond_what_one_connection_carries_get_another() {
+    let connections = Arc::<AtomicUsize>::default();
+    let address = endless_http2(connections.clone()).await;
+    let endpoint = Endpoint { http2_only: true, ..endpoint(&format!("http://{address}/v1")) };
+    let client = HttpProvider::new(endpoint).unwrap();
+    let asked = futures_util::future::join_all((0..250).map(|_| ask(&client)));
+    let answers = tokio::time::timeout(Duration::from_secs(20), asked).await.expect("some wait for others to end");
+    assert_eq!((answers.len(), connections.load(Ordering::Relaxed)), (250, 3));
+    drop(answers);
+    ask(&client).await;
+    assert_eq!(connections.load(Ordering::Relaxed), 3, "one that has room again is used again");
+}
+
+/// It takes the connection and then says nothing, as a machine does whose program hangs.
+#[tokio::test]
+async fn a_handshake_that_hangs_is_a_connection_that_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint {
+        connect_timeout: Duration::from_millis(100),
+        ..endpoint(&format!("https://{}/v1", listener.local_addr().unwrap()))
+    };
+    let client = HttpProvider::new(endpoint).unwrap();
+    let sent = tokio::time::timeout(Duration::from_secs(10), client.send(request())).await;
+    assert!(matches!(sent, Ok(Err(SendError::Connect { .. }))), "{:?}", sent.map(|sent| sent.map(|_| ())));
 }

@@ -71,7 +71,7 @@ impl Process {
             line.split_whitespace().next().unwrap().parse().unwrap()
         };
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count() as u64;
-        [field("VmRSS:"), files, field("Threads:")]
+        [field("RssAnon:"), files, field("Threads:")]
     }
 }
 

@@ -92,9 +92,9 @@ fn soak(urls: &[String; 2], length: Duration) {
     process.stop();
     let rows = rows(&dir.path().join("s.db"));
     let warm = &looks[(looks.len() as f64 * WARM_UP_SHARE) as usize..];
-    let slope = slope(warm);
+    let (slope, late) = (slope(warm), slope(&looks[looks.len() * 2 / 3..]));
     println!(
-        "{} s, {} requests, {reloads} reloads; memory {:.0} MiB after warm-up, {:.0} MiB at the end, slope {slope:+.0} KiB a minute",
+        "{} s, {} requests, {reloads} reloads; memory {:.1} MiB after warm-up, {:.1} MiB at the end, slope {slope:+.0} KiB a minute, {late:+.0} in the last third",
         length.as_secs(),
         outcomes.len(),
         warm[0].1 / 1024.0,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tierway::{AUTO, Decided, Refusal, Setup};
-use tierway_decide::Features;
+use tierway_decide::{Features, TierId};
 use tierway_report::reason_words;
 use tierway_wire::{Format, openai_chat};
 
@@ -68,15 +68,16 @@ fn told(decided: &Decided, features: &Features, setup: &Setup) -> Value {
     let prediction = &decision.prediction;
     let parts: Vec<_> = setup.predictor.explain(features).iter().map(|part| (part.feature, part.weight)).collect();
     let targets = decision.targets.iter().filter_map(|id| {
-        // A model that the client named and that serves no tier has no place on the ladder.
         let target = ladder.tiers().get(usize::from(id.tier.0))?.targets.get(usize::from(id.index))?;
         Some(json!({"tier": ladder.tier(id.tier).name, "target": format!("{}/{}", target.provider, target.model)}))
     });
+    // A model that the client named may serve no tier.
+    let name = |tier: TierId| ladder.tiers().get(usize::from(tier.0)).map(|tier| &tier.name);
     json!({
-        "tier": ladder.tier(decision.tier).name,
+        "tier": name(decision.tier),
         "targets": targets.collect::<Vec<_>>(),
         "reason": {"summary": decision.reason.summary(), "words": reason_words(&decision.reason)},
-        "raised_from": decision.raised_from.map(|tier| &ladder.tier(tier).name),
+        "raised_from": decision.raised_from.and_then(name),
         "complexity": prediction.complexity,
         "task_type": prediction.task_type,
         "score_strong": prediction.score_strong,

@@ -193,8 +193,14 @@ impl KeyDesk {
 
     fn opened<'s>(&self, state: &'s mut Option<State>) -> Result<&'s mut State, LedgerError> {
         let open = match state.take() {
-            Some(open) => open,
-            None => State::open(self.location.clone())?,
+            Some(open) if open.is_current() => open,
+            earlier => {
+                // Another file may have come to the same number of changes.
+                if let Some((revision, _)) = self.known().stored.as_mut().filter(|_| earlier.is_some()) {
+                    *revision = i64::MIN;
+                }
+                State::open(self.location.clone())?
+            }
         };
         Ok(state.insert(open))
     }

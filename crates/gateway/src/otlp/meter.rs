@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use tierway_decide::{AttemptEnd, CallRecord};
 
 /// Series of each kind; models beyond that count together.
-const MOST_SERIES: usize = 512;
+const MOST_SERIES: usize = 4_096;
+/// The same for models that a client named and that serve no tier.
+const MOST_FOREIGN: usize = 512;
 const OTHER: &str = "(other)";
 /// What the conventions advise: 10 ms doubling to 82 s, and powers of four.
 const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -68,10 +70,12 @@ impl Meter {
         for attempt in &record.attempts {
             self.changed = true;
             let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
-            let full = self.seconds.len() >= MOST_SERIES;
-            let model = if full { OTHER } else { &attempt.model };
-            let key = |last: &str| (operation(record), provider.to_owned(), model.to_owned(), last.to_owned());
             let end = if attempt.end == AttemptEnd::Ok { "".into() } else { outcome(&attempt.end) };
+            let most = if record.tier.is_empty() { MOST_FOREIGN } else { MOST_SERIES };
+            let named = (operation(record), provider.to_owned(), attempt.model.clone(), end.to_string());
+            let told_apart = self.seconds.len() < most || self.seconds.contains_key(&named);
+            let model = if told_apart { &attempt.model } else { OTHER };
+            let key = |last: &str| (operation(record), provider.to_owned(), model.to_owned(), last.to_owned());
             self.seconds.entry(key(&end)).or_default().add(&SECONDS, f64::from(attempt.took_ms) / 1e3);
             if !attempt.usage.is_empty() {
                 for (name, tokens) in [("input", attempt.usage.input_tokens), ("output", attempt.usage.output_tokens)] {

@@ -1,6 +1,7 @@
 //! Questions to a ledger, beside its writer.
 
 use super::schema;
+use super::store::identity;
 use super::view::SqliteView;
 use crate::LedgerError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -15,6 +16,7 @@ const CACHE_KIB: i64 = -16_384;
 
 pub(crate) struct SqliteReader {
     path: PathBuf,
+    identity: Option<(u64, u64)>,
     db: Connection,
 }
 
@@ -24,15 +26,21 @@ impl SqliteReader {
             return Err(LedgerError::Missing { place: path.display().to_string() });
         }
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+        let identity = identity(path);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
         db.pragma_update(None, "cache_size", CACHE_KIB).map_err(sqlite)?;
         match schema::version(&db, path)? {
-            schema::NEWEST => Ok(Self { path: path.into(), db }),
+            schema::NEWEST => Ok(Self { path: path.into(), identity, db }),
             0 => Err(LedgerError::Missing { place: path.display().to_string() }),
             found => Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST }),
         }
+    }
+
+    /// Whether the file that was opened is still the one at its path.
+    pub(crate) fn is_current(&self) -> bool {
+        self.identity == identity(&self.path)
     }
 
     /// Every question sees one state of the ledger, whatever the writer does meanwhile.

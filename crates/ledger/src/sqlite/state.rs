@@ -14,6 +14,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct StateStore {
     pub(super) path: PathBuf,
+    identity: Option<(u64, u64)>,
     pub(super) db: Connection,
 }
 
@@ -32,7 +33,12 @@ impl StateStore {
         }
         // What is said here was promised to somebody: a key that was revoked, money that was spent.
         db.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
-        Ok(Self { path: path.into(), db })
+        Ok(Self { path: path.into(), identity: store::identity(path), db })
+    }
+
+    /// Whether the file that was opened is still the one at its path.
+    pub(crate) fn is_current(&self) -> bool {
+        self.identity == store::identity(&self.path)
     }
 
     pub(super) fn failed(&self, cause: rusqlite::Error) -> LedgerError {

@@ -45,14 +45,15 @@ struct Open {
     identity: Option<(u64, u64)>,
 }
 
+/// Which file is at a path; none where there is none.
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(_: &Path) -> Option<(u64, u64)> {
     None
 }
 

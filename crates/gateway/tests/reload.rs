@@ -1,0 +1,74 @@
+//! What changes under a running gateway: its config, and the file of its ledger.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is tests")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tierway_gateway::Gateway;
+use tierway_ledger::{KeyPolicy, NewKey, State};
+
+fn config(dir: &Path, key: &str) -> tierway_config::Config {
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}/l.db\"\n\
+         [providers.p]\nkind = \"openai_compatible\"\nbase_url = \"http://127.0.0.1:9/v1\"\n{key}\n\
+         [[tiers]]\nname = \"standard\"\ntargets = [\"p/m\"]\nprice = {{ input = 5, output = 15 }}\n",
+        dir.display(),
+    );
+    tierway_config::parse(&text, "reload.toml", &|_| None).unwrap()
+}
+
+/// A key file that is being replaced: the config in force has the old key, and keeps it.
+#[test]
+fn a_config_whose_key_cannot_be_read_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    std::fs::write(&file, "sk-good").unwrap();
+    let config = config(dir.path(), &format!("key_file = \"{}\"", file.display()));
+    let gateway = Gateway::start(&config, 1).unwrap();
+    gateway.reload(&config).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let refused = gateway.reload(&config).unwrap_err().to_string();
+    assert!(refused.contains("provider `p`: cannot read the key from"), "{refused}");
+    std::fs::write(&file, "sk-new").unwrap();
+    gateway.reload(&config).unwrap();
+    gateway.stop().unwrap();
+}
+
+fn status(address: SocketAddr, key: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head =
+        format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply["HTTP/1.1 ".len()..][..3].parse().unwrap()
+}
+
+fn ledger_with_key(path: &Path, secret: &str) {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(secret).into();
+    let key = NewKey { name: "app", policy: &KeyPolicy::default(), digest, expires_ms: None };
+    assert!(State::open(path.to_owned()).unwrap().add_key(&key, 1).unwrap());
+}
+
+/// As when a backup is put back: keys are those of the file that is there now.
+#[test]
+fn keys_follow_the_file_that_is_at_the_ledgers_place() {
+    let dir = tempfile::tempdir().unwrap();
+    ledger_with_key(&dir.path().join("l.db"), "old");
+    let gateway = Gateway::start(&config(dir.path(), ""), 1).unwrap();
+    assert_eq!((status(gateway.address(), "old"), status(gateway.address(), "new")), (200, 401));
+    ledger_with_key(&dir.path().join("other.db"), "new");
+    for leftover in ["l.db-wal", "l.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(leftover));
+    }
+    std::fs::rename(dir.path().join("other.db"), dir.path().join("l.db")).unwrap();
+    let began = Instant::now();
+    while status(gateway.address(), "new") != 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the old file's keys stay in force");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(status(gateway.address(), "old"), 401);
+    gateway.stop().unwrap();
+}
