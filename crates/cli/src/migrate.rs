@@ -53,7 +53,10 @@ pub(crate) fn run(args: &Args) -> Done {
 fn tell(done: &Migrated) {
     say(format_args!("  rows:    {} of {}, {} of them there before", done.rows, done.rows_wanted, done.rows_before));
     say(format_args!("  digest:  {:016x}, the source says {:016x}", done.digest, done.digest_wanted));
-    say(format_args!("  hours of which only sums were left: {}; keys: {}", done.forgotten_hours, done.keys));
+    say(format_args!(
+        "  hours of which only sums were left: {}; keys: {}; rows about quality: {}",
+        done.forgotten_hours, done.keys, done.quality
+    ));
     for id in done.rows_changed.iter().take(10) {
         say(format_args!("  not copied, because its row is not as it was written: {id}"));
     }

@@ -107,6 +107,14 @@ pub enum LedgerError {
         /// What is wrong.
         cause: Garbled,
     },
+    /// A row of what was found about quality cannot be read.
+    #[error(
+        "a row about quality is {cause}; a newer tierway wrote it, or somebody wrote into the store: run the newer one, or restore it from a backup"
+    )]
+    BadState {
+        /// What is wrong.
+        cause: Garbled,
+    },
     /// Anything else from SQLite.
     #[error("{}: {cause}", path.display())]
     Sqlite {
@@ -154,12 +162,6 @@ pub enum LedgerError {
         place: String,
         /// What it said, with its SQLSTATE.
         cause: String,
-    },
-    /// A kind of state that PostgreSQL does not hold yet.
-    #[error("{what} is kept in SQLite ledgers only, as yet")]
-    SqliteOnly {
-        /// Which.
-        what: &'static str,
     },
     /// The writer's thread cannot be started.
     #[error("cannot start the ledger's thread: {0}")]

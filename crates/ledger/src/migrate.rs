@@ -1,4 +1,4 @@
-//! Copies a SQLite ledger into a PostgreSQL: rows, sums of days whose rows are gone, and keys.
+//! Copies a SQLite ledger into a PostgreSQL: rows, sums of days whose rows are gone, keys, and what was found about quality.
 //!
 //! Can be stopped and started again at any time, also while replicas write into the PostgreSQL: a row that is there already
 //! is recognised by its checksum. It refuses to copy what is not as it was written, and changes nothing in the source.
@@ -8,6 +8,7 @@ use crate::cells::{HOUR_MS, HOURS_PER_DAY, Place, merge_figures};
 use crate::engine::Location;
 use crate::postgres::{StateStore, Store};
 use crate::row::{self, Scratch};
+use crate::state::quality;
 use crate::{Durability, Figures, LedgerError, Reader, Span, State, bounds};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +37,9 @@ pub struct Migrated {
     pub forgotten_hours: u64,
     /// Keys that the target did not have.
     pub keys: u64,
+    /// Rows about quality that the target did not have: samples with their verdicts, words of people, changes of cells, alarms,
+    /// evidence.
+    pub quality: u64,
     /// Keys that this build cannot read.
     pub keys_unreadable: Vec<String>,
 }
@@ -62,7 +66,9 @@ pub fn migrate(from: &Location, to: &Location, progress: &mut dyn FnMut(u64, u64
     };
     let mut source = Reader::open(from.clone())?;
     let mut done = Migrated::default();
-    copy_keys(&mut State::open(from.clone())?, &mut StateStore::open(url.clone())?, &mut done)?;
+    let (mut state, mut target) = (State::open(from.clone())?, StateStore::open(url.clone())?);
+    copy_keys(&mut state, &mut target, &mut done)?;
+    done.quality = quality::copy(&mut state, &mut target)?;
     let mut copy = Copy { target: Store::open(url, Durability::Strict)?, scratch: Scratch::default(), done };
     let hours = source.ask(|view| view.hours(0..i64::from(i32::MAX)))?;
     copy.forgotten(&mut source, &hours)?;

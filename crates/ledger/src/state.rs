@@ -6,6 +6,7 @@
 
 mod keys;
 pub mod quality;
+pub(crate) mod sql;
 
 pub use keys::{KeyPolicy, KeySecret, NewKey, StoredKey};
 
@@ -43,6 +44,14 @@ impl State {
         match &self.source {
             Source::Sqlite(store) => store.is_current(),
             Source::Postgres(_) => true,
+        }
+    }
+
+    /// The database, for what is written once for all of them.
+    fn statements(&mut self) -> &mut dyn sql::Statements {
+        match &mut self.source {
+            Source::Sqlite(store) => store,
+            Source::Postgres(store) => store,
         }
     }
 }

@@ -52,6 +52,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    pub(crate) const fn double(self) -> Result<f64, Unfit> {
+        match self {
+            Self::Real(number) => Ok(number),
+            _ => Err(Unfit),
+        }
+    }
+
     /// None for null.
     pub(crate) fn optional<T>(self, read: impl FnOnce(Self) -> Result<T, Unfit>) -> Result<Option<T>, Unfit> {
         if self == Self::Null { Ok(None) } else { read(self).map(Some) }

@@ -11,6 +11,7 @@ mod reader;
 mod replica;
 mod schema;
 mod state;
+mod statements;
 mod store;
 mod url;
 mod view;

@@ -44,6 +44,11 @@ impl StateStore {
         done
     }
 
+    /// Where it is, without user and password.
+    pub(super) fn place(&self) -> &str {
+        self.link.place()
+    }
+
     fn begin(&self) -> Result<(), LedgerError> {
         self.link.run(LIMIT, self.link.client().batch_execute("BEGIN"))
     }

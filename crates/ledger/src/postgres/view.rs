@@ -71,6 +71,7 @@ impl<'a> FromSql<'a> for Column<'a> {
             Type::INT4 => Value::Integer(i32::from_sql(kind, raw)?.into()),
             Type::INT8 => Value::Integer(i64::from_sql(kind, raw)?),
             Type::FLOAT4 => Value::Real(f32::from_sql(kind, raw)?.into()),
+            Type::FLOAT8 => Value::Real(f64::from_sql(kind, raw)?),
             Type::TEXT => Value::Text(<&str>::from_sql(kind, raw)?),
             _ => Value::Blob(raw),
         }))

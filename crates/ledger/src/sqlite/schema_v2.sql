@@ -87,7 +87,7 @@ CREATE TABLE cell_changes (
     tier TEXT NOT NULL,
     was TEXT NOT NULL,                  -- open, proven, held
     state TEXT NOT NULL,
-    author TEXT NOT NULL,               -- evidence, or who
+    author TEXT NOT NULL,               -- evidence, config, or who
     why TEXT NOT NULL,
     verdicts INTEGER NOT NULL,          -- since the change before
     quality REAL NOT NULL,
@@ -105,14 +105,14 @@ CREATE TABLE alarms (
     delivered INTEGER NOT NULL          -- 0 not yet, 1 to the webhook, 2 nowhere to send it
 ) STRICT;
 
--- Evidence that calibration wrote, each version whole; one is in force.
+-- Evidence that calibration wrote, each version whole; the newest is in force.
 CREATE TABLE evidence_versions (
     version INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     author TEXT NOT NULL,
     why TEXT NOT NULL,
     outcomes INTEGER NOT NULL,
-    in_force INTEGER NOT NULL,          -- 0, 1
+    in_force INTEGER NOT NULL,          -- always 1, not read
     evidence TEXT NOT NULL
 ) STRICT;
 

@@ -1,11 +1,10 @@
 //! The state of a SQLite ledger: a second connection beside the writer of records, for rare and exact changes.
 
-mod cells;
-mod quality;
+mod statements;
 
 use super::{lock::WriterLock, schema, store};
 use crate::LedgerError;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,42 +42,6 @@ impl StateStore {
 
     pub(super) fn failed(&self, cause: rusqlite::Error) -> LedgerError {
         LedgerError::from_sqlite(&self.path, cause)
-    }
-
-    /// Changes the store by one statement, which is a transaction of its own.
-    fn write(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<(), LedgerError> {
-        self.written(statement).map(|_| ())
-    }
-
-    /// The same; gives how many rows it changed.
-    fn written(
-        &mut self,
-        statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
-    ) -> Result<usize, LedgerError> {
-        statement(&self.db).map_err(|cause| self.failed(cause))
-    }
-
-    /// All rows of a question.
-    fn all<T>(
-        &mut self,
-        question: &str,
-        with: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, LedgerError> {
-        let ask =
-            |db: &Connection| db.prepare_cached(question)?.query_map(with, read)?.collect::<rusqlite::Result<_>>();
-        ask(&self.db).map_err(|cause| self.failed(cause))
-    }
-
-    /// The row of a question, if there is one.
-    fn one<T>(
-        &mut self,
-        question: &str,
-        with: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>, LedgerError> {
-        let ask = |db: &Connection| db.prepare_cached(question)?.query_row(with, read).optional();
-        ask(&self.db).map_err(|cause| self.failed(cause))
     }
 }
 

@@ -1,9 +1,17 @@
 //! What was looked at and found: samples, verdicts, labels, feedback, cells, alarms, versions of evidence.
+//!
+//! Written once for both databases, in statements that both understand.
 
-use super::{Source, State};
-use crate::LedgerError;
+mod cells;
+mod copy;
+mod evidence;
+mod people;
+mod samples;
+
+pub(crate) use copy::copy;
+
 use serde::Serialize;
-use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Judged, Kind, Preference};
+use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Kind, Preference};
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
 
 /// An answered request that is looked at.
@@ -212,155 +220,12 @@ pub struct EvidenceVersion {
     pub version: i64,
     /// When, Unix milliseconds.
     pub at_ms: i64,
-    /// Who made it: `calibrate`, `schedule`, `rollback`.
+    /// Who made it: `calibrate`, `schedule`, or who went back.
     pub author: String,
     /// What it rests on, in words.
     pub why: String,
     /// Outcomes that it was made from.
     pub outcomes: u64,
-    /// This is the one in force.
+    /// This is the one in force: the newest.
     pub in_force: bool,
-}
-
-macro_rules! ask {
-    ($self:ident, $method:ident($($argument:expr),*)) => {
-        match &mut $self.source {
-            Source::Sqlite(store) => store.$method($($argument),*),
-            Source::Postgres(_) => Err(LedgerError::SqliteOnly { what: "what is found about quality" }),
-        }
-    };
-}
-
-/// Every method fails with what the database says.
-#[expect(clippy::missing_errors_doc, reason = "said once, above")]
-impl State {
-    /// Keeps a sample that waits for its verdict. One that is there already stays as it is.
-    pub fn keep_sample(&mut self, sample: &Sample) -> Result<(), LedgerError> {
-        ask!(self, keep_sample(sample))
-    }
-
-    /// Writes down what was found; false when the sample has a verdict already, or was given up.
-    pub fn judge_sample(&mut self, id: RequestId, verdict: &Verdict) -> Result<bool, LedgerError> {
-        ask!(self, judge_sample(id, verdict))
-    }
-
-    /// Gives a sample up; `cost` was paid all the same.
-    pub fn give_up_sample(&mut self, id: RequestId, why: &str, cost: Usd, at_ms: i64) -> Result<(), LedgerError> {
-        ask!(self, give_up_sample(id, why, cost, at_ms))
-    }
-
-    /// Samples that wait and whose texts are there, the oldest first: what a restart goes on with.
-    pub fn waiting_samples(&mut self, limit: usize) -> Result<Vec<Sample>, LedgerError> {
-        ask!(self, waiting_samples(limit))
-    }
-
-    /// Gives up the samples that wait without texts: who had those in memory is gone.
-    pub fn give_up_lost_samples(&mut self, now_ms: i64) -> Result<(), LedgerError> {
-        ask!(self, give_up_lost_samples(now_ms))
-    }
-
-    /// Verdicts that were reached in a span, in that order, with the last word of people.
-    pub fn verdicts(&mut self, from_ms: i64, to_ms: i64) -> Result<Vec<Judged>, LedgerError> {
-        ask!(self, verdicts(from_ms, to_ms))
-    }
-
-    /// What became of the samples that were taken in a span.
-    pub fn sample_counts(&mut self, from_ms: i64, to_ms: i64) -> Result<SampleCounts, LedgerError> {
-        ask!(self, sample_counts(from_ms, to_ms))
-    }
-
-    /// What looking at the samples cost that were taken since a moment.
-    pub fn quality_spent(&mut self, from_ms: i64) -> Result<Spent, LedgerError> {
-        ask!(self, quality_spent(from_ms))
-    }
-
-    /// Requests of a span that went down and were answered by the baseline tier, too, the newest first.
-    pub fn shadowed(&mut self, from_ms: i64, to_ms: i64, limit: usize) -> Result<Vec<Shadowed>, LedgerError> {
-        ask!(self, shadowed(from_ms, to_ms, limit))
-    }
-
-    /// One judged pair.
-    pub fn pair(&mut self, id: RequestId) -> Result<Option<Pair>, LedgerError> {
-        ask!(self, pair(id))
-    }
-
-    /// Judged pairs with texts that nobody has labelled, those first where the judge was of two minds.
-    pub fn unlabelled(&mut self, limit: usize) -> Result<Vec<RequestId>, LedgerError> {
-        ask!(self, unlabelled(limit))
-    }
-
-    /// Every judged pair with texts, in the order in which they were judged: for learning from.
-    pub fn pairs_with_texts(&mut self, from_ms: i64) -> Result<Vec<Pair>, LedgerError> {
-        ask!(self, pairs_with_texts(from_ms))
-    }
-
-    /// Writes down what a person said of a pair; a second word of the same person replaces the first.
-    pub fn label(&mut self, id: RequestId, reviewer: &str, word: Preference, at_ms: i64) -> Result<(), LedgerError> {
-        ask!(self, label(id, reviewer, word, at_ms))
-    }
-
-    /// Writes down what a caller said; a second word about the same request replaces the first.
-    pub fn keep_feedback(&mut self, feedback: &Feedback) -> Result<(), LedgerError> {
-        ask!(self, keep_feedback(feedback))
-    }
-
-    /// What callers said of requests of a span, by the tier that answered.
-    pub fn feedback(&mut self, from_ms: i64, to_ms: i64) -> Result<Vec<FeedbackSum>, LedgerError> {
-        ask!(self, feedback(from_ms, to_ms))
-    }
-
-    /// Changes a cell; gives the version.
-    pub fn change_cell(&mut self, change: &CellChange) -> Result<i64, LedgerError> {
-        ask!(self, change_cell(change))
-    }
-
-    /// The number of the last change; 0 before there was one.
-    pub fn cells_version(&mut self) -> Result<i64, LedgerError> {
-        ask!(self, cells_version())
-    }
-
-    /// The last change of every cell that was ever changed.
-    pub fn cells(&mut self) -> Result<Vec<CellChange>, LedgerError> {
-        ask!(self, cells())
-    }
-
-    /// All changes, the newest first.
-    pub fn cell_history(&mut self, limit: usize) -> Result<Vec<CellChange>, LedgerError> {
-        ask!(self, cell_history(limit))
-    }
-
-    /// Keeps an alarm; gives its number.
-    pub fn raise_alarm(&mut self, alarm: &AlarmRow) -> Result<i64, LedgerError> {
-        ask!(self, raise_alarm(alarm))
-    }
-
-    /// Notes that an alarm went to the webhook.
-    pub fn alarm_delivered(&mut self, id: i64) -> Result<(), LedgerError> {
-        ask!(self, alarm_delivered(id))
-    }
-
-    /// Alarms since a moment, the newest first.
-    pub fn alarms(&mut self, from_ms: i64, limit: usize) -> Result<Vec<AlarmRow>, LedgerError> {
-        ask!(self, alarms(from_ms, limit))
-    }
-
-    /// Keeps evidence as a new version that is in force; gives its number.
-    pub fn keep_evidence(&mut self, version: &EvidenceVersion, evidence: &str) -> Result<i64, LedgerError> {
-        ask!(self, keep_evidence(version, evidence))
-    }
-
-    /// All versions, the newest first.
-    pub fn evidence_versions(&mut self) -> Result<Vec<EvidenceVersion>, LedgerError> {
-        ask!(self, evidence_versions())
-    }
-
-    /// The evidence of a version.
-    pub fn evidence(&mut self, version: i64) -> Result<Option<String>, LedgerError> {
-        ask!(self, evidence(version))
-    }
-
-    /// Forgets texts whose time is over, and gives up samples that still wait for what is gone.
-    pub fn forget_texts(&mut self, now_ms: i64) -> Result<u64, LedgerError> {
-        ask!(self, forget_texts(now_ms))
-    }
 }

@@ -38,6 +38,8 @@ fn a_copy_answers_as_the_original_after_any_number_of_runs() {
     }
     assert!(keys.revoke_key("revoked", 7).unwrap() && keys.rotate_key("kept", [9; 32], 50, 8).unwrap());
 
+    crate::judging::fill(&mut keys);
+
     // An earlier run came as far as here, and a replica writes already.
     let earlier: Vec<_> = traffic(5, 9_000, today - 6 * DAY_MS, 6 * DAY_MS).skip(4_500).take(1_000).collect();
     let replica = Ledger::open(to.location(), Options::default()).unwrap();
@@ -46,10 +48,10 @@ fn a_copy_answers_as_the_original_after_any_number_of_runs() {
     let mut seen = Vec::new();
     let done = migrate(&from.location(), &to.location(), &mut |rows, of| seen.push((rows, of))).unwrap();
     assert!(done.is_complete(), "{done:#?}");
-    assert_eq!((done.rows, done.rows_before, done.forgotten_hours, done.keys), (4_500, 1_000, 72, 2));
+    assert_eq!((done.rows, done.rows_before, done.forgotten_hours, done.keys, done.quality), (4_500, 1_000, 72, 2, 4));
     assert_eq!(seen, [(4_096, 4_500), (4_500, 4_500)]);
     let again = migrate(&from.location(), &to.location(), &mut |_, _| {}).unwrap();
-    assert!(again.is_complete() && (again.rows_before, again.keys) == (4_500, 0), "{again:#?}");
+    assert!(again.is_complete() && (again.rows_before, again.keys, again.quality) == (4_500, 0, 0), "{again:#?}");
 
     let (mut source, mut target) = (from.reader(), to.reader());
     let recent = Span { from_ms: today - 2 * DAY_MS + HOUR_MS, to_ms: today };
@@ -59,7 +61,13 @@ fn a_copy_answers_as_the_original_after_any_number_of_runs() {
     }
     let (source, target) = (source.audit(Span::ALL, |_| {}).unwrap(), target.audit(Span::ALL, |_| {}).unwrap());
     assert_eq!(target, source);
-    assert_eq!(State::open(to.location()).unwrap().keys().unwrap().1, keys.keys().unwrap().1);
+    let mut copy = State::open(to.location()).unwrap();
+    assert_eq!(copy.keys().unwrap().1, keys.keys().unwrap().1);
+    assert_eq!(copy.pairs_with_texts(0).unwrap(), keys.pairs_with_texts(0).unwrap());
+    assert_eq!(copy.verdicts(0, 100).unwrap(), keys.verdicts(0, 100).unwrap());
+    let changes = copy.cell_history(9).unwrap();
+    assert_eq!((changes.clone(), copy.evidence(1).unwrap()), (keys.cell_history(9).unwrap(), Some("{}".into())));
+    assert_eq!(copy.change_cell(&changes[0]).unwrap(), 2, "numbers go on");
 }
 
 #[test]

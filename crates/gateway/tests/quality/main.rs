@@ -2,133 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+mod replicas;
+mod stage;
+
+use http::Method;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use tierway_config::Config;
-use tierway_decide::CallRecord;
-use tierway_gateway::Gateway;
-use tierway_ledger::{Filter, Reader, Span};
-use tierway_testkit::{Fault, Plan, Upstream};
-
-/// Everything that is predicted goes to the small tier.
-const CONFIG: &str = r#"
-[server]
-listen = "127.0.0.1:0"
-[providers.fake]
-kind = "openai_compatible"
-base_url = "URL/v1"
-[[tiers]]
-name = "small"
-price = { input = 0.15, output = 0.60 }
-targets = [{ provider = "fake", model = "small-model" }]
-[[tiers]]
-name = "large"
-price = { input = 5, output = 15 }
-targets = [{ provider = "fake", model = "large-model" }]
-[routing]
-baseline = "large"
-policy = "tiers"
-complexity = { simple = "small", medium = "small", complex = "small", reasoning = "small" }
-[quality]
-sample = 1.0
-dollars_a_day = 100
-judge = "large"
-judge_error_percent = 0
-target = 0.9
-"#;
-
-struct Stage {
-    gateway: Option<Gateway>,
-    config: Config,
-    client: Client<HttpConnector, Full<Bytes>>,
-    upstream: Upstream,
-    _folder: tempfile::TempDir,
-}
-
-impl Stage {
-    async fn new(more: &str) -> Self {
-        let upstream = Upstream::start().await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!("{}{more}", CONFIG.replace("URL", &upstream.url()));
-        let mut config = tierway_config::parse(&text, "test", &|_| None).unwrap();
-        config.ledger.path = folder.path().join("ledger.db");
-        let gateway = Some(Gateway::start(&config, 1).unwrap());
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gateway, config, client, upstream, _folder: folder }
-    }
-
-    async fn ask(&self, method: Method, path: &str, key: &str, body: &Value) -> (StatusCode, Value, String) {
-        let address = self.gateway.as_ref().unwrap().address();
-        let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        let request = request.header("authorization", format!("Bearer {key}"));
-        let request = request.body(Full::from(body.to_string())).unwrap();
-        let (head, body) = self.client.request(request).await.unwrap().into_parts();
-        let id = head.headers.get("x-tierway-request-id").map(|id| id.to_str().unwrap().to_owned());
-        let body = body.collect().await.unwrap().to_bytes();
-        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null), id.unwrap_or_default())
-    }
-
-    /// Asks a question; gives the id.
-    async fn chat(&self, prompt: &str) -> String {
-        let body = json!({"model": "auto", "messages": [{"role": "user", "content": prompt}]});
-        let (status, body, id) = self.ask(Method::POST, "/v1/chat/completions", "", &body).await;
-        assert_eq!(status, 200, "{body}");
-        id
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let (status, body, _) = self.ask(Method::GET, path, "", &Value::Null).await;
-        assert_eq!(status, 200, "{body}");
-        body
-    }
-
-    /// What was found, once so many samples are done.
-    async fn quality(&self, done: u64) -> Value {
-        let started = Instant::now();
-        loop {
-            let body = self.get("/api/v1/quality").await;
-            let count = |name: &str| body["samples"][name].as_u64().unwrap();
-            if count("judged") + count("given_up") >= done && count("waiting") == 0 {
-                return body;
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "{body}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    }
-
-    /// All records, the oldest first.
-    fn records(&self) -> Vec<CallRecord> {
-        self.gateway.as_ref().unwrap().flush().unwrap();
-        let mut reader = Reader::open(&self.config.ledger.path).unwrap();
-        let mut calls = reader.list(&Filter::default(), Span::ALL, None, 1_000).unwrap().calls;
-        calls.reverse();
-        calls
-    }
-
-    fn restart(&mut self) {
-        self.gateway.take().unwrap().stop().unwrap();
-        self.gateway = Some(Gateway::start(&self.config, 1).unwrap());
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if let Some(gateway) = self.gateway.take() {
-            gateway.stop().unwrap();
-        }
-    }
-}
+use stage::Stage;
+use std::time::Duration;
+use tierway_testkit::{Fault, Plan};
 
 const OPEN: &str = "allow_without_key = true\n";
 const EASY: &str = "Translate \"good morning\" into French";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_routed_down_answer_is_compared_and_its_cost_is_a_loss() {
     let stage = Stage::new(OPEN).await;
     stage.chat(&format!("{EASY} judge:large-model")).await;
@@ -154,7 +40,7 @@ async fn a_routed_down_answer_is_compared_and_its_cost_is_a_loss() {
     assert!(report["totals"]["money"]["saved_usd"].as_f64().unwrap() < 0.0, "{report}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn streams_and_all_apis_are_compared_too() {
     let stage = Stage::new(OPEN).await;
     let ask = "Summarize: the cat sat on the mat. judge:large-model";
@@ -169,7 +55,7 @@ async fn streams_and_all_apis_are_compared_too() {
         ("/v1/responses", json!({"model": "auto", "input": ask})),
         ("/v1/responses", json!({"model": "auto", "input": ask, "stream": true})),
     ] {
-        let (status, answer, _) = stage.ask(Method::POST, path, "", &body).await;
+        let (status, answer, _) = stage.ask(Method::POST, path, &body).await;
         assert_eq!(status, 200, "{path} {answer}");
     }
     let found = stage.quality(5).await;
@@ -177,7 +63,7 @@ async fn streams_and_all_apis_are_compared_too() {
     assert_eq!(found["quality"]["overall"]["quality"]["value"], json!(0.0), "{found}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn nothing_is_looked_at_that_nobody_allowed_or_that_the_client_chose() {
     let stage = Stage::new("").await;
     stage.chat(EASY).await;
@@ -189,14 +75,14 @@ async fn nothing_is_looked_at_that_nobody_allowed_or_that_the_client_chose() {
     stage.chat("Summarize the contract").await;
     for model in ["small", "fake/small-model"] {
         let body = json!({"model": model, "messages": [{"role": "user", "content": EASY}]});
-        assert_eq!(stage.ask(Method::POST, "/v1/chat/completions", "", &body).await.0, 200);
+        assert_eq!(stage.ask(Method::POST, "/v1/chat/completions", &body).await.0, 200);
     }
     stage.chat(EASY).await;
     let found = stage.quality(1).await;
     assert_eq!(found["samples"], json!({"waiting": 0, "judged": 1, "given_up": 0}), "{found}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_cell_that_falls_is_held_watched_and_released_and_a_restart_knows_it() {
     let mut stage = Stage::new(OPEN).await;
     let mut held_after = 0;
@@ -230,7 +116,7 @@ async fn a_cell_that_falls_is_held_watched_and_released_and_a_restart_knows_it()
     assert_eq!(shadow.served_tier, "small");
 
     let wish = json!({"task_type": task, "tier": "small", "state": "open", "why": "a new model"});
-    let (status, body, _) = stage.ask(Method::POST, "/api/v1/quality/cells", "", &wish).await;
+    let (status, body, _) = stage.ask(Method::POST, "/api/v1/quality/cells", &wish).await;
     assert_eq!(status, 200, "{body}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     stage.chat(&format!("{EASY} judge:small-model")).await;
@@ -240,12 +126,11 @@ async fn a_cell_that_falls_is_held_watched_and_released_and_a_restart_knows_it()
     assert_eq!((&history["changes"][0]["to"], &history["changes"][0]["why"]), (&json!("open"), &json!("a new model")));
 
     let version = history["changes"][0]["version"].as_i64().unwrap();
-    let (status, body, _) =
-        stage.ask(Method::POST, &format!("/api/v1/quality/rollback/{version}"), "", &Value::Null).await;
+    let (status, body, _) = stage.ask(Method::POST, &format!("/api/v1/quality/rollback/{version}"), &Value::Null).await;
     assert_eq!((status.as_u16(), &body["state"]), (200, &json!("held")), "{body}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn people_label_pairs_blind_and_callers_say_what_they_think() {
     let stage = Stage::new(OPEN).await;
     let id = stage.chat(&format!("{EASY} judge:large-model")).await;
@@ -256,7 +141,7 @@ async fn people_label_pairs_blind_and_callers_say_what_they_think() {
     assert!(pair["told"].is_null() && pair["texts"]["request"].as_str().unwrap().contains("good morning"), "{pair}");
     let large = if pair["texts"]["left"].as_str().unwrap().starts_with("large-model") { "left" } else { "right" };
     let word = json!({"better": large});
-    let (status, told, _) = stage.ask(Method::POST, &format!("/api/v1/review/{id}"), "", &word).await;
+    let (status, told, _) = stage.ask(Method::POST, &format!("/api/v1/review/{id}"), &word).await;
     assert_eq!(
         (status.as_u16(), &told["told"]["person"], &told["told"]["judge"]),
         (200, &json!("baseline"), &json!("baseline"))
@@ -273,7 +158,7 @@ async fn people_label_pairs_blind_and_callers_say_what_they_think() {
         (json!({"request_id": "0000000000001", "thumb": "up"}), 404),
         (json!({"request_id": "x", "thumb": "up"}), 400),
     ] {
-        let (status, answer, _) = stage.ask(Method::POST, "/v1/feedback", "", &body).await;
+        let (status, answer, _) = stage.ask(Method::POST, "/v1/feedback", &body).await;
         assert_eq!(status.as_u16(), want, "{body} {answer}");
     }
     let found = stage.get("/api/v1/quality").await;
@@ -281,7 +166,7 @@ async fn people_label_pairs_blind_and_callers_say_what_they_think() {
     assert!(stage.upstream.address().port() > 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
     let stage = Stage::new(OPEN).await;
     stage.upstream.plan("large-model", Plan::always(Fault::Status { status: 500 }));
@@ -292,7 +177,7 @@ async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
 
 const RULE: &str = "[[rules]]\nname = \"small talk\"\npattern = 'weather'\ntier = \"small\"\n";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_a_rule_sent_is_looked_at_and_holds_no_cell() {
     let stage = Stage::new(&format!("{OPEN}{RULE}")).await;
     for turn in 1..=40 {
@@ -310,39 +195,7 @@ async fn what_a_rule_sent_is_looked_at_and_holds_no_cell() {
     assert_eq!((&*last.reason.summary(), &*last.served_tier), ("rule:small talk", "small"));
 }
 
-impl Stage {
-    fn reload(&mut self, change: impl FnOnce(&mut Config)) {
-        change(&mut self.config);
-        self.gateway.as_ref().unwrap().reload(&self.config).unwrap();
-    }
-
-    /// Where cells stand, once that is so.
-    async fn states(&self, wanted: impl Fn(&[(String, String)]) -> bool) -> Vec<(String, String)> {
-        let started = Instant::now();
-        loop {
-            let found = self.get("/api/v1/quality").await;
-            let text = |state: &Value, name: &str| state[name].as_str().unwrap().to_owned();
-            let states = found["states"].as_array().unwrap().iter();
-            let states: Vec<_> = states.map(|one| (text(one, "task_type"), text(one, "state"))).collect();
-            if wanted(&states) {
-                return states;
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "{found}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    }
-
-    /// Changes of cells (author and new state, the newest first) and how many alarms there are.
-    async fn told(&self) -> (Vec<(String, String)>, usize) {
-        let history = self.get("/api/v1/quality/history").await;
-        let text = |change: &Value, name: &str| change[name].as_str().unwrap().to_owned();
-        let changes = history["changes"].as_array().unwrap().iter();
-        let alarms = self.get("/api/v1/quality").await["alarms"].as_array().unwrap().len();
-        (changes.map(|change| (text(change, "author"), text(change, "to"))).collect(), alarms)
-    }
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_state_changes_without_a_row_that_says_so() {
     use tierway_decide::quality::Hold;
     let mut stage = Stage::new(OPEN).await;

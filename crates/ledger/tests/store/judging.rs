@@ -1,17 +1,16 @@
 //! Samples, verdicts, words of people, cells, alarms, evidence: written and read again.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
+use crate::scratch::{Scratch, on_both};
+use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Kind, Preference};
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
-use tierway_ledger::State;
 use tierway_ledger::quality::{
     AlarmRow, CellChange, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict,
 };
+use tierway_ledger::{Ledger, Options, State};
 
-fn open() -> (State, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    (State::open(folder.path().join("ledger.db").as_path()).unwrap(), folder)
+fn open(store: &Scratch) -> State {
+    State::open(store.location()).unwrap()
 }
 
 fn id(n: i64) -> RequestId {
@@ -51,14 +50,28 @@ fn verdict(n: i64, one: Preference, other: Preference) -> Verdict {
     }
 }
 
+/// A pair with its verdict and a person's word, a change of a cell, and evidence.
+pub(crate) fn fill(state: &mut State) {
+    state.keep_sample(&sample(10, Kind::Down, true)).unwrap();
+    assert!(state.judge_sample(id(10), &verdict(20, Preference::Tie, Preference::Cheap)).unwrap());
+    state.label(id(10), "me", Preference::Tie, 30).unwrap();
+    let quality = Interval { value: 0.5, low: 0.25, high: 0.75 };
+    let (from, to) = (CellState::Open, CellState::Held);
+    let (author, why) = ("evidence".to_owned(), "fell".to_owned());
+    let change = CellChange { version: 0, at_ms: 40, cell: cell(), from, to, author, why, verdicts: 5, quality };
+    assert_eq!(state.change_cell(&change).unwrap(), 1);
+    let (author, why) = ("calibrate".to_owned(), "proven".to_owned());
+    let kept = EvidenceVersion { version: 0, at_ms: 50, author, why, outcomes: 60, in_force: true };
+    assert_eq!(state.keep_evidence(&kept, "{}").unwrap(), 1);
+}
+
 fn cell() -> CellKey {
     CellKey { task_type: TaskType::Qa, tier: "small".into() }
 }
 
-#[test]
-fn samples_become_verdicts_and_both_answers_know_their_side() {
+fn samples_become_verdicts_and_both_answers_know_their_side(store: &Scratch) {
     use Preference::{Baseline, Cheap, Tie};
-    let (mut state, _folder) = open();
+    let mut state = open(store);
     for (n, kind) in [(10, Kind::Down), (20, Kind::Held), (30, Kind::Up)] {
         state.keep_sample(&sample(n, kind, true)).unwrap();
     }
@@ -108,10 +121,9 @@ fn samples_become_verdicts_and_both_answers_know_their_side() {
     assert_eq!(state.verdicts(0, 100).unwrap().len(), 3);
 }
 
-#[test]
-fn answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone() {
+fn answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone(store: &Scratch) {
     use Preference::Tie;
-    let (mut state, _folder) = open();
+    let mut state = open(store);
     for (n, kind) in [(10, Kind::Down), (20, Kind::Rule), (30, Kind::Up), (40, Kind::Held), (50, Kind::Down)] {
         state.keep_sample(&sample(n, kind, false)).unwrap();
         if n < 50 {
@@ -126,9 +138,8 @@ fn answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone() {
     assert_eq!([10].map(told), [(String::new(), 10)], "a judge's words are kept though texts are not");
 }
 
-#[test]
-fn the_last_change_of_a_cell_is_in_force_and_history_stays() {
-    let (mut state, _folder) = open();
+fn the_last_change_of_a_cell_is_in_force_and_history_stays(store: &Scratch) {
+    let mut state = open(store);
     let change = |at_ms, from, to| CellChange {
         version: 0,
         at_ms,
@@ -154,9 +165,8 @@ fn the_last_change_of_a_cell_is_in_force_and_history_stays() {
     assert!(state.alarms(6, 9).unwrap().is_empty());
 }
 
-#[test]
-fn one_version_of_evidence_is_in_force_and_all_can_be_read() {
-    let (mut state, _folder) = open();
+fn one_version_of_evidence_is_in_force_and_all_can_be_read(store: &Scratch) {
+    let mut state = open(store);
     let version = |author: &str| EvidenceVersion {
         version: 0,
         at_ms: 1,
@@ -172,9 +182,8 @@ fn one_version_of_evidence_is_in_force_and_all_can_be_read() {
     assert_eq!((state.evidence(1).unwrap().as_deref(), state.evidence(3).unwrap()), (Some("{1}"), None));
 }
 
-#[test]
-fn callers_words_are_summed_by_tier() {
-    let (mut state, _folder) = open();
+fn callers_words_are_summed_by_tier(store: &Scratch) {
+    let mut state = open(store);
     for (n, score) in [(1, 1.0), (2, 0.0), (2, 0.5)] {
         state
             .keep_feedback(&Feedback { id: id(n), key: "app".into(), at_ms: n, score, comment: String::new() })
@@ -182,4 +191,23 @@ fn callers_words_are_summed_by_tier() {
     }
     let sums = state.feedback(RequestId::EPOCH_MS, RequestId::EPOCH_MS + 100).unwrap();
     assert_eq!((sums.len(), &*sums[0].tier, sums[0].count, sums[0].mean), (1, "", 2, 0.75));
+
+    // Where the record is there, it says who answered.
+    let ledger = Ledger::open(store.location(), Options::default()).unwrap();
+    let call = traffic(1, 1, MONDAY_MS, HOUR_MS).next().unwrap();
+    assert!(ledger.offer(call.clone()));
+    ledger.close().unwrap();
+    // A letter that PostgreSQL has no room for.
+    let comment = "no\0thing".to_owned();
+    state.keep_feedback(&Feedback { id: call.id, key: "app".into(), at_ms: 1, score: 1.0, comment }).unwrap();
+    let sums = state.feedback(MONDAY_MS, MONDAY_MS + HOUR_MS).unwrap();
+    assert_eq!((sums.len(), &sums[0].tier), (1, &call.served_tier));
 }
+
+on_both!(
+    samples_become_verdicts_and_both_answers_know_their_side,
+    answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone,
+    the_last_change_of_a_cell_is_in_force_and_history_stays,
+    one_version_of_evidence_is_in_force_and_all_can_be_read,
+    callers_words_are_summed_by_tier,
+);
