@@ -64,6 +64,11 @@ pub(crate) fn looks_secret(value: &str) -> bool {
     prefixed || (value.len() >= 32 && run && mixed)
 }
 
+/// ``did you mean `x`? `` for the candidate that was probably meant; empty without one.
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, candidates).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default()
+}
+
 /// The candidate that was probably meant, when one is near enough: at most a third of its letters differ.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |candidate: &&'a str| {

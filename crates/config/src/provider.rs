@@ -421,6 +421,11 @@ fn check_azure(section: &Section<'_, '_>, config: &ProviderConfig) {
             "`api_version` is missing; set it, such as \"2024-10-21\", or use the address that ends in `/openai/v1`";
         section.reader.problem(section.at, format!("{}: {message}", section.title));
     }
+    if config.kind != ProviderKind::Azure && config.api_version.is_some() {
+        let message =
+            "is for Azure's addresses only; take it out (clients of Anthropic's API name its version in a header)";
+        section.problem("api_version", format!("`api_version` in {} {message}", section.title));
+    }
 }
 
 /// Project and region of a cloud; asked for where they belong, refused where they do not.
@@ -552,17 +557,17 @@ fn key(section: &Section<'_, '_>, kind: Option<&KindFacts>, base: &Path) -> KeyS
 }
 
 /// `env:NAME` or `file:PATH`: an address that is kept like a key.
-pub(crate) fn named(section: &Section<'_, '_>, field: &str, base: &Path) -> Option<KeySource> {
-    let text = section.text(field)?.text;
+pub(crate) fn named(section: &Section<'_, '_>, field: &str, base: &Path) -> KeySource {
+    let Some(text) = section.text(field).map(|text| text.text) else { return KeySource::None };
     if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-        return Some(KeySource::File(base.join(path)));
+        return KeySource::File(base.join(path));
     }
     if let Some(name) = text.strip_prefix("env:") {
-        return variable(section, field, name.to_owned());
+        return variable(section, field, name.to_owned()).unwrap_or(KeySource::None);
     }
     let message = "takes `env:NAME` or `file:PATH`, which say where the address is found, not the address itself";
     section.problem(field, format!("`{field}` in {} {message}", section.title));
-    None
+    KeySource::None
 }
 
 /// The name of an environment variable that holds a secret, where it is one.

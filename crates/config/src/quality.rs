@@ -1,6 +1,6 @@
 //! `[quality]`: which answers are looked at afterwards, by whom, and what follows from it.
 
-use crate::problem::{nearest, shown};
+use crate::problem::{did_you_mean, shown};
 use crate::provider::{KeySource, named};
 use crate::reader::Section;
 use crate::tier::TierNames;
@@ -94,7 +94,7 @@ pub(crate) fn read(root: &Section<'_, '_>, tiers: &TierNames, base: &Path) -> Qu
         allow_teams: section.texts("allow_teams").into_iter().map(|name| name.text).collect(),
         keys: allowing(root, "keys"),
         rules_allow: allowing(root, "rules"),
-        webhook: named(&section, "webhook", base).unwrap_or(KeySource::None),
+        webhook: named(&section, "webhook", base),
         recalibrate_hours: section.opt_int32("recalibrate_hours"),
     }
 }
@@ -111,8 +111,7 @@ fn known_judge(section: &Section<'_, '_>, judge: &str, tiers: &TierNames, provid
         return;
     }
     let known = &tiers.0;
-    let hint = nearest(judge, known.iter().map(String::as_str));
-    let hint = hint.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    let hint = did_you_mean(judge, known.iter().map(String::as_str));
     let tiers = known.join(", ");
     let message = format!("{hint}it takes a tier ({tiers}), or `provider/model` of a provider that is configured");
     section.problem("judge", format!("`judge` in [quality] is {}; {message}", shown(judge)));

@@ -4,7 +4,7 @@
 //! problems. Nothing that was read with problems leaves the crate.
 
 use crate::decimal;
-use crate::problem::{Problem, nearest, shown};
+use crate::problem::{Problem, did_you_mean, nearest, shown};
 use crate::schema::{Field, Kind, Spec};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -564,7 +564,7 @@ impl<'r, 'e> Section<'r, 'e> {
                 continue;
             }
             let known = || self.spec.fields.iter().map(|field| field.name);
-            let hint = nearest(name, known()).map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
+            let hint = did_you_mean(name, known());
             let list = known().collect::<Vec<_>>().join(", ");
             let what = if self.path.is_empty() { "section" } else { "field" };
             let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.title) };

@@ -27,6 +27,7 @@ impl Routing {
             session: SessionPolicy {
                 hold: section.flag("session_hold"),
                 idle_minutes: section.int32("session_idle_minutes"),
+                cache_marks: section.flag("cache_marks"),
             },
             escalate_on_broken: section.flag("escalate_on_broken"),
             evidence: section.text("evidence").map(|path| base.join(path.text)),

@@ -1,6 +1,6 @@
 //! `[[rules]]` and `[[tests]]`: hard routes, and requests that show where they lead.
 
-use crate::problem::{nearest, shown};
+use crate::problem::{did_you_mean, shown};
 use crate::reader::{Section, Text};
 use crate::tier::TierNames;
 use std::borrow::Cow;
@@ -156,8 +156,7 @@ fn expected_rule(section: &Section<'_, '_>, rule: Text, names: &[String]) -> Opt
     if !names.contains(&rule.text) {
         let known =
             if names.is_empty() { "there are none".to_owned() } else { format!("known rules: {}", names.join(", ")) };
-        let hint = nearest(&rule.text, names.iter().map(String::as_str));
-        let hint = hint.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+        let hint = did_you_mean(&rule.text, names.iter().map(String::as_str));
         section.reader.problem(rule.at, format!("no rule {}; {hint}{known}, or \"none\"", shown(&rule.text)));
     }
     Some(rule.text)

@@ -277,7 +277,7 @@ fn ledger_url(section: &Section<'_, '_>, base: &Path) -> KeySource {
         section.derived("url", quoted(&format!("env:{LEDGER_VARIABLE}")), Origin::Environment(LEDGER_VARIABLE));
         return KeySource::Env(LEDGER_VARIABLE.into());
     }
-    named(section, "url", base).unwrap_or(KeySource::None)
+    named(section, "url", base)
 }
 
 pub(crate) fn report(root: &Section<'_, '_>, base: &Path) -> ReportConfig {

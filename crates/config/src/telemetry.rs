@@ -18,7 +18,7 @@ pub struct TelemetryConfig {
 
 pub(crate) fn read(root: &Section<'_, '_>, base: &Path) -> Option<TelemetryConfig> {
     let section = root.table("telemetry");
-    let headers = named(&section, "headers", base).unwrap_or(KeySource::None);
+    let headers = named(&section, "headers", base);
     let trace_share = section.share("trace_share");
     let Some(text) = section.text("endpoint") else {
         if section.has("headers") {

@@ -1,7 +1,7 @@
 //! `[[tiers]]`: the ladder, its targets and what is known of their models.
 
 use crate::catalogue::{Facts, Prices};
-use crate::problem::{nearest, shown};
+use crate::problem::{did_you_mean, shown};
 use crate::provider::ProviderConfig;
 use crate::reader::{Entry, Origin, Section, Text, quoted};
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
@@ -27,8 +27,7 @@ impl TierNames {
     fn find(&self, section: &Section<'_, '_>, name: &Text) -> Option<TierId> {
         let found = self.id(&name.text);
         if found.is_none() {
-            let hint = nearest(&name.text, self.0.iter().map(String::as_str));
-            let hint = hint.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            let hint = did_you_mean(&name.text, self.0.iter().map(String::as_str));
             let known = self.0.join(", ");
             section.reader.problem(name.at, format!("no tier {}; {hint}known tiers: {known}", shown(&name.text)));
         }

@@ -56,7 +56,7 @@ const MINUTE_MS: i64 = 60_000;
 pub(crate) fn read(section: &Section<'_, '_>, base: &Path) -> Option<WeeklyConfig> {
     let folder = section.text("folder").map(|folder| base.join(folder.text));
     // Its address lets anybody post, so that it is kept like a key.
-    let webhook = named(section, "webhook", base).unwrap_or(KeySource::None);
+    let webhook = named(section, "webhook", base);
     let Some(text) = section.text("weekly") else {
         for name in ["folder", "webhook"].iter().filter(|name| section.has(name)) {
             section

@@ -43,12 +43,14 @@ pub struct SessionPolicy {
     pub hold: bool,
     /// A conversation is forgotten after this silence.
     pub idle_minutes: u32,
+    /// Prompts of conversations that go on are marked for Anthropic's cache, where the client marked nothing.
+    pub cache_marks: bool,
 }
 
 impl Default for SessionPolicy {
     /// An hour: the longest life of a prompt cache that providers sell.
     fn default() -> Self {
-        Self { hold: true, idle_minutes: 60 }
+        Self { hold: true, idle_minutes: 60, cache_marks: true }
     }
 }
 

@@ -153,9 +153,12 @@ fn operation_path(endpoint: &Endpoint, request: &WireRequest) -> String {
         Dialect::Bedrock => return bedrock_path(&model, request),
     }
     match (request.operation, request.format) {
-        (Operation::Embeddings, Format::Gemini) => format!("/models/{model}:batchEmbedContents"),
-        (Operation::Embeddings, Format::OllamaChat) => "/api/embed".into(),
-        (Operation::Embeddings, _) => "/embeddings".into(),
+        // Embeddings are asked for in OpenAI's words, which these take at an address of their own.
+        (Operation::Embeddings, _) => match endpoint.format {
+            Format::Gemini => "/openai/embeddings".into(),
+            Format::OllamaChat => "/v1/embeddings".into(),
+            _ => "/embeddings".into(),
+        },
         (Operation::CountTokens, Format::Gemini) => format!("/models/{model}:countTokens"),
         (Operation::CountTokens, _) => "/messages/count_tokens".into(),
         (Operation::Chat, Format::OpenaiChat) => "/chat/completions".into(),
@@ -186,7 +189,7 @@ fn vertex_path(model: &str, request: &WireRequest) -> String {
             format!("/publishers/anthropic/models/{model}:{call}")
         }
         (Operation::CountTokens, _) => format!("/publishers/google/models/{model}:countTokens"),
-        (Operation::Embeddings, _) => format!("/publishers/google/models/{model}:predict"),
+        (Operation::Embeddings, _) => "/endpoints/openapi/embeddings".into(),
         (_, Format::Gemini) if request.stream => {
             format!("/publishers/google/models/{model}:streamGenerateContent?alt=sse")
         }

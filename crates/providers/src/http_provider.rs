@@ -5,7 +5,7 @@ use crate::event_stream::{self, EventStream};
 use crate::hosted::messages_body;
 use crate::pool::{CallError, Dial, Pool};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
@@ -23,6 +23,8 @@ pub struct HttpProvider {
     endpoint: Endpoint,
     base: Base,
     auth: Option<(HeaderName, HeaderValue)>,
+    /// The same key as Google wants it where it speaks OpenAI's API.
+    bearer: Option<HeaderValue>,
     /// The path of a chat call, for the APIs in which it is always the same.
     chat_path: Option<PathAndQuery>,
     pool: Arc<Pool>,
@@ -36,6 +38,10 @@ impl HttpProvider {
     pub fn new(endpoint: Endpoint) -> Result<Self, EndpointError> {
         let base = Base::parse(&endpoint.base_url)?;
         let auth = endpoint.auth.header()?;
+        let bearer = match &endpoint.auth {
+            Auth::Header(_, key) if endpoint.format == Format::Gemini => Auth::Bearer(key.clone()).header()?,
+            _ => None,
+        };
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
@@ -66,7 +72,7 @@ impl HttpProvider {
             body: Bytes::new(),
         };
         let chat_path = if fixed { base.path(&endpoint, &probe()) } else { None };
-        Ok(Self { endpoint, base, auth, chat_path, pool })
+        Ok(Self { endpoint, base, auth, bearer: bearer.map(|(_, value)| value), chat_path, pool })
     }
 
     /// Where a request goes below the host; none when its model's name cannot be part of an address.
@@ -95,6 +101,11 @@ impl HttpProvider {
         }
         if let Some((name, value)) = &self.auth {
             headers.insert(name.clone(), value.clone());
+        }
+        if request.operation == Operation::Embeddings
+            && let Some(bearer) = &self.bearer
+        {
+            headers.insert(AUTHORIZATION, bearer.clone());
         }
         let mut out = Request::new(Full::new(body.clone()));
         *out.method_mut() = Method::POST;

@@ -13,7 +13,6 @@ use crate::seam::BoxFuture;
 use http::HeaderMap;
 use std::fmt::Debug;
 use tierway_decide::{RejectWhy, Rejected, Target, TargetId, TierId, Usd};
-use tierway_wire::ServiceTier;
 
 /// Output of a model that nobody knows the most of, tokens.
 const UNKNOWN_MOST_OUTPUT: u32 = 32_768;
@@ -113,7 +112,7 @@ impl Router {
         let most = target.limits.max_output.or(target.limits.context_window).unwrap_or(UNKNOWN_MOST_OUTPUT);
         let wanted = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output).unwrap_or(most);
         let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
-        let service_tier = log.asked_service_tier().unwrap_or(ServiceTier::Standard);
+        let service_tier = log.asked_service_tier();
         target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens), output)
     }
 }

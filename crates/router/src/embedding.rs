@@ -53,7 +53,9 @@ impl Router {
         let target = found.ok_or_else(|| unknown(name))?;
         match target.format {
             Format::OpenaiChat | Format::OpenaiResponses => Ok(target),
-            Format::AnthropicMessages | Format::Gemini | Format::OllamaChat => Err(other_api(&target)),
+            // They have an address that takes a request as it came.
+            Format::Gemini | Format::OllamaChat => Ok(Target { format: Format::OpenaiChat, ..target }),
+            Format::AnthropicMessages => Err(other_api(&target)),
         }
     }
 }

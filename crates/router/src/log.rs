@@ -312,7 +312,7 @@ impl Log {
             let now = self.ground.clock.monotonic_ms();
             self.ground.setup.sessions.remember(key, target, tokens, now);
         }
-        let asked = self.record.as_ref().map_or(ServiceTier::Standard, |record| record.asked_service_tier);
+        let asked = self.asked_service_tier();
         let (baseline, cheapest) = counterfactual(&self.ground, usage, asked, self.id().unix_ms());
         let mut money = Money::default();
         let (routed, guessed) = (self.routed, self.guessed);
@@ -334,8 +334,8 @@ impl Log {
         self.record.as_ref().map_or("", |record| &record.user)
     }
 
-    pub(crate) fn asked_service_tier(&self) -> Option<ServiceTier> {
-        self.record.as_ref().map(|record| record.asked_service_tier)
+    pub(crate) fn asked_service_tier(&self) -> ServiceTier {
+        self.record.as_ref().map_or(ServiceTier::Standard, |record| record.asked_service_tier)
     }
 
     pub(crate) fn stepped_down(&mut self, told: &str) {

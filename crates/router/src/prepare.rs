@@ -26,6 +26,8 @@ pub(crate) struct Asked<'a> {
     fields: &'a Fields<'a>,
     /// Who answered this conversation last, where that is remembered.
     last_model: Option<&'a str>,
+    /// That was within the life of a prompt cache, and prompts may be marked for one.
+    goes_on: bool,
     /// Our estimate of its tokens.
     pub(crate) input_tokens: u32,
     operation: Operation,
@@ -52,6 +54,7 @@ impl<'a> Asked<'a> {
             outline,
             fields,
             last_model: None,
+            goes_on: false,
             input_tokens,
             operation: Operation::Chat,
             neutral: OnceLock::new(),
@@ -73,9 +76,10 @@ impl<'a> Asked<'a> {
         Self { operation: Operation::Embeddings, ..Self::new(call, outline, fields, input_tokens) }
     }
 
-    /// With the model that answered this conversation last.
-    pub(crate) const fn after(mut self, last_model: Option<&'a str>) -> Self {
+    /// With the model that answered this conversation last. `goes_on`: so soon before that a cache pays.
+    pub(crate) const fn after(mut self, last_model: Option<&'a str>, goes_on: bool) -> Self {
         self.last_model = last_model;
+        self.goes_on = goes_on;
         self
     }
 
@@ -167,6 +171,7 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         structured: if target.capabilities.json_schema { Structured::Native } else { Structured::ForcedTool },
         max_output_tokens: target.limits.max_output,
         include_usage: asked.outline.stream,
+        place_cache_marks: asked.goes_on && asked.last_model == Some(target.model.as_str()),
         guessed: !rules.known && is_named(asked, target),
         same_model: same_model(asked, target),
         ..EncodeOptions::new(target.model.as_str())

@@ -74,6 +74,8 @@ impl Api {
     pub(crate) fn at(method: &str, path: &str, query: &str) -> Option<Self> {
         let path = path.strip_prefix("/openai").unwrap_or(path);
         let bare = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
+        // Google's words for OpenAI's API.
+        let bare = bare.strip_prefix("/openai").unwrap_or(bare);
         if let Some((model, call)) = bare.strip_prefix("/models/").and_then(|rest| rest.rsplit_once(':')) {
             let how = match call {
                 "generateContent" => GeminiCall::Whole,

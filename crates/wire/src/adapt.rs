@@ -1,6 +1,7 @@
 //! Fits a request to its target while client and target speak the same API: as edits of top-level fields, so that all
 //! other bytes stay as they came.
 
+use crate::anthropic::cache;
 use crate::ids::{GO_ON, GO_ON_NOTE};
 use crate::json::{Kind, Node};
 use crate::neutral::ReasoningAsk;
@@ -273,6 +274,15 @@ fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), De
     }
     if !options.prefill && !options.guessed {
         after_prefill(edits)?;
+    }
+    // A partial turn that was just given an end is no conversation that profits.
+    let untouched = !edits.list.iter().any(|edit| matches!(edit, Edit::Set("messages", _)));
+    if options.place_cache_marks && untouched {
+        let marks = cache::marks(edits.fields, &options.model)?;
+        if !marks.is_empty() {
+            edits.changes.changed("cache_control", cache::NOTE);
+            edits.list.extend(marks);
+        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ pub mod gemini;
 pub mod grammar;
 mod ids;
 mod json;
+mod logprobs;
 mod meter;
 pub mod neutral;
 pub mod ollama_chat;

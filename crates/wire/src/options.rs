@@ -41,7 +41,7 @@ pub struct EncodeOptions {
     pub image_links: bool,
     /// It takes cache markers in the OpenAI shape (OpenRouter and Claude behind compatible servers).
     pub cache_marks: bool,
-    /// Place cache markers behind long prefixes for clients that cannot (Messages only): worth it for conversations that
+    /// Place cache markers behind long prefixes for clients that set none (Messages only): worth it for conversations that
     /// go on, dearer by a quarter of the input for those that do not.
     pub place_cache_marks: bool,
     /// It knows tools that take free text (OpenAI's `custom`).

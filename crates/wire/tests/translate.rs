@@ -142,3 +142,104 @@ fn errors_in_mid_stream_reach_every_client_in_its_own_shape() {
         data: {"type":"error","error":{"type":"api_error","message":"out of memory"},"request_id":null}"#]],
     );
 }
+
+/// A whole answer and a stream of each provider with log probabilities of `a` and `b`: what clients of both of OpenAI's APIs
+/// get, whole and streamed.
+#[track_caller]
+fn check_logprobs(from: Format, whole: &str, stream: &str, want: &Expect) {
+    let context = context();
+    let answer = decode_answer(from, whole.as_bytes(), &context).unwrap();
+    let events = read(from, &context, stream);
+    let mut collector = Collector::new(from);
+    events.iter().for_each(|event| collector.push(event));
+    let collected = collector.finish().unwrap();
+    assert_eq!(collected.choices[0].logprobs, answer.choices[0].logprobs, "whole and stream say the same");
+    let mut tokens = vec![answer.choices[0].logprobs.clone().unwrap()];
+    for to in [Format::OpenaiChat, Format::OpenaiResponses] {
+        let body = tierway_wire::encode_answer(to, &answer, &context);
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let place =
+            if to == Format::OpenaiChat { "/choices/0/logprobs/content" } else { "/output/0/content/0/logprobs" };
+        tokens.push(body.pointer(place).unwrap().to_string());
+        for events in [events.clone(), answer.events()] {
+            let text = written(to, from, &events);
+            let back = read(to, &context, &text);
+            let mut collector = Collector::new(to);
+            back.iter().for_each(|event| collector.push(event));
+            assert_eq!(collector.finish().unwrap().choices[0].logprobs, answer.choices[0].logprobs, "{to:?}: {text}");
+        }
+    }
+    want.assert_eq(&tokens.join("\n"));
+}
+
+#[test]
+fn log_probabilities_arrive_whoever_gave_them() {
+    let entry = |token: &str| format!(r#"{{"token":"{token}","logprob":-0.5,"bytes":[1],"top_logprobs":[]}}"#);
+    let (a, b) = (entry("a"), entry("b"));
+    check_logprobs(
+        Format::OpenaiChat,
+        &format!(r#"{{"choices":[{{"index":0,"message":{{"content":"ab"}},"logprobs":{{"content":[{a},{b}],"refusal":null}},"finish_reason":"stop"}}]}}"#),
+        &[(&a, "a", "null"), (&b, "b", "\"stop\"")].map(|(odds, text, finish)| {
+            format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"logprobs\":{{\"content\":[{odds}],\"refusal\":null}},\"finish_reason\":{finish}}}]}}\n\n")
+        }).concat(),
+        &expect![[r#"
+            {"content":[{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}],"refusal":null}
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]"#]],
+    );
+    check_logprobs(
+        Format::OpenaiResponses,
+        &format!(r#"{{"id":"r","model":"m","status":"completed","output":[{{"type":"message","role":"assistant","content":[{{"type":"output_text","text":"ab","annotations":[],"logprobs":[{a},{b}]}}]}}]}}"#),
+        &[
+            r#"{"type":"response.created","response":{"id":"r","model":"m"}}"#.to_owned(),
+            format!(r#"{{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"a","logprobs":[{a}]}}"#),
+            format!(r#"{{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"b","logprobs":[{b}]}}"#),
+            r#"{"type":"response.completed","response":{"status":"completed"}}"#.to_owned(),
+        ].map(|data| format!("data: {data}\n\n")).concat(),
+        &expect![[r#"
+            {"content":[{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}],"refusal":null}
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]"#]],
+    );
+    let result = |tokens: &[&str]| {
+        let list = tokens
+            .iter()
+            .map(|token| format!(r#"{{"token":"{token}","tokenId":7,"logProbability":-0.5}}"#))
+            .collect::<Vec<_>>();
+        let steps = list.iter().map(|token| format!(r#"{{"candidates":[{token}]}}"#)).collect::<Vec<_>>().join(",");
+        format!(r#""logprobsResult":{{"chosenCandidates":[{}],"topCandidates":[{steps}]}}"#, list.join(","))
+    };
+    let candidate = |text: &str, odds: &str, finish: &str| {
+        format!(
+            r#"{{"responseId":"g","modelVersion":"m","candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},{odds}{finish},"index":0}}]}}"#
+        )
+    };
+    let stop = r#","finishReason":"STOP""#;
+    check_logprobs(
+        Format::Gemini,
+        &candidate("ab", &result(&["a", "b"]), stop),
+        &format!(
+            "data: {}\n\ndata: {}\n\n",
+            candidate("a", &result(&["a"]), ""),
+            candidate("b", &result(&["b"]), stop)
+        ),
+        &expect![[r#"
+            {"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]},{"token":"b","logprob":-0.5,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]}]}],"refusal":null}
+            [{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]},{"token":"b","logprob":-0.5,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]}]}]
+            [{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]},{"token":"b","logprob":-0.5,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]}]}]"#]],
+    );
+    let line = |text: &str, odds: &str, done: &str| {
+        format!(
+            r#"{{"model":"m","message":{{"role":"assistant","content":"{text}"}},"logprobs":[{odds}],"done":{done}}}"#
+        )
+    };
+    check_logprobs(
+        Format::OllamaChat,
+        &line("ab", &format!("{a},{b}"), "true"),
+        &format!("{}\n{}\n", line("a", &a, "false"), line("b", &b, "true")),
+        &expect![[r#"
+            {"content":[{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}],"refusal":null}
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]
+            [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]"#]],
+    );
+}

@@ -195,10 +195,10 @@ def test_system_and_developer_words_reach_the_provider(client, upstream, model):
 
 def test_an_answer_that_is_cut_by_its_limit(client, model):
     _, ask = model
-    answer = client.chat.completions.create(model=ask, messages=user("hello"), max_completion_tokens=3)
+    answer = client.chat.completions.create(model=ask, messages=user("hello"), max_completion_tokens=16)
     assert answer.choices[0].finish_reason == "length"
-    assert answer.usage.completion_tokens == 3
-    chunks = list(client.chat.completions.create(model=ask, messages=user("hello"), max_tokens=3, stream=True))
+    assert answer.usage.completion_tokens == 16
+    chunks = list(client.chat.completions.create(model=ask, messages=user("hello"), max_tokens=16, stream=True))
     assert finish_of(chunks) == ["length"]
 
 

@@ -153,7 +153,7 @@ pub static PROVIDER: Spec = Spec {
             "api_version",
             Kind::Text,
             None,
-            "Azure: `api-version` of its addresses; required there unless the address ends in `/v1`. Anthropic: version sent when the client names none.",
+            "Azure: `api-version` of its addresses; required there unless the address ends in `/v1`.",
         ),
         field("project", Kind::Text, None, "Vertex: Google's id of the project. Required there."),
         field(
@@ -428,6 +428,12 @@ pub static ROUTING: Spec = Spec {
             int(1, 10_080),
             Some("60"),
             "A conversation is forgotten after this silence, minutes.",
+        ),
+        field(
+            "cache_marks",
+            Kind::Flag,
+            Some("true"),
+            "Long prompts of conversations are marked for Anthropic's cache from the second answer of one model within five minutes on, where the client marked nothing.",
         ),
         field("evidence", Kind::Text, None, "File that `tierway calibrate` wrote, relative to the config."),
     ],

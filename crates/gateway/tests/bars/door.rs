@@ -34,9 +34,17 @@ pub(crate) struct Got {
 
 impl Door {
     pub(crate) async fn open() -> Self {
+        Self::open_with("").await
+    }
+
+    /// With more in its `[routing]`.
+    pub(crate) async fn open_with(routing: &str) -> Self {
         let upstream = Upstream::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let url = upstream.url();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "k").unwrap();
+        let key = key.display();
         let text = format!(
             r#"
 [server]
@@ -58,6 +66,7 @@ base_url = "{url}/v1"
 kind = "gemini"
 format = "gemini"
 base_url = "{url}/v1beta"
+key_file = "{key}"
 [providers.ollama]
 kind = "ollama"
 format = "ollama_chat"
@@ -65,6 +74,11 @@ base_url = "{url}"
 [[tiers]]
 name = "standard"
 targets = [{{ provider = "chat", model = "middle", context_window = 4000000, price = {{ input = 5, output = 15 }} }}]
+[[tiers]]
+name = "claude"
+targets = [{{ provider = "anthropic", model = "claude-sonnet-5", price = {{ input = 2, cached_input = 0.2, cache_write = 2.5, output = 10 }} }}]
+[routing]
+{routing}
 [dispatch]
 max_retries = 0
 breaker_failures = 1000
@@ -96,6 +110,16 @@ breaker_failures = 1000
             Format::OpenaiResponses => "/v1/responses",
             _ => "/v1/messages",
         };
+        self.send(base, path, body).await
+    }
+
+    /// A request for vectors.
+    pub(crate) async fn embed(&self, body: Vec<u8>) -> Got {
+        let address = self.gateway.as_ref().unwrap().address().to_string();
+        self.send(&format!("http://{address}"), "/v1/embeddings", body).await
+    }
+
+    async fn send(&self, base: &str, path: &str, body: Vec<u8>) -> Got {
         let request = Request::post(format!("{base}{path}"))
             .header("content-type", "application/json")
             .header("authorization", "Bearer any")

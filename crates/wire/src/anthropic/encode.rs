@@ -1,6 +1,6 @@
 //! A neutral request as a Messages body.
 
-use super::cache::with_marks;
+use super::cache::{NOTE, with_marks};
 use super::turns::{system_and_turns, tool_block};
 use crate::ids::JSON_INSTRUCTION;
 use crate::neutral::{Output, Request, ToolChoice, ToolKind};
@@ -22,11 +22,11 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     if request.n > 1 {
         return Err(EncodeError::new("n", "the Messages API gives one answer; ask once for each"));
     }
-    let marked = if options.place_cache_marks { with_marks(request) } else { None };
+    let marked = if options.place_cache_marks { with_marks(request, &options.model) } else { None };
     let request = marked.as_ref().unwrap_or(request);
     let mut changes = Changes::default();
     if marked.is_some() {
-        changes.changed("cache_control", "placed behind the long prefix of this conversation");
+        changes.changed("cache_control", NOTE);
     }
     let native = options.structured == Structured::Native;
     let structured_tool = match &request.output {

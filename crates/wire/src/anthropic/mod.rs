@@ -3,7 +3,7 @@
 //! Source: Anthropic's API reference and SDK types of November 2026 (versions 2023-06-01 and 2026-10-21).
 
 mod answer;
-mod cache;
+pub(crate) mod cache;
 mod decode;
 mod encode;
 mod error;

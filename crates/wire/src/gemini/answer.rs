@@ -4,6 +4,7 @@ use super::decode::parts;
 use super::usage::{encode_usage, usage};
 use crate::ids::arguments_object;
 use crate::json::Node;
+use crate::logprobs;
 use crate::neutral::{Answer, Choice, Content, Finish};
 use crate::write::{Arr, Obj};
 use crate::{Context, DecodeError, Format};
@@ -49,7 +50,7 @@ fn choice(candidate: &Node<'_>, number: &mut u32, context: &Context) -> Choice {
         }
     }
     let finish = finish(candidate.str("finishReason").unwrap_or("STOP"), calls);
-    Choice { parts: said, finish, logprobs: None }
+    Choice { parts: said, finish, logprobs: logprobs::of_gemini(candidate.get("logprobsResult")) }
 }
 
 pub(super) fn finish(reason: &str, calls: bool) -> Finish {

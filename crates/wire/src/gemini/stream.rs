@@ -5,6 +5,7 @@ use super::decode::part;
 use super::error::{decode_error, encode_error};
 use super::usage::{encode_usage, usage};
 use crate::json::Node;
+use crate::logprobs;
 use crate::neutral::{BlockKind, Content, Delta, Event, Finish};
 use crate::stream::{MAX_BLOCKS, MAX_CHOICES, write_event};
 use crate::write::{Arr, Obj};
@@ -108,6 +109,9 @@ impl Decoder {
                 Content::Raw { json, .. } => state.whole(choice, BlockKind::Raw(json), None, out)?,
                 _ => state.whole(choice, BlockKind::Raw(node.raw.to_owned()), None, out)?,
             }
+        }
+        if let (Some((block, false)), Some(odds)) = (state.open, logprobs::of_gemini(node.get("logprobsResult"))) {
+            push(out, choice, block, Some(Delta::Logprobs(odds)));
         }
         if let Some(reason) = node.str("finishReason") {
             state.finished = true;

@@ -61,8 +61,12 @@ impl Answer {
     pub fn events(&self) -> Vec<Event> {
         let mut events = vec![Event::Start { id: self.id.clone(), model: self.model.clone(), usage: self.usage }];
         for (choice, said) in (0u32..).zip(&self.choices) {
+            let mut odds = said.logprobs.clone();
             for (block, part) in (0u32..).zip(&said.parts) {
-                if let Some((kind, deltas)) = block_of(&part.content) {
+                if let Some((kind, mut deltas)) = block_of(&part.content) {
+                    if matches!(kind, BlockKind::Text) {
+                        deltas.extend(odds.take().map(Delta::Logprobs));
+                    }
                     events.push(Event::BlockStart { choice, block, kind });
                     events.extend(deltas.into_iter().map(|delta| Event::Delta { choice, block, delta }));
                     events.push(Event::BlockStop { choice, block });

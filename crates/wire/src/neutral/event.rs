@@ -1,6 +1,8 @@
 //! A streamed answer in the neutral form.
 
 use super::{Answer, Choice, Content, Finish, Json, Part};
+use crate::logprobs::Gathered;
+use crate::stream::MAX_CHOICES;
 use crate::{ApiError, Format, Usage};
 
 /// One step of a stream. Blocks of one choice are numbered from 0 in the order in which they start; several may be open.
@@ -107,6 +109,8 @@ pub enum Delta {
 #[derive(Debug)]
 pub struct Collector {
     answer: Answer,
+    /// By choice.
+    logprobs: Vec<Gathered>,
     finished: bool,
     error: Option<Box<ApiError>>,
 }
@@ -123,7 +127,7 @@ impl Collector {
             usage: None,
             service_tier: None,
         };
-        Self { answer, finished: false, error: None }
+        Self { answer, logprobs: Vec::new(), finished: false, error: None }
     }
 
     /// Takes the next event.
@@ -139,11 +143,11 @@ impl Collector {
                 self.choice(*choice).parts.push(Part::new(content));
             }
             Event::Delta { choice, block, delta } => {
-                let choice = self.choice(*choice);
-                match (choice.parts.get_mut(*block as usize), delta) {
-                    (_, Delta::Logprobs(json)) => choice.logprobs = Some(json.clone()),
-                    (Some(part), _) => delta.append_to(&mut part.content),
-                    (None, _) => {}
+                if let Delta::Logprobs(json) = delta {
+                    return self.odds(*choice).push(json);
+                }
+                if let Some(part) = self.choice(*choice).parts.get_mut(*block as usize) {
+                    delta.append_to(&mut part.content);
                 }
             }
             Event::BlockStop { .. } => {}
@@ -158,7 +162,10 @@ impl Collector {
     ///
     /// # Errors
     /// The stream's own error, or one that says that it was cut.
-    pub fn finish(self) -> Result<Answer, Box<ApiError>> {
+    pub fn finish(mut self) -> Result<Answer, Box<ApiError>> {
+        for (choice, odds) in self.answer.choices.iter_mut().zip(self.logprobs) {
+            choice.logprobs = odds.whole();
+        }
         match (self.error, self.finished) {
             (Some(error), _) => Err(error),
             (None, true) => Ok(self.answer),
@@ -166,9 +173,17 @@ impl Collector {
         }
     }
 
+    fn odds(&mut self, choice: u32) -> &mut Gathered {
+        let index = choice.min(MAX_CHOICES - 1) as usize;
+        while self.logprobs.len() <= index {
+            self.logprobs.push(Gathered::default());
+        }
+        &mut self.logprobs[index]
+    }
+
     fn choice(&mut self, index: u32) -> &mut Choice {
-        // Bounded by what the decoders let through: see `MAX_CHOICES` there.
-        let index = index.min(127) as usize;
+        // The decoders let no more through.
+        let index = index.min(MAX_CHOICES - 1) as usize;
         while self.answer.choices.len() <= index {
             self.answer.choices.push(Choice { parts: Vec::new(), finish: Finish::Stop, logprobs: None });
         }

@@ -3,6 +3,7 @@
 use super::decode::parts;
 use crate::ids::arguments_object;
 use crate::json::Node;
+use crate::logprobs;
 use crate::neutral::{Answer, Choice, Content, Finish, Part};
 use crate::write::{Arr, Obj};
 use crate::{ApiError, Context, DecodeError, Format, Usage};
@@ -25,7 +26,7 @@ pub fn decode_answer(body: &[u8], context: &Context) -> Result<Answer, DecodeErr
         choices: vec![Choice {
             parts: said,
             finish: finish(node.str("done_reason").unwrap_or("stop"), calls > 0),
-            logprobs: None,
+            logprobs: logprobs::of_entries(node.get("logprobs")),
         }],
         usage: usage(node.raw),
         service_tier: None,

@@ -3,6 +3,7 @@
 use super::answer::{call_json, encode_error, finish, line, name_calls, usage};
 use super::decode::parts;
 use crate::json::Node;
+use crate::logprobs;
 use crate::neutral::{BlockKind, Content, Delta, Event, Finish};
 use crate::stream::MAX_BLOCKS;
 use crate::write::{Arr, Obj};
@@ -44,6 +45,9 @@ impl Decoder {
         }
         if let Some(message) = node.get("message") {
             self.message(message, out)?;
+        }
+        if let (Some((block, false)), Some(odds)) = (self.open, logprobs::of_entries(node.get("logprobs"))) {
+            out.push(Event::Delta { choice: 0, block, delta: Delta::Logprobs(odds) });
         }
         if node.get("done").and_then(Node::as_bool) == Some(true) {
             self.finished = true;

@@ -2,6 +2,7 @@
 
 use super::item::{call_item, message_item, model_parts, output_part, reasoning_item};
 use crate::json::{At, Node};
+use crate::logprobs::{self, Gathered};
 use crate::neutral::{Answer, Choice, Content, Finish, Json, Part};
 use crate::splice::Fields;
 use crate::write::{Arr, Obj};
@@ -18,11 +19,15 @@ pub fn decode_answer(body: &[u8], context: &Context) -> Result<Answer, DecodeErr
     let output = node.take("output").ok_or_else(|| at.missing("an array of items"))?.want_items(at)?;
     let parts: Vec<Part> = output.iter().flat_map(output_parts).collect();
     let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
+    let mut odds = Gathered::default();
+    for part in output.iter().filter_map(|item| item.get("content")).flat_map(Node::items) {
+        logprobs::of_entries(part.get("logprobs")).iter().for_each(|json| odds.push(json));
+    }
     let mut answer = Answer {
         origin: Format::OpenaiResponses,
         id: node.str("id").unwrap_or_default().to_owned(),
         model: node.str("model").unwrap_or_default().to_owned(),
-        choices: vec![Choice { finish: finish(&node, calls), parts, logprobs: None }],
+        choices: vec![Choice { finish: finish(&node, calls), parts, logprobs: odds.whole() }],
         usage: reported(&node),
         service_tier: node.str("service_tier").map(str::to_owned),
     };
@@ -56,7 +61,12 @@ pub(super) fn finish(response: &Node<'_>, calls: bool) -> Finish {
 pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
     let choice = answer.choices.first();
     let parts = choice.map_or(&[][..], |choice| &choice.parts);
-    let items = (0u32..).zip(parts).filter_map(|(number, part)| item(&part.content, number, context));
+    let mut odds = choice.and_then(|choice| choice.logprobs.as_deref()).map(logprobs::entries);
+    let items = (0u32..).zip(parts).filter_map(|(number, part)| {
+        // They are those of the text, of which there is one piece but for the rarest answers.
+        let odds = if matches!(part.content, Content::Text { .. }) { odds.take() } else { None };
+        item(&part.content, odds.as_deref().unwrap_or("[]"), number, context)
+    });
     let output = Arr::of(items);
     let finish = choice.map(|choice| choice.finish.clone()).unwrap_or_default();
     let id = context.id_or(&answer.id, "resp_");
@@ -64,10 +74,10 @@ pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
     state.write(context).into_bytes()
 }
 
-fn item(content: &Content, number: u32, context: &Context) -> Option<String> {
+fn item(content: &Content, odds: &str, number: u32, context: &Context) -> Option<String> {
     Some(match content {
         Content::Text { .. } | Content::Refusal(_) => {
-            message_item(&item_id(context, "msg", number), "completed", &Arr::of(output_part(content)))
+            message_item(&item_id(context, "msg", number), "completed", &Arr::of(output_part(content, odds)))
         }
         Content::Reasoning { text, signature, encrypted, id, origin } => {
             let own = id.clone().filter(|_| *origin == Format::OpenaiResponses);

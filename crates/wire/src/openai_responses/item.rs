@@ -119,15 +119,15 @@ pub(super) fn call_item(id: &str, status: &str, call: &Content) -> String {
     item.end()
 }
 
-/// A part of what the model said.
-pub(super) fn output_part(content: &Content) -> Option<String> {
+/// A part of what the model said; `odds`: the log probabilities of its tokens, a list.
+pub(super) fn output_part(content: &Content, odds: &str) -> Option<String> {
     match content {
         Content::Text { text, citations } => {
             // Citations of other APIs have another shape, which clients of this one could not read.
             let ours = citations.as_deref().filter(|list| !list.contains("_location\""));
             let mut part = Obj::new();
             part.str("type", "output_text").str("text", text);
-            Some(part.raw("annotations", ours.unwrap_or("[]")).raw("logprobs", "[]").end())
+            Some(part.raw("annotations", ours.unwrap_or("[]")).raw("logprobs", odds).end())
         }
         Content::Refusal(text) => Some(Obj::new().str("type", "refusal").str("refusal", text).end()),
         _ => None,

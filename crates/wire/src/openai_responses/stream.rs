@@ -3,6 +3,7 @@
 use super::answer::{State, finish, item_id, reported};
 use super::item::{call_item, message_item, output_part, reasoning_item};
 use crate::json::Node;
+use crate::logprobs::{self, Gathered};
 use crate::neutral::{BlockKind, Content, Delta, Event, Finish};
 use crate::stream::{MAX_BLOCKS, write_event};
 use crate::write::{Arr, Obj, quoted};
@@ -59,9 +60,8 @@ impl Decoder {
             }
             "output_text.delta" => {
                 self.text((output, part), BlockKind::Text, node.str("delta"), out)?;
-                if let Some(odds) = node.get("logprobs").filter(|odds| !odds.items().is_empty()) {
-                    let json = Obj::new().raw("content", odds.raw).null("refusal").end();
-                    self.delta((output, part), Delta::Logprobs(json), out);
+                if let Some(odds) = logprobs::of_entries(node.get("logprobs")) {
+                    self.delta((output, part), Delta::Logprobs(odds), out);
                 }
             }
             "refusal.delta" => self.text((output, part), BlockKind::Refusal, node.str("delta"), out)?,
@@ -229,6 +229,7 @@ struct Item {
     content: Content,
     /// The summary part of reasoning was announced.
     summary: bool,
+    odds: Gathered,
 }
 
 impl Encoder {
@@ -327,11 +328,11 @@ impl Encoder {
         };
         self.items += 1;
         self.say("response.output_item.added", Obj::new().num("output_index", index).raw("item", &shown), out);
-        if let Some(part) = output_part(&content) {
+        if let Some(part) = output_part(&content, "[]") {
             let mut fields = place(&id, index, "content_index");
             self.say("response.content_part.added", fields.raw("part", &part), out);
         }
-        self.open.insert(block, (index, Item { id, content, summary: false }));
+        self.open.insert(block, (index, Item { id, content, summary: false, odds: Gathered::default() }));
     }
 
     fn delta(&mut self, block: u32, delta: &Delta, out: &mut Vec<u8>) {
@@ -341,6 +342,13 @@ impl Encoder {
                 text.push_str(more);
                 let mut fields = place(&item.id, index, "content_index");
                 self.say("response.output_text.delta", fields.str("delta", more).raw("logprobs", "[]"), out);
+            }
+            (Content::Text { .. }, Delta::Logprobs(json)) => {
+                item.odds.push(json);
+                let mut fields = place(&item.id, index, "content_index");
+                // The text that they are of has gone out already.
+                fields.str("delta", "").raw("logprobs", &logprobs::entries(json));
+                self.say("response.output_text.delta", &mut fields, out);
             }
             (Content::Refusal(text), Delta::Text(more)) => {
                 text.push_str(more);
@@ -394,12 +402,13 @@ impl Encoder {
     fn block_stop(&mut self, block: u32, out: &mut Vec<u8>) {
         let Some((index, item)) = self.open.remove(&block) else { return };
         let id = &item.id;
+        let odds = item.odds.whole().map_or_else(|| "[]".to_owned(), |json| logprobs::entries(&json));
         let whole = match &item.content {
             Content::Text { text, .. } | Content::Refusal(text) => {
-                let part = output_part(&item.content).unwrap_or_default();
+                let part = output_part(&item.content, &odds).unwrap_or_default();
                 let mut fields = place(id, index, "content_index");
                 if matches!(item.content, Content::Text { .. }) {
-                    self.say("response.output_text.done", fields.str("text", text).raw("logprobs", "[]"), out);
+                    self.say("response.output_text.done", fields.str("text", text).raw("logprobs", &odds), out);
                 } else {
                     self.say("response.refusal.done", fields.str("refusal", text), out);
                 }
