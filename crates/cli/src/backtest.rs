@@ -37,7 +37,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let policy = tierway_config::load(&args.policy).map_err(Failed::told)?;
     let mut source = args.store.open_beside(&policy)?;
-    let setup = crate::load::setup(&policy, policy.evidence.as_deref())?;
+    let setup = crate::load::setup(&policy, None)?;
     let span = args.since.until(now_ms());
     let totals = source.reader.summary(span).map_err(Failed::told)?.totals;
     let bar = progress(totals.calls);

@@ -7,6 +7,7 @@ use crate::store::now_ms;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway_config::Config;
+use tierway_decide::Ladder;
 use tierway_learn::Outcome;
 use tierway_learn::calibrate::{CalibrateError, Calibrated, Options, calibrate};
 use tierway_learn::summary;
@@ -66,23 +67,55 @@ pub(crate) fn run(args: &Args) -> Done {
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     let options =
         Options { quality: args.quality, confidence: args.confidence, learn: args.learn, ..Options::default() };
-    let done: Calibrated = calibrate(&table, ladder, &options).map_err(|error| match error {
-        CalibrateError::TooFew { .. } => {
-            let hint = if args.from_log { more(&config) } else { String::new() };
-            Failed::told(format_args!("{error}; {}{hint}", table::names(&outcomes, ladder)))
-        }
-        error => Failed::told(error),
-    })?;
+    let hint = if args.from_log { more(&config) } else { String::new() };
+    let done = learn(&table, &outcomes, ladder, &options, &hint)?;
     let json = serde_json::to_string_pretty(&done.evidence).map_err(Failed::told)?;
     std::fs::write(&args.out, &json).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
     let mut out = io::stdout().lock();
     write!(out, "{}", summary::calibrated(&table, ladder, &done))?;
     writeln!(out, "\nwritten to {}; load it with `evidence = \"{0}\"` or `--evidence {0}`", args.out.display())?;
     if let Some((state, used)) = &mut log {
-        let version = keep(state, &done, table.rows.len(), used, &json)?;
-        writeln!(out, "kept in the ledger as version {version}; `tierway quality --versions` lists them")?;
+        let version = keep(state, "calibrate", &done, table.rows.len(), used, &json)?;
+        writeln!(out, "kept in the ledger as version {version}; `tierway evidence list` lists them")?;
     }
     Ok(())
+}
+
+fn learn(
+    table: &Table<'_>,
+    outcomes: &[Outcome],
+    ladder: &Ladder,
+    options: &Options,
+    hint: &str,
+) -> Result<Calibrated, Failed> {
+    calibrate(table, ladder, options).map_err(|error| match error {
+        CalibrateError::TooFew { .. } => {
+            Failed::told(format_args!("{error}; {}{hint}", table::names(outcomes, ladder)))
+        }
+        error => Failed::told(error),
+    })
+}
+
+/// What `serve` does on its schedule: learns from all verdicts whose texts are kept, and keeps what it proves as a new
+/// version. Says in words what came of it; what proves nothing is no version.
+pub(crate) fn scheduled(config: &Config) -> Result<String, Failed> {
+    let ladder = config.table.ladder();
+    let mut outcomes = Vec::new();
+    let (mut state, used) = verdicts(config, None, &mut outcomes)?;
+    let table = Table::new(&outcomes, ladder, &[]);
+    let confidence = config.quality.rules.confidence;
+    let options = Options { quality: config.table.quality_target(), confidence, ..Options::default() };
+    let done = learn(&table, &outcomes, ladder, &options, &more(config))?;
+    if done.evidence.promise.max_shortfall.is_none() {
+        let promise = &done.evidence.promise;
+        let (quality, confidence) = (promise.quality, promise.confidence);
+        return Err(Failed::told(format_args!(
+            "quality {quality} at confidence {confidence} could not be proven; {used}"
+        )));
+    }
+    let json = serde_json::to_string_pretty(&done.evidence).map_err(Failed::told)?;
+    let version = keep(&mut state, "schedule", &done, table.rows.len(), &used, &json)?;
+    Ok(format!("recalibrated from the log: version {version}, {}", why(&done, &used)))
 }
 
 /// Adds the log's verdicts to the outcomes; gives the ledger, and what was used in words.
@@ -119,16 +152,36 @@ fn more(config: &Config) -> String {
 }
 
 /// Keeps the evidence as a version; gives its number.
-fn keep(state: &mut State, done: &Calibrated, outcomes: usize, used: &str, json: &str) -> Result<i64, Failed> {
-    let promise = &done.evidence.promise;
-    let proven = if promise.max_shortfall.is_some() { "proven" } else { "not proven" };
+fn keep(
+    state: &mut State,
+    author: &str,
+    done: &Calibrated,
+    outcomes: usize,
+    used: &str,
+    json: &str,
+) -> Result<i64, Failed> {
     let version = EvidenceVersion {
         version: 0,
         at_ms: now_ms(),
-        author: "calibrate".into(),
-        why: format!("quality {} at confidence {} {proven}; {used}", promise.quality, promise.confidence),
+        author: author.to_owned(),
+        why: why(done, used),
         outcomes: outcomes as u64,
         in_force: true,
     };
     state.keep_evidence(&version, json).map_err(Failed::told)
+}
+
+/// What a version rests on, in a sentence.
+fn why(done: &Calibrated, used: &str) -> String {
+    let promise = &done.evidence.promise;
+    let proven = match promise.max_shortfall {
+        Some(shortfall) => format!("proven with a shortfall of up to {shortfall:.3}"),
+        None => "not proven".into(),
+    };
+    let saved = promise.saved.map(|saved| {
+        let percent = |share: f64| share * 100.0;
+        format!(", saves {:.1} % ({:.1} to {:.1})", percent(saved.value), percent(saved.low), percent(saved.high))
+    });
+    let (quality, confidence) = (promise.quality, promise.confidence);
+    format!("quality {quality} at confidence {confidence} {proven}{}; {used}", saved.unwrap_or_default())
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let config = source.config.as_ref();
     let again = match config {
         Some(config) => {
-            let setup = crate::load::setup(config, config.evidence.as_deref())?;
+            let setup = crate::load::setup(config, None)?;
             Again::of(&stored.call, &setup).map_err(Failed::told)?
         }
         None => Again::default(),

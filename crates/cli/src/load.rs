@@ -3,7 +3,7 @@
 use crate::exit::{Failed, say};
 use std::path::{Path, PathBuf};
 use tierway::Setup;
-use tierway_config::Config;
+use tierway_config::{Config, EvidenceSource};
 
 /// The file that is looked for when none is named.
 const USUAL: &str = "tierway.toml";
@@ -56,6 +56,6 @@ pub(crate) fn setup(config: &Config, evidence: Option<&Path>) -> Result<Setup, F
 
 /// The config with another file of evidence.
 pub(crate) fn with_evidence(config: &Config, evidence: Option<&Path>) -> Config {
-    let evidence = evidence.map(Path::to_owned).or_else(|| config.evidence.clone());
+    let evidence = evidence.map(|path| EvidenceSource::File(path.to_owned())).or_else(|| config.evidence.clone());
     Config { evidence, ..config.clone() }
 }

@@ -10,6 +10,7 @@ mod calibrate;
 mod check;
 mod demo;
 mod eval;
+mod evidence;
 mod exit;
 mod explain;
 mod export;
@@ -22,6 +23,7 @@ mod outcomes;
 mod period;
 mod prices;
 mod quality;
+mod recalibrate;
 mod reconcile;
 mod report;
 mod route;
@@ -78,6 +80,8 @@ enum Command {
     Keys(keys::Args),
     /// Show how good the cheap answers were
     Quality(quality::Args),
+    /// List the evidence that the ledger keeps, and go back to a version
+    Evidence(evidence::Args),
     /// Copy a SQLite ledger into a PostgreSQL
     Migrate(migrate::Args),
     /// List prices, or import a list
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Quality(args) => quality::run(&args),
+        Command::Evidence(args) => evidence::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Audit(args) => audit::run(&args),

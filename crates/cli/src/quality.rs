@@ -19,9 +19,6 @@ pub(crate) struct Args {
     /// Write what was found, where texts are kept, as outcomes for `calibrate --outcomes`: an even sample of the traffic
     #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
-    /// List the versions of evidence that `calibrate --from-log` kept, the newest first
-    #[arg(long, conflicts_with_all = ["outcomes", "json", "days"])]
-    versions: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -30,9 +27,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let (location, config) = args.store.locate()?;
     let mut state = from_log::state(location)?;
-    if args.versions {
-        return versions(&mut io::stdout().lock(), &mut state);
-    }
     let span = Span::last_days(args.days, now_ms() + 1);
     if let Some(path) = &args.outcomes {
         return outcomes(&mut state, span, path);
@@ -56,18 +50,6 @@ fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
     let failed = |error| Failed::told(format_args!("{} cannot be written: {error}", path.display()));
     std::fs::write(path, lines.concat()).map_err(failed)?;
     say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), log.pairs, path.display()));
-    Ok(())
-}
-
-fn versions(out: &mut impl Write, state: &mut State) -> Done {
-    let versions = state.evidence_versions().map_err(Failed::told)?;
-    if versions.is_empty() {
-        writeln!(out, "no evidence was kept yet: `tierway calibrate --from-log` does")?;
-    }
-    for kept in versions {
-        let (at, outcomes) = (crate::audit::time(kept.at_ms), kept.outcomes);
-        writeln!(out, "{:>4}  {at}  {:<10} {outcomes:>6} outcomes  {}", kept.version, kept.author, kept.why)?;
-    }
     Ok(())
 }
 

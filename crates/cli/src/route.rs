@@ -36,8 +36,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load_or_example()?;
-    let evidence = args.evidence.as_deref().or(config.evidence.as_deref());
-    let setup = crate::load::setup(&config, evidence)?;
+    let setup = crate::load::setup(&config, args.evidence.as_deref())?;
     let router = Router::builder(Arc::new(setup)).build();
     match (&args.input, &args.prompt) {
         (Some(input), _) => batch(&router, input, args.output.as_deref()),

@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use crate::recalibrate::Recalibration;
 use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let read = Stamp::of(args.config.path());
     let config = args.config.load()?;
     let watch = Watch::new(args.config.path(), read, &config);
+    let recalibration = Recalibration::new(&config);
     for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
     }
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_stopped(&args.config, config, &gateway, watch))?;
+    runtime.block_on(until_stopped(&args.config, config, &gateway, watch, recalibration))?;
     say("tierway: stopping; requests in progress may finish");
     let stopped = gateway.stop().map_err(Failed::told);
     // A report in the making is made at the next start.
@@ -64,6 +66,7 @@ async fn until_stopped(
     mut config: Config,
     gateway: &Gateway,
     mut watch: Watch,
+    mut recalibration: Recalibration,
 ) -> std::io::Result<()> {
     let mut week = Schedule::new(&config);
     let leadership = gateway.leadership();
@@ -79,12 +82,13 @@ async fn until_stopped(
                 config = reload(arg, gateway, &mut watch).unwrap_or(config);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
-                if watch.has_changed() {
+                if watch.has_changed() | recalibration.has_changed(&config).await {
                     config = reload(arg, gateway, &mut watch).unwrap_or(config);
                 }
                 // Of several processes one makes it.
                 if leadership.leads() {
                     week.look(&config).await;
+                    recalibration.look(&config).await;
                 }
             }
         }

@@ -5,10 +5,11 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tierway_decide::quality::{Comparison, Kind, Preference};
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
 use tierway_ledger::State;
@@ -180,9 +181,96 @@ fn verdicts_of_the_log_prove_and_become_a_version() {
     let (code, out, talk) = tierway(dir.path(), &both);
     assert!(code == 0 && talk.contains("410 of 410 verdicts"), "{talk}");
     assert!(out.starts_with("830 outcomes") && out.contains("as version 2"), "{out}");
-    let (_, out, talk) = tierway(dir.path(), &["quality", "--versions"]);
+    let (_, out, talk) = tierway(dir.path(), &["evidence", "list"]);
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines.len() == 2 && lines[0].contains("830 outcomes") && lines[1].contains("0.9 at"), "{talk}{out}");
+}
+
+/// `tierway serve` in a folder; ends with the test.
+struct Serving {
+    process: Child,
+    said: std::path::PathBuf,
+}
+
+impl Serving {
+    fn start(dir: &Path) -> Self {
+        let said = dir.join("said.txt");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
+        command.current_dir(dir).args(["serve", "--workers", "1"]).stdout(Stdio::null());
+        let process = command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+        Self { process, said }
+    }
+
+    /// What was said, once it has these words.
+    fn says(&self, words: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let said = std::fs::read_to_string(&self.said).unwrap();
+            if said.contains(words) {
+                return said;
+            }
+            assert!(started.elapsed() < Duration::from_secs(120), "never said {words:?}:\n{said}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let said = self.says("listens on http://");
+        let address = said.split("listens on http://").nth(1).unwrap().lines().next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_gateway_recalibrates_itself_and_goes_back_when_told() {
+    let dir = logged(420, 0.1);
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n{CONFIG}quality_target = 0.9\nevidence = \"ledger\"\n[ledger]\npath = \"log.db\"\n\
+         [quality]\nsample = 0.1\nrecalibrate_hours = 1\n"
+    );
+    std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
+    let evidence = |arguments: &[&str]| tierway(dir.path(), &[&["evidence"], arguments].concat());
+    let serving = Serving::start(dir.path());
+    assert!(serving.get("/api/v1/targets").contains("\"calibrated\":false"));
+    serving.says("recalibrated from the log: version 1, quality 0.9 at confidence 0.95 proven");
+    serving.says("version 1 of the evidence is in force");
+    serving.says("tierway.toml is in force");
+    assert!(serving.get("/api/v1/targets").contains("\"calibrated\":true"));
+    let (_, out, _) = evidence(&["list"]);
+    assert!(out.starts_with("*   1") && out.contains("schedule") && out.contains("420 of 420 verdicts"), "{out}");
+
+    let (code, out, talk) = evidence(&["rollback", "1", "--why", "as it was"]);
+    assert!(code == 0 && out.contains("version 2 is that of version 1"), "{talk}{out}");
+    serving.says("version 2 of the evidence is in force");
+    let (_, out, _) = evidence(&["list"]);
+    let lines: Vec<_> = out.lines().collect();
+    assert!(lines[0].starts_with("*   2") && lines[0].contains("back to version 1: as it was"), "{out}");
+    assert!(lines.len() == 2 && lines[1].starts_with("    1"), "{out}");
+    assert_eq!(evidence(&["show", "2"]).1, evidence(&["show", "1"]).1);
+    let (code, _, talk) = evidence(&["rollback", "9"]);
+    assert!(code == 1 && talk.contains("no version 9 is kept"), "{talk}");
+
+    // Commands decide by it, too; another ladder does not get it.
+    let (code, out, talk) = tierway(dir.path(), &["route", "What is the capital of region 77?"]);
+    assert!(code == 0 && out.contains("nano"), "{talk}{out}");
+    let other = std::fs::read_to_string(dir.path().join("tierway.toml")).unwrap().replace("\"nano\"", "\"tiny\"");
+    std::fs::write(dir.path().join("other.toml"), other).unwrap();
+    let (code, _, talk) = tierway(dir.path(), &["check", "--config", "other.toml"]);
+    assert!(
+        code == 1 && talk.contains("version 2 of the ledger") && talk.contains("run `tierway calibrate` again"),
+        "{talk}"
+    );
 }
 
 #[test]

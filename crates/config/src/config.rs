@@ -7,13 +7,13 @@ use crate::problem::{Problem, Problems, shown};
 use crate::provider::{self, KeyError, KeySource, ProviderConfig};
 use crate::quality::{self, QualityConfig};
 use crate::reader::{Reader, Section, Setting};
-use crate::routing::Routing;
+use crate::routing::{EvidenceSource, Routing};
 use crate::rule::{self, ConfigTest};
 use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
 use crate::telemetry::{self, TelemetryConfig};
 use crate::tier::{self, Known, TierNames};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tierway_decide::{Ladder, Pins, RouteTable, RuleSet, TableError, Target, Tier};
 use toml::de::DeTable;
 
@@ -46,8 +46,8 @@ pub struct Config {
     pub quality: QualityConfig,
     /// `[telemetry]`; none: nothing is sent.
     pub telemetry: Option<TelemetryConfig>,
-    /// File of evidence to load, if any.
-    pub evidence: Option<PathBuf>,
+    /// Evidence to load, if any.
+    pub evidence: Option<EvidenceSource>,
     /// `[[tests]]`
     pub tests: Vec<ConfigTest>,
     /// Prices and facts of models, for pass-through models that are in no tier.

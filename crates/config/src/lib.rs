@@ -31,6 +31,7 @@ pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
 pub use quality::QualityConfig;
 pub use reader::{Origin, Setting};
+pub use routing::EvidenceSource;
 pub use rule::ConfigTest;
 pub use secret::Secret;
 pub use settings::{BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};

@@ -82,6 +82,10 @@ pub(crate) fn read(root: &Section<'_, '_>, tiers: &TierNames, base: &Path) -> Qu
     if let Some(judge) = &judge {
         known_judge(&section, &judge.text, tiers, &root.names_under("providers"));
     }
+    let recalibrate_hours = section.opt_int32("recalibrate_hours");
+    if recalibrate_hours.is_some() {
+        can_recalibrate(&section, root);
+    }
     QualityConfig {
         sample: section.has("sample").then(|| section.share("sample")),
         dollars_a_day: section.amount("dollars_a_day").unwrap_or(Usd::ZERO),
@@ -95,8 +99,22 @@ pub(crate) fn read(root: &Section<'_, '_>, tiers: &TierNames, base: &Path) -> Qu
         keys: allowing(root, "keys"),
         rules_allow: allowing(root, "rules"),
         webhook: named(&section, "webhook", base),
-        recalibrate_hours: section.opt_int32("recalibrate_hours"),
+        recalibrate_hours,
     }
+}
+
+/// A schedule without anything to learn from, or without anybody who reads what was learned, is a mistake.
+fn can_recalibrate(section: &Section<'_, '_>, root: &Section<'_, '_>) {
+    let missing = if root.table("routing").string("evidence") != "ledger" {
+        "what is learned is kept in the ledger: set `evidence = \"ledger\"` in [routing]"
+    } else if !section.has("sample") {
+        "there is nothing to learn from: set `sample`"
+    } else if section.int32("text_days") == 0 {
+        "it learns from texts: set `text_days` to 1 or more"
+    } else {
+        return;
+    };
+    section.problem("recalibrate_hours", format!("`recalibrate_hours` in [quality] has no use: {missing}"));
 }
 
 /// What each of a list of sections says about the use of text, where it says anything.

@@ -5,6 +5,22 @@ use crate::tier::TierNames;
 use std::path::{Path, PathBuf};
 use tierway_decide::{AskModel, Classifier, Complexity, ComplexityMap, Ladder, Policy, SessionPolicy, TierId};
 
+/// Where evidence of calibration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EvidenceSource {
+    /// A file that `calibrate` wrote.
+    File(PathBuf),
+    /// The newest version that the ledger keeps: what was calibrated from its verdicts, or rolled back to.
+    Ledger,
+}
+
+impl EvidenceSource {
+    fn read(text: &str, base: &Path) -> Self {
+        // A file of that name is `./ledger`.
+        if text == "ledger" { Self::Ledger } else { Self::File(base.join(text)) }
+    }
+}
+
 /// What `[routing]` says besides the baseline.
 pub(crate) struct Routing {
     pub(crate) policy: Policy,
@@ -13,7 +29,7 @@ pub(crate) struct Routing {
     pub(crate) classifier: Classifier,
     pub(crate) session: SessionPolicy,
     pub(crate) escalate_on_broken: bool,
-    pub(crate) evidence: Option<PathBuf>,
+    pub(crate) evidence: Option<EvidenceSource>,
 }
 
 impl Routing {
@@ -30,7 +46,7 @@ impl Routing {
                 cache_marks: section.flag("cache_marks"),
             },
             escalate_on_broken: section.flag("escalate_on_broken"),
-            evidence: section.text("evidence").map(|path| base.join(path.text)),
+            evidence: section.text("evidence").map(|text| EvidenceSource::read(&text.text, base)),
         }
     }
 

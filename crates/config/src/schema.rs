@@ -67,7 +67,7 @@ pub enum Kind {
 
 /// Fields that are understood and kept, but do not act yet: setting one to anything but its default is a warning.
 /// Whoever makes one act takes it off this list.
-pub const NOT_IN_FORCE: &[(&str, &str)] = &[("[ledger]", "store_text"), ("[quality]", "recalibrate_hours")];
+pub const NOT_IN_FORCE: &[(&str, &str)] = &[("[ledger]", "store_text")];
 
 impl Spec {
     /// Whether a field of this section acts.

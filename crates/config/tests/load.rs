@@ -6,7 +6,7 @@
     reason = "tests stop at the first surprise"
 )]
 
-use tierway_config::{Config, KeySource, Origin, ProviderKind, parse};
+use tierway_config::{Config, EvidenceSource, KeySource, Origin, ProviderKind, parse};
 use tierway_decide::{Classifier, Complexity, Policy, Scope, TierId};
 
 fn read(text: &str) -> Config {
@@ -193,7 +193,7 @@ fn the_url_of_the_ledger_is_named_and_never_shown() {
 fn files_are_looked_for_beside_the_config() {
     let config =
         parse(&format!("{CLASSIC}[routing]\nevidence = \"e.json\""), "/etc/tierway/t.toml", &|_| None).unwrap();
-    assert_eq!(config.evidence.unwrap().to_str(), Some("/etc/tierway/e.json"));
+    assert_eq!(config.evidence, Some(EvidenceSource::File("/etc/tierway/e.json".into())));
     assert_eq!(config.ledger.path.to_str(), Some("/etc/tierway/tierway.db"));
 }
 

@@ -2,6 +2,7 @@
 
 use crate::accounts::{Accounts, Terms};
 use crate::app::{App, Bounds, Face, Live};
+use crate::evidence::predictor;
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch, reread};
 use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
@@ -14,16 +15,14 @@ use crate::upstreams::{Upstreams, WithoutKey, foreign};
 use arc_swap::ArcSwap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock};
 use tierway_config::{Config, KeyScope};
+use tierway_decide::Caller;
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
-use tierway_decide::evidence::Evidence;
-use tierway_decide::{Caller, Predictor};
 use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
 use tierway_providers::EndpointError;
 
@@ -51,10 +50,10 @@ pub enum GatewayError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The evidence of the config cannot be used.
-    #[error("evidence {}: {cause}", path.display())]
+    #[error("evidence, {place}: {cause}")]
     Evidence {
-        /// Its file.
-        path: PathBuf,
+        /// Its file, or its version in the ledger.
+        place: String,
         /// Why.
         cause: String,
     },
@@ -374,27 +373,10 @@ impl Ground {
     }
 }
 
-/// The predictor of a config: the built-in one, with the evidence that the config names. Evidence that cannot be used is
-/// refused: to decide without it would be another promise.
-///
-/// # Errors
-/// When the evidence cannot be read or was made for another ladder.
-pub fn predictor(config: &Config) -> Result<Predictor, GatewayError> {
-    let prior = Predictor::embedded();
-    let Some(path) = &config.evidence else { return Ok(prior.clone()) };
-    let failed =
-        |cause: &dyn std::fmt::Display| GatewayError::Evidence { path: path.clone(), cause: cause.to_string() };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-    let evidence = Evidence::parse(&text).map_err(|error| failed(&error))?;
-    let ladder = config.table.ladder();
-    let names: Vec<&str> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
-    prior.with_evidence(evidence, &names, usize::from(ladder.baseline().0)).map_err(|error| failed(&error))
-}
-
 /// The part of a config that decides.
 ///
 /// # Errors
-/// See [`predictor`].
+/// See [`predictor`](crate::predictor).
 pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
     let dispatch = &config.dispatch;
     let rules = BreakerRules {

@@ -10,6 +10,7 @@ mod body;
 mod credentials;
 mod curve;
 mod dashboard;
+mod evidence;
 mod explain;
 mod feedback;
 mod gateway;
@@ -34,8 +35,9 @@ mod weekly;
 
 pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
+pub use evidence::predictor;
 pub use explain::Again;
-pub use gateway::{Desk, Gateway, GatewayError, check_certificate, location, predictor, setup};
+pub use gateway::{Desk, Gateway, GatewayError, check_certificate, location, setup};
 pub use keys::{
     Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
     revoke_key, rotate_key,

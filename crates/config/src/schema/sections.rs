@@ -435,7 +435,12 @@ pub static ROUTING: Spec = Spec {
             Some("true"),
             "Long prompts of conversations are marked for Anthropic's cache from the second answer of one model within five minutes on, where the client marked nothing.",
         ),
-        field("evidence", Kind::Text, None, "File that `tierway calibrate` wrote, relative to the config."),
+        field(
+            "evidence",
+            Kind::Text,
+            None,
+            "What `tierway calibrate` proved: its file, relative to the config; or `\"ledger\"`: the newest version that the ledger keeps (`calibrate --from-log`, `recalibrate_hours`, `evidence rollback`), taken up while serving.",
+        ),
     ],
 };
 
@@ -854,7 +859,7 @@ pub static QUALITY: Spec = Spec {
             "recalibrate_hours",
             int(1, 8760),
             None,
-            "Hours between calibrations from the log while serving; needs `routing.evidence`. Default: only by hand.",
+            "Hours between calibrations from the log while serving, to `routing.quality_target` at `confidence`; one that proves it becomes the newest version. Needs `routing.evidence = \"ledger\"`. After a rollback it waits for one by hand. Default: only by hand.",
         ),
     ],
 };

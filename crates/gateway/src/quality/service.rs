@@ -274,6 +274,11 @@ impl Bench {
     fn keep_house(&mut self) {
         let (now, config) = (now_ms(), self.shared.config.load_full());
         let leads = self.leadership.leads();
+        if self.open.as_ref().is_some_and(|open| !open.state.is_current()) {
+            // The file was moved or replaced, such as by a backup.
+            self.running.clear();
+            self.open = None;
+        }
         let read = match &mut self.open {
             Some(open) => open.refresh(&config, leads, now),
             None => match Open::new(&self.location, &config, leads, self.purse.clone(), now) {

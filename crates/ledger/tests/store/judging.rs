@@ -175,10 +175,12 @@ fn one_version_of_evidence_is_in_force_and_all_can_be_read(store: &Scratch) {
         outcomes: 3,
         in_force: true,
     };
+    assert_eq!(state.newest_evidence().unwrap(), None);
     assert_eq!(state.keep_evidence(&version("calibrate"), "{1}").unwrap(), 1);
     assert_eq!(state.keep_evidence(&version("schedule"), "{2}").unwrap(), 2);
     let kept: Vec<_> = state.evidence_versions().unwrap().iter().map(|kept| (kept.version, kept.in_force)).collect();
     assert_eq!(kept, [(2, true), (1, false)]);
+    assert_eq!(state.newest_evidence().unwrap().map(|kept| (kept.version, kept.in_force)), Some((2, true)));
     assert_eq!((state.evidence(1).unwrap().as_deref(), state.evidence(3).unwrap()), (Some("{1}"), None));
 }
 

@@ -6,6 +6,10 @@ use crate::state::sql::{Columns, all, number, one};
 use crate::value::Value::{Integer, Text};
 use crate::{LedgerError, State};
 
+/// What [`version`] reads.
+const VERSION: &str = "version, at_ms, author, why, outcomes,
+    CASE WHEN version = (SELECT max(version) FROM evidence_versions) THEN 1 ELSE 0 END";
+
 /// Every method fails with what the database says.
 #[expect(clippy::missing_errors_doc, reason = "said once, above")]
 impl State {
@@ -26,10 +30,13 @@ impl State {
 
     /// All versions, the newest first.
     pub fn evidence_versions(&mut self) -> Result<Vec<EvidenceVersion>, LedgerError> {
-        let sql = "SELECT version, at_ms, author, why, outcomes,
-                CASE WHEN version = (SELECT max(version) FROM evidence_versions) THEN 1 ELSE 0 END
-            FROM evidence_versions ORDER BY version DESC";
-        all(self.statements(), sql, &[], version)
+        all(self.statements(), &format!("SELECT {VERSION} FROM evidence_versions ORDER BY version DESC"), &[], version)
+    }
+
+    /// The version in force, if any was kept yet.
+    pub fn newest_evidence(&mut self) -> Result<Option<EvidenceVersion>, LedgerError> {
+        let sql = format!("SELECT {VERSION} FROM evidence_versions ORDER BY version DESC LIMIT 1");
+        one(self.statements(), &sql, &[], version)
     }
 
     /// The evidence of a version.
