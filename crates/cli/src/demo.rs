@@ -7,21 +7,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tierway::{AUTO, Operation, Provider, WireRequest};
-use tierway_config::Config;
 use tierway_config::init::default_rules;
+use tierway_config::{Config, QualityConfig};
 use tierway_decide::Ladder;
 use tierway_gateway::Gateway;
-use tierway_ledger::{Reader, Span};
+use tierway_ledger::{Reader, Span, State};
 use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_testkit::StandIn;
 
 /// Requests in flight: enough to be quick, few enough to see them pass.
 const AT_ONCE: usize = 16;
+/// Looks are done within about two seconds; a busy machine gets more.
+const LOOKS_MOST: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const CONFIG: &str = include_str!("../data/demo.toml");
 const PROMPTS: &str = include_str!("../data/demo_prompts.jsonl");
 
@@ -51,6 +55,7 @@ struct Prompt {
 
 /// What became of a prompt.
 struct Outcome {
+    prompt: String,
     expected: String,
     tier: String,
     task_type_right: bool,
@@ -71,13 +76,16 @@ async fn demo(args: &Args) -> Done {
     let folder = tempfile::tempdir()?;
     let ledger = args.ledger.clone().unwrap_or_else(|| folder.path().join("demo.db"));
     let config = config(&stand_in.base_url(), args.listen, &ledger)?;
-    let gateway = Gateway::start(&config, 1).map_err(Failed::told)?;
+    let gateway = Gateway::start(&without_looks(&config), 1).map_err(Failed::told)?;
     say("tierway demo: a stand-in answers in place of a provider. No model is asked, nothing is paid;");
     say("routing, records, prices and the report are real. Prompts and expected tiers are ours.\n");
     let prompts = PROMPTS.lines().map(serde_json::from_str).collect::<Result<Vec<Prompt>, _>>();
-    let outcomes = drive(gateway.address(), &prompts.map_err(Failed::told)?).await?;
+    let prompts = prompts.map_err(Failed::told)?;
+    let outcomes = drive(gateway.address(), &prompts).await?;
     gateway.flush().map_err(Failed::told)?;
     show(&config, &ledger, &outcomes)?;
+    look(&gateway, &config, &ledger, prompts, &outcomes).await?;
+    next()?;
     if args.serve {
         let address = gateway.address();
         say(format_args!("\ntierway: serving on http://{address} (the stand-in answers) until Ctrl-C; try"));
@@ -97,6 +105,52 @@ fn config(base_url: &str, listen: SocketAddr, ledger: &Path) -> Result<Config, F
     config.server.listen = listen;
     config.ledger.use_file(ledger.to_owned());
     Ok(config)
+}
+
+/// The config of the first round, whose report is about answers and not about looking at them.
+fn without_looks(config: &Config) -> Config {
+    let quality = QualityConfig { sample: None, ..config.quality.clone() };
+    Config { quality, ..config.clone() }
+}
+
+/// Asks once more what went to a cheaper tier, has all of it looked at, and shows what was found.
+async fn look(gateway: &Gateway, config: &Config, ledger: &Path, prompts: Vec<Prompt>, outcomes: &[Outcome]) -> Done {
+    let ladder = config.table.ladder();
+    let baseline = ladder.tier(ladder.baseline());
+    let below = |name: &str| ladder.find(name).is_some_and(|tier| tier < ladder.baseline());
+    let down: BTreeSet<&str> =
+        outcomes.iter().filter(|outcome| below(&outcome.tier)).map(|outcome| outcome.prompt.as_str()).collect();
+    let again: Vec<_> = prompts.into_iter().filter(|prompt| down.contains(prompt.id.as_str())).collect();
+    gateway.reload(config).map_err(Failed::told)?;
+    let from_ms = crate::store::now_ms();
+    drive(gateway.address(), &again).await?;
+    let mut state = State::open(ledger).map_err(Failed::told)?;
+    for _ in 0..LOOKS_MOST.as_millis() / LOOK_EVERY.as_millis() {
+        let counts = state.sample_counts(from_ms, i64::MAX).map_err(Failed::told)?;
+        if counts.waiting == 0 && counts.judged + counts.given_up >= again.len() as u64 {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let span = Span { from_ms, to_ms: i64::MAX };
+    let report = tierway_gateway::quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "\nWhat went to a cheaper tier was asked once more. This time {} answered, too, and both answers",
+        baseline.name
+    )?;
+    writeln!(
+        out,
+        "were compared, blind and in both orders: by the stand-in, which lets the cheapest lose one in 25.\n"
+    )?;
+    crate::quality::write(&mut out, &report, 1, false)?;
+    writeln!(
+        out,
+        "\n  Here every cheap answer was looked at; a live config looks at a few in a hundred (`sample = 0.02`),"
+    )?;
+    writeln!(out, "  within a budget a day, and what it costs counts against the savings.")?;
+    Ok(())
 }
 
 /// Sends all prompts through the gateway's own door, as any client would.
@@ -158,7 +212,12 @@ async fn ask(client: &HttpProvider, prompt: &Prompt) -> Result<Outcome, Failed> 
     if whole["choices"][0]["message"].is_null() {
         return Err(Failed::told(format_args!("prompt {} got no answer", prompt.id)));
     }
-    Ok(Outcome { expected: prompt.tier.clone(), tier, task_type_right: task_type == prompt.task_type })
+    Ok(Outcome {
+        prompt: prompt.id.clone(),
+        expected: prompt.tier.clone(),
+        tier,
+        task_type_right: task_type == prompt.task_type,
+    })
 }
 
 fn show(config: &Config, ledger: &Path, outcomes: &[Outcome]) -> Done {
@@ -169,7 +228,11 @@ fn show(config: &Config, ledger: &Path, outcomes: &[Outcome]) -> Done {
     let report = tierway_gateway::report(&summary, &[], Some(ladder));
     let mut out = io::stdout().lock();
     out.write_all(report::render(&report, Format::Text, report::width())?.as_bytes())?;
-    confusion(&mut out, ladder, outcomes)?;
+    confusion(&mut out, ladder, outcomes).map_err(Failed::from)
+}
+
+fn next() -> Done {
+    let mut out = io::stdout().lock();
     writeln!(
         out,
         "\nNext: `tierway init` writes a config for the keys in your environment, `tierway check` tests it,"

@@ -56,13 +56,14 @@ fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
 /// The table for a terminal.
 pub(crate) fn write(out: &mut impl Write, report: &QualityReport, days: u32, off: bool) -> io::Result<()> {
     let quality = &report.quality;
-    writeln!(out, "Quality: cheap answers against those of the baseline, last {days} days\n")?;
+    let period = if days == 1 { "last day".to_owned() } else { format!("last {days} days") };
+    writeln!(out, "Quality: cheap answers against those of the baseline, {period}\n")?;
     let samples = &report.samples;
     if samples.judged + samples.given_up + samples.waiting == 0 {
         let hint = if off { "set `sample` in [quality] and allow it for a key" } else { "no sample was taken yet" };
         return writeln!(out, "  nothing was looked at: {hint}");
     }
-    writeln!(out, "  {:<28}{:>9}{:>10}   {:<17}state", "at least as good", "verdicts", "share", "interval")?;
+    writeln!(out, "  {:<28}{:>9}{:>10}   {:<19}state", "at least as good", "verdicts", "share", "interval")?;
     line(out, "all that clients got", &quality.overall, "")?;
     for cell in &quality.cells {
         let Some(key) = &cell.cell else { continue };
@@ -126,7 +127,7 @@ fn people(out: &mut impl Write, report: &QualityReport) -> io::Result<()> {
 fn line(out: &mut impl Write, name: &str, cell: &CellSummary, state: &str) -> io::Result<()> {
     let Interval { value, low, high } = cell.quality;
     let interval = format!("{} to {}", percent(low), percent(high));
-    writeln!(out, "  {name:<28}{:>9}{:>10}   {interval:<17}{state}", cell.verdicts, percent(value))
+    writeln!(out, "  {name:<28}{:>9}{:>10}   {interval:<19}{state}", cell.verdicts, percent(value))
 }
 
 fn share(out: &mut impl Write, name: &str, share: Interval, verdicts: u64, words: &str) -> io::Result<()> {
