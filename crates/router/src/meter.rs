@@ -73,7 +73,7 @@ enum Mode {
     /// Chat to chat: the facts of each chunk are enough.
     Chat { events: Events, usage_wanted: bool },
     /// Another API to itself: decoded beside, passed on as it came.
-    Beside { events: Events, decoder: Box<StreamDecoder> },
+    Beside { events: Events, decoder: Box<StreamDecoder>, passed: u64 },
     /// One API to another.
     Anew { decoder: Box<StreamDecoder>, encoder: Box<StreamEncoder> },
 }
@@ -86,7 +86,7 @@ impl Meter {
             (Format::OpenaiChat, Format::OpenaiChat) => {
                 Mode::Chat { events: Events::default(), usage_wanted: context.usage_wanted }
             }
-            (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder() },
+            (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder(), passed: 0 },
             (from, to) => Mode::Anew { decoder: decoder(), encoder: Box::new(StreamEncoder::new(to, from, context)) },
         };
         Self { mode, client, said: Said::default() }
@@ -99,12 +99,15 @@ impl Meter {
             Mode::Chat { events, usage_wanted } => {
                 pass(events, bytes, out, |data| said.hear_chunk(data, *usage_wanted, price))
             }
-            Mode::Beside { events, decoder } => {
+            Mode::Beside { events, decoder, passed } => {
                 let mut heard = Vec::new();
                 // What it means is known before any of it goes out.
                 decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
                 heard.iter().try_for_each(|event| said.hear(event))?;
-                pass(events, bytes, out, |_| Ok(Pass::AsIs))
+                pass(events, bytes, out, |_| {
+                    *passed += 1;
+                    Ok(Pass::AsIs)
+                })
             }
             Mode::Anew { decoder, encoder } => {
                 let mut heard = Vec::new();
@@ -153,9 +156,18 @@ impl Meter {
         let event = neutral::Event::Error(error.clone());
         match &mut self.mode {
             Mode::Anew { encoder, .. } => encoder.push(&event, &mut words),
-            _ => StreamEncoder::new(self.client, self.client, &Context::default()).push(&event, &mut words),
+            Mode::Chat { .. } => self.own_words().push(&event, &mut words),
+            Mode::Beside { passed, .. } => {
+                let passed = *passed;
+                self.own_words().after(passed).push(&event, &mut words);
+            }
         }
         out.raw(&words);
+    }
+
+    /// Writes in the client's API what no provider said.
+    fn own_words(&self) -> StreamEncoder {
+        StreamEncoder::new(self.client, self.client, &Context::default())
     }
 }
 

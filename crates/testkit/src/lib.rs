@@ -24,6 +24,7 @@ mod record;
 mod server;
 mod stand_in;
 mod traits;
+mod watch;
 
 pub use cloud::{AWS_ACCESS_KEY_ID, AWS_REGION, AWS_SECRET_ACCESS_KEY};
 pub use fault::{Fault, Plan};
@@ -31,3 +32,4 @@ pub use record::{Ended, Seen};
 pub use server::{Upstream, UpstreamConfig};
 pub use stand_in::{STAND_IN_MODELS, StandIn};
 pub use traits::{Pace, Prefill, Thinks, Traits};
+pub use watch::Watch;

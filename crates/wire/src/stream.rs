@@ -186,6 +186,15 @@ impl StreamEncoder {
         Self { origin, codec }
     }
 
+    /// For a stream of which so many events went to the client already: one API numbers them.
+    #[must_use]
+    pub fn after(mut self, events: u64) -> Self {
+        if let Encoder::Responses(codec) = &mut self.codec {
+            codec.sequence = events;
+        }
+        self
+    }
+
     /// Adds the bytes of one event to `out`. Some events give none, some give several of the client's events.
     pub fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
         match &mut self.codec {

@@ -41,21 +41,25 @@ export async function begin() {
   const options = { cwd: dir, env };
   const serve = ['serve', '--config', 'tierway.toml'];
   const tierway = await start(join(binaries, 'tierway'), serve, options, 'stderr', /listens on (http:\S+)/);
+  const watch = await start(join(binaries, 'tierway-stream-watch'), [tierway.address], {}, 'stdout', /"url":"([^"]+)"/);
   const put = (path, body) => fetch(upstream.address + path, { method: 'PUT', body: JSON.stringify(body) });
   return {
-    address: tierway.address,
-    v1: `${tierway.address}/v1`,
+    address: watch.address,
+    v1: `${watch.address}/v1`,
     fail: (model, kind, details = {}) => put(`/_fake/plan/${model}`, { then: { kind, ...details } }),
     traits: (model, traits) => put(`/_fake/traits/${model}`, traits),
     async seen(model) {
       const all = await (await fetch(`${upstream.address}/_fake/requests`)).json();
       return all.filter((one) => one.model === model);
     },
-    stop() {
-      for (const { child } of [tierway, upstream]) {
+    // Every stream has to have kept the grammar of its API.
+    async stop() {
+      const { breaches } = await (await fetch(`${watch.address}/_watch`)).json();
+      for (const { child } of [watch, tierway, upstream]) {
         child.removeAllListeners('exit');
         child.kill();
       }
+      if (breaches.length > 0) throw new Error(breaches.slice(0, 20).join('\n'));
     },
   };
 }

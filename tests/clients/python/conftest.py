@@ -3,7 +3,7 @@
 import anthropic
 import openai
 import pytest
-from harness import PROVIDERS, Tierway, Upstream, fresh
+from harness import PROVIDERS, Tierway, Upstream, Watch, fresh
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +60,8 @@ def model(provider):
 @pytest.fixture(scope="session")
 def anyio_backend():
     return "asyncio"
+
+
+def pytest_terminal_summary(terminalreporter):
+    said = f"{Watch.streams} streams kept the grammar of their API, {Watch.left} were left by their client"
+    terminalreporter.write_line(said)

@@ -139,8 +139,26 @@ class Upstream(Process):
             time.sleep(0.01)
 
 
+class Watch(Process):
+    """Stands in front of a gateway and holds every stream against the strict grammar of its API."""
+
+    # Over all gateways of the suite.
+    streams, left = 0, 0
+
+    def __init__(self, gateway):
+        super().__init__([BINARIES / "tierway-stream-watch", gateway], r'"url":"([^"]+)"', "stdout", ROOT)
+
+    def stop(self):
+        with urllib.request.urlopen(self.address + "/_watch") as answer:
+            found = json.load(answer)
+        super().stop()
+        Watch.streams += found["streams"]
+        Watch.left += found["left"]
+        assert not found["breaches"], "\n".join(found["breaches"][:20])
+
+
 class Tierway(Process):
-    """`tierway serve` with a config of its own, in a directory of its own."""
+    """`tierway serve` with a config of its own, in a directory of its own. Clients reach it through a watch."""
 
     def __init__(self, upstream, more="", config=CONFIG, files=(), env=()):
         self.dir = tempfile.mkdtemp(prefix="tierway-")
@@ -151,6 +169,15 @@ class Tierway(Process):
         env = {"PATH": os.environ["PATH"], **keys, **dict(env)}
         command = [BINARIES / "tierway", "serve", "--config", "tierway.toml"]
         super().__init__(command, r"listens on (http://\S+)", "stderr", self.dir, env)
+        self.watch = Watch(self.address)
+        self.address = self.watch.address
+
+    def stop(self):
+        try:
+            self.watch.stop()
+        finally:
+            code = super().stop()
+        return code
 
     @property
     def v1(self):

@@ -213,7 +213,8 @@ pub(crate) struct Encoder {
     origin: Format,
     id: String,
     model: String,
-    sequence: u64,
+    /// The next event's number.
+    pub(crate) sequence: u64,
     /// Open items by block, with their output index.
     open: BTreeMap<u32, (u32, Item)>,
     /// Whole items by output index.
