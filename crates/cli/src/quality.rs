@@ -111,6 +111,16 @@ fn people(out: &mut impl Write, report: &QualityReport) -> io::Result<()> {
         let agreed = format!("{} of {}", quality.labels_agreed, quality.labels);
         writeln!(out, "  {:<18}{agreed:>7}  judge and people agree{}", "labels", kappa.unwrap_or_default())?;
     }
+    if let Some(learned) = &quality.judge_error {
+        let Interval { value, low, high } = learned.share;
+        let used = "of single looks are wrong, by people's labels; all shares above go by it";
+        writeln!(out, "  {:<18}{:>7}  {used} ({} to {})", "judge", percent(value), percent(low), percent(high))?;
+        if report.judge_error < low || report.judge_error > high {
+            let words = "cells and alarms take it to be";
+            let (configured, better) = (percent(report.judge_error), (value * 100.0).round());
+            writeln!(out, "  {:<18}{:>7}  {words} {configured}: set `judge_error_percent = {better}`", "", "")?;
+        }
+    }
     for said in &report.feedback {
         let tier = if said.tier.is_empty() { "unknown" } else { &said.tier };
         writeln!(
@@ -152,7 +162,7 @@ fn state(standing: &Standing) -> String {
 }
 
 fn confidence(report: &QualityReport) -> String {
-    let error = if report.judge_error > 0.0 {
+    let error = if report.judge_error > 0.0 && report.quality.judge_error.is_none() {
         format!("; {} of single verdicts taken to be wrong", percent(report.judge_error))
     } else {
         String::new()

@@ -8,6 +8,7 @@
 mod alarm;
 mod cell;
 mod held;
+mod judge_error;
 mod judging;
 mod kappa;
 mod sampling;
@@ -17,6 +18,7 @@ mod summary;
 pub use alarm::Alarm;
 pub use cell::{Cell, CellState, Change, Hold, Rules};
 pub use held::Held;
+pub use judge_error::JudgeError;
 pub use judging::{Comparison, Preference};
 pub use kappa::{Kappa, kappa};
 pub use sampling::{Design, Drawn, Kind, Stratum};

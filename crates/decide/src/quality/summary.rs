@@ -3,7 +3,7 @@
 //! In: judged comparisons in the order in which they were judged. Out: the share of cheap answers that were at least as good
 //! as the baseline's, per cell and overall, and the two ways to be wrong: too low (a risk for quality) and too high (waste).
 
-use super::{Comparison, Interval, Kappa, Kind, MeanSequence, Preference, Rules, kappa};
+use super::{Comparison, Interval, JudgeError, Kappa, Kind, MeanSequence, Preference, Rules, kappa};
 use crate::{TaskType, Usd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct Judged {
     pub comparison: Comparison,
     /// A check said it, which does not err.
     pub certain: bool,
-    /// What a person said of the same pair, if one was asked; goes before the judge.
+    /// What a person said of the same pair, if one was asked.
     pub person: Option<Preference>,
     /// Weight of the sampling design.
     pub weight: f64,
@@ -42,15 +42,14 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The verdict's value on the scale of the judge: the word of a person or of a check is put where a judge of this error
-    /// would have it.
+    /// The verdict's value on the scale of the judge: the word of a check is put where a judge of this error would have it.
+    /// A person's word does not take the judge's place: people are shown the pairs first on which the judge was of two minds,
+    /// and the correction is right for all pairs together, not for some of them. It tells [how often the judge is
+    /// wrong](JudgeError) instead.
     #[must_use]
     pub fn score(&self, rules: &Rules) -> f64 {
-        match self.person {
-            Some(word) => rules.as_judged(word.as_good()),
-            None if self.certain => rules.as_judged(self.comparison.score()),
-            None => self.comparison.score(),
-        }
+        let score = self.comparison.score();
+        if self.certain { rules.as_judged(score) } else { score }
     }
 }
 
@@ -84,6 +83,9 @@ pub struct Quality {
     pub too_high: Interval,
     /// Verdicts behind that.
     pub too_high_verdicts: u64,
+    /// How often the judge is wrong, where people labelled enough pairs: then all shares above go by it, and their intervals
+    /// hold with its own. Without, they go by the error that the rules name.
+    pub judge_error: Option<JudgeError>,
     /// Agreement of judge and people; none without labels of two kinds.
     pub kappa: Option<Kappa>,
     /// Pairs that people labelled.
@@ -120,6 +122,30 @@ impl Quality {
     /// Sums verdicts up, in the order in which they were judged.
     #[must_use]
     pub fn of(verdicts: &[Judged], rules: &Rules) -> Self {
+        // The error's interval and that of a share are put together: each may fail half as often.
+        let confidence = f64::midpoint(1.0, rules.confidence);
+        let Some(learned) = JudgeError::learn(verdicts, confidence) else { return Self::with(verdicts, rules) };
+        let with = |judge_error| Self::with(verdicts, &Rules { judge_error, confidence, ..*rules });
+        let mut quality = with(learned.share.value);
+        for end in [with(learned.share.low), with(learned.share.high)] {
+            quality.widen(&end);
+        }
+        Self { judge_error: Some(learned), ..quality }
+    }
+
+    /// With intervals that hold both of these.
+    fn widen(&mut self, other: &Self) {
+        let widen = |own: &mut Interval, other: Interval| {
+            (own.low, own.high) = (own.low.min(other.low), own.high.max(other.high));
+        };
+        widen(&mut self.overall.quality, other.overall.quality);
+        widen(&mut self.ruled.quality, other.ruled.quality);
+        widen(&mut self.too_low, other.too_low);
+        widen(&mut self.too_high, other.too_high);
+        self.cells.iter_mut().zip(&other.cells).for_each(|(own, other)| widen(&mut own.quality, other.quality));
+    }
+
+    fn with(verdicts: &[Judged], rules: &Rules) -> Self {
         let new = || Share::new(rules);
         let (mut overall, mut up, mut ruled) = (new(), new(), new());
         let mut cells: BTreeMap<&CellKey, Share> = BTreeMap::new();
@@ -145,6 +171,7 @@ impl Quality {
             too_low_verdicts: overall.seen.seen(),
             too_high: of(&up),
             too_high_verdicts: up.seen.seen(),
+            judge_error: None,
             kappa: kappa(&labels, Z),
             labels: labels.len() as u64,
             labels_agreed: agreed as u64,
@@ -193,8 +220,8 @@ mod tests {
         let quality = Quality::of(&verdicts, &rules(0.0));
         // What was held did not reach a client; what rules sent did, and says nothing of a cell.
         assert_eq!((quality.overall.verdicts, quality.too_low_verdicts, quality.too_high_verdicts), (90, 90, 30));
-        assert!((quality.overall.quality.value - 69.0 / 90.0).abs() < 1e-9, "{quality:?}");
-        assert!((quality.too_low.value - 21.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert!((quality.overall.quality.value - 70.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert!((quality.too_low.value - 20.0 / 90.0).abs() < 1e-9, "{quality:?}");
         assert_eq!(quality.cells.iter().map(|cell| cell.verdicts).collect::<Vec<_>>(), [40, 61]);
         assert_eq!((quality.ruled.verdicts, quality.ruled.quality.value), (9, 1.0));
         assert!(quality.too_high.value == 1.0 && quality.too_high.low > 0.7, "{quality:?}");
@@ -205,14 +232,14 @@ mod tests {
     #[test]
     fn what_is_certain_is_not_taken_to_be_wrong() {
         use Preference::{Baseline, Tie};
-        let check = |certain, word, person: Option<Preference>, want: f64| {
-            let said = Judged { certain, ..judged(Kind::Down, "nano", word, person) };
+        let check = |word, person: Option<Preference>, want: f64| {
+            let said = Judged { certain: true, ..judged(Kind::Down, "nano", word, person) };
             let rules = rules(0.1);
             assert!((rules.quality(said.score(&rules)) - want).abs() < 1e-9, "{said:?}");
         };
-        check(true, Tie, None, 1.0);
-        check(true, Baseline, None, 0.0);
-        check(false, Tie, Some(Baseline), 0.0);
+        check(Tie, None, 1.0);
+        check(Baseline, None, 0.0);
+        check(Tie, Some(Baseline), 1.0);
         // A judge that is wrong one time in ten says so of all good answers in nine of ten.
         let rules = rules(0.1);
         let mut verdicts = vec![judged(Kind::Down, "nano", Tie, None); 90];
