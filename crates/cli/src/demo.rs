@@ -84,7 +84,7 @@ async fn demo(args: &Args) -> Done {
     let outcomes = drive(gateway.address(), &prompts).await?;
     gateway.flush().map_err(Failed::told)?;
     show(&config, &ledger, &outcomes)?;
-    look(&gateway, &config, &ledger, prompts, &outcomes).await?;
+    look(&config, folder.path(), prompts, &outcomes).await?;
     next()?;
     if args.serve {
         let address = gateway.address();
@@ -107,32 +107,36 @@ fn config(base_url: &str, listen: SocketAddr, ledger: &Path) -> Result<Config, F
     Ok(config)
 }
 
-/// The config of the first round, whose report is about answers and not about looking at them.
+/// The config of the first round, whose records are of answers and not of looking at them.
 fn without_looks(config: &Config) -> Config {
     let quality = QualityConfig { sample: None, ..config.quality.clone() };
     Config { quality, ..config.clone() }
 }
 
-/// Asks once more what went to a cheaper tier, has all of it looked at, and shows what was found.
-async fn look(gateway: &Gateway, config: &Config, ledger: &Path, prompts: Vec<Prompt>, outcomes: &[Outcome]) -> Done {
+/// Asks once more what went to a cheaper tier, has all of it looked at, and shows what was found. Beside the demo's records:
+/// looking at everything costs more than routing saves.
+async fn look(config: &Config, folder: &Path, prompts: Vec<Prompt>, outcomes: &[Outcome]) -> Done {
     let ladder = config.table.ladder();
     let baseline = ladder.tier(ladder.baseline());
     let below = |name: &str| ladder.find(name).is_some_and(|tier| tier < ladder.baseline());
     let down: BTreeSet<&str> =
         outcomes.iter().filter(|outcome| below(&outcome.tier)).map(|outcome| outcome.prompt.as_str()).collect();
     let again: Vec<_> = prompts.into_iter().filter(|prompt| down.contains(prompt.id.as_str())).collect();
-    gateway.reload(config).map_err(Failed::told)?;
-    let from_ms = crate::store::now_ms();
+    let (mut config, ledger) = (config.clone(), folder.join("looks.db"));
+    config.ledger.use_file(ledger.clone());
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    let gateway = Gateway::start(&config, 1).map_err(Failed::told)?;
     drive(gateway.address(), &again).await?;
-    let mut state = State::open(ledger).map_err(Failed::told)?;
+    let mut state = State::open(ledger.as_path()).map_err(Failed::told)?;
     for _ in 0..LOOKS_MOST.as_millis() / LOOK_EVERY.as_millis() {
-        let counts = state.sample_counts(from_ms, i64::MAX).map_err(Failed::told)?;
+        let counts = state.sample_counts(0, i64::MAX).map_err(Failed::told)?;
         if counts.waiting == 0 && counts.judged + counts.given_up >= again.len() as u64 {
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let span = Span { from_ms, to_ms: i64::MAX };
+    gateway.stop().map_err(Failed::told)?;
+    let span = Span { from_ms: 0, to_ms: i64::MAX };
     let report = tierway_gateway::quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     writeln!(

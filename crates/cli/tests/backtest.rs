@@ -51,10 +51,7 @@ fn the_log_is_replayed_under_other_policies() {
     let folder = folder.path();
 
     let same = replay(folder, "same.toml");
-    // 200 requests, some of them twice; what the router asked on its own account is not its clients' to replay.
-    let count = |what: &str| same[what].as_u64().unwrap();
-    assert!(count("replayed") > 200 && count("read") > count("replayed"), "{same:#}");
-    assert_eq!(same["moved"], 0, "{same:#}");
+    assert_eq!((&same["read"], &same["replayed"], &same["moved"]), (&200.into(), &200.into(), &0.into()), "{same:#}");
     assert_eq!(same["before"], same["after"], "the same config decides as it did");
 
     let lower = replay(folder, "lower.toml");
@@ -71,7 +68,7 @@ fn the_log_is_replayed_under_other_policies() {
     let top = replay(folder, "top.toml");
     let ruled =
         top["after"]["tiers"]["nano"].as_u64().unwrap_or(0) + top["after"]["tiers"]["standard"].as_u64().unwrap();
-    assert!(ruled > 0 && ruled < count("replayed"), "{top:#}");
+    assert!(ruled > 0 && ruled < 200, "{top:#}");
     assert!(top["after"]["risk"].as_f64().unwrap() < 0.05);
 }
 
@@ -80,9 +77,7 @@ fn what_cannot_be_replayed_is_said() {
     let folder = log();
     let folder = folder.path();
     let text = good(folder, &["backtest", "--policy", "lower.toml", "--config", "same.toml"]);
-    let same = replay(folder, "same.toml");
-    let counts = format!("{} requests read, {} decided again", same["read"], same["replayed"]);
-    for wanted in [&*counts, "too low (quality risk)", "Not calibrated", "same tokens"] {
+    for wanted in ["200 requests read, 200 decided again", "too low (quality risk)", "Not calibrated", "same tokens"] {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
     let more = std::fs::read_to_string(folder.join("lower.toml")).unwrap()
