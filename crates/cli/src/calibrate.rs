@@ -3,8 +3,8 @@
 use crate::exit::{Done, Failed, say};
 use crate::from_log::{self, Log};
 use crate::load::ConfigArg;
+use crate::output::{self, Inputs, Target};
 use crate::store::now_ms;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway_config::Config;
 use tierway_decide::Ladder;
@@ -62,6 +62,12 @@ pub(crate) fn run(args: &Args) -> Done {
     // The built-in example has no log.
     let config = if args.from_log { args.config.load()? } else { args.config.load_or_example()? };
     let ladder = config.table.ladder();
+    let inputs = Inputs::default().config(Some(&config)).files("file of outcomes", &args.outcomes);
+    let inputs = match args.from_log {
+        true => inputs.ledger(&tierway_gateway::location(&config).map_err(Failed::told)?),
+        false => inputs,
+    };
+    let target = Target::check(Some(&args.out), &inputs)?;
     let mut outcomes = crate::outcomes::read(&args.outcomes)?;
     let mut log = args.from_log.then(|| verdicts(&config, args.days, &mut outcomes)).transpose()?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
@@ -70,8 +76,8 @@ pub(crate) fn run(args: &Args) -> Done {
     let hint = if args.from_log { more(&config) } else { String::new() };
     let done = learn(&table, &outcomes, ladder, &options, &hint)?;
     let json = serde_json::to_string_pretty(&done.evidence).map_err(Failed::told)?;
-    std::fs::write(&args.out, &json).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
-    let mut out = io::stdout().lock();
+    let mut out = output::aside(Some(&target));
+    target.write(json.as_bytes())?;
     write!(out, "{}", summary::calibrated(&table, ladder, &done))?;
     writeln!(out, "\nwritten to {}; load it with `evidence = \"{0}\"` or `--evidence {0}`", args.out.display())?;
     if let Some((state, used)) = &mut log {

@@ -2,7 +2,7 @@
 
 use crate::exit::{Done, Failed};
 use crate::load::ConfigArg;
-use std::io::{self, Write};
+use crate::output::{self, Inputs, Target};
 use std::path::PathBuf;
 use tierway_decide::Predictor;
 use tierway_learn::eval::{self, By};
@@ -42,6 +42,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load_or_example()?;
     let ladder = config.table.ladder();
+    let inputs = Inputs::default().config(Some(&config)).files("file of outcomes", &args.outcomes);
+    let inputs = inputs.files("evidence", &args.evidence);
+    let plot = args.plot.as_deref().map(|path| Target::check(Some(path), &inputs)).transpose()?;
     let outcomes = crate::outcomes::read(&args.outcomes)?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     if table.rows.is_empty() {
@@ -62,15 +65,11 @@ pub(crate) fn run(args: &Args) -> Done {
         None => By::Predictor(&predictor),
     };
     let report = eval::evaluate(&table, &by, args.bootstrap);
-    let mut out = io::stdout().lock();
+    let mut out = output::aside(plot.as_ref());
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(Failed::told)?)?;
     } else {
         write!(out, "{}", eval::text(&report))?;
     }
-    if let Some(path) = &args.plot {
-        let svg = plot::curve(&report);
-        std::fs::write(path, svg).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
-    }
-    Ok(())
+    plot.map_or(Ok(()), |plot| plot.write(plot::curve(&report).as_bytes()))
 }

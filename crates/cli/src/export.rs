@@ -1,9 +1,9 @@
 //! `tierway export`: every row of a period, for spreadsheets and other programs.
 
 use crate::exit::{Done, Failed, say};
+use crate::output::Target;
 use crate::store::{StoreArg, now_ms};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tierway_decide::{CallRecord, Reason, Usd, savings};
@@ -36,17 +36,11 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Done {
     let mut source = args.store.open()?;
     let span = args.days.map_or(Span::ALL, |days| Span::last_days(days, now_ms()));
-    let mut out: Box<dyn Write> = match &args.output {
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-        Some(path) => Box::new(BufWriter::new(
-            File::create(path)
-                .map_err(|error| Failed::told(format_args!("{} cannot be written: {error}", path.display())))?,
-        )),
-    };
-    if args.format == Format::Csv {
-        write!(out, "{}\r\n", COLUMNS.join(","))?;
-    }
+    let mut out = Target::check(args.output.as_deref(), &source.inputs())?.open()?;
     let mut written: io::Result<()> = Ok(());
+    if args.format == Format::Csv {
+        written = write!(out, "{}\r\n", COLUMNS.join(","));
+    }
     let mut bad = 0u64;
     let each = source.reader.each(span, |stored| {
         match stored {
@@ -59,8 +53,8 @@ pub(crate) fn run(args: &Args) -> Done {
         if written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     each.map_err(Failed::told)?;
-    written?;
-    out.flush()?;
+    written.map_err(|error| out.failed(error))?;
+    out.finish()?;
     if bad == 0 { Ok(()) } else { Err(Failed::told(format_args!("{bad} rows could not be read and were left out"))) }
 }
 

@@ -20,6 +20,7 @@ mod keys;
 mod load;
 mod migrate;
 mod outcomes;
+mod output;
 mod period;
 mod prices;
 mod quality;

@@ -3,6 +3,7 @@
 use crate::check::today;
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use crate::output::{Inputs, Target};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -172,11 +173,11 @@ fn service_tiers(price: &Price) -> Value {
 
 fn take_over(args: &Import) -> Done {
     let name = args.file.display();
+    let target = Target::check(Some(&args.output), &Inputs::default().file("list of prices", &args.file))?;
     let text = std::fs::read_to_string(&args.file).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
     let imported = import(&text, &date(today())).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
     let output = args.output.display();
-    std::fs::write(&args.output, &imported.overlay)
-        .map_err(|error| Failed::told(format_args!("cannot write {output}: {error}")))?;
+    target.write(imported.overlay.as_bytes())?;
     say(format_args!(
         "tierway: {} models of {} written to {output}, {} entries left out (no language model, or no price); \
          put `overlay = \"{output}\"` under [prices]",

@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::from_log;
+use crate::output::{Inputs, Target};
 use crate::store::{StoreArg, now_ms};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -26,10 +27,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     let (location, config) = args.store.locate()?;
+    let inputs = Inputs::default().config(config.as_ref()).ledger(&location);
     let mut state = from_log::state(location)?;
     let span = Span::last_days(args.days, now_ms() + 1);
     if let Some(path) = &args.outcomes {
-        return outcomes(&mut state, span, path);
+        let target = Target::check(Some(path), &inputs)?;
+        return outcomes(&mut state, span, path, target);
     }
     // Without a config: as if its section said nothing.
     let (rules, off) = config
@@ -44,11 +47,10 @@ pub(crate) fn run(args: &Args) -> Done {
     write(&mut out, &report, args.days, off).map_err(Failed::from)
 }
 
-fn outcomes(state: &mut State, span: Span, path: &Path) -> Done {
+fn outcomes(state: &mut State, span: Span, path: &Path, target: Target) -> Done {
     let log = from_log::read(state, span.from_ms)?;
     let lines: Vec<String> = log.outcomes.iter().map(|outcome| format!("{outcome}\n")).collect();
-    let failed = |error| Failed::told(format_args!("{} cannot be written: {error}", path.display()));
-    std::fs::write(path, lines.concat()).map_err(failed)?;
+    target.write(lines.concat().as_bytes())?;
     say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), log.pairs, path.display()));
     Ok(())
 }

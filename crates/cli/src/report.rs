@@ -1,9 +1,10 @@
 //! `tierway report`: what a period cost and saved.
 
 use crate::exit::{Done, Failed};
+use crate::output::Target;
 use crate::store::{Source, StoreArg, now_ms};
 use crate::weekly::{self, Form};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use tierway_config::{Config, KeySource, ReportFormat};
 use tierway_ledger::{Span, Step};
@@ -53,8 +54,9 @@ pub(crate) enum Format {
 
 pub(crate) fn run(args: &Args) -> Done {
     let mut source = args.store.open()?;
+    let target = Target::check(args.output.as_deref(), &source.inputs())?;
     if args.weekly {
-        return run_weekly(args, source);
+        return run_weekly(args, source, target);
     }
     let config = source.config.as_ref();
     let days = args.days.or(config.map(|config| config.report.days)).unwrap_or(7);
@@ -65,10 +67,10 @@ pub(crate) fn run(args: &Args) -> Done {
     let ladder = config.map(|config| config.table.ladder());
     let mut report = tierway_gateway::report(&summary, &series, ladder);
     report.notes.extend(config.into_iter().flat_map(shutdowns));
-    write(args, &render(&report, format, width())?)
+    target.write(render(&report, format, width())?.as_bytes())
 }
 
-fn run_weekly(args: &Args, mut source: Source) -> Done {
+fn run_weekly(args: &Args, mut source: Source, target: Target) -> Done {
     let config = source.config.as_ref();
     let form = match args.format {
         None | Some(Format::Text | Format::Markdown) => Form::Markdown,
@@ -86,16 +88,7 @@ fn run_weekly(args: &Args, mut source: Source) -> Done {
         let posted = runtime.block_on(weekly::post(&week, &webhook.unwrap_or(KeySource::None)));
         posted.map_err(Failed::told)?;
     }
-    write(args, &weekly::render(&week, form)?)
-}
-
-fn write(args: &Args, text: &str) -> Done {
-    match &args.output {
-        None => io::stdout().lock().write_all(text.as_bytes())?,
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failed::told(format_args!("{} cannot be written: {error}", path.display())))?,
-    }
-    Ok(())
+    target.write(weekly::render(&week, form)?.as_bytes())
 }
 
 const fn configured(format: ReportFormat) -> Format {

@@ -2,15 +2,17 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
+use crate::output::{Inputs, Target};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierway::decide::{Decision, Ladder};
 use tierway::{AUTO, Call, Decided, Router};
+use tierway_config::EvidenceSource;
 use tierway_wire::{Format, Outline, openai_chat};
 
 #[derive(clap::Args)]
@@ -39,7 +41,16 @@ pub(crate) fn run(args: &Args) -> Done {
     let setup = crate::load::setup(&config, args.evidence.as_deref())?;
     let router = Router::builder(Arc::new(setup)).build();
     match (&args.input, &args.prompt) {
-        (Some(input), _) => batch(&router, input, args.output.as_deref()),
+        (Some(input), _) => {
+            let inputs = Inputs::default().config(Some(&config)).file("input", input);
+            let used = crate::load::with_evidence(&config, args.evidence.as_deref()).evidence;
+            let used = used.iter().filter_map(|source| match source {
+                EvidenceSource::File(path) => Some(path),
+                EvidenceSource::Ledger => None,
+            });
+            let inputs = inputs.files("evidence", used);
+            batch(&router, input, Target::check(args.output.as_deref(), &inputs)?)
+        }
         (None, Some(prompt)) => one(&router, prompt, args.json),
         (None, None) => Ok(()),
     }
@@ -78,48 +89,32 @@ fn explain(out: &mut impl Write, decision: &Decision, ladder: &Ladder) -> io::Re
 }
 
 /// Decides each line; a bad one is said on stderr with its number, the others are still written.
-fn batch(router: &Router, input: &Path, output: Option<&Path>) -> Done {
+fn batch(router: &Router, input: &Path, target: Target) -> Done {
     let lines: Box<dyn BufRead> = if input == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
         let file = File::open(input).map_err(|error| Failed::told(format_args!("{}: {error}", input.display())))?;
         Box::new(BufReader::new(file))
     };
-    let mut out: Box<dyn Write> = match output {
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-        Some(path) if path == Path::new("-") => Box::new(BufWriter::new(io::stdout().lock())),
-        Some(path) if is_same_file(path, input) => {
-            let path = path.display();
-            return Err(Failed::told(format_args!("{path} is the input: name another file for the decisions")));
-        }
-        Some(path) => {
-            let file = File::create(path).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
-            Box::new(BufWriter::new(file))
-        }
-    };
+    let mut out = target.open()?;
     let ladder = router.setup().table.ladder();
     let mut bad = 0usize;
     for (number, line) in (1usize..).zip(lines.split(b'\n')) {
-        let line = line?;
+        let line = line.map_err(|error| Failed::told(format_args!("{}: {error}", input.display())))?;
         let line = if number == 1 { without_bom(&line) } else { &line };
         if line.trim_ascii().is_empty() {
             continue;
         }
         match routed(router, ladder, line) {
-            Ok(row) => writeln!(out, "{row}")?,
+            Ok(row) => writeln!(out, "{row}").map_err(|error| out.failed(error))?,
             Err(problem) => {
                 bad += 1;
                 say(format_args!("{}:{number}: {problem}", input.display()));
             }
         }
     }
-    out.flush()?;
+    out.finish()?;
     if bad == 0 { Ok(()) } else { Err(Failed::told(format_args!("{bad} bad lines were left out"))) }
-}
-
-/// Both are there and are one; opening it for writing would empty it before it is read.
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other && one.is_file())
 }
 
 /// Some editors and shells put a byte order mark before the first line.

@@ -2,6 +2,7 @@
 
 use crate::exit::Failed;
 use crate::load::ConfigArg;
+use crate::output::Inputs;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tierway_config::Config;
 use tierway_ledger::{Location, Reader};
@@ -21,6 +22,13 @@ pub(crate) struct Source {
     pub(crate) reader: Reader,
     pub(crate) location: Location,
     pub(crate) config: Option<Config>,
+}
+
+impl Source {
+    /// What must not be overwritten.
+    pub(crate) fn inputs(&self) -> Inputs {
+        Inputs::default().config(self.config.as_ref()).ledger(&self.location)
+    }
 }
 
 impl StoreArg {

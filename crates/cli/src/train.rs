@@ -1,6 +1,7 @@
 //! `tierway train`: makes the model file of the built-in prior.
 
 use crate::exit::{Done, Failed, say};
+use crate::output::{Inputs, Target};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use tierway_decide::Features;
@@ -17,12 +18,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Done {
+    let inputs = Inputs::default().files("file of outcomes", &args.outcomes);
+    let target = Target::check(Some(&args.out), &inputs)?;
     let outcomes = crate::outcomes::read(&args.outcomes)?;
     let features: HashMap<String, Features> =
         outcomes.into_iter().map(|outcome| (outcome.id, outcome.features)).collect();
     let trained = train::prior(&features).map_err(Failed::told)?;
     let bytes = trained.bank.to_bytes();
-    std::fs::write(&args.out, &bytes).map_err(|error| Failed::told(format_args!("{}: {error}", args.out.display())))?;
+    target.write(&bytes)?;
     let (right, of) = trained.task_accuracy;
     say(format_args!(
         "{}: {} bytes; {} labels of the kind of work, {} of the tier; kind of work right for {:.1} % of {of} held-out labels",

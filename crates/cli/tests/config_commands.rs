@@ -268,15 +268,6 @@ fn a_batch_takes_what_editors_write_and_says_which_lines_it_left_out() {
 }
 
 #[test]
-fn a_batch_never_overwrites_its_input() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("in.jsonl"), "{}\n").unwrap();
-    let (code, _, talk) = tierway(dir.path(), &["route", "--input", "in.jsonl", "--output", "./in.jsonl"], &[]);
-    assert_eq!((code, talk.as_str()), (1, "tierway: ./in.jsonl is the input: name another file for the decisions\n"));
-    assert_eq!(std::fs::read_to_string(dir.path().join("in.jsonl")).unwrap(), "{}\n");
-}
-
-#[test]
 fn tables_keep_to_the_columns_that_the_environment_tells() {
     let dir = tempfile::tempdir().unwrap();
     let width = |columns: &str| {

@@ -13,7 +13,7 @@ pub use import::{ImportError, Imported, import};
 use matching::Fit;
 use model::{Ids, Model};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tierway_decide::pricing::PriceHistory;
 use tierway_decide::{Capabilities, Limits, ParameterRules};
@@ -53,6 +53,7 @@ pub struct Listed {
 pub struct Prices {
     overlay: Vec<Model>,
     overlay_name: String,
+    overlay_file: Option<PathBuf>,
 }
 
 /// An overlay that cannot be used.
@@ -79,7 +80,13 @@ impl Prices {
     pub fn with_overlay(path: &Path) -> Result<Self, OverlayError> {
         let document: Document = serde_json::from_str(&std::fs::read_to_string(path)?)?;
         let overlay_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { overlay: document.models, overlay_name })
+        Ok(Self { overlay: document.models, overlay_name, overlay_file: Some(path.to_owned()) })
+    }
+
+    /// The file that lies over it, if any.
+    #[must_use]
+    pub fn overlay(&self) -> Option<&PathBuf> {
+        self.overlay_file.as_ref()
     }
 
     /// The day of the built-in catalogue, `YYYY-MM-DD`.
