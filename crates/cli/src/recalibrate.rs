@@ -76,13 +76,7 @@ impl Recalibration {
             }
         }
         let Some(hours) = config.quality.recalibrate_hours.filter(|_| is_on(config)) else { return };
-        let newest = self.newest.as_ref();
-        if newest.is_some_and(|newest| newest.author == evidence::ROLLBACK) {
-            return;
-        }
-        let last_ms = newest.map_or(0, |newest| newest.at_ms).max(self.tried_ms);
-        let due = last_ms + i64::from(hours) * HOUR_MS;
-        if self.calibrating.is_none() && now_ms() >= due {
+        if self.calibrating.is_none() && is_due(self.newest.as_ref(), self.tried_ms, hours, now_ms()) {
             self.tried_ms = now_ms();
             let config = config.clone();
             self.calibrating = Some(spawn_blocking(move || calibrate::scheduled(&config)));
@@ -107,6 +101,41 @@ fn ask(state: Option<State>, config: &Config) -> Asked {
     Ok((state, newest))
 }
 
+/// So many hours after the newest version and the last try; never while somebody's way back is in force.
+fn is_due(newest: Option<&EvidenceVersion>, tried_ms: i64, hours: u32, now_ms: i64) -> bool {
+    let (made_ms, waits) = newest.map_or((0, false), |newest| (newest.at_ms, newest.author == evidence::ROLLBACK));
+    !waits && now_ms >= made_ms.max(tried_ms) + i64::from(hours) * HOUR_MS
+}
+
 fn number(version: Option<&EvidenceVersion>) -> i64 {
     version.map_or(0, |version| version.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(newest: Option<(&str, i64)>, tried_hour: i64, now_hour: i64, want: bool) {
+        let newest = newest.map(|(author, hour)| EvidenceVersion {
+            version: 3,
+            at_ms: hour * HOUR_MS,
+            author: author.into(),
+            why: String::new(),
+            outcomes: 0,
+            in_force: true,
+        });
+        assert_eq!(is_due(newest.as_ref(), tried_hour * HOUR_MS, 24, now_hour * HOUR_MS), want);
+    }
+
+    #[test]
+    fn it_is_due_after_its_hours_unless_somebody_went_back() {
+        check(None, 0, 500_000, true);
+        check(None, 499_999, 500_000, false);
+        check(Some(("schedule", 100)), 0, 123, false);
+        check(Some(("schedule", 100)), 0, 124, true);
+        check(Some(("calibrate", 100)), 110, 130, false);
+        check(Some(("calibrate", 100)), 110, 134, true);
+        check(Some((evidence::ROLLBACK, 100)), 0, 1_000, false);
+    }
 }
