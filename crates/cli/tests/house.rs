@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ONLY: &[(&str, &[&str])] = &[
     ("rusqlite", &["tierway-ledger"]),
     ("tokio-postgres", &["tierway-ledger"]),
+    ("redis", &["tierway-gateway"]),
     ("toml", &["tierway-config"]),
     ("hyper", &["tierway-providers", "tierway-gateway", "tierway-testkit", "tierway-bench"]),
     // the ledger drives its connection to PostgreSQL with it, on threads of its own

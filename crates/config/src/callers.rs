@@ -25,13 +25,11 @@ pub struct ClientKey {
     pub models: Vec<String>,
     /// From when on it opens nothing, Unix milliseconds.
     pub expires_ms: Option<i64>,
-    /// Its requests in work at once; none: as many as the server takes.
-    pub max_concurrent: Option<u32>,
     /// What it may spend.
     pub allowance: Allowance,
 }
 
-/// What a key, team or user may spend: money and speed.
+/// What a key, team or user may spend: money, speed, and room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowance {
     /// Money in a period.
@@ -42,6 +40,8 @@ pub struct Allowance {
     pub rpm: Option<u32>,
     /// Tokens a minute, in and out.
     pub tpm: Option<u32>,
+    /// Requests in work at once; none: as many as the server takes.
+    pub max_concurrent: Option<u32>,
 }
 
 /// What a key opens; each includes those before it.
@@ -56,27 +56,27 @@ pub enum KeyScope {
     Admin,
 }
 
-/// What holds for all keys of a team.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Team {
-    /// What its keys may have, beside their own pins.
+/// What holds for a user, or for all keys of a team.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// What its requests may have, beside the pins of their key.
     pub pins: Pins,
     /// What they may spend together.
     pub allowance: Allowance,
 }
 
-/// `[users.NAME]`: what each may have, and spend.
-pub(crate) fn users(
+/// `[users.NAME]` or `[teams.NAME]`.
+pub(crate) fn bounds(
     root: &Section<'_, '_>,
+    kind: &str,
     tiers: &TierNames,
     baseline: Option<TierId>,
-) -> BTreeMap<String, (Pins, Allowance)> {
-    let users = root.named("users");
-    let user = |section: &Section<'_, '_>| {
+) -> BTreeMap<String, Bounds> {
+    let bounds = |section: &Section<'_, '_>| {
         let pins = pins(section, tiers, baseline);
-        (pins, allowance(section, tiers, pins))
+        Bounds { pins, allowance: allowance(section, tiers, pins) }
     };
-    users.iter().map(|(name, section)| (name.text.clone(), user(section))).collect()
+    root.named(kind).iter().map(|(name, section)| (name.text.clone(), bounds(section))).collect()
 }
 
 fn allowance(section: &Section<'_, '_>, tiers: &TierNames, pins: Pins) -> Allowance {
@@ -91,17 +91,13 @@ fn allowance(section: &Section<'_, '_>, tiers: &TierNames, pins: Pins) -> Allowa
     if step_down_to.zip(pins.floor).is_some_and(|(to, floor)| to < floor) {
         section.problem("step_down_to", format!("{} steps down below its own floor", section.title));
     }
-    Allowance { budget, step_down_to, rpm: section.opt_int32("rpm"), tpm: section.opt_int32("tpm") }
-}
-
-/// `[teams.NAME]`: what holds for all keys of a team.
-pub(crate) fn teams(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> BTreeMap<String, Team> {
-    let teams = root.named("teams");
-    let team = |section: &Section<'_, '_>| {
-        let pins = pins(section, tiers, baseline);
-        Team { pins, allowance: allowance(section, tiers, pins) }
-    };
-    teams.iter().map(|(name, section)| (name.text.clone(), team(section))).collect()
+    Allowance {
+        budget,
+        step_down_to,
+        rpm: section.opt_int32("rpm"),
+        tpm: section.opt_int32("tpm"),
+        max_concurrent: section.opt_int32("max_concurrent"),
+    }
 }
 
 fn pins(section: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) -> Pins {
@@ -144,7 +140,6 @@ pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<T
             scope,
             models: section.texts("models").into_iter().map(|name| name.text).collect(),
             expires_ms: expires(&section),
-            max_concurrent: section.opt_int32("max_concurrent"),
             allowance: allowance(&section, tiers, pins),
         });
     }

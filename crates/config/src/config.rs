@@ -1,6 +1,6 @@
 //! The whole config: read, checked, put together.
 
-use crate::callers::{self, Allowance, ClientKey, Team};
+use crate::callers::{self, Allowance, Bounds, ClientKey};
 use crate::catalogue::Prices;
 use crate::day;
 use crate::problem::{Problem, Problems, shown};
@@ -9,7 +9,7 @@ use crate::quality::{self, QualityConfig};
 use crate::reader::{Reader, Section, Setting};
 use crate::routing::{EvidenceSource, Routing};
 use crate::rule::{self, ConfigTest};
-use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig};
+use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig, SharedConfig};
 use crate::telemetry::{self, TelemetryConfig};
 use crate::tier::{self, Known, TierNames};
 use std::collections::BTreeMap;
@@ -31,11 +31,13 @@ pub struct Config {
     /// `[[keys]]`; empty, and none in the ledger: everybody may ask.
     pub keys: Vec<ClientKey>,
     /// `[teams.NAME]`
-    pub teams: BTreeMap<String, Team>,
+    pub teams: BTreeMap<String, Bounds>,
     /// What users may spend, of those that have such bounds.
     pub user_allowances: BTreeMap<String, Allowance>,
     /// `[budgets]`
     pub budgets: BudgetConfig,
+    /// `[shared]`; none: each process keeps its own.
+    pub shared: Option<SharedConfig>,
     /// `[dispatch]`
     pub dispatch: DispatchConfig,
     /// `[ledger]`
@@ -208,15 +210,15 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let baseline = tier::baseline(&names, &routing_section);
     let baseline_id = baseline.as_ref().and_then(|name| names.id(name));
     let rules = rule::rules(root, &names);
-    let users = callers::users(root, &names, baseline_id);
-    let spending = |(name, (_, allowance)): (&String, &(Pins, Allowance))| {
-        (*allowance != Allowance::default()).then(|| (name.clone(), *allowance))
+    let users = callers::bounds(root, "users", &names, baseline_id);
+    let spending = |(name, user): (&String, &Bounds)| {
+        (user.allowance != Allowance::default()).then(|| (name.clone(), user.allowance))
     };
     let user_allowances = users.iter().filter_map(spending).collect();
-    let users = users.into_iter().map(|(name, (pins, _))| (name, pins)).collect();
-    let budgets = settings::budgets(root);
+    let users = users.into_iter().map(|(name, user)| (name, user.pins)).collect();
+    let (budgets, shared) = (settings::budgets(root), settings::shared(root, base));
     let keys = callers::keys(root, &names, baseline_id);
-    let teams = callers::teams(root, &names, baseline_id);
+    let teams = callers::bounds(root, "teams", &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {
         let message = "listens beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it spends your money";
         reader.warn(root.table("server").at("listen"), message);
@@ -254,6 +256,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         teams,
         user_allowances,
         budgets,
+        shared,
         dispatch,
         ledger,
         report,

@@ -25,7 +25,7 @@ mod tier;
 mod weekly;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use callers::{Allowance, ClientKey, KeyScope, Team};
+pub use callers::{Allowance, Bounds, ClientKey, KeyScope};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
@@ -34,6 +34,8 @@ pub use reader::{Origin, Setting};
 pub use routing::EvidenceSource;
 pub use rule::ConfigTest;
 pub use secret::Secret;
-pub use settings::{BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, TlsConfig};
+pub use settings::{
+    BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ReportFormat, ServerConfig, SharedConfig, TlsConfig,
+};
 pub use telemetry::TelemetryConfig;
 pub use weekly::{WeekTime, WeeklyConfig};

@@ -1,4 +1,4 @@
-//! `[server]`, `[budgets]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
+//! `[server]`, `[budgets]`, `[shared]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
 
 use crate::problem::shown;
 use crate::provider::{KeyError, KeySource, named};
@@ -86,6 +86,19 @@ pub struct BudgetConfig {
     pub alarm_at: f64,
     /// Output that is reserved for a request that states no bound; none: the most that the model can give.
     pub assume_output_tokens: Option<u32>,
+}
+
+/// `[shared]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedConfig {
+    /// Where the URL of a Redis comes from; it may hold a password.
+    pub url: KeySource,
+    /// What the names of everything in it begin with.
+    pub prefix: String,
+    /// Longest wait for an answer.
+    pub timeout_ms: u32,
+    /// How many replicas there are, until they could be counted.
+    pub replicas: u32,
 }
 
 /// `[ledger]`
@@ -223,6 +236,18 @@ pub(crate) fn budgets(root: &Section<'_, '_>) -> BudgetConfig {
         alarm_at: section.share("alarm_at"),
         assume_output_tokens: section.opt_int32("assume_output_tokens"),
     }
+}
+
+/// None where replicas share nothing.
+pub(crate) fn shared(root: &Section<'_, '_>, base: &Path) -> Option<SharedConfig> {
+    let section = root.table("shared");
+    let url = named(&section, "url", base);
+    let (prefix, timeout_ms) = (section.string("prefix"), section.int32("timeout_ms"));
+    if prefix.is_empty() || prefix.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-') {
+        let message = "it takes letters, digits and dashes";
+        section.problem("prefix", format!("`prefix` in [shared] is {}; {message}", shown(&prefix)));
+    }
+    Some(SharedConfig { url: url?, prefix, timeout_ms, replicas: section.int32("replicas") })
 }
 
 fn zone(section: &Section<'_, '_>) -> TimeZone {

@@ -168,6 +168,11 @@ impl TargetState {
         kind.counts_against_target() && self.breaker.on_failure(now_ms)
     }
 
+    /// Leaves it alone until then, because somebody else found it ill.
+    pub fn cool_until(&self, until_ms: u64) {
+        self.breaker.cool_until(until_ms);
+    }
+
     /// How it is.
     #[must_use]
     pub fn health(&self, now_ms: u64) -> Health {

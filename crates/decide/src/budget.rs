@@ -2,15 +2,18 @@
 //!
 //! The worst case of a request is taken from the [`Purse`] before anybody is called, and what it really cost is put in
 //! its place when it ends. So requests that come at once cannot spend the same dollar, and a purse is never overdrawn by
-//! more than what the estimate of input tokens was short of. One atomic number decides; there is no lock.
+//! more than what the estimate of input tokens was short of. Where several processes spend from one budget and cannot ask
+//! each other, each has its [`Share`] of what was left.
 //!
 //! Pure: the time is an argument, and [`Calendar`] says which one to believe.
 
 mod calendar;
 mod purse;
+mod share;
 
 pub use calendar::{Calendar, Period, Window};
 pub use purse::{Held, Purse, Short};
+pub use share::Share;
 
 use crate::Usd;
 use serde::{Deserialize, Serialize};

@@ -7,10 +7,12 @@
 
 mod hold;
 mod holder;
+mod remote;
 
 pub(crate) use holder::{Holder, Terms};
 
-use hold::LocalHold;
+use crate::shared::{Pace, Shared};
+use hold::AccountHold;
 use holder::{Filled, Speed};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,12 +27,14 @@ pub(crate) struct Accounts {
     calendar: Arc<Calendar>,
     purses: Mutex<HashMap<(Payer, Period), Arc<Filled>>>,
     speeds: Mutex<HashMap<Payer, Arc<Speed>>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Accounts {
-    pub(crate) fn new(clock: Arc<SystemClock>) -> Self {
+    /// `shared`: where replicas share what is left, if they do.
+    pub(crate) fn new(clock: Arc<SystemClock>, shared: Option<Arc<Shared>>) -> Self {
         let calendar = Arc::new(Calendar::new(clock.unix_ms(), clock.monotonic_ms()));
-        Self { clock, calendar, purses: Mutex::default(), speeds: Mutex::default() }
+        Self { clock, calendar, purses: Mutex::default(), speeds: Mutex::default(), shared }
     }
 
     /// The account of one of them; none where it has no bounds.
@@ -42,7 +46,7 @@ impl Accounts {
             let place = (payer.clone(), budget.period);
             lock(&self.purses).entry(place).or_default().clone()
         });
-        let speed = lock(&self.speeds).entry(payer.clone()).or_default().clone();
+        let speed = lock(&self.speeds).entry(payer.clone()).or_insert_with(|| self.speed(&payer)).clone();
         Some(Arc::new(Holder {
             payer,
             allowance,
@@ -51,7 +55,15 @@ impl Accounts {
             terms: terms.clone(),
             clock: self.clock.clone(),
             calendar: self.calendar.clone(),
+            shared: self.shared.clone(),
         }))
+    }
+
+    fn speed(&self, payer: &Payer) -> Arc<Speed> {
+        let (kind, name) = holder::named(payer);
+        let name = self.shared.as_ref().map(|shared| shared.pace_name(kind, name));
+        let pace = Arc::new(Pace::new(name.unwrap_or_default()));
+        Arc::new(Speed { requests: Default::default(), tokens: Default::default(), pace })
     }
 
     /// Reads what was spent of these budgets from the ledger. `all`: also of those that were read before, but for users,
@@ -105,8 +117,16 @@ impl Account for CallerAccount {
     }
 
     fn reserve<'a>(&'a self, user: &'a str, need: Need) -> BoxFuture<'a, Result<Box<dyn Hold>, Denied>> {
+        if need.money.is_none() && self.of(user).any(|holder| holder.allowance.budget.is_some()) {
+            return Box::pin(std::future::ready(Err(hold::unpriced())));
+        }
+        let shared = self.of(user).next().and_then(|holder| holder.shared.as_ref());
+        if let Some(shared) = shared.filter(|shared| shared.is_up()) {
+            let holders = self.of(user).cloned().collect();
+            return Box::pin(async move { Ok(Box::new(remote::take(shared, holders, need).await?) as Box<dyn Hold>) });
+        }
         // What was taken before one of them refuses goes back when it is dropped.
-        let taken = LocalHold::take(self.of(user), need);
+        let taken = AccountHold::take(self.of(user), need);
         Box::pin(std::future::ready(taken.map(|hold| Box::new(hold) as Box<dyn Hold>)))
     }
 }

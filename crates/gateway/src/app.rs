@@ -1,6 +1,6 @@
 //! What one worker serves: the routes, and the bounds that hold before a request is looked at.
 
-use crate::body::{Active, ActiveGuard, Outgoing, discard, read_body};
+use crate::body::{Active, Outgoing, discard, read_body};
 use crate::keys::desk::KeyDesk;
 use crate::keys::{Keys, Scope};
 use crate::metrics::Metrics;
@@ -51,8 +51,8 @@ pub struct Live {
     pub(crate) rules: Rules,
 }
 
-/// A call, the config it is served by, and its place among those of its key.
-type Admitted = (Call, Arc<Live>, Option<ActiveGuard>);
+/// A call, and the config it is served by.
+type Admitted = (Call, Arc<Live>);
 
 /// What is served at a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,38 +131,35 @@ impl App {
     /// Serves one HTTP request. Never fails: whatever is wrong is said in the reply.
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
         let path = request.uri().path();
-        let (reply, guards) = match self.active.enter(self.bounds.max_active) {
-            Some(guard) => {
-                let (reply, of_key) = self.route(request).await;
-                (reply, (Some(guard), of_key))
-            }
+        let guard = self.active.enter(self.bounds.max_active);
+        let reply = match &guard {
+            Some(_) => self.route(request).await,
             // Busy is not ill: whoever watches it must not restart it for that.
-            None if matches!(path, "/healthz" | "/readyz") => (self.other(request).await, (None, None)),
+            None if matches!(path, "/healthz" | "/readyz") => self.other(request).await,
             None => {
                 self.metrics.refused(503);
                 let refusal = overloaded(format_of(path));
                 discard(request.into_body(), &self.bounds);
-                (refusal, (None, None))
+                refusal
             }
         };
-        let mut response = Response::new(Outgoing::new(reply.body, guards));
+        let mut response = Response::new(Outgoing::new(reply.body, guard));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         Ok(response)
     }
 
-    /// The reply, and what counts it against its key while it goes out.
-    async fn route(&self, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
+    async fn route(&self, request: Request<Incoming>) -> Reply {
         let path = request.uri().path();
         if !self.face.serves(path) {
             discard(request.into_body(), &self.bounds);
-            return (self.face.elsewhere(), None);
+            return self.face.elsewhere();
         }
         match path {
             "/v1/chat/completions" | "/v1/messages" | "/v1/responses" => self.serve_call(Ask::Chat, request).await,
             "/v1/messages/count_tokens" => self.serve_call(Ask::CountTokens, request).await,
             "/v1/embeddings" => self.serve_call(Ask::Embeddings, request).await,
-            _ => (self.other(request).await, None),
+            _ => self.other(request).await,
         }
     }
 
@@ -191,25 +188,17 @@ impl App {
         }
     }
 
-    async fn serve_call(&self, ask: Ask, request: Request<Incoming>) -> (Reply, Option<ActiveGuard>) {
+    async fn serve_call(&self, ask: Ask, request: Request<Incoming>) -> Reply {
         let format = format_of(request.uri().path());
         match self.call(format, request).await {
-            Ok((call, live, guard)) => {
-                let reply = match ask {
-                    Ask::Chat => live.router.chat(call).await,
-                    Ask::CountTokens => live.router.count_tokens(call).await,
-                    Ask::Embeddings => live.router.embed(call).await,
-                };
-                (reply, guard)
-            }
+            Ok((call, live)) => match ask {
+                Ask::Chat => live.router.chat(call).await,
+                Ask::CountTokens => live.router.count_tokens(call).await,
+                Ask::Embeddings => live.router.embed(call).await,
+            },
             Err(refusal) => {
-                let status = refusal.error.status;
-                self.metrics.refused(status);
-                let mut reply = refusal.reply(format);
-                if status == 429 {
-                    reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                }
-                (reply, None)
+                self.metrics.refused(refusal.error.status);
+                refusal.reply(format)
             }
         }
     }
@@ -222,12 +211,8 @@ impl App {
         }
         let live = self.live.load_full();
         let (head, body) = request.into_parts();
-        let entered = live.keys.admit(&head.headers, Scope::Client).and_then(|caller| {
-            let guard = live.keys.enter(&caller)?;
-            Ok((caller, guard))
-        });
-        let (caller, guard) = match entered {
-            Ok(entered) => entered,
+        let caller = match live.keys.admit(&head.headers, Scope::Client) {
+            Ok(caller) => caller,
             Err(refusal) => {
                 discard(body, &self.bounds);
                 return Err(refusal);
@@ -237,7 +222,7 @@ impl App {
         let account = live.keys.account(&caller);
         let mut call = crate::pins::call(format, body, head.headers, caller, live.router.setup().table.ladder())?;
         call.account = account;
-        Ok((call, live, guard))
+        Ok((call, live))
     }
 
     pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {

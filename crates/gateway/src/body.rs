@@ -113,18 +113,15 @@ impl Drop for ActiveGuard {
     }
 }
 
-/// Among all requests in progress, and among those of its key.
-type Guards = (Option<ActiveGuard>, Option<ActiveGuard>);
-
 /// A reply body that counts as in progress until it is dropped.
 pub(crate) struct Outgoing {
     body: ReplyBody,
-    _guards: Guards,
+    _guard: Option<ActiveGuard>,
 }
 
 impl Outgoing {
-    pub(crate) const fn new(body: ReplyBody, guards: Guards) -> Self {
-        Self { body, _guards: guards }
+    pub(crate) const fn new(body: ReplyBody, guard: Option<ActiveGuard>) -> Self {
+        Self { body, _guard: guard }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::metrics::Metrics;
 use crate::otlp::Telemetry;
 use crate::quality::Looking;
 use crate::server::{Server, ServerOptions};
+use crate::shared::Link;
 use crate::store::{Recorder, Store};
 use crate::tls::{Tls, TlsError};
 use crate::upstreams::{Upstreams, WithoutKey, foreign};
@@ -80,6 +81,12 @@ pub enum GatewayError {
     /// Nobody says where the ledger is.
     #[error("[ledger] url: {0}")]
     LedgerAddress(#[from] tierway_config::KeyError),
+    /// Nobody says where that is what replicas share.
+    #[error("[shared] url: {0}")]
+    SharedAddress(tierway_config::KeyError),
+    /// That cannot be an address of it.
+    #[error("[shared] url is no address of a Redis ({0}); write redis://:password@host:6379/0, or rediss:// for TLS")]
+    Shared(String),
     /// The system gives no randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
@@ -92,6 +99,8 @@ pub struct Gateway {
     tls: Option<Tls>,
     ground: Ground,
     keys: Watch,
+    /// To what replicas share.
+    link: Option<Link>,
     /// Looks at how good the answers were; none while the config does not want it.
     quality: Mutex<Option<Looking>>,
     replica: Replica,
@@ -130,8 +139,9 @@ impl Gateway {
         let upstreams = Upstreams::prepare(config, WithoutKey::Serves)?;
         let mut state = KeyDesk::open(&location);
         let known = Known::read(ground.keys(config), state.as_mut());
-        let accounts = Arc::new(Accounts::new(ground.clock.clone()));
-        let keys = known.keys(setup.table.ladder(), None, &accounts);
+        let link = ground.link(config)?;
+        let accounts = Arc::new(Accounts::new(ground.clock.clone(), link.as_ref().map(|link| link.shared().clone())));
+        let keys = known.keys(setup.table.ladder(), &accounts);
         reread(&accounts, &keys, &location, false);
         let keys = Arc::new(keys);
         let tls = tls(config)?;
@@ -163,7 +173,10 @@ impl Gateway {
         let server = Server::start(&options, tls.as_ref(), app)
             .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
-        Ok(Self { server, workers: live, tls, ground, keys, quality: Mutex::new(quality), replica, ledger })
+        if let Some(link) = &link {
+            link.shared().watch(setup);
+        }
+        Ok(Self { server, workers: live, tls, ground, keys, link, quality: Mutex::new(quality), replica, ledger })
     }
 
     /// Where operators read, if that is a place of its own.
@@ -219,6 +232,9 @@ impl Gateway {
                 (None, None) => {}
                 _ => tracing::warn!("[server.tls] came or went; that takes a restart"),
             }
+            if let Some(link) = &self.link {
+                link.shared().watch(setup.clone());
+            }
             Ok(())
         })
     }
@@ -228,12 +244,12 @@ impl Gateway {
     /// # Errors
     /// When records could not be written.
     pub fn stop(self) -> Result<(), GatewayError> {
-        let Self { server, workers, ground, keys, quality, ledger, .. } = self;
+        let Self { server, workers, ground, keys, link, quality, ledger, .. } = self;
         server.stop();
         if let Some(looking) = quality.into_inner().unwrap_or_else(PoisonError::into_inner) {
             looking.stop();
         }
-        drop((workers, ground, keys));
+        drop((workers, ground, keys, link));
         Ok(ledger.close()?)
     }
 }
@@ -309,6 +325,18 @@ impl Ground {
         looking.map(Some).map_err(GatewayError::Thread)
     }
 
+    /// The connection to what replicas share, where the config names one.
+    fn link(&self, config: &Config) -> Result<Option<Link>, GatewayError> {
+        let Some(shared) = &config.shared else { return Ok(None) };
+        let url = shared.url.resolve(&|name| std::env::var(name).ok()).map_err(GatewayError::SharedAddress)?;
+        let Some(url) = url else { return Ok(None) };
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).map_err(|error| GatewayError::Random(error.to_string()))?;
+        let me = format!("{:016x}", u64::from_le_bytes(bytes));
+        let link = Link::start(shared, url.expose(), me, self.clock.clone(), self.metrics.clone());
+        link.map(Some).map_err(GatewayError::Shared)
+    }
+
     /// What a config says of who may come in.
     fn keys(&self, config: &Config) -> ConfigKeys {
         let entries = config.keys.iter().map(|key| KeyEntry {
@@ -320,7 +348,6 @@ impl Ground {
                 pins: key.pins,
                 models: key.models.clone(),
             },
-            max_active: key.max_concurrent.map(|most| most as usize),
             allowance: key.allowance,
             bar: None,
         });

@@ -14,7 +14,6 @@ pub use stored::check_policy;
 
 use crate::accounts::Holder;
 use crate::api::{now_ms, refused};
-use crate::body::{Active, ActiveGuard};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashMap;
@@ -22,7 +21,6 @@ use std::sync::Arc;
 use tierway::{Account, Refusal};
 use tierway_config::Allowance;
 use tierway_decide::Caller;
-use tierway_wire::ApiError;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +42,6 @@ pub struct KeyEntry {
     pub scope: Scope,
     /// Who it is, for routing and records.
     pub caller: Caller,
-    /// Its requests in progress at most.
-    pub max_active: Option<usize>,
     /// What it may spend.
     pub allowance: Allowance,
     /// Why it opens nothing at all.
@@ -72,8 +68,6 @@ pub enum Bar {
 pub struct Keys {
     by_digest: HashMap<Digest, Opens>,
     anonymous: Arc<Caller>,
-    /// Requests in progress of each key that has a limit, by its name.
-    limited: HashMap<String, (usize, Active)>,
     unread: bool,
     of_config: Vec<String>,
     /// What callers are paid from, by the name of the key; of those that have bounds.
@@ -104,25 +98,12 @@ impl Keys {
             if let Some(Bar::Unusable { why }) = &entry.bar {
                 tracing::error!(key = entry.caller.key, why, "a key of the ledger opens nothing under this config");
             }
-            if let Some(limit) = entry.max_active {
-                keys.limited.insert(entry.caller.key.clone(), (limit, Active::default()));
-            }
             let key = Arc::new(Opened { scope: entry.scope, caller: Arc::new(entry.caller), bar: entry.bar });
             for (digest, until_ms) in entry.secrets {
                 keys.by_digest.entry(digest).or_insert(Opens { key: key.clone(), until_ms });
             }
         }
         keys
-    }
-
-    /// Goes on counting requests in progress where earlier keys of the same names stood.
-    pub(crate) fn after(mut self, earlier: Option<&Self>) -> Self {
-        for (name, (_, active)) in &mut self.limited {
-            if let Some((_, counted)) = earlier.and_then(|earlier| earlier.limited.get(name)) {
-                *active = counted.clone();
-            }
-        }
-        self
     }
 
     /// What a caller's requests are paid from; none: no bounds.
@@ -155,19 +136,6 @@ impl Keys {
     pub(crate) const fn unread(mut self) -> Self {
         self.unread = true;
         self
-    }
-
-    /// Counts one more request of this caller, where its key has a limit.
-    ///
-    /// # Errors
-    /// When it has so many in progress already.
-    pub(crate) fn enter(&self, caller: &Caller) -> Result<Option<ActiveGuard>, Refusal> {
-        let Some((limit, active)) = self.limited.get(&caller.key) else { return Ok(None) };
-        active.enter(*limit).map(Some).ok_or_else(|| {
-            let message =
-                format!("this key has {limit} requests in progress, its limit; wait until one of them is done");
-            Refusal::caller(ApiError::new(429, message).with_code("too_many_requests_in_progress"))
-        })
     }
 
     /// Nobody needs a key.
@@ -246,7 +214,6 @@ mod tests {
             secrets: vec![(Digest::of(key), None)],
             scope,
             caller: Caller { key: name.into(), ..Caller::default() },
-            max_active: (name == "app").then_some(2),
             allowance: Allowance::default(),
             bar: None,
         }
@@ -298,20 +265,5 @@ mod tests {
         assert_eq!([ask(&keys(), "k1"), ask(&keys(), "k2")], [200, 401]);
         assert_eq!([ask(&keys().unread(), "k1"), ask(&keys().unread(), "k2")], [200, 503]);
         assert_eq!([ask(&Keys::default(), "k2"), ask(&Keys::default().unread(), "k2")], [200, 503]);
-    }
-
-    #[test]
-    fn a_key_has_no_more_in_progress_than_it_may() {
-        let caller = |key: &str| Caller { key: key.into(), ..Caller::default() };
-        let keys = Keys::new([entry("k", Scope::Client, "app")]);
-        let (one, two) = (keys.enter(&caller("app")).unwrap(), keys.enter(&caller("app")));
-        assert!(two.is_ok());
-        assert_eq!(keys.enter(&caller("app")).err().map(|refusal| refusal.error.status), Some(429));
-        assert!(keys.enter(&caller("another")).is_ok());
-        // Another table of keys does not forget them.
-        let keys = Keys::new([entry("k", Scope::Client, "app")]).after(Some(&keys));
-        assert!(keys.enter(&caller("app")).is_err());
-        drop(one);
-        assert!(keys.enter(&caller("app")).is_ok());
     }
 }

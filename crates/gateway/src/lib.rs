@@ -25,6 +25,7 @@ mod quality;
 mod quality_report;
 mod reporting;
 mod server;
+mod shared;
 mod store;
 mod tls;
 mod upstreams;

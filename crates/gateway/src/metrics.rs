@@ -132,6 +132,8 @@ pub struct Metrics {
     budgets: Family<Labels<3>, Gauge<f64, AtomicU64>>,
     over_budget: Family<Labels<2>, Counter>,
     budget_alarms: Family<Labels<3>, Counter>,
+    shared_up: Gauge,
+    shared_replicas: Gauge,
 }
 
 /// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
@@ -169,6 +171,8 @@ impl Default for Metrics {
             budgets: Family::default(),
             over_budget: Family::default(),
             budget_alarms: Family::default(),
+            shared_up: Gauge::default(),
+            shared_replicas: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -210,6 +214,9 @@ impl Metrics {
         let over = "Requests refused because a budget did not allow their worst case";
         registry.register("over_budget", over, self.over_budget.clone());
         registry.register("budget_alarms", "Budgets that reached a mark, per cent", self.budget_alarms.clone());
+        let up = "1 while limits and budgets are shared with all replicas, 0 while this one goes on alone";
+        registry.register("shared_up", up, self.shared_up.clone());
+        registry.register("shared_replicas", "Replicas, as they were last counted", self.shared_replicas.clone());
     }
 
     /// Counts the requests of one more worker.
@@ -251,6 +258,12 @@ impl Metrics {
     pub(crate) fn budget_alarm(&self, kind: &'static str, name: &str, percent: f64) {
         let labels = labels([("kind", kind), ("name", name), ("percent", &percent.to_string())]);
         self.budget_alarms.get_or_create(&labels).inc();
+    }
+
+    /// Whether limits and budgets are shared, and with how many replicas.
+    pub(crate) fn shared(&self, up: bool, replicas: u32) {
+        self.shared_up.set(i64::from(up));
+        self.shared_replicas.set(i64::from(replicas));
     }
 
     /// Counts an answer that did not wait for its record any longer.

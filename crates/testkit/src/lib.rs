@@ -8,7 +8,7 @@
 //! [`StandIn`] is the demo's provider: the same server at the pace and length of real models, saying in every answer that
 //! no model was asked.
 //!
-//! [`postgres::Postgres`] is a server of a test's own.
+//! [`postgres::Postgres`] and [`redis::Redis`] are servers of a test's own.
 //!
 //! Refuses: any address but loopback. Knows nothing of routing.
 
@@ -21,6 +21,7 @@ mod judge;
 #[cfg(unix)]
 pub mod postgres;
 mod record;
+pub mod redis;
 mod server;
 mod stand_in;
 mod traits;

@@ -67,7 +67,7 @@ fn of_config(key: &ClientKey, ladder: &Ladder) -> Value {
         step_down_to: tier(key.allowance.step_down_to),
         rpm: key.allowance.rpm,
         tpm: key.allowance.tpm,
-        max_concurrent: key.max_concurrent,
+        max_concurrent: key.allowance.max_concurrent,
     };
     let secret = KeySecret { digest: key.sha256, created_ms: 0, expires_ms: None };
     let stored = StoredKey {

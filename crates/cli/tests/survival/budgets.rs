@@ -10,7 +10,7 @@ use tierway_testkit::{Fault, Plan, Upstream};
 use tierway_wire::Format;
 
 /// SHA-256 of `app`, the one key.
-const HASH: &str = "sha256:a172cedcae47474b615c54d510a5d84a8dea3032e958587430b413538be3f333";
+pub(crate) const HASH: &str = "sha256:a172cedcae47474b615c54d510a5d84a8dea3032e958587430b413538be3f333";
 const KEY: (&str, &str) = ("authorization", "Bearer app");
 
 /// A cheap and a dear tier, and the key `app` of the team `web` with these bounds.
@@ -36,19 +36,24 @@ fn body(model: &str) -> String {
     json!({"model": model, "max_tokens": 1000, "messages": [{"role": "user", "content": "Hello"}]}).to_string()
 }
 
-async fn ask(client: &Client, model: &str, headers: &[(&'static str, &'static str)]) -> Received {
+pub(crate) async fn ask(client: &Client, model: &str, headers: &[(&'static str, &'static str)]) -> Received {
     let headers: Vec<_> = headers.iter().copied().chain([KEY]).collect();
     rest(client.begin(Format::OpenaiChat, &headers, body(model)).await, String::new()).await
 }
 
-fn error(reply: &Received) -> (u16, String, String) {
+pub(crate) fn error(reply: &Received) -> (u16, String, String) {
     let body: Value = serde_json::from_str(&reply.body).unwrap();
     let text = |field: &str| body["error"][field].as_str().unwrap_or_default().to_owned();
     (reply.status, text("code"), text("message"))
 }
 
 /// A gauge of the budget of `app`, dollars.
-async fn gauge(process: &Process, what: &str) -> f64 {
+pub(crate) async fn gauge(process: &Process, what: &str) -> f64 {
+    series(process, &format!("tierway_budget_usd{{kind=\"key\",name=\"app\",what=\"{what}\"}}")).await
+}
+
+/// One series of the metrics page.
+pub(crate) async fn series(process: &Process, name: &str) -> f64 {
     let address = process.address;
     let page = tokio::task::spawn_blocking(move || {
         use std::io::{Read, Write};
@@ -59,12 +64,11 @@ async fn gauge(process: &Process, what: &str) -> f64 {
         stream.read_to_string(&mut page).unwrap();
         page
     });
-    let page = page.await.unwrap();
-    let series = format!("tierway_budget_usd{{kind=\"key\",name=\"app\",what=\"{what}\"}} ");
-    page.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
+    let (page, name) = (page.await.unwrap(), format!("{name} "));
+    page.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }
 
-async fn settled(process: &Process) {
+pub(crate) async fn settled(process: &Process) {
     let began = Instant::now();
     while gauge(process, "reserved").await != 0.0 {
         assert!(began.elapsed() < Duration::from_secs(30), "something stays reserved");
@@ -72,11 +76,11 @@ async fn settled(process: &Process) {
     }
 }
 
-async fn start(config: PathBuf) -> Process {
+pub(crate) async fn start(config: PathBuf) -> Process {
     tokio::task::spawn_blocking(move || Process::start(&config)).await.unwrap()
 }
 
-async fn stop(process: Process) {
+pub(crate) async fn stop(process: Process) {
     tokio::task::spawn_blocking(move || process.stop()).await.unwrap();
 }
 

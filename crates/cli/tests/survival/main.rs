@@ -20,6 +20,7 @@ mod process;
 mod refusals;
 mod replicas;
 mod restart;
+mod shared;
 mod soak;
 mod stop;
 

@@ -12,6 +12,31 @@ const fn int(min: u64, max: u64) -> Kind {
 
 const HOUR_MS: u64 = 3_600_000;
 
+/// What keys, teams and users have in common.
+const FLOOR: Field = field("floor", Kind::Text, None, "This tier or a dearer one.");
+const CEILING: Field = field("ceiling", Kind::Text, None, "This tier or a cheaper one.");
+const BUDGET: Field = field(
+    "budget",
+    Kind::Text,
+    None,
+    "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
+);
+const STEP_DOWN_TO: Field = field(
+    "step_down_to",
+    Kind::Text,
+    None,
+    "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
+);
+const RPM: Field =
+    field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After.");
+const TPM: Field = field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out.");
+const MAX_CONCURRENT: Field = field(
+    "max_concurrent",
+    int(1, 1_000_000),
+    None,
+    "Requests in work at once; further ones get 429 with Retry-After. Default: `server.max_concurrent`.",
+);
+
 /// The file as a whole.
 pub static ROOT: Spec = Spec {
     title: "tierway.toml",
@@ -26,6 +51,7 @@ pub static ROOT: Spec = Spec {
         field("teams", Kind::Named(&TEAM), None, "What holds for all keys of a team."),
         field("keys", Kind::Tables(&KEY), None, "Keys of clients."),
         field("budgets", Kind::Table(&BUDGETS), None, "How budgets are kept."),
+        field("shared", Kind::Table(&SHARED), None, "What several replicas share."),
         field("dispatch", Kind::Table(&DISPATCH), None, "Retries, fallback, broken streams."),
         field("ledger", Kind::Table(&LEDGER), None, "Records of requests."),
         field("report", Kind::Table(&REPORT), None, "Reports."),
@@ -519,28 +545,19 @@ pub static USER: Spec = Spec {
     doc: "Pins and bounds of one end user, as the application names it (`user` field or `x-tierway-user` header).",
     fields: &[
         field("tier", Kind::Text, None, "Exactly this tier."),
-        field("floor", Kind::Text, None, "This tier or a dearer one."),
-        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        FLOOR,
+        CEILING,
         field(
             "always_baseline",
             Kind::Flag,
             Some("false"),
             "Always the baseline tier: the same as naming it as `tier`.",
         ),
-        field(
-            "budget",
-            Kind::Text,
-            None,
-            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
-        ),
-        field(
-            "step_down_to",
-            Kind::Text,
-            None,
-            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
-        ),
-        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
-        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
+        BUDGET,
+        STEP_DOWN_TO,
+        RPM,
+        TPM,
+        MAX_CONCURRENT,
     ],
 };
 
@@ -550,23 +567,14 @@ pub static TEAM: Spec = Spec {
     doc: "What holds for all keys of a team, those in the ledger too, beside what each key says for itself.",
     fields: &[
         field("tier", Kind::Text, None, "Exactly this tier, for keys that name none."),
-        field("floor", Kind::Text, None, "This tier or a dearer one."),
-        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        FLOOR,
+        CEILING,
         field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
-        field(
-            "budget",
-            Kind::Text,
-            None,
-            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
-        ),
-        field(
-            "step_down_to",
-            Kind::Text,
-            None,
-            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
-        ),
-        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
-        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
+        BUDGET,
+        STEP_DOWN_TO,
+        RPM,
+        TPM,
+        MAX_CONCURRENT,
     ],
 };
 
@@ -591,15 +599,9 @@ pub static KEY: Spec = Spec {
             "What its requests may name as `model`: `auto`, tiers, models; nothing else then. Default: anything.",
         ),
         field("expires", Kind::Text, None, "The first day, UTC, on which it opens nothing any more: `2027-01-31`."),
-        field(
-            "max_concurrent",
-            int(1, 1_000_000),
-            None,
-            "Requests in work at once with this key; further ones get 429 with Retry-After. Default: `server.max_concurrent`.",
-        ),
         field("tier", Kind::Text, None, "Exactly this tier."),
-        field("floor", Kind::Text, None, "This tier or a dearer one."),
-        field("ceiling", Kind::Text, None, "This tier or a cheaper one."),
+        FLOOR,
+        CEILING,
         field("always_baseline", Kind::Flag, Some("false"), "Always the baseline tier."),
         field(
             "allow_sampling",
@@ -607,20 +609,11 @@ pub static KEY: Spec = Spec {
             None,
             "Whether the text of its requests may be looked at (`[quality]`). Default: not, unless a rule allows it.",
         ),
-        field(
-            "budget",
-            Kind::Text,
-            None,
-            "Dollars in a period, `50/month`: `day`, `week`, `month` or `total`. What it costs at worst is reserved before a call; without enough left the request is refused (429).",
-        ),
-        field(
-            "step_down_to",
-            Kind::Text,
-            None,
-            "The dearest tier once `budgets.step_down_at` of the budget is spent. Default: all tiers until it is spent.",
-        ),
-        field("rpm", int(1, 1_000_000_000), None, "Requests a minute; further ones get 429 with Retry-After."),
-        field("tpm", int(1, 1_000_000_000), None, "Tokens a minute, in and out."),
+        BUDGET,
+        STEP_DOWN_TO,
+        RPM,
+        TPM,
+        MAX_CONCURRENT,
     ],
 };
 
@@ -647,6 +640,33 @@ pub static BUDGETS: Spec = Spec {
             int(1, 10_000_000),
             None,
             "Output tokens to reserve for a request that states no bound. Default: the most that the model can give, which never overdraws, but lets few such requests run at once on a small budget.",
+        ),
+    ],
+};
+
+/// `[shared]`
+pub static SHARED: Spec = Spec {
+    title: "[shared]",
+    doc: "A Redis (6.2 or later) or Valkey in which several replicas share limits, the reservations of budgets, and which targets are ill. Without it each process keeps its own. A change takes a restart.",
+    fields: &[
+        field(
+            "url",
+            Kind::Text,
+            None,
+            "Where its URL is found, as it may hold a password: `env:NAME` or `file:PATH`. Such as `redis://:password@host:6379/0`, or `rediss://` for TLS with a certificate that the machine trusts.",
+        ),
+        field("prefix", Kind::Text, Some("\"tierway\""), "What the names of everything in it begin with."),
+        field(
+            "timeout_ms",
+            int(1, 60_000),
+            Some("100"),
+            "Longest wait for its answer, milliseconds; then this replica goes on alone with its part of every limit, and tries again every second.",
+        ),
+        field(
+            "replicas",
+            int(1, 1000),
+            Some("1"),
+            "How many replicas there are, for one that starts while it cannot be asked. Afterwards the last count holds.",
         ),
     ],
 };

@@ -2,17 +2,27 @@
 
 use super::Window;
 use crate::Usd;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Counts one window after the other. Shared by all requests of its holder, on every core.
+/// Counts one window after the other. Shared by all requests of its holder, on every core; the lock is held for a few
+/// additions. The window before stays known, so that what began in it is extended, settled and counted there.
+#[derive(Debug, Default)]
+pub struct Purse(Mutex<Windows>);
+
 #[derive(Debug)]
-pub struct Purse {
-    /// Start of the window that is counted.
-    window_ms: AtomicI64,
-    /// Settled in that window.
-    spent: AtomicI64,
-    /// Settled in that window, and all reservations that are open. The one number that says whether more may go out.
-    committed: AtomicI64,
+struct Windows {
+    now: Slot,
+    before: Slot,
+}
+
+/// One window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    start_ms: i64,
+    /// Settled.
+    spent: i64,
+    /// Settled, and all reservations that are open: what says whether more may go out.
+    committed: i64,
 }
 
 /// A reservation. Has to be given back by [`Purse::settle`]; nothing else can.
@@ -40,9 +50,51 @@ impl Held {
     }
 }
 
-impl Default for Purse {
+impl Slot {
+    const fn empty(start_ms: i64) -> Self {
+        Self { start_ms, spent: 0, committed: 0 }
+    }
+
+    const fn take(&mut self, limit: Usd, amount: Usd) -> bool {
+        let after = self.committed.saturating_add(amount.picos());
+        let fits = after <= limit.picos();
+        if fits {
+            self.committed = after;
+        }
+        fits
+    }
+
+    fn short(&self) -> Short {
+        let reserved = Usd::from_picos((self.committed - self.spent).max(0));
+        Short { spent: Usd::from_picos(self.spent), reserved }
+    }
+}
+
+impl Default for Windows {
     fn default() -> Self {
-        Self { window_ms: AtomicI64::new(i64::MIN), spent: AtomicI64::new(0), committed: AtomicI64::new(0) }
+        Self { now: Slot::empty(i64::MIN), before: Slot::empty(i64::MIN) }
+    }
+}
+
+impl Windows {
+    /// Begins a new window when it has come. Who looked at the clock just before still finds the one before.
+    const fn turn(&mut self, window: Window) -> &mut Slot {
+        if window.start_ms > self.now.start_ms {
+            self.before = self.now;
+            self.now = Slot::empty(window.start_ms);
+        }
+        if window.start_ms == self.before.start_ms { &mut self.before } else { &mut self.now }
+    }
+
+    /// The window that a reservation is of; none when it is long over.
+    const fn of(&mut self, held: &Held) -> Option<&mut Slot> {
+        if self.now.start_ms == held.window_ms {
+            Some(&mut self.now)
+        } else if self.before.start_ms == held.window_ms {
+            Some(&mut self.before)
+        } else {
+            None
+        }
     }
 }
 
@@ -52,83 +104,77 @@ impl Purse {
     /// # Errors
     /// [`Short`]: how it stands.
     pub fn reserve(&self, limit: Usd, window: Window, amount: Usd) -> Result<Held, Short> {
-        let window_ms = self.turn(window);
-        let take = |committed: i64| {
-            let after = committed.saturating_add(amount.picos());
-            (after <= limit.picos()).then_some(after)
-        };
-        match self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
-            Ok(_) => Ok(Held { window_ms, amount }),
-            Err(committed) => {
-                let spent = self.spent.load(Ordering::Acquire);
-                Err(Short { spent: Usd::from_picos(spent), reserved: Usd::from_picos((committed - spent).max(0)) })
-            }
+        let mut windows = self.windows();
+        let slot = windows.turn(window);
+        if slot.take(limit, amount) { Ok(Held { window_ms: slot.start_ms, amount }) } else { Err(slot.short()) }
+    }
+
+    /// Takes what somebody else has allowed: a limit that is kept elsewhere.
+    pub fn force(&self, window: Window, amount: Usd) -> Held {
+        let mut windows = self.windows();
+        let slot = windows.turn(window);
+        slot.committed = slot.committed.saturating_add(amount.picos());
+        Held { window_ms: slot.start_ms, amount }
+    }
+
+    /// Takes more for a request that holds some already, from the window that it began in; false when there is not that
+    /// much left. `limit`: none when somebody else has allowed it.
+    pub fn extend(&self, held: &mut Held, limit: Option<Usd>, more: Usd) -> bool {
+        let mut windows = self.windows();
+        let taken = windows.of(held).is_none_or(|slot| slot.take(limit.unwrap_or(Usd::from_picos(i64::MAX)), more));
+        if taken {
+            held.amount += more;
+        }
+        taken
+    }
+
+    /// Gives a part of it back, as if it had not been taken.
+    pub fn take_back(&self, held: &mut Held, less: Usd) {
+        held.amount = held.amount - less;
+        if let Some(slot) = self.windows().of(held) {
+            slot.committed -= less.picos();
         }
     }
 
-    /// Takes more for a request that holds some already; false when there is not that much left.
-    pub fn extend(&self, held: &mut Held, limit: Usd, window: Window, more: Usd) -> bool {
-        match self.reserve(limit, window, more) {
-            Err(_) => false,
-            // What was taken in a later window than the rest goes back as that does, uncounted.
-            Ok(further) => {
-                held.amount += further.amount;
-                true
-            }
-        }
-    }
-
-    /// The request ended and cost this; what it reserved beyond that is free again. What began in an earlier window was
-    /// counted there. Gives what is settled before and after.
+    /// The request ended and cost this; what it reserved beyond that is free again. It counts in the window that it began
+    /// in, as its record does. Gives what is settled there before and after.
     pub fn settle(&self, held: &Held, paid: Usd) -> (Usd, Usd) {
-        if self.window_ms.load(Ordering::Acquire) != held.window_ms {
-            self.committed.fetch_sub(held.amount.picos(), Ordering::AcqRel);
-            let spent = Usd::from_picos(self.spent.load(Ordering::Acquire));
-            return (spent, spent);
-        }
-        let before = Usd::from_picos(self.spent.fetch_add(paid.picos(), Ordering::AcqRel));
-        self.committed.fetch_add(paid.picos() - held.amount.picos(), Ordering::AcqRel);
-        (before, before + paid)
+        let mut windows = self.windows();
+        let Some(slot) = windows.of(held) else { return (Usd::ZERO, Usd::ZERO) };
+        let before = slot.spent;
+        slot.spent += paid.picos();
+        slot.committed += paid.picos() - held.amount.picos();
+        (Usd::from_picos(before), Usd::from_picos(slot.spent))
     }
 
     /// What the records say was settled in this window: the larger of both counts. After a start, and where other
-    /// processes spend from the same budget.
-    pub fn at_least(&self, window: Window, spent: Usd) {
-        if self.turn(window) != window.start_ms {
-            return;
+    /// processes spend from the same budget. Gives what is settled before and after.
+    pub fn at_least(&self, window: Window, spent: Usd) -> (Usd, Usd) {
+        let mut windows = self.windows();
+        let slot = windows.turn(window);
+        let before = slot.spent;
+        if slot.start_ms == window.start_ms {
+            let missing = (spent.picos() - slot.spent).max(0);
+            slot.spent += missing;
+            slot.committed += missing;
         }
-        let missing = |known: i64| (spent.picos() > known).then_some(spent.picos());
-        if let Ok(known) = self.spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, missing) {
-            self.committed.fetch_add(spent.picos() - known, Ordering::AcqRel);
-        }
+        (Usd::from_picos(before), Usd::from_picos(slot.spent))
     }
 
     /// Settled in this window.
     #[must_use]
     pub fn spent(&self, window: Window) -> Usd {
-        self.turn(window);
-        Usd::from_picos(self.spent.load(Ordering::Acquire))
+        Usd::from_picos(self.windows().turn(window).spent)
     }
 
     /// Settled in this window, and reserved.
     #[must_use]
     pub fn committed(&self, window: Window) -> Usd {
-        self.turn(window);
-        Usd::from_picos(self.committed.load(Ordering::Acquire))
+        Usd::from_picos(self.windows().turn(window).committed)
     }
 
-    /// Begins a new window when it has come; never goes back to an old one. Open reservations stay until they are
-    /// settled. Gives the window that is counted.
-    fn turn(&self, window: Window) -> i64 {
-        let counted = self.window_ms.load(Ordering::Acquire);
-        if counted >= window.start_ms {
-            return counted;
-        }
-        if self.window_ms.compare_exchange(counted, window.start_ms, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            let old = self.spent.swap(0, Ordering::AcqRel);
-            self.committed.fetch_sub(old, Ordering::AcqRel);
-        }
-        self.window_ms.load(Ordering::Acquire)
+    fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -157,18 +203,45 @@ mod tests {
     }
 
     #[test]
-    fn a_new_window_is_empty_but_for_what_is_open_and_an_old_one_never_comes_back() {
+    fn what_began_before_midnight_is_extended_settled_and_counted_there_and_nowhere_else() {
         let purse = Purse::default();
-        let old = purse.reserve(usd(10), MAY, usd(4)).unwrap();
+        let mut old = purse.reserve(usd(10), MAY, usd(4)).unwrap();
         let spent = purse.reserve(usd(10), MAY, usd(6)).unwrap();
-        purse.settle(&spent, usd(6));
-        assert!(purse.reserve(usd(10), JUNE, usd(7)).is_err(), "four are still reserved");
-        let new = purse.reserve(usd(10), JUNE, usd(6)).unwrap();
-        // It began in May and is counted there.
-        assert_eq!(purse.settle(&old, usd(4)), (usd(0), usd(0)));
+        purse.settle(&spent, usd(3));
+        assert_eq!(purse.committed(JUNE), usd(0), "June begins empty");
+        let new = purse.reserve(usd(10), JUNE, usd(10)).unwrap();
+        assert!(!purse.extend(&mut old, Some(usd(10)), usd(4)), "three are spent and four reserved in May");
+        assert!(purse.extend(&mut old, Some(usd(10)), usd(3)));
+        assert_eq!(purse.settle(&old, usd(5)), (usd(3), usd(8)));
+        assert_eq!((purse.spent(JUNE), purse.committed(JUNE)), (usd(0), usd(10)));
         assert_eq!(purse.settle(&new, usd(5)), (usd(0), usd(5)));
-        assert_eq!(purse.spent(MAY), usd(5), "the clock went back");
-        assert!(purse.reserve(usd(10), MAY, usd(6)).is_err());
+        assert_eq!((purse.spent(JUNE), purse.committed(JUNE)), (usd(5), usd(5)));
+        // Who looked at the clock just before midnight.
+        assert_eq!(purse.spent(MAY), usd(8));
+        assert!(purse.reserve(usd(10), MAY, usd(3)).is_err() && purse.reserve(usd(10), MAY, usd(2)).is_ok());
+        assert_eq!(purse.committed(JUNE), usd(5));
+    }
+
+    #[test]
+    fn what_is_settled_two_windows_later_changes_nothing() {
+        let purse = Purse::default();
+        let mut old = purse.reserve(usd(10), MAY, usd(4)).unwrap();
+        let july = Window { start_ms: 300, end_ms: None };
+        assert_eq!((purse.committed(JUNE), purse.committed(july)), (usd(0), usd(0)));
+        assert!(purse.extend(&mut old, Some(usd(10)), usd(9)), "nobody counts May any more");
+        assert_eq!(purse.settle(&old, usd(9)), (usd(0), usd(0)));
+        assert_eq!(purse.committed(july), usd(0));
+    }
+
+    #[test]
+    fn what_was_allowed_elsewhere_counts_here_as_well() {
+        let purse = Purse::default();
+        let mut held = purse.force(MAY, usd(12));
+        assert!(purse.extend(&mut held, None, usd(4)));
+        purse.take_back(&mut held, usd(1));
+        assert_eq!(purse.reserve(usd(10), MAY, usd(0)), Err(Short { spent: usd(0), reserved: usd(15) }));
+        assert_eq!(purse.settle(&held, usd(2)), (usd(0), usd(2)));
+        assert_eq!(purse.committed(MAY), usd(2));
     }
 
     #[test]
@@ -183,24 +256,35 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: never more than the limit is out, and in the end only what was paid.
+        /// Whatever happens in whatever order, midnights included: never more than the limit is out in a window, and each
+        /// cost counts once, in the window in which its request began.
         #[test]
-        fn the_limit_holds(steps in proptest::collection::vec((0u8..3, 0i64..40, 0i64..40), 1..60)) {
+        fn the_limit_holds(steps in proptest::collection::vec((0u8..8, 0i64..40, 0i64..40), 1..80)) {
             let (purse, limit) = (Purse::default(), usd(100));
-            let (mut open, mut paid) = (Vec::new(), 0);
+            let mut window = MAY;
+            // (start of the window, amount, held), and what was paid by window
+            let (mut open, mut paid) = (Vec::<(i64, Held)>::new(), [0, 0]);
             for (what, amount, part) in steps {
-                if what < 2 {
-                    if let Ok(held) = purse.reserve(limit, MAY, usd(amount)) {
-                        open.push(held);
-                    }
-                } else if let Some(held) = open.pop() {
-                    let cost = part.min(held.amount().picos());
-                    paid += cost;
-                    purse.settle(&held, usd(cost));
+                match what {
+                    0..4 => if let Ok(held) = purse.reserve(limit, window, usd(amount)) {
+                        open.push((window.start_ms, held));
+                    },
+                    4 => if let Some((_, held)) = open.last_mut() {
+                        let _ = purse.extend(held, Some(limit), usd(part));
+                    },
+                    5..7 => if let Some((start_ms, held)) = open.pop() {
+                        let cost = part.min(held.amount().picos());
+                        paid[usize::from(start_ms == JUNE.start_ms)] += cost;
+                        purse.settle(&held, usd(cost));
+                    },
+                    _ => window = JUNE,
                 }
-                let reserved: i64 = open.iter().map(|held| held.amount().picos()).sum();
-                prop_assert_eq!(purse.committed(MAY), usd(paid + reserved));
-                prop_assert!(purse.committed(MAY) <= limit);
+                let of_now = open.iter().filter(|(start_ms, _)| *start_ms == window.start_ms);
+                let reserved: i64 = of_now.map(|(_, held)| held.amount().picos()).sum();
+                let spent = paid[usize::from(window == JUNE)];
+                prop_assert_eq!(purse.spent(window), usd(spent));
+                prop_assert_eq!(purse.committed(window), usd(spent + reserved));
+                prop_assert!(purse.committed(window) <= limit);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! One key, team or user with its bounds and how they stand.
 
 use crate::metrics::Metrics;
+use crate::shared::{Book, Pace, Part, Shared, Wanted, Why};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tierway::{Clock, Denied, Refusal, SystemClock};
 use tierway_config::Allowance;
 use tierway_decide::budget::{Budget, Calendar, Held, Purse, Short, Window};
@@ -29,6 +30,8 @@ pub(crate) struct Terms {
 pub(crate) struct Filled {
     pub(crate) purse: Purse,
     read: AtomicI64,
+    /// Its window as replicas share it.
+    book: Mutex<Option<Arc<Book>>>,
 }
 
 impl Filled {
@@ -42,11 +45,11 @@ impl Filled {
     }
 }
 
-/// Requests and tokens a minute.
-#[derive(Default)]
+/// Requests and tokens a minute, and requests in work.
 pub(crate) struct Speed {
     pub(crate) requests: Rate,
     pub(crate) tokens: Rate,
+    pub(crate) pace: Arc<Pace>,
 }
 
 pub(crate) struct Holder {
@@ -57,6 +60,8 @@ pub(crate) struct Holder {
     pub(crate) terms: Arc<Terms>,
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) calendar: Arc<Calendar>,
+    /// Where replicas share what is left.
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 impl Holder {
@@ -91,37 +96,128 @@ impl Holder {
         Some((tier, format!("stepped down to {name}: {percent} % of {budget} of {} is spent", self.name())))
     }
 
-    /// Takes one request of so many tokens off its minute.
+    /// This replica's part of a limit, while it goes on alone.
+    fn part(&self, limit: u32) -> u32 {
+        self.shared.as_ref().map_or(limit, |shared| (limit / shared.replicas()).max(1))
+    }
+
+    /// Takes one request of so many tokens off its minute, and a place among those in work.
     pub(super) fn hurry(&self, tokens: u64) -> Result<(), Denied> {
         let now_ms = self.clock.monotonic_ms();
         if let Some(rpm) = self.allowance.rpm {
-            self.speed.requests.take(rpm, 1, now_ms).map_err(|fast| self.too_fast(fast, rpm, "requests", 1))?;
+            let taken = self.speed.requests.take(self.part(rpm), 1, now_ms);
+            taken.map_err(|fast| self.too_fast(fast, rpm, "requests", 1))?;
         }
         if let Some(tpm) = self.allowance.tpm {
-            self.speed.tokens.take(tpm, tokens, now_ms).map_err(|fast| {
+            self.speed.tokens.take(self.part(tpm), tokens, now_ms).map_err(|fast| {
                 self.unhurry_request();
                 self.too_fast(fast, tpm, "tokens", tokens)
             })?;
+        }
+        if let Some(most) = self.allowance.max_concurrent
+            && !self.speed.pace.enter(Some(self.part(most)))
+        {
+            self.unhurry_request();
+            self.correct_tokens(tokens, 0);
+            return Err(self.too_many());
         }
         Ok(())
     }
 
     pub(super) fn unhurry_request(&self) {
         if let Some(rpm) = self.allowance.rpm {
-            self.speed.requests.correct(rpm, 1, 0);
+            self.speed.requests.correct(self.part(rpm), 1, 0);
         }
     }
 
     pub(super) fn correct_tokens(&self, taken: u64, used: u64) {
         if let Some(tpm) = self.allowance.tpm {
-            self.speed.tokens.correct(tpm, taken, used);
+            self.speed.tokens.correct(self.part(tpm), taken, used);
+        }
+    }
+
+    /// The same where replicas share it.
+    pub(super) fn correct_shared_tokens(&self, taken: u64, used: u64) {
+        if let Some(tpm) = self.allowance.tpm {
+            self.speed.pace.correct(tpm, taken, used);
+        }
+    }
+
+    /// A request that had a place among those in work has ended.
+    pub(super) fn leave(&self) {
+        if self.allowance.max_concurrent.is_some() {
+            self.speed.pace.leave();
+        }
+    }
+
+    fn too_many(&self) -> Denied {
+        let (name, most) = (self.name(), self.allowance.max_concurrent.unwrap_or_default());
+        let message = format!("{name} has {most} requests in progress, its limit; wait until one of them is done");
+        let refusal = Refusal::over_rate(message, Some(SETTLING_MS)).with_code("too_many_requests_in_progress");
+        Denied { refusal, why: RejectWhy::OverRate }
+    }
+
+    /// Its budget in its present window, where replicas share it.
+    pub(super) fn book(&self, window: Window) -> Option<Arc<Book>> {
+        let (shared, budget, filled) = (self.shared.as_ref()?, self.allowance.budget?, self.purse.as_ref()?);
+        let mut book = filled.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = book.as_ref().filter(|book| book.window.start_ms >= window.start_ms) {
+            return Some(book.clone());
+        }
+        let name = shared.purse_name(self.kind(), self.plain_name(), budget.period.name(), window.start_ms);
+        let fresh = Arc::new(Book::new(name, budget.period, window, filled.purse.spent(window)));
+        shared.tell_book(&fresh);
+        Some(book.insert(fresh).clone())
+    }
+
+    /// What a request needs of it, to be asked of all replicas. `book`: the window that it is paid from.
+    pub(super) fn ask(&self, book: Option<Arc<Book>>, worst: Usd) -> Part {
+        let purse = self.money().zip(book).map(|((budget, purse, _), book)| {
+            let known = purse.spent(book.window);
+            Wanted { book, limit: budget.limit, known, worst }
+        });
+        let Allowance { rpm, tpm, max_concurrent, .. } = self.allowance;
+        Part { pace: self.speed.pace.clone(), rpm, tpm, max_concurrent, purse }
+    }
+
+    /// Its budget in the window of now, where replicas share it.
+    pub(super) fn present_book(&self) -> Option<Arc<Book>> {
+        self.book(self.window()?)
+    }
+
+    /// Counts what all replicas together have allowed.
+    pub(super) fn force(&self, window: Window, spent: Usd, worst: Usd) -> Option<Held> {
+        let purse = &self.purse.as_ref()?.purse;
+        purse.at_least(window, spent);
+        Some(purse.force(window, worst))
+    }
+
+    /// Why all replicas together do not let a request in.
+    pub(super) fn denied(&self, why: &Why, tokens: u64, worst: Usd) -> Denied {
+        match *why {
+            Why::Requests { wait_ms } => {
+                self.too_fast(TooFast { wait_ms }, self.allowance.rpm.unwrap_or(0), "requests", 1)
+            }
+            Why::Tokens { wait_ms } => {
+                self.too_fast(TooFast { wait_ms }, self.allowance.tpm.unwrap_or(0), "tokens", tokens)
+            }
+            Why::Active => self.too_many(),
+            Why::Money { spent, reserved } => match self.money() {
+                Some((budget, purse, window)) => {
+                    purse.at_least(window, spent);
+                    self.short(budget, window, Short { spent, reserved }, worst)
+                }
+                None => self.too_many(),
+            },
         }
     }
 
     /// How its requests and tokens a minute stand, with the limit of each.
     pub(super) fn speeds(&self) -> [Option<(u32, Standing)>; 2] {
         let now_ms = self.clock.monotonic_ms();
-        let of = |limit: Option<u32>, rate: &Rate| limit.map(|limit| (limit, rate.standing(limit, now_ms)));
+        let of = |limit: Option<u32>, rate: &Rate| {
+            limit.map(|limit| self.part(limit)).map(|limit| (limit, rate.standing(limit, now_ms)))
+        };
         [of(self.allowance.rpm, &self.speed.requests), of(self.allowance.tpm, &self.speed.tokens)]
     }
 
@@ -139,10 +235,27 @@ impl Holder {
         Denied { refusal: Refusal::over_rate(message, fast.wait_ms), why: RejectWhy::OverRate }
     }
 
-    /// Takes the worst case of a request out of its purse.
-    pub(super) fn pay(&self, worst: Usd) -> Result<Option<Held>, Denied> {
+    /// Takes the worst case of a request out of its purse; alone among several replicas, out of its share.
+    pub(super) fn pay(&self, worst: Usd) -> Result<Option<(Held, Option<Arc<Book>>)>, Denied> {
         let Some((budget, purse, window)) = self.money() else { return Ok(None) };
-        purse.reserve(budget.limit, window, worst).map(Some).map_err(|short| self.short(budget, window, short, worst))
+        let short = |short: Short| self.short(budget, window, short, worst);
+        let held = purse.reserve(budget.limit, window, worst).map_err(short)?;
+        let book = self.book(window);
+        if let Some(book) = &book
+            && !self.share(book, budget, worst)
+        {
+            purse.settle(&held, Usd::ZERO);
+            let spent = purse.spent(window);
+            return Err(short(Short { spent, reserved: purse.committed(window) - spent }));
+        }
+        Ok(Some((held, book)))
+    }
+
+    /// Takes so much from this replica's share; false when that is more than it has.
+    pub(super) fn share(&self, book: &Book, budget: Budget, amount: Usd) -> bool {
+        let spent = self.purse.as_ref().map_or(Usd::ZERO, |filled| filled.purse.spent(book.window));
+        let replicas = self.shared.as_ref().map_or(1, |shared| shared.replicas());
+        book.share.take(amount, budget.limit - spent, replicas)
     }
 
     fn short(&self, budget: Budget, window: Window, short: Short, worst: Usd) -> Denied {
@@ -190,21 +303,24 @@ impl Holder {
         Some((budget, spent, purse.committed(window) - spent))
     }
 
-    pub(crate) const fn kind(&self) -> &'static str {
-        match self.payer {
-            Payer::Key(_) => "key",
-            Payer::Team(_) => "team",
-            Payer::User(_) => "user",
-        }
+    pub(crate) fn kind(&self) -> &'static str {
+        named(&self.payer).0
     }
 
     pub(crate) fn plain_name(&self) -> &str {
-        match &self.payer {
-            Payer::Key(name) | Payer::Team(name) | Payer::User(name) => name,
-        }
+        named(&self.payer).1
     }
 
     fn name(&self) -> String {
         format!("{} `{}`", self.kind(), self.plain_name())
+    }
+}
+
+/// What somebody is, and how it is called.
+pub(super) fn named(payer: &Payer) -> (&'static str, &str) {
+    match payer {
+        Payer::Key(name) => ("key", name),
+        Payer::Team(name) => ("team", name),
+        Payer::User(name) => ("user", name),
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tierway::Account;
-use tierway_config::{Allowance, Team};
+use tierway_config::{Allowance, Bounds};
 use tierway_decide::Ladder;
 use tierway_ledger::{LedgerError, Location, Payer, Reader, State, StoredKey};
 
@@ -48,7 +48,7 @@ pub(crate) struct Known {
 #[derive(Clone)]
 pub(crate) struct ConfigKeys {
     pub(crate) entries: Vec<KeyEntry>,
-    pub(crate) teams: BTreeMap<String, Team>,
+    pub(crate) teams: BTreeMap<String, Bounds>,
     /// Users with bounds.
     pub(crate) users: BTreeMap<String, Allowance>,
     /// How budgets are kept.
@@ -65,8 +65,8 @@ impl Known {
         Self { config, stored }
     }
 
-    /// The keys in force; counts of requests in progress go on where `earlier` stood.
-    pub(crate) fn keys(&self, ladder: &Ladder, earlier: Option<&Keys>, accounts: &Accounts) -> Keys {
+    /// The keys in force.
+    pub(crate) fn keys(&self, ladder: &Ladder, accounts: &Accounts) -> Keys {
         let mut entries = self.config.entries.clone();
         let stored = self.stored.iter().flat_map(|(_, keys)| keys);
         for key in stored {
@@ -86,7 +86,7 @@ impl Known {
         }
         let paying = self.paying(&entries, accounts);
         let of_config = self.config.entries.iter().map(|entry| entry.caller.key.clone()).collect();
-        let keys = Keys::new(entries).after(earlier).with_names_of_config(of_config).paid_by(paying);
+        let keys = Keys::new(entries).with_names_of_config(of_config).paid_by(paying);
         // Nobody knows who may come in.
         if self.stored.is_none() && !self.config.may_be_open { keys.unread() } else { keys }
     }
@@ -109,7 +109,7 @@ impl Known {
             Some((name.clone(), accounts.holder(Payer::User(name.clone()), *allowance, terms)?))
         };
         let users: Arc<HashMap<_, _>> = Arc::new(self.config.users.iter().filter_map(user).collect());
-        let team = |(name, team): (&String, &Team)| {
+        let team = |(name, team): (&String, &Bounds)| {
             Some((name.clone(), accounts.holder(Payer::Team(name.clone()), team.allowance, terms)?))
         };
         let teams: HashMap<_, _> = self.config.teams.iter().filter_map(team).collect();
@@ -162,7 +162,7 @@ impl KeyDesk {
     ) -> Result<(), E> {
         let mut known = self.known();
         let next = Known { config, stored: known.stored.clone() };
-        let keys = next.keys(ladder, self.in_force().as_deref(), &self.accounts);
+        let keys = next.keys(ladder, &self.accounts);
         reread(&self.accounts, &keys, &self.location, false);
         swap(&Arc::new(keys))?;
         *known = next;
@@ -214,7 +214,7 @@ impl KeyDesk {
         known.stored = Some(state.keys()?);
         let Some(first) = self.workers.first() else { return Ok(()) };
         let live = first.load();
-        let keys = known.keys(live.router.setup().table.ladder(), Some(&live.keys), &self.accounts);
+        let keys = known.keys(live.router.setup().table.ladder(), &self.accounts);
         reread(&self.accounts, &keys, &self.location, false);
         let keys = Arc::new(keys);
         for worker in &self.workers {

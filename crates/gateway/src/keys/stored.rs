@@ -59,7 +59,8 @@ pub(crate) fn understand(policy: &KeyPolicy, ladder: &Ladder) -> Result<Understo
     if step_down_to.zip(pins.floor).is_some_and(|(to, floor)| to < floor) {
         return Err("it steps down below its own floor".into());
     }
-    let allowance = Allowance { budget: policy.budget, step_down_to, rpm: policy.rpm, tpm: policy.tpm };
+    let (budget, max_concurrent) = (policy.budget, policy.max_concurrent);
+    let allowance = Allowance { budget, step_down_to, rpm: policy.rpm, tpm: policy.tpm, max_concurrent };
     Ok(Understood { scope, pins, allowance })
 }
 
@@ -86,7 +87,6 @@ pub(super) fn entry(stored: &StoredKey, ladder: &Ladder) -> KeyEntry {
         secrets: secrets.collect(),
         scope,
         caller: Caller { key: stored.name.clone(), team: policy.team, pins, models: policy.models },
-        max_active: policy.max_concurrent.map(|most| most as usize),
         allowance,
         bar,
     }

@@ -1,0 +1,83 @@
+//! A Redis of a test's own: on a free loopback port, keeps nothing on disk, gone with the process that started it.
+//!
+//! Needs `redis-server` (6.2 or later) or `valkey-server` in the path. Nothing of an installed server is touched.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Its password, to see that it is never shown.
+pub const PASSWORD: &str = "only-for-redis";
+/// How long starting may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server. Ends when dropped, and when its process ends in any way.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Redis {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// What is missing and how to install it.
+    pub fn start() -> Result<Self, String> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let mut redis = Self { port: free.map_err(|error| error.to_string())?.port(), server: None };
+        redis.restart()?;
+        Ok(redis)
+    }
+
+    /// Starts it again on the same port, empty, after [`Self::kill`] or as it is.
+    ///
+    /// # Errors
+    /// When it does not come up in time.
+    pub fn restart(&mut self) -> Result<(), String> {
+        self.kill();
+        let port = self.port.to_string();
+        let begin = |program: &str| {
+            // The shell ends the server when nobody holds its input any longer.
+            let script = "\"$@\" & cat > /dev/null; kill -9 $!";
+            let mut command = Command::new("sh");
+            command.args(["-c", script, "redis", program, "--bind", "127.0.0.1", "--port", &port, "--save", ""]);
+            command.args(["--appendonly", "no", "--requirepass", PASSWORD]);
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        };
+        let found = |program: &&&str| {
+            Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        let program = ["redis-server", "valkey-server"].iter().find(found);
+        let program = program.ok_or("redis-server is missing: install it (Debian: apt-get install redis-server)")?;
+        self.server = Some(begin(program).map_err(|error| format!("{program}: {error}"))?);
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if begun.elapsed() > LIMIT {
+                return Err(format!("{program} does not listen on port {port} after {LIMIT:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Kills it, as `kill -9` would.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            drop(server.stdin.take());
+            let _ = server.wait();
+        }
+    }
+
+    /// Where it is, with its password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
