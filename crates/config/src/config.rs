@@ -216,7 +216,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     };
     let user_allowances = users.iter().filter_map(spending).collect();
     let users = users.into_iter().map(|(name, user)| (name, user.pins)).collect();
-    let (budgets, shared) = (settings::budgets(root), settings::shared(root, base));
+    let (budgets, shared) = (settings::budgets(root, base), settings::shared(root, base));
     let keys = callers::keys(root, &names, baseline_id);
     let teams = callers::bounds(root, "teams", &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {

@@ -6,6 +6,7 @@ use crate::reader::{Origin, Section, quoted};
 use crate::schema::{self, Spec};
 use crate::secret::Secret;
 use std::path::{Path, PathBuf};
+use tierway_decide::room::RoomLimits;
 use tierway_wire::Format;
 
 /// Whose API a provider has.
@@ -322,8 +323,10 @@ pub struct ProviderConfig {
     pub between_chunks_ms: u32,
     /// Longest time for one call.
     pub total_ms: u32,
-    /// Calls at once.
+    /// Idle connections that are kept.
     pub max_connections: u32,
+    /// What the account allows.
+    pub limits: RoomLimits,
     /// HTTP/2 over plain http without asking.
     pub http2: bool,
     /// Line of the section in the config.
@@ -400,6 +403,11 @@ fn one(name: &str, section: &Section<'_, '_>, base: &Path) -> Option<ProviderCon
         between_chunks_ms: section.int32("between_chunks_ms"),
         total_ms: section.int32("total_ms"),
         max_connections: section.int32("max_connections"),
+        limits: RoomLimits {
+            rpm: section.opt_int32("rpm"),
+            tpm: section.opt_int32("tpm"),
+            max_concurrent: section.opt_int32("max_concurrent"),
+        },
         http2: section.flag("http2"),
         line: section.reader.line(section.at),
         kind: kind?.kind,

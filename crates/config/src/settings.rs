@@ -69,6 +69,10 @@ pub struct DispatchConfig {
     pub max_continues: u32,
     /// Hold the first bytes back this long.
     pub hold_back_ms: u32,
+    /// Requests that may wait for room at one provider's account.
+    pub queue: u32,
+    /// How long each may.
+    pub queue_ms: u32,
     /// Failures in a row that open the breaker.
     pub breaker_failures: u32,
     /// Time until a probe.
@@ -84,6 +88,8 @@ pub struct BudgetConfig {
     pub step_down_at: f64,
     /// Share of a budget that is said aloud when it is spent.
     pub alarm_at: f64,
+    /// Where that is posted.
+    pub webhook: KeySource,
     /// Output that is reserved for a request that states no bound; none: the most that the model can give.
     pub assume_output_tokens: Option<u32>,
 }
@@ -223,17 +229,20 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
         continue_streams: section.string("stream_recovery") != "error",
         max_continues: section.int32("max_continues"),
         hold_back_ms: section.int32("hold_back_ms"),
+        queue: section.int32("queue"),
+        queue_ms: section.int32("queue_ms"),
         breaker_failures: section.int32("breaker_failures"),
         breaker_open_ms: section.int32("breaker_open_ms"),
     }
 }
 
-pub(crate) fn budgets(root: &Section<'_, '_>) -> BudgetConfig {
+pub(crate) fn budgets(root: &Section<'_, '_>, base: &Path) -> BudgetConfig {
     let section = root.table("budgets");
     BudgetConfig {
         zone: zone(&section),
         step_down_at: section.share("step_down_at"),
         alarm_at: section.share("alarm_at"),
+        webhook: named(&section, "webhook", base),
         assume_output_tokens: section.opt_int32("assume_output_tokens"),
     }
 }
@@ -247,7 +256,8 @@ pub(crate) fn shared(root: &Section<'_, '_>, base: &Path) -> Option<SharedConfig
         let message = "it takes letters, digits and dashes";
         section.problem("prefix", format!("`prefix` in [shared] is {}; {message}", shown(&prefix)));
     }
-    Some(SharedConfig { url: url?, prefix, timeout_ms, replicas: section.int32("replicas") })
+    let replicas = section.int32("replicas");
+    (url != KeySource::None).then_some(SharedConfig { url, prefix, timeout_ms, replicas })
 }
 
 fn zone(section: &Section<'_, '_>) -> TimeZone {

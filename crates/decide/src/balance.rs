@@ -9,6 +9,7 @@ use crate::breaker::{Admission, Breaker, BreakerRules, Health};
 use crate::chance::Chance;
 use crate::dispatch::{FailureKind, RetryBudget};
 use crate::first_bytes::FirstBytes;
+use crate::room::Place;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl TargetState {
     #[must_use]
     pub fn depart(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight { target: Arc::clone(self), place: None }
     }
 
     /// The first byte of an answer came after `first_byte_ms`: the target is well.
@@ -204,19 +205,32 @@ impl TargetState {
 
 /// A call under way.
 #[derive(Debug)]
-pub struct InFlight(Arc<TargetState>);
+pub struct InFlight {
+    target: Arc<TargetState>,
+    /// At the account of its provider.
+    place: Option<Place>,
+}
 
 impl InFlight {
     /// The target that is called.
     #[must_use]
     pub fn target(&self) -> &TargetState {
-        &self.0
+        &self.target
+    }
+
+    /// With a place at the account of its provider, which it keeps until it has ended.
+    #[must_use]
+    pub fn with(self, place: Option<Place>) -> Self {
+        debug_assert!(self.place.is_none(), "one call, one place");
+        let mut call = self;
+        call.place = place;
+        call
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.target.in_flight.fetch_sub(1, Relaxed);
     }
 }
 

@@ -229,6 +229,36 @@ impl Dispatch {
         self.next(now_ms)
     }
 
+    /// While this request waited, the account of this target got room: it may be called at once.
+    pub fn on_room(&mut self, now_ms: u64, target: usize) -> Step {
+        if let Some(seen) = self.seen.get_mut(target) {
+            (seen.ready_at_ms, seen.refusals) = (now_ms, 0);
+        }
+        self.next(now_ms)
+    }
+
+    /// The accounts of these targets had no room in time: they are left for the rest of the request.
+    pub fn on_no_room(&mut self, now_ms: u64, targets: &[usize]) -> Step {
+        for target in targets {
+            if let Some(seen) = self.seen.get_mut(*target) {
+                seen.excluded = true;
+            }
+        }
+        self.next(now_ms)
+    }
+
+    /// Whether there are targets in other tiers than that of this one.
+    #[must_use]
+    pub fn has_other_tiers(&self, target: usize) -> bool {
+        self.plan.get(target).is_some_and(|here| self.plan.iter().any(|other| other.id.tier != here.id.tier))
+    }
+
+    /// Longest pause before another tier is asked, milliseconds.
+    #[must_use]
+    pub const fn patience_ms(&self) -> u64 {
+        self.limits.patience_ms
+    }
+
     /// Whether a partial answer could be gone on with at all: a caller that cannot keep one may as well not begin to.
     #[must_use]
     pub fn may_continue(&self) -> bool {

@@ -5,10 +5,12 @@
 //! now and then ([`Accounts::reread`]), so a budget is whole again after a crash: what was reserved then is forgotten,
 //! what was settled stands in the rows.
 
+mod alarms;
 mod hold;
 mod holder;
 mod remote;
 
+pub(crate) use alarms::Alarms;
 pub(crate) use holder::{Holder, Terms};
 
 use crate::shared::{Pace, Shared};
@@ -75,7 +77,7 @@ impl Accounts {
             if known && (!all || matches!(holder.payer, Payer::User(_))) {
                 continue;
             }
-            purse.purse.at_least(window, reader.spent(&holder.payer, window.start_ms)?);
+            holder.at_least(window, reader.spent(&holder.payer, window.start_ms)?);
             purse.set_read(window);
         }
         Ok(())

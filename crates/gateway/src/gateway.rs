@@ -1,6 +1,6 @@
 //! The running gateway: a config put to work, and swapped while it runs.
 
-use crate::accounts::{Accounts, Terms};
+use crate::accounts::{Accounts, Alarms, Terms};
 use crate::app::{App, Bounds, Face, Live};
 use crate::evidence::predictor;
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch, reread};
@@ -19,11 +19,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tierway::{IdSource, Router, RouterBuilder, Setup, SystemClock};
+use tierway::{IdSource, ProviderAccount, Queue, Router, RouterBuilder, Setup, SystemClock};
 use tierway_config::{Config, KeyScope};
 use tierway_decide::Caller;
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
+use tierway_decide::room::RoomLimits;
 use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
 use tierway_providers::EndpointError;
 
@@ -118,6 +119,7 @@ struct Ground {
     /// Where the ledger is, whatever a later config says.
     location: Location,
     metrics: Arc<Metrics>,
+    alarms: Arc<Alarms>,
     store: Store,
     recorder: Arc<Recorder>,
     clock: Arc<SystemClock>,
@@ -164,7 +166,7 @@ impl Gateway {
             true if worker < workers => Face::Clients,
             true => Face::Operators,
         };
-        let desk = Arc::new(KeyDesk::new(location, state, known, accounts, &live));
+        let desk = Arc::new(KeyDesk::new(location, state, known, accounts, replica.leadership(), &live));
         let app = |worker: usize| {
             let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
             let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
@@ -301,6 +303,7 @@ impl Ground {
                 Recorder::new(metrics.clone(), Some(store.clone())).with_telemetry(Telemetry::start(config)?),
             ),
             metrics,
+            alarms: Arc::default(),
             store,
             clock: Arc::default(),
             ids: Arc::new(IdSource::new(number)),
@@ -361,6 +364,8 @@ impl Ground {
                 alarm_at: config.budgets.alarm_at,
                 tiers: config.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect(),
                 metrics: self.metrics.clone(),
+                alarms: self.alarms.clone(),
+                webhook: config.budgets.webhook.clone(),
             }),
             may_be_open: config.server.listen.ip().is_loopback() && matches!(self.location, Location::Sqlite(_)),
         }
@@ -429,6 +434,11 @@ pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
     let hedging = dispatch.hedge_after_ms.map_or(Hedging::Percentile95, |ms| Hedging::After(ms.into()));
     setup.hedging = dispatch.hedge.then_some(hedging);
     setup.hold_back = Duration::from_millis(dispatch.hold_back_ms.into());
+    setup.queue = Queue { most: dispatch.queue as usize, within: Duration::from_millis(dispatch.queue_ms.into()) };
+    let limited = config.providers.iter().filter(|provider| provider.limits != RoomLimits::default());
+    let account =
+        |provider: &tierway_config::ProviderConfig| (provider.name.clone(), ProviderAccount::new(provider.limits));
+    let setup = setup.with_accounts(limited.map(account).collect());
     Ok(setup)
 }
 

@@ -134,6 +134,7 @@ pub struct Metrics {
     budget_alarms: Family<Labels<3>, Counter>,
     shared_up: Gauge,
     shared_replicas: Gauge,
+    accounts: Family<Labels<2>, Gauge>,
 }
 
 /// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
@@ -173,6 +174,7 @@ impl Default for Metrics {
             budget_alarms: Family::default(),
             shared_up: Gauge::default(),
             shared_replicas: Gauge::default(),
+            accounts: Family::default(),
         };
         metrics.register();
         metrics
@@ -216,6 +218,8 @@ impl Metrics {
         registry.register("budget_alarms", "Budgets that reached a mark, per cent", self.budget_alarms.clone());
         let up = "1 while limits and budgets are shared with all replicas, 0 while this one goes on alone";
         registry.register("shared_up", up, self.shared_up.clone());
+        let accounts = "Requests at provider accounts that have limits: active, waiting for room";
+        registry.register("provider_requests", accounts, self.accounts.clone());
         registry.register("shared_replicas", "Replicas, as they were last counted", self.shared_replicas.clone());
     }
 
@@ -344,6 +348,12 @@ impl Metrics {
                 ("model", target.model.clone()),
             ];
             self.targets.get_or_create(&Labels(labels)).set(i64::from(setup.state(id).health(now).callable()));
+        }
+        for (provider, account) in setup.accounts() {
+            for (state, count) in [("active", account.active()), ("waiting", account.waiting())] {
+                let labels = labels([("provider", provider), ("state", state)]);
+                self.accounts.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
         }
         for holder in &live.keys.holders {
             let Some((budget, spent, reserved)) = holder.figures() else { continue };

@@ -77,8 +77,7 @@ impl Router {
         let worst = targets.filter_map(|id| self.worst(self.known(*id, decided), asked, log)).max();
         // A model of the ladder without a price is the operator's choice, and counts as free here as everywhere.
         let worst = worst.or(decided.foreign.is_none().then_some(Usd::ZERO));
-        let wanted = asked.outline.max_output_tokens.map_or(USUAL_OUTPUT, u64::from);
-        let need = Need { money: worst, tokens: u64::from(asked.input_tokens) + wanted * answers(asked) };
+        let need = Need { money: worst, tokens: asked.tokens() };
         match account.reserve(log.user(), need).await {
             Ok(hold) => {
                 log.hold(hold, worst.unwrap_or(Usd::ZERO));
@@ -114,6 +113,14 @@ impl Router {
         let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
         let service_tier = log.asked_service_tier();
         target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens), output)
+    }
+}
+
+impl Asked<'_> {
+    /// Tokens as far as speed is concerned: input as estimated, and the output that is asked for.
+    pub(crate) fn tokens(&self) -> u64 {
+        let wanted = self.outline.max_output_tokens.map_or(USUAL_OUTPUT, u64::from);
+        u64::from(self.input_tokens) + wanted * answers(self)
     }
 }
 

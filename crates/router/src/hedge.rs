@@ -5,6 +5,7 @@
 
 use crate::attempt::{Served, attempt};
 use crate::calling::Opened;
+use crate::crowded::Seat;
 use crate::log::Log;
 use crate::meter::Broken;
 use crate::prepare::Asked;
@@ -99,8 +100,8 @@ impl Router {
         let mut step = dispatch.on_late(clock.monotonic_ms());
         while let Some(Step::Hedge { target: place }) = step {
             // Targets on no tier have no siblings.
-            match self.admitted(dispatch.plan()[place].id, None, true) {
-                Err(ready_at_ms) => step = dispatch.on_hedge_refused(clock.monotonic_ms(), ready_at_ms),
+            match self.admitted(dispatch.plan()[place].id, None, true, Seat::of(asked.tokens())) {
+                Err(refused) => step = dispatch.on_hedge_refused(clock.monotonic_ms(), refused.ready_at_ms),
                 Ok(to) => match self.opened(asked, &to, dispatch.deadline_ms(), log) {
                     Ok(opened) => {
                         let began_ms = opened.began_ms;

@@ -10,6 +10,7 @@ mod attempt;
 mod call;
 mod calling;
 mod counting;
+mod crowded;
 mod deciding;
 mod embedding;
 mod headers;
@@ -22,6 +23,7 @@ mod meter;
 mod onward;
 mod opinion;
 mod prepare;
+mod provider_account;
 mod pulse;
 mod refusal;
 mod relay;
@@ -40,6 +42,7 @@ pub use account::{Account, Denied, Hold, Need, Standing};
 pub use call::{Call, Purpose};
 pub use deciding::Decided;
 pub use held::HeldCells;
+pub use provider_account::ProviderAccount;
 pub use refusal::Refusal;
 pub use relay::Relay;
 pub use reply::{Reply, ReplyBody};
@@ -49,6 +52,6 @@ pub use seam::{
     BoxFuture, BrokenBody, Clock, Held, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody,
     WireRequest,
 };
-pub use setup::{IdSource, Setup, Timeouts, Upstream};
+pub use setup::{IdSource, Queue, Setup, Timeouts, Upstream};
 pub use witness::{Seen, Wanted, Witness};
 pub use {tierway_decide as decide, tierway_wire as wire};

@@ -7,6 +7,7 @@
 
 use crate::attempt::{Begun, Served};
 use crate::call::Call;
+use crate::crowded::Seat;
 use crate::joint::Sent;
 use crate::log::Log;
 use crate::meter::Broken;
@@ -27,6 +28,8 @@ pub(crate) struct Onward {
     dispatch: Dispatch,
     call: Call,
     foreign: Option<Arc<Target>>,
+    /// What a continuation takes of an account, input and output.
+    tokens: u64,
     /// What the client has.
     pub(crate) sent: Sent,
 }
@@ -59,6 +62,7 @@ impl Onward {
             dispatch,
             call: asked.call.clone(),
             foreign: foreign.cloned(),
+            tokens: asked.tokens(),
             sent: Sent::new(asked.call.format),
         })
     }
@@ -83,8 +87,9 @@ impl Onward {
     }
 
     async fn call(&self, id: TargetId, log: &mut Log) -> Result<Taken, Broken> {
-        let to = self.router.admitted(id, self.foreign.as_ref(), false).map_err(|ready_at_ms| {
-            let retry_after_ms = ready_at_ms.unwrap_or_default().saturating_sub(log.monotonic_ms());
+        let seat = Seat::of(self.tokens);
+        let to = self.router.admitted(id, self.foreign.as_ref(), false, seat).map_err(|refused| {
+            let retry_after_ms = refused.ready_at_ms.unwrap_or_default().saturating_sub(log.monotonic_ms());
             Broken::from(FailureKind::CoolingDown { retry_after_ms })
         })?;
         let unreadable = |_| Broken::from(FailureKind::BadRequest { status: 400 });

@@ -45,6 +45,12 @@ impl Refusal {
         Self::over_budget(message, None).with_code("budget_too_small_for_fallback")
     }
 
+    /// All accounts that could serve the request are at their limits, and so are the lines before them.
+    pub(crate) fn full(wait_ms: Option<u64>) -> Self {
+        let message = "the provider accounts that could serve this are at their limits, and no place became free in time; try again in a moment";
+        Self::over_rate(message, Some(wait_ms.unwrap_or(0).max(1_000)))
+    }
+
     /// With another code.
     #[must_use]
     pub fn with_code(mut self, code: &str) -> Self {

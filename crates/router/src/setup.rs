@@ -1,6 +1,7 @@
 //! What one config turns into, as far as a request is concerned. Never changed; a reload makes a new one.
 
 use crate::held::HeldCells;
+use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
 use crate::sessions::Sessions;
@@ -35,8 +36,27 @@ pub struct Setup {
     pub held: Arc<HeldCells>,
     /// Output tokens that a budget is asked for where a request states no bound; none: the most that a model can give.
     pub assumed_output: Option<u32>,
+    /// Where requests wait for room at a provider's account.
+    pub queue: Queue,
     states: Vec<Vec<Arc<TargetState>>>,
+    /// Providers whose accounts have limits, by name.
+    accounts: BTreeMap<String, ProviderAccount>,
     pub(crate) sessions: Sessions,
+}
+
+/// Bounds of the line at each provider's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Requests that may wait.
+    pub most: usize,
+    /// How long each may.
+    pub within: Duration,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { most: 256, within: Duration::from_secs(10) }
+    }
 }
 
 impl Setup {
@@ -57,7 +77,9 @@ impl Setup {
             hedging: None,
             hold_back: Duration::ZERO,
             held: Arc::default(),
+            queue: Queue::default(),
             states,
+            accounts: BTreeMap::new(),
             sessions: Sessions::default(),
         }
     }
@@ -70,6 +92,24 @@ impl Setup {
         self
     }
 
+    /// With these limits of providers' accounts.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: BTreeMap<String, ProviderAccount>) -> Self {
+        self.accounts = accounts;
+        self
+    }
+
+    /// Providers whose accounts have limits.
+    #[must_use]
+    pub const fn accounts(&self) -> &BTreeMap<String, ProviderAccount> {
+        &self.accounts
+    }
+
+    /// So many processes use the accounts of providers: each keeps to its part of their limits.
+    pub fn share_accounts(&self, replicas: u32) {
+        self.accounts.values().for_each(|account| account.shared_by(replicas));
+    }
+
     /// Takes over what an earlier setup knew of the same targets.
     #[must_use]
     pub fn after(mut self, earlier: &Self) -> Self {
@@ -77,6 +117,11 @@ impl Setup {
             |setup: &Self| setup.table.ladder().tiers().iter().map(|tier| tier.name.clone()).collect::<Vec<_>>();
         if names(&self) == names(earlier) {
             self.held = earlier.held.clone();
+        }
+        for (name, account) in &mut self.accounts {
+            if let Some(earlier) = earlier.accounts.get(name) {
+                account.after(earlier);
+            }
         }
         let known = |tier: &Tier, target: &Target| {
             let (tiers, states) = (earlier.table.ladder().tiers(), &earlier.states);

@@ -2,6 +2,7 @@
 
 use crate::attempt::{Begun, Served, Whole};
 use crate::call::Call;
+use crate::crowded::{Crowded, Refused, Seat};
 use crate::deciding::Decided;
 use crate::headers;
 use crate::log::{FOREIGN, Log};
@@ -100,6 +101,7 @@ impl Router {
         let mut dispatch = self.plan(decided, asked.outline.stream, log.id());
         self.reserve(asked, decided, log).await?;
         let (mut last, mut short): (Option<Broken>, bool) = (None, false);
+        let mut full = Crowded::new(asked);
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
             step = match step {
@@ -110,10 +112,11 @@ impl Router {
                         step = dispatch.on_refused(clock.monotonic_ms(), None);
                         continue;
                     }
-                    let to = match self.admitted(id, decided.foreign.as_ref(), again) {
+                    let to = match self.admitted(id, decided.foreign.as_ref(), again, full.seat()) {
                         Ok(to) => to,
-                        Err(ready_at_ms) => {
-                            step = dispatch.on_refused(clock.monotonic_ms(), ready_at_ms);
+                        Err(refused) => {
+                            full.saw(target, refused);
+                            step = dispatch.on_refused(clock.monotonic_ms(), refused.ready_at_ms);
                             continue;
                         }
                     };
@@ -142,6 +145,7 @@ impl Router {
                         }
                     }
                 }
+                Step::Wait { .. } if full.is_any() => full.wait(self, asked, decided, &mut dispatch).await,
                 Step::Wait { until_ms } => {
                     clock.sleep(Duration::from_millis(until_ms.saturating_sub(clock.monotonic_ms()))).await;
                     dispatch.next(clock.monotonic_ms())
@@ -151,6 +155,9 @@ impl Router {
                     dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true)
                 }
                 Step::GiveUp { .. } if short && last.is_none() => return Err(Refusal::short()),
+                Step::GiveUp { failure } if full.was_any() && last.is_none() => {
+                    return Err(Refusal::full(failure.retry_after_ms()));
+                }
                 Step::GiveUp { failure } => {
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
                     return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));
@@ -204,21 +211,28 @@ impl Router {
         Weighed { weight: target.weight, price, state: self.ground.setup.state(id) }
     }
 
-    /// Everything that a call to this target needs, if its breaker and retry budget let it through.
+    /// Everything that a call to this target needs, if its breaker, its retry budget and the account of its provider let
+    /// it through.
     pub(crate) fn admitted<'a>(
         &'a self,
         id: TargetId,
         foreign: Option<&'a Arc<Target>>,
         again: bool,
-    ) -> Result<To<'a>, Option<u64>> {
+        seat: Seat,
+    ) -> Result<To<'a>, Refused> {
         let ground = &*self.ground;
         let (target, state) = match foreign {
             Some(target) => (&**target, Arc::default()),
             None => (ground.setup.table.ladder().target(id), ground.setup.state(id).clone()),
         };
-        let upstream = ground.upstreams.get(&target.provider).ok_or(None)?;
-        state.admit(ground.clock.monotonic_ms(), again)?;
-        let in_flight = state.depart();
+        let now = ground.clock.monotonic_ms();
+        let upstream = ground.upstreams.get(&target.provider).ok_or(Refused { ready_at_ms: None, is_full: false })?;
+        let place = match ground.setup.accounts().get(&target.provider) {
+            None => None,
+            Some(account) => Some(seat.at(account, now)?),
+        };
+        state.admit(now, again).map_err(|ready_at_ms| Refused { ready_at_ms, is_full: false })?;
+        let in_flight = state.depart().with(place);
         Ok(To { id, target, upstream, state, in_flight })
     }
 }

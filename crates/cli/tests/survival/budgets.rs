@@ -200,3 +200,33 @@ async fn requests_and_tokens_a_minute_of_keys_teams_and_users() {
     assert!(error(&ask(&client, "nano", &[]).await).2.contains("team `web` is at its 6 requests a minute"));
     stop(process).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_that_reaches_its_marks_is_told_to_the_chat() {
+    let upstream = Upstream::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let chat = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::fs::write(dir.path().join("chat"), format!("http://{}/T0/secret", chat.local_addr().unwrap())).unwrap();
+    let heard = tokio::task::spawn_blocking(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = chat.accept().unwrap();
+        let mut text = String::new();
+        let mut room = [0; 4096];
+        while !text.ends_with('}') {
+            let count = stream.read(&mut room).unwrap();
+            text += std::str::from_utf8(&room[..count]).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        text
+    });
+    let more = "[budgets]\nalarm_at = 0.0001\nwebhook = \"file:chat\"\n";
+    let process = start(config(dir.path(), &upstream.url(), "budget = \"0.1/day\"", more)).await;
+    assert_eq!(ask(&Client::of(process.address), "nano", &[]).await.status, 200);
+    let posted = tokio::time::timeout(Duration::from_secs(20), heard).await.unwrap().unwrap();
+    assert!(posted.starts_with("POST /T0/secret"), "{posted}");
+    assert!(
+        posted.contains("of the budget of key `app` is spent") && posted.contains("of 0.1/day dollars"),
+        "{posted}"
+    );
+    stop(process).await;
+}

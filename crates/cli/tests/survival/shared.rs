@@ -191,6 +191,16 @@ async fn requests_a_minute_and_in_work_are_counted_together() {
     let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 200).map(error).collect();
     assert_eq!(self::answered(&replies), 7, "{:?}", refused.first());
     assert!(refused.iter().all(|(status, code, _)| (*status, &**code) == (429, "too_many_requests_in_progress")));
+
+    // One of them hears that the provider wants to be left alone, and all of them leave it alone.
+    upstream.plan("nano-1", Plan::first([Fault::RateLimit { retry_after: Some("40".into()) }]));
+    assert_eq!(ask(&clients[0], "nano", &[]).await.status, 429);
+    let began = Instant::now();
+    let healthy = "tierway_target_healthy{tier=\"nano\",provider=\"p\",model=\"nano-1\"}";
+    while series(&house.replicas[2], healthy).await != 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "another replica does not hear of it");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     house.close().await;
 }
 

@@ -1,5 +1,6 @@
 //! One key, team or user with its bounds and how they stand.
 
+use super::Alarms;
 use crate::metrics::Metrics;
 use crate::shared::{Book, Pace, Part, Shared, Wanted, Why};
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::tz::TimeZone;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tierway::{Clock, Denied, Refusal, SystemClock};
-use tierway_config::Allowance;
+use tierway_config::{Allowance, KeySource};
 use tierway_decide::budget::{Budget, Calendar, Held, Purse, Short, Window};
 use tierway_decide::rate::{Rate, Standing, TooFast};
 use tierway_decide::{RejectWhy, TierId, Usd};
@@ -23,6 +24,9 @@ pub(crate) struct Terms {
     pub(crate) alarm_at: f64,
     pub(crate) tiers: Vec<String>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Where marks that are reached go.
+    pub(crate) alarms: Arc<Alarms>,
+    pub(crate) webhook: KeySource,
 }
 
 /// A purse, and which window of it was read from the ledger.
@@ -36,12 +40,12 @@ pub(crate) struct Filled {
 
 impl Filled {
     pub(crate) fn is_read(&self, window: Window) -> bool {
-        // Zero means never; the window of a total begins at zero and is read again, which does no harm.
-        self.read.load(Ordering::Relaxed) == window.start_ms && window.start_ms != 0
+        self.read.load(Ordering::Relaxed) == window.start_ms + 1
     }
 
     pub(crate) fn set_read(&self, window: Window) {
-        self.read.store(window.start_ms, Ordering::Relaxed);
+        // Zero means never, and the window of a total begins there.
+        self.read.store(window.start_ms + 1, Ordering::Relaxed);
     }
 }
 
@@ -51,6 +55,9 @@ pub(crate) struct Speed {
     pub(crate) tokens: Rate,
     pub(crate) pace: Arc<Pace>,
 }
+
+/// A reservation in a purse, and where replicas share it.
+type Paid = (Held, Option<Arc<Book>>);
 
 pub(crate) struct Holder {
     pub(crate) payer: Payer,
@@ -187,9 +194,8 @@ impl Holder {
 
     /// Counts what all replicas together have allowed.
     pub(super) fn force(&self, window: Window, spent: Usd, worst: Usd) -> Option<Held> {
-        let purse = &self.purse.as_ref()?.purse;
-        purse.at_least(window, spent);
-        Some(purse.force(window, worst))
+        self.at_least(window, spent);
+        Some(self.purse.as_ref()?.purse.force(window, worst))
     }
 
     /// Why all replicas together do not let a request in.
@@ -203,8 +209,8 @@ impl Holder {
             }
             Why::Active => self.too_many(),
             Why::Money { spent, reserved } => match self.money() {
-                Some((budget, purse, window)) => {
-                    purse.at_least(window, spent);
+                Some((budget, _, window)) => {
+                    self.at_least(window, spent);
                     self.short(budget, window, Short { spent, reserved }, worst)
                 }
                 None => self.too_many(),
@@ -236,7 +242,7 @@ impl Holder {
     }
 
     /// Takes the worst case of a request out of its purse; alone among several replicas, out of its share.
-    pub(super) fn pay(&self, worst: Usd) -> Result<Option<(Held, Option<Arc<Book>>)>, Denied> {
+    pub(super) fn pay(&self, worst: Usd) -> Result<Option<Paid>, Denied> {
         let Some((budget, purse, window)) = self.money() else { return Ok(None) };
         let short = |short: Short| self.short(budget, window, short, worst);
         let held = purse.reserve(budget.limit, window, worst).map_err(short)?;
@@ -284,14 +290,34 @@ impl Holder {
 
     /// Puts what a request cost in the place of what it reserved.
     pub(super) fn settle(&self, held: &Held, paid: Usd) {
-        let Some((budget, purse, _)) = self.money() else { return };
-        let (before, after) = purse.settle(held, paid);
+        if let Some((_, purse, _)) = self.money() {
+            self.watch(purse.settle(held, paid));
+        }
+    }
+
+    /// All together have spent so much, as others say.
+    pub(super) fn at_least(&self, window: Window, spent: Usd) {
+        if let Some(filled) = &self.purse {
+            let (was_read, spent) = (filled.is_read(window), filled.purse.at_least(window, spent));
+            // What a new process learns of the time before it is no news.
+            if was_read {
+                self.watch(spent);
+            }
+        }
+    }
+
+    /// Says it aloud when a budget reaches one of its marks.
+    fn watch(&self, (before, after): (Usd, Usd)) {
+        let Some(budget) = self.allowance.budget else { return };
         for share in [self.terms.alarm_at, 1.0] {
             let mark = share * budget.limit.as_f64();
             if before.as_f64() < mark && after.as_f64() >= mark {
                 let (holder, percent) = (self.name(), (share * 100.0).round());
                 tracing::warn!(holder, %budget, spent = %after, "{percent} % of a budget is spent");
                 self.terms.metrics.budget_alarm(self.kind(), self.plain_name(), percent);
+                let words =
+                    format!("tierway: {percent} % of the budget of {holder} is spent: {after} of {budget} dollars");
+                self.terms.alarms.sound(words);
             }
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tierway::Account;
 use tierway_config::{Allowance, Bounds};
 use tierway_decide::Ladder;
-use tierway_ledger::{LedgerError, Location, Payer, Reader, State, StoredKey};
+use tierway_ledger::{Leadership, LedgerError, Location, Payer, Reader, State, StoredKey};
 
 /// How often the ledger is asked whether keys have changed: "within a second".
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -32,6 +32,7 @@ pub(crate) struct KeyDesk {
     state: Mutex<Option<State>>,
     known: Mutex<Known>,
     accounts: Arc<Accounts>,
+    leadership: Leadership,
     closing: AtomicBool,
 }
 
@@ -136,10 +137,12 @@ impl KeyDesk {
         state: Option<State>,
         known: Known,
         accounts: Arc<Accounts>,
+        leadership: Leadership,
         workers: &[Arc<ArcSwap<Live>>],
     ) -> Self {
         Self {
             accounts,
+            leadership,
             location,
             workers: workers.to_vec(),
             state: Mutex::new(state),
@@ -235,6 +238,12 @@ impl KeyDesk {
         }
     }
 
+    /// What budgets have reached goes to the webhook, from the replica that leads.
+    fn carry_alarms(&self) {
+        let terms = self.known().config.terms.clone();
+        terms.alarms.carry(&terms.webhook, self.leadership.leads());
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -263,6 +272,7 @@ impl Watch {
                     looking.reread();
                     reread_at = Instant::now() + REREAD_EVERY;
                 }
+                looking.carry_alarms();
                 std::thread::park_timeout(LOOK_EVERY);
             }
         })?;

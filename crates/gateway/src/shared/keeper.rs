@@ -397,6 +397,9 @@ impl Keeper {
         }
         let replicas = self.shared.replicas();
         self.shared.metrics.shared(true, replicas);
+        if let Some(setup) = self.shared.setup.load().as_ref() {
+            setup.share_accounts(replicas);
+        }
         if !self.shared.up.swap(true, Ordering::AcqRel) {
             tracing::info!(replicas, "limits and budgets are shared with all replicas");
             self.said_lost = false;
