@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Done {
         say(format_args!("WARNING: {shutdown}"));
     }
     if !args.no_keys {
-        faults += missing_keys(&config);
+        faults += missing_keys(&config) + unread_secrets(&config);
     }
     if let Err(error) = tierway_gateway::check_certificate(&config) {
         say(format_args!("{}: {error}", config.file));
@@ -87,6 +87,21 @@ fn missing_keys(config: &Config) -> usize {
         }
     }
     missing.iter().filter(|key| !key.tiers.is_empty()).count()
+}
+
+/// Addresses and headers that are kept like keys and are not to be had.
+fn unread_secrets(config: &Config) -> usize {
+    let env = |name: &str| std::env::var(name).ok();
+    let weekly = config.report.weekly.as_ref().map(|weekly| ("[report] webhook", &weekly.webhook));
+    let telemetry = config.telemetry.as_ref().map(|telemetry| ("[telemetry] headers", &telemetry.headers));
+    let sources = [Some(("[quality] webhook", &config.quality.webhook)), weekly, telemetry];
+    let unread = sources.into_iter().flatten().filter_map(|(what, source)| Some((what, source.resolve(&env).err()?)));
+    let ledger = config.ledger.address(&env).err().map(|error| ("[ledger] url", error));
+    let all: Vec<_> = unread.chain(ledger).collect();
+    for (what, error) in &all {
+        say(format_args!("{}: {what}: {error}", config.file));
+    }
+    all.len()
 }
 
 /// Runs the tests of the config; says those that fail and how many they are.

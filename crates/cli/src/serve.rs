@@ -188,9 +188,8 @@ fn greet(config: &Config, gateway: &Gateway) {
     if let Ok(location) = tierway_gateway::location(config) {
         say(format_args!("  records:         {location}"));
     }
-    if config.keys.is_empty() {
-        say("  keys:            none; everybody who reaches this address may ask");
-    }
+    let keys = if gateway.is_open() { "none; everybody who reaches this address may ask" } else { "asked for" };
+    say(format_args!("  keys:            {keys}"));
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses what, warnings by default.

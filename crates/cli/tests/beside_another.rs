@@ -72,6 +72,31 @@ fn who_shares_a_port_is_told_and_a_demo_never_does() {
     assert!(told);
 }
 
+/// Who reaches the address may ask only while there is no key anywhere: not in the config, not in the ledger.
+#[test]
+fn the_greeting_counts_the_keys_of_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "[server]\nlisten = \"127.0.0.1:0\"\n[providers.p]\nkind = \"openai_compatible\"\n\
+                  base_url = \"http://127.0.0.1:9/v1\"\n[[tiers]]\nname = \"standard\"\ntargets = [\"p/m\"]\n";
+    std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
+    let tierway = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
+        command.args(args).current_dir(dir.path()).env_clear().stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    let greeted = || {
+        let mut serving = tierway(&["serve"]).spawn().unwrap();
+        let lines = BufReader::new(serving.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let keys = lines.filter_map(|line| line.trim().strip_prefix("keys:").map(|keys| keys.trim().to_owned())).next();
+        serving.kill().unwrap();
+        serving.wait().unwrap();
+        keys.unwrap()
+    };
+    assert_eq!(greeted(), "none; everybody who reaches this address may ask");
+    assert!(tierway(&["keys", "add", "--name", "app"]).status().unwrap().success());
+    assert_eq!(greeted(), "asked for");
+}
+
 #[tokio::test]
 async fn an_audit_finds_no_fault_with_embeddings_and_calls_that_failed() {
     let (dir, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await.unwrap());

@@ -108,6 +108,35 @@ fn a_key_that_a_tier_needs_is_a_fault_and_a_spare_one_a_warning() {
 }
 
 #[test]
+fn every_secret_that_serving_needs_is_looked_for() {
+    let secrets = format!(
+        "{LADDER}\n[ledger]\nurl = \"env:NOPE_L\"\n[telemetry]\nendpoint = \"http://127.0.0.1:4318\"\nheaders = \"env:NOPE_T\"\n\
+         [report]\nweekly = \"monday 08:00\"\nwebhook = \"env:NOPE_R\"\n[quality]\nsample = 0.1\nwebhook = \"file:nope\"\n"
+    );
+    check(
+        &secrets,
+        &[],
+        KEY,
+        expect![[r#"
+            exit 1
+            tierway.toml: [quality] webhook: cannot read the key from nope: No such file or directory (os error 2)
+            tierway.toml: [report] webhook: environment variable NOPE_R is not set; export it, or name another source of the key
+            tierway.toml: [telemetry] headers: environment variable NOPE_T is not set; export it, or name another source of the key
+            tierway.toml: [ledger] url: environment variable NOPE_L is not set; export it, or name another source of the key
+        "#]],
+    );
+    check(
+        &secrets,
+        &["--no-keys"],
+        KEY,
+        expect![[r#"
+            exit 0
+            tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
+        "#]],
+    );
+}
+
+#[test]
 fn failing_tests_are_named_with_their_line() {
     let config = format!(
         r#"{LADDER}

@@ -97,7 +97,7 @@ fn cost(example: &Value) -> Option<Usd> {
 
 #[test]
 fn examples_cost_what_their_working_says() {
-    let examples: Vec<Value> = serde_json::from_str(include_str!("data/usage_examples.json")).unwrap();
+    let examples: Vec<Value> = serde_json::from_str(include_str!("../../wire/tests/data/usage_examples.json")).unwrap();
     let mut counted = BTreeMap::new();
     for example in &examples {
         let source = example["cost_source"].as_str().unwrap();

@@ -187,6 +187,12 @@ impl Gateway {
         self.server.admin_address()
     }
 
+    /// Nobody needs a key: neither the config nor the ledger has one.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.workers.first().is_none_or(|worker| worker.load().keys.is_open())
+    }
+
     /// Whether this process does what only one of several should.
     #[must_use]
     pub fn leadership(&self) -> Leadership {
