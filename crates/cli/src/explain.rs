@@ -3,7 +3,7 @@
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
 use std::io::{self, Write};
-use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RequestId, TierId, Usd, savings};
+use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RejectWhy, RequestId, TierId, Usd, savings};
 use tierway_gateway::Again;
 use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
 use tierway_wire::ServiceTier;
@@ -140,7 +140,14 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     for rejected in &call.rejected {
         let target = rejected.target.map_or_else(String::new, |target| format!(", target {}", target.index + 1));
         let who = format!("{}{target}", names.tier(rejected.tier));
-        fact(out, "passed over", &format!("{who}: {}", reject_words(&rejected.why)))?;
+        let again = match (&rejected.why, rejected.target) {
+            (RejectWhy::Outscored(duel), Some(target)) => {
+                let same = duel.comes_out_again(target.index, call.id.as_i64().cast_unsigned());
+                if same { "; computed again from the id: the same" } else { "; computed again from the id: DIFFERENT" }
+            }
+            _ => "",
+        };
+        fact(out, "passed over", &format!("{who}: {}{again}", reject_words(&rejected.why)))?;
     }
     fact(out, "took", &format!("{} µs", thousands(call.decide_us.into())))?;
     if let Some(tier) = &again.tier {

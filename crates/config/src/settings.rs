@@ -217,13 +217,7 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
         retry_budget_percent: section.int32("retry_budget_percent"),
         patience_ms: section.int32("patience_ms"),
         max_wait_ms: section.int32("max_wait_ms"),
-        balance: match section.string("balance").as_str() {
-            "in_order" => Balance::InOrder,
-            "least_busy" => Balance::LeastInFlight,
-            "latency" => Balance::Latency,
-            "price" => Balance::Price,
-            _ => Balance::Weighted,
-        },
+        balance: balance(root, &section),
         hedge: section.flag("hedge"),
         hedge_after_ms: section.opt_int32("hedge_after_ms"),
         continue_streams: section.string("stream_recovery") != "error",
@@ -233,6 +227,33 @@ pub(crate) fn dispatch(root: &Section<'_, '_>) -> DispatchConfig {
         queue_ms: section.int32("queue_ms"),
         breaker_failures: section.int32("breaker_failures"),
         breaker_open_ms: section.int32("breaker_open_ms"),
+    }
+}
+
+/// Share of the requests that explore under `balance = "learned"`, per cent: enough to hear of a change within some thousand
+/// requests, few enough that a worse target costs little.
+const EXPLORE_PERCENT: u32 = 10;
+
+fn balance(root: &Section<'_, '_>, section: &Section<'_, '_>) -> Balance {
+    let learned = section.string("balance") == "learned";
+    if !learned && section.has("explore_percent") {
+        let message = "`explore_percent` in [dispatch] is for `balance = \"learned\"`; set that, or leave it out";
+        section.problem("explore_percent", message);
+    }
+    if learned && !root.table("quality").has("sample") {
+        let message = "`balance = \"learned\"` in [dispatch] learns from the verdicts of [quality]; set `sample` there";
+        section.problem("balance", message);
+    }
+    match section.string("balance").as_str() {
+        "in_order" => Balance::InOrder,
+        "least_busy" => Balance::LeastInFlight,
+        "latency" => Balance::Latency,
+        "price" => Balance::Price,
+        "learned" => {
+            let percent = section.opt_int32("explore_percent").unwrap_or(EXPLORE_PERCENT);
+            Balance::Learned { explore_percent: u8::try_from(percent).unwrap_or(100) }
+        }
+        _ => Balance::Weighted,
     }
 }
 

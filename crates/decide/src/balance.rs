@@ -30,6 +30,11 @@ pub enum Balance {
     Latency,
     /// The cheapest; those of one price by weight.
     Price,
+    /// The one that verdicts speak for on this kind of work; of equals by weight ([`crate::equals`]).
+    Learned {
+        /// Share of the requests that may go to another one, to find out.
+        explore_percent: u8,
+    },
 }
 
 /// One target as the balancer sees it.
@@ -39,6 +44,8 @@ pub struct Weighed<'a> {
     pub weight: u32,
     /// What this request is expected to cost there; none sorts last.
     pub price: Option<Usd>,
+    /// What verdicts make of it, the higher the better; only read by [`Balance::Learned`].
+    pub score: u32,
     /// Its shared state.
     pub state: &'a TargetState,
 }
@@ -66,6 +73,7 @@ pub fn order(balance: Balance, targets: &[Weighed<'_>], now_ms: u64, seed: u64) 
                 let price = |at: usize| (targets[at].price.is_none(), targets[at].price);
                 price(a).cmp(&price(b)).then(draws[a].total_cmp(&draws[b]))
             }
+            Balance::Learned { .. } => targets[b].score.cmp(&targets[a].score).then(draws[a].total_cmp(&draws[b])),
         })
     });
     if balance == Balance::Latency
@@ -243,7 +251,8 @@ mod tests {
     }
 
     fn weighed<'a>(states: &'a [Arc<TargetState>], weights: &[u32]) -> Vec<Weighed<'a>> {
-        let with = |(state, weight): (&'a Arc<TargetState>, &u32)| Weighed { weight: *weight, price: None, state };
+        let with =
+            |(state, weight): (&'a Arc<TargetState>, &u32)| Weighed { weight: *weight, price: None, score: 0, state };
         states.iter().zip(weights).map(with).collect()
     }
 
@@ -333,6 +342,22 @@ mod tests {
             target.price = picos.map(Usd::from_picos);
         }
         assert_eq!(order(Balance::Price, &targets, 0, 3), [2, 1, 0]);
+    }
+
+    #[test]
+    fn the_best_by_verdicts_goes_first_unless_it_is_ill() {
+        let states = [fresh(), fresh(), fresh()];
+        let mut targets = weighed(&states, &[1, 3, 0]);
+        let learned = Balance::Learned { explore_percent: 10 };
+        let even = shares(learned, &targets, 0);
+        assert!(even[0].abs_diff(25) <= 2 && even[1].abs_diff(75) <= 2, "nothing is known: by weight {even:?}");
+        for (target, score) in targets.iter_mut().zip([700_000, 400_000, 900_000]) {
+            target.score = score;
+        }
+        assert_eq!(order(learned, &targets, 0, 5), [0, 1, 2], "a fallback stays one");
+        assert_eq!(shares(Balance::Weighted, &targets, 0)[2], 0);
+        states[0].on_failure(0, FailureKind::RateLimited { retry_after_ms: Some(800) });
+        assert_eq!(order(learned, &targets, 10, 5), [1, 2, 0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A decision: the chosen tier, the reason, and everyone who was passed over.
 
+use crate::equals::Duel;
 use crate::{Prediction, TargetId, TierId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -155,6 +156,8 @@ pub enum RejectWhy {
     OverBudget,
     /// The caller is over its requests or tokens a minute.
     OverRate,
+    /// Another target of its tier was better at this kind of work, or drew better (`balance = "learned"`).
+    Outscored(Duel),
 }
 
 /// A candidate that was passed over.

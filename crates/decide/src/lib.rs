@@ -14,6 +14,7 @@ mod chance;
 mod choose;
 mod decision;
 pub mod dispatch;
+pub mod equals;
 pub mod evidence;
 mod features;
 pub mod first_bytes;

@@ -6,6 +6,7 @@
 //! Measured beside JSON on the same records by `cargo bench -p tierway-ledger`.
 
 use crate::varint::{Garbled, Input, put, put_bytes, put_floats, put_signed, put_str};
+use tierway_decide::equals::{Duel, Standing, Tally};
 use tierway_decide::{Attempt, AttemptEnd, CallRecord, RejectWhy, Rejected, TargetId, TierId, Usd};
 use tierway_wire::{ServiceTier, Usage};
 
@@ -122,6 +123,12 @@ fn pack_rejected(out: &mut Vec<u8>, rejected: &Rejected) {
         RejectWhy::SteppedDown => out.push(10),
         RejectWhy::OverBudget => out.push(11),
         RejectWhy::OverRate => out.push(12),
+        RejectWhy::Outscored(duel) => {
+            out.extend_from_slice(&[13, duel.by, u8::from(duel.drawn)]);
+            for Standing { tally, score_ppm } in [duel.own, duel.first] {
+                [tally.good, tally.bad, score_ppm].into_iter().for_each(|number| put(out, number.into()));
+            }
+        }
     }
 }
 
@@ -146,6 +153,14 @@ fn unpack_rejected(input: &mut Input) -> Result<Rejected, Garbled> {
         10 => RejectWhy::SteppedDown,
         11 => RejectWhy::OverBudget,
         12 => RejectWhy::OverRate,
+        13 => {
+            let (by, drawn) = (input.byte()?, input.byte()? != 0);
+            let mut standing = || -> Result<Standing, Garbled> {
+                let tally = Tally { good: input.small()?, bad: input.small()? };
+                Ok(Standing { tally, score_ppm: input.small()? })
+            };
+            RejectWhy::Outscored(Duel { own: standing()?, by, first: standing()?, drawn })
+        }
         _ => return Err(input.garbled()),
     };
     Ok(Rejected { tier, target, why })
@@ -316,6 +331,20 @@ mod tests {
             read.usage = read.usage.under(ServiceTier::Standard);
             unpack(&packed, &mut read).unwrap();
             assert_eq!(read, call, "{tier:?}");
+        }
+    }
+    #[test]
+    fn why_an_equal_was_passed_over_comes_back() {
+        let standing = |good, bad, score_ppm| Standing { tally: Tally { good, bad }, score_ppm };
+        let duel = Duel { own: standing(0, u32::MAX, 1), by: 3, first: standing(250, 50, 999_999), drawn: true };
+        for duel in [duel, Duel { drawn: false, ..duel }] {
+            let target = Some(TargetId { tier: TierId(1), index: 2 });
+            let rejected = Rejected { tier: TierId(1), target, why: RejectWhy::Outscored(duel) };
+            let mut packed = Vec::new();
+            pack_rejected(&mut packed, &rejected);
+            let mut input = Input::new(&packed);
+            assert_eq!(unpack_rejected(&mut input).unwrap(), rejected);
+            input.finish().unwrap();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the parts of a decision say to people.
 
 use crate::figures::{percent, thousands};
+use tierway_decide::equals::Standing;
 use tierway_decide::{AttemptEnd, Reason, RejectWhy};
 
 /// Why a tier was chosen, as half a sentence.
@@ -49,6 +50,15 @@ pub fn reject_words(why: &RejectWhy) -> String {
         RejectWhy::SteppedDown => "most of the caller's budget is spent".into(),
         RejectWhy::OverBudget => "the caller's budget does not allow its worst case".into(),
         RejectWhy::OverRate => "the caller is over its requests or tokens a minute".into(),
+        RejectWhy::Outscored(duel) => {
+            let standing = |own: Standing| {
+                let count = |hundredths: u32| format!("{:.1}", f64::from(hundredths) / 100.0);
+                let score = f64::from(own.score_ppm) / 1e6;
+                format!("{score:.3} ({} to {} verdicts)", count(own.tally.good), count(own.tally.bad))
+            };
+            let how = if duel.drawn { "drew better" } else { "is better at this kind of work" };
+            format!("target {} {how}: {} against {}", duel.by + 1, standing(duel.first), standing(duel.own))
+        }
     }
 }
 

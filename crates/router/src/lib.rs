@@ -33,6 +33,7 @@ mod router;
 mod seam;
 mod sessions;
 mod setup;
+mod tallies;
 mod tariff;
 mod unfit;
 mod walk;
@@ -53,5 +54,6 @@ pub use seam::{
     WireRequest,
 };
 pub use setup::{IdSource, Queue, Setup, Timeouts, Upstream};
+pub use tallies::Tallies;
 pub use witness::{Seen, Wanted, Witness};
 pub use {tierway_decide as decide, tierway_wire as wire};

@@ -5,6 +5,7 @@ use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
 use crate::sessions::Sessions;
+use crate::tallies::Tallies;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub hold_back: Duration,
     /// Cells whose quality fell below the target.
     pub held: Arc<HeldCells>,
+    /// What verdicts said of each target by kind of work; only read under [`Balance::Learned`].
+    pub tallies: Tallies,
     /// Output tokens that a budget is asked for where a request states no bound; none: the most that a model can give.
     pub assumed_output: Option<u32>,
     /// Where requests wait for room at a provider's account.
@@ -66,6 +69,7 @@ impl Setup {
         let choosing = table.choosing(None);
         let fresh = |tier: &Tier| tier.targets.iter().map(|_| Arc::default()).collect();
         let states = table.ladder().tiers().iter().map(fresh).collect();
+        let tallies = Tallies::of(table.ladder());
         let limits = DispatchLimits::until(Timeouts::default().total.as_millis() as u64);
         Self {
             assumed_output: None,
@@ -78,6 +82,7 @@ impl Setup {
             hold_back: Duration::ZERO,
             held: Arc::default(),
             queue: Queue::default(),
+            tallies,
             states,
             accounts: BTreeMap::new(),
             sessions: Sessions::default(),

@@ -15,6 +15,7 @@ use crate::reply::{Reply, ReplyBody};
 use crate::router::Router;
 use crate::seam::Held;
 use crate::setup::{Timeouts, Upstream};
+use crate::tallies::Judging;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
-use tierway_decide::{CallStatus, Reason, RequestId, Target, TargetId};
+use tierway_decide::{CallStatus, Reason, Target, TargetId};
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Format, ServiceTier};
 
@@ -98,7 +99,7 @@ impl Router {
     /// Performs what [`Dispatch`] says; chooses nothing.
     pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
         let clock = &*self.ground.clock;
-        let mut dispatch = self.plan(decided, asked.outline.stream, log.id());
+        let mut dispatch = self.plan(decided, asked.outline.stream, log);
         self.reserve(asked, decided, log).await?;
         let (mut last, mut short): (Option<Broken>, bool) = (None, false);
         let mut full = Crowded::new(asked);
@@ -167,10 +168,10 @@ impl Router {
     }
 
     /// The targets of a decision in the order of health, load and weight, with the bounds of this request.
-    fn plan(&self, decided: &Decided, stream: bool, id: RequestId) -> Dispatch {
+    fn plan(&self, decided: &Decided, stream: bool, log: &mut Log) -> Dispatch {
         let setup = &*self.ground.setup;
         let now = self.ground.clock.monotonic_ms();
-        let seed = id.as_i64().cast_unsigned();
+        let seed = log.id().as_i64().cast_unsigned();
         let limits = DispatchLimits { deadline_ms: now.saturating_add(setup.limits.deadline_ms), ..setup.limits };
         if let Some(target) = &decided.foreign {
             let window = target.limits.context_window;
@@ -178,6 +179,7 @@ impl Router {
             let only = Candidate { id: FOREIGN, provider: 0, model: 0, window, prefill, late_after_ms: None };
             return Dispatch::new(vec![only], limits, seed);
         }
+        let judging = Judging::by(setup.balance, &setup.tallies, decided.decision.prediction.task_type, seed);
         let mut ordered = Vec::with_capacity(decided.decision.targets.len());
         for tier in decided.decision.targets.chunk_by(|a, b| a.tier == b.tier) {
             if let [only] = tier {
@@ -185,14 +187,18 @@ impl Router {
                 continue;
             }
             let from = ordered.len();
-            let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id)).collect();
+            let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id, judging)).collect();
             ordered.extend(order(setup.balance, &weighed, now, seed).into_iter().map(|at| tier[at]));
             // A conversation stays with the target whose cache is warm, as long as that is well.
             let warm = decided.session.map(|session| session.target);
             let warm =
                 ordered[from..].iter().position(|id| Some(*id) == warm && setup.state(*id).health(now).callable());
-            if let Some(at) = warm {
-                ordered[from..=from + at].rotate_right(1);
+            match (warm, judging) {
+                (Some(at), _) => ordered[from..=from + at].rotate_right(1),
+                (None, Some(judging)) if from == 0 => {
+                    log.note(|record| record.rejected.extend(judging.outscored(&ordered)));
+                }
+                (None, _) => {}
             }
         }
         let mut candidates = plan(setup.table.ladder(), &ordered);
@@ -204,11 +210,12 @@ impl Router {
         Dispatch::new(candidates, limits, seed)
     }
 
-    fn weighed(&self, id: TargetId) -> Weighed<'_> {
+    fn weighed(&self, id: TargetId, judging: Option<Judging<'_>>) -> Weighed<'_> {
         let target = self.ground.setup.table.ladder().target(id);
         let day = crate::log::day_of(self.ground.clock.unix_ms());
         let price = target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.output);
-        Weighed { weight: target.weight, price, state: self.ground.setup.state(id) }
+        let score = judging.map_or(0, |judging| judging.standing(id).score_ppm);
+        Weighed { weight: target.weight, price, score, state: self.ground.setup.state(id) }
     }
 
     /// Everything that a call to this target needs, if its breaker, its retry budget and the account of its provider let

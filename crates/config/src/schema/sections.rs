@@ -718,9 +718,15 @@ pub static DISPATCH: Spec = Spec {
         ),
         field(
             "balance",
-            Kind::Choice(&["weighted", "in_order", "least_busy", "latency", "price"]),
+            Kind::Choice(&["weighted", "in_order", "least_busy", "latency", "price", "learned"]),
             Some("\"weighted\""),
-            "How targets of a tier share its traffic: by weight; the first that is well; the fewest calls under way; the faster of two; the cheapest.",
+            "How targets of a tier share its traffic: by weight; the first that is well; the fewest calls under way; the faster of two; the cheapest; the one that verdicts of [quality] speak for on this kind of work.",
+        ),
+        field(
+            "explore_percent",
+            int(0, 50),
+            None,
+            "With `balance = \"learned\"`: share of the requests, per cent, that may go to another target than the best so far, to find out. Default: 10.",
         ),
         field(
             "hedge",

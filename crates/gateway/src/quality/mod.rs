@@ -9,6 +9,7 @@ mod answers;
 mod budget;
 mod cells;
 mod checks;
+mod equals;
 mod herald;
 mod look;
 mod rubric;

@@ -6,6 +6,7 @@
 
 use super::budget::{Budget, Purse};
 use super::cells::{Cells, Led};
+use super::equals;
 use super::herald::{self, Carried, Herald};
 use super::look::{Found, GivenUp, look};
 use super::task::{Taken, Task};
@@ -293,11 +294,17 @@ impl Bench {
             Some(led) => self.cells_were_read(&config, &led),
             None => Ok(()),
         });
-        if let Err(error) = kept.and_then(|()| self.fit_rate(&config, now)) {
+        if let Err(error) = kept.and_then(|()| self.fit_rate(&config, now)).and_then(|()| self.tell_equals()) {
             return self.lost(&error);
         }
         self.hold();
         self.carry();
+    }
+
+    /// Targets of one tier are told apart by what was found by now.
+    fn tell_equals(&mut self) -> Result<(), LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        equals::refresh(self.router.load().setup(), &mut open.state)
     }
 
     fn say_once(&mut self, error: &LedgerError) {

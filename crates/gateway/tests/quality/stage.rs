@@ -17,7 +17,7 @@ use tierway_testkit::Upstream;
 use tokio::task::block_in_place;
 
 /// Everything that is predicted goes to the small tier.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 [providers.fake]
@@ -62,8 +62,13 @@ impl Stage {
 
     /// With its records in a file of its own, unless the config says otherwise.
     pub(crate) fn before(upstream: Arc<Upstream>, more: &str) -> Self {
+        Self::of(upstream, &format!("{CONFIG}{more}"))
+    }
+
+    /// With this config in place of the usual one.
+    pub(crate) fn of(upstream: Arc<Upstream>, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("{}{more}", CONFIG.replace("URL", &upstream.url()));
+        let text = config.replace("URL", &upstream.url());
         let mut config = tierway_config::parse(&text, "test", &|_| None).unwrap();
         config.ledger.path = folder.path().join("ledger.db");
         let gateway = Some(block_in_place(|| Gateway::start(&config, 1)).unwrap());

@@ -136,6 +136,21 @@ pub struct Spent {
     pub first_ms: Option<i64>,
 }
 
+/// How the answers of one model compared with those of another on one kind of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// The kind of work.
+    pub task_type: TaskType,
+    /// The cheap tier.
+    pub tier: String,
+    /// Both models as `provider/model`, the cheap one first.
+    pub models: [String; 2],
+    /// What both looks said, or a person.
+    pub comparison: Comparison,
+    /// The weights of all such comparisons together.
+    pub weight: f64,
+}
+
 /// How many samples wait, were judged, were given up in a span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SampleCounts {

@@ -5,7 +5,8 @@ use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::quality::{CellKey, CellState, Comparison, Interval, Kind, Preference};
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
 use tierway_ledger::quality::{
-    AlarmRow, CellChange, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict,
+    AlarmRow, CellChange, Compared, EvidenceVersion, Feedback, Sample, SampleCounts, SampleText, Shadowed, Spent,
+    Verdict,
 };
 use tierway_ledger::{Ledger, Options, State};
 
@@ -67,6 +68,30 @@ pub(crate) fn fill(state: &mut State) {
 
 fn cell() -> CellKey {
     CellKey { task_type: TaskType::Qa, tier: "small".into() }
+}
+
+fn verdicts_are_summed_up_by_what_was_compared_and_a_person_goes_first(store: &Scratch) {
+    use Preference::{Baseline, Cheap, Tie};
+    let mut state = open(store);
+    for (n, kind, one) in [(10, Kind::Down, Cheap), (20, Kind::Down, Cheap), (30, Kind::Down, Tie), (40, Kind::Up, Tie)]
+    {
+        state.keep_sample(&sample(n, kind, true)).unwrap();
+        assert!(state.judge_sample(id(n), &verdict(n + 50, one, one)).unwrap());
+    }
+    state.label(id(30), "eve", Baseline, 99).unwrap();
+    let mut told = |last: u64| -> Vec<String> {
+        let line = |own: Compared| {
+            let Comparison { one, other } = own.comparison;
+            format!("{} {} {} {one:?} {other:?} {}", own.tier, own.models[0], own.models[1], own.weight)
+        };
+        let mut lines: Vec<String> = state.compared(last).unwrap().into_iter().map(line).collect();
+        lines.sort();
+        lines
+    };
+    let up = "small p/second p/served Tie Tie 0.25";
+    let labelled = "small p/served p/second Baseline Baseline 0.25";
+    assert_eq!(told(9), [up, labelled, "small p/served p/second Cheap Cheap 0.5"]);
+    assert_eq!(told(2), [up, labelled], "the last ones only");
 }
 
 fn samples_become_verdicts_and_both_answers_know_their_side(store: &Scratch) {
@@ -208,6 +233,7 @@ fn callers_words_are_summed_by_tier(store: &Scratch) {
 
 on_both!(
     samples_become_verdicts_and_both_answers_know_their_side,
+    verdicts_are_summed_up_by_what_was_compared_and_a_person_goes_first,
     answers_of_the_baseline_are_known_by_their_tokens_when_the_texts_are_gone,
     the_last_change_of_a_cell_is_in_force_and_history_stays,
     one_version_of_evidence_is_in_force_and_all_can_be_read,

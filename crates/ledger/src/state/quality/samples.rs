@@ -1,6 +1,6 @@
 //! Samples and what was found about them.
 
-use super::{Pair, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict};
+use super::{Compared, Pair, Sample, SampleCounts, SampleText, Shadowed, Spent, Verdict};
 use crate::codes::Code;
 use crate::state::sql::{Columns, all, number, one, optional};
 use crate::value::Value::{Integer, Null, Real, Text};
@@ -114,6 +114,24 @@ impl State {
             "SELECT {JUDGED} FROM samples WHERE state = 1 AND done_ms >= ?1 AND done_ms < ?2 ORDER BY done_ms, id"
         );
         all(self.statements(), &sql, &[Integer(from_ms), Integer(to_ms)], judged)
+    }
+
+    /// The last so many verdicts, summed up by what was compared and what came out.
+    pub fn compared(&mut self, last: u64) -> Result<Vec<Compared>, LedgerError> {
+        let sql = "SELECT task_type, tier, cheap_model, baseline_model, coalesce(word, one), coalesce(word, other), sum(weight)
+            FROM (SELECT task_type, tier, cheap_model, baseline_model, one, other, weight,
+                    (SELECT word FROM labels WHERE labels.id = samples.id ORDER BY at_ms DESC LIMIT 1) AS word
+                FROM samples WHERE state = 1 ORDER BY done_ms DESC, id DESC LIMIT ?1) AS newest
+            GROUP BY 1, 2, 3, 4, 5, 6";
+        all(self.statements(), sql, &[number(last)], |row| {
+            Ok(Compared {
+                task_type: row.coded(0)?,
+                tier: row.text(1)?,
+                models: [row.text(2)?, row.text(3)?],
+                comparison: Comparison { one: row.coded(4)?, other: row.coded(5)? },
+                weight: row.double(6)?,
+            })
+        })
     }
 
     /// What became of the samples that were taken in a span.
