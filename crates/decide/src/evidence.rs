@@ -4,7 +4,7 @@
 //! the promise was proven for. It refuses evidence for another ladder: scores of other models say nothing of these.
 
 use crate::model::{Bank, BankError};
-use crate::{Features, MAX_TIERS, TaskType, base64};
+use crate::{Features, Ladder, MAX_TIERS, TaskType, base64};
 use serde::{Deserialize, Serialize};
 
 /// The format that this build writes and reads.
@@ -89,6 +89,18 @@ pub enum EvidenceError {
         /// Names in the config.
         have: String,
     },
+    /// Made for other models: their scores say nothing of these.
+    #[error(
+        "the evidence was made for {made_for} as tier `{tier}`, the config has {have}: run `tierway calibrate` again, or leave `evidence` out"
+    )]
+    Models {
+        /// The tier.
+        tier: String,
+        /// Models in the evidence.
+        made_for: String,
+        /// Models in the config.
+        have: String,
+    },
     /// Its heads are damaged or of another version.
     #[error("the heads of the evidence: {0}")]
     Heads(#[from] BankError),
@@ -131,6 +143,34 @@ impl Evidence {
         self
     }
 
+    /// Whether it speaks of the models of this ladder: a tier may have got another target beside a known one, but not
+    /// others in place of all.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Models`] for the first tier that has none of the models it had.
+    pub fn speaks_of(&self, ladder: &Ladder) -> Result<(), EvidenceError> {
+        for (own, tier) in self.tiers.iter().zip(ladder.tiers()) {
+            if tier.targets.iter().any(|target| own.models.contains(&target.model)) {
+                continue;
+            }
+            let have: Vec<&str> = tier.targets.iter().map(|target| target.model.as_str()).collect();
+            return Err(EvidenceError::Models {
+                tier: own.name.clone(),
+                made_for: own.models.join(", "),
+                have: have.join(", "),
+            });
+        }
+        Ok(())
+    }
+
+    /// Figures that decide are numbers, and not negative.
+    fn is_sound(&self) -> bool {
+        let sound = |value: &f32| value.is_finite() && *value >= 0.0;
+        self.promise.max_shortfall.iter().all(sound)
+            && sound(&self.unfamiliar)
+            && self.output_tokens.iter().flatten().all(sound)
+    }
+
     pub(crate) fn load(self, names: &[&str], baseline: usize) -> Result<Loaded, EvidenceError> {
         let own: Vec<&str> = self.tiers.iter().map(|tier| tier.name.as_str()).collect();
         if own != names || names.get(baseline) != Some(&self.baseline.as_str()) {
@@ -151,6 +191,9 @@ impl Evidence {
         if bank.names().len() != width || width > MAX_TIERS || !rows {
             return Err(EvidenceError::Damaged("number of tiers"));
         }
+        if !self.is_sound() {
+            return Err(EvidenceError::Damaged("a figure is negative or no number"));
+        }
         Ok(Loaded { bank, seen, baseline, evidence: self })
     }
 }
@@ -165,7 +208,8 @@ pub fn scores(said: &[f32], baseline: usize, tiers: usize) -> [f32; MAX_TIERS] {
     let own = said[baseline];
     for (tier, p) in p_ok.iter_mut().enumerate().take(tiers.min(said.len())) {
         let score = if tier == baseline { own } else { own + said[tier] };
-        *p = score.clamp(LEAST, 1.0 - LEAST);
+        // weights that run over say nothing, and nothing is not good enough
+        *p = if score.is_nan() { LEAST } else { score.clamp(LEAST, 1.0 - LEAST) };
     }
     p_ok
 }

@@ -27,6 +27,7 @@ pub fn predictor(config: &Config) -> Result<Predictor, GatewayError> {
     };
     let ladder = config.table.ladder();
     let evidence = Evidence::parse(&text).map_err(|error| no_evidence(&place, &error))?;
+    evidence.speaks_of(ladder).map_err(|error| no_evidence(&place, &error))?;
     let names: Vec<&str> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
     let with = prior.with_evidence(evidence, &names, usize::from(ladder.baseline().0));
     with.map_err(|error| no_evidence(&place, &error))

@@ -21,6 +21,15 @@ pub fn best_bet(values: &[f64], worst: f64) -> Option<f64> {
     (best.0 > 0.0).then_some(best.1)
 }
 
+/// Mean and standard deviation of the logarithm by which one of `values` would have multiplied a wealth under this bet.
+#[must_use]
+pub fn growth(values: &[f64], worst: f64, bet: f64) -> (f64, f64) {
+    let n = values.len().max(1) as f64;
+    let logs: Vec<f64> = values.iter().map(|x| (bet / worst * x.max(-worst)).ln_1p()).collect();
+    let mean = logs.iter().sum::<f64>() / n;
+    (mean, (logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / n).sqrt())
+}
+
 /// Whether the mean of `values`, in -`worst`..=1 and in an order that has nothing to do with them, is above 0 at this
 /// confidence. `bet` comes from other rows.
 #[must_use]

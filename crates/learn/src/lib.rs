@@ -12,6 +12,7 @@ pub mod labels;
 pub mod linear;
 pub mod logistic;
 pub mod metrics;
+pub mod misrouted;
 mod outcome;
 pub mod plot;
 mod proof;

@@ -1,7 +1,8 @@
-//! Which threshold can be proven: the decision that is served, tried from the safest threshold on.
+//! Which threshold can be proven: the decision that is served, tried from a safe threshold on.
 //!
 //! In: rows that nobody learned from with what is predicted of them, and a rehearsal on the rows that taught. Out: the
-//! cheapest threshold that keeps the promise. The first that fails ends the sequence (learn then test).
+//! cheapest threshold that keeps the promise. The first that fails ends the sequence (learn then test), whose order the
+//! rehearsal has fixed (as in Laufer-Goldshtein et al., "Efficiently controlling multiple risks with Pareto testing", 2023).
 
 use crate::calibrate::Options;
 use crate::game;
@@ -9,8 +10,10 @@ use crate::table::{Row, Table};
 use tierway_decide::evidence::scores;
 use tierway_decide::{Ask, Caller, Choosing, Ladder, Pins, Prediction, decide};
 
-/// Thresholds that are tried.
+/// Steps between the thresholds that are tried.
 const STEPS: usize = 60;
+/// The most thresholds that one can be chosen from.
+pub(crate) const THRESHOLDS: usize = STEPS + 2;
 
 /// The tier that each request goes to under a threshold: what is served, without rules, pins and sessions.
 #[must_use]
@@ -36,19 +39,35 @@ pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], t
     rows.iter().zip(predictions).map(choice).collect()
 }
 
-/// Thresholds from the safest on: evenly spaced over the shortfalls that occur. Their choice sees no score.
-fn thresholds(table: &Table<'_>, predictions: &[Prediction]) -> Vec<f32> {
-    let mut shortfalls = Vec::new();
-    for prediction in predictions {
-        let p_ok = &prediction.p_ok[..table.tiers];
-        let best = p_ok.iter().copied().fold(0.0, f32::max);
-        shortfalls.extend(p_ok.iter().map(|p| best - p).filter(|shortfall| *shortfall > 0.0));
+/// A threshold to try, with what the rehearsal says of it.
+struct Step {
+    threshold: f32,
+    /// The bet that would have been best, as a share of the largest safe one.
+    bet: Option<f64>,
+    /// Mean and standard deviation of the logarithm by which a row would have multiplied the wealth.
+    growth: (f64, f64),
+}
+
+impl Step {
+    /// By how many standard deviations the game is expected to be won on `rows` rows with half of the stake.
+    fn odds(&self, rows: usize, confidence: f64) -> f64 {
+        let (mean, spread) = self.growth;
+        let goal = 2.0 / (1.0 - confidence);
+        let n = rows as f64;
+        (n * mean - goal.ln()) / (n.sqrt() * spread).max(1e-6)
     }
-    shortfalls.sort_by(f32::total_cmp);
-    let at = |step: usize| shortfalls.get((shortfalls.len() * step / STEPS).min(shortfalls.len().max(1) - 1)).copied();
-    let mut thresholds: Vec<f32> = std::iter::once(0.0).chain((0..=STEPS).filter_map(at)).collect();
-    thresholds.dedup();
-    thresholds
+}
+
+/// Odds at which a sequence may begin: nine of ten games are won.
+const GOOD_ODDS: f64 = 1.3;
+
+/// Where the sequence begins: at the safest threshold that is likely to be proven at all, else at the likeliest. A
+/// safer one could not be proven by so few rows even if nothing were lost, and would end the sequence before it began.
+fn first(steps: &[Step], rows: usize, confidence: f64) -> usize {
+    let odds: Vec<f64> = steps.iter().map(|step| step.odds(rows, confidence)).collect();
+    let good = odds.iter().position(|odds| *odds >= GOOD_ODDS);
+    let best = || (0..odds.len()).rev().max_by(|a, b| odds[*a].total_cmp(&odds[*b]));
+    good.or_else(best).unwrap_or(0)
 }
 
 /// Rows with what is predicted of them.
@@ -71,26 +90,54 @@ impl Stage<'_> {
         self.rows.iter().zip(tiers).map(margin).collect()
     }
 
-    /// The cheapest threshold that keeps the promise, proven; none when not even the safest does. How much is staked on
-    /// each threshold is learned from the `rehearsal`, rows that taught with what heads said that had not seen them.
+    /// The cheapest threshold that keeps the promise, proven; none when not even the first does. Which thresholds are
+    /// tried, with which the sequence begins, and how much is staked on each comes from the `rehearsal` (rows that taught,
+    /// with what heads said that had not seen them), so that it is settled before a row of the proof is looked at.
     pub(crate) fn prove(&self, rehearsal: &Stage<'_>, options: &Options) -> Option<f32> {
-        let mut best: Option<(f64, f32)> = None;
         let worst = options.quality.max(0.01);
-        for threshold in thresholds(self.table, self.predictions) {
-            let tiers = self.choices(threshold);
-            if tiers.iter().any(|tier| *tier != self.table.baseline) {
-                let rehearsed = rehearsal.margins(&rehearsal.choices(threshold), options.quality);
-                let bet = game::best_bet(&rehearsed, worst);
-                if !game::proves(&self.margins(&tiers, options.quality), worst, bet, options.confidence) {
-                    break;
-                }
+        let steps = rehearsal.steps(options.quality, worst);
+        let first = first(&steps, self.rows.len(), options.confidence);
+        let mut best: Option<(f64, f32)> = None;
+        for step in steps.get(first..).unwrap_or_default() {
+            let tiers = self.choices(step.threshold);
+            if !game::proves(&self.margins(&tiers, options.quality), worst, step.bet, options.confidence) {
+                break;
             }
             let cost: f64 = self.rows.iter().zip(&tiers).map(|(row, tier)| row.tiers[*tier].cost).sum();
             if best.is_none_or(|(least, _)| cost <= least) {
-                best = Some((cost, threshold));
+                best = Some((cost, step.threshold));
             }
         }
         best.map(|(_, threshold)| threshold)
+    }
+
+    /// The thresholds that move a row away from the baseline, from the safest on.
+    fn steps(&self, quality: f64, worst: f64) -> Vec<Step> {
+        let step = |threshold: f32| {
+            let tiers = self.choices(threshold);
+            tiers.iter().any(|tier| *tier != self.table.baseline).then(|| {
+                let margins = self.margins(&tiers, quality);
+                let bet = game::best_bet(&margins, worst);
+                Step { threshold, bet, growth: game::growth(&margins, worst, bet.unwrap_or(0.0)) }
+            })
+        };
+        self.thresholds().into_iter().filter_map(step).collect()
+    }
+
+    /// Thresholds from the safest on: evenly spaced over the shortfalls that occur. Their choice sees no score.
+    fn thresholds(&self) -> Vec<f32> {
+        let mut shortfalls = Vec::new();
+        for prediction in self.predictions {
+            let p_ok = &prediction.p_ok[..self.table.tiers];
+            let best = p_ok.iter().copied().fold(0.0, f32::max);
+            shortfalls.extend(p_ok.iter().map(|p| best - p).filter(|shortfall| *shortfall > 0.0));
+        }
+        shortfalls.sort_by(f32::total_cmp);
+        let last = shortfalls.len().saturating_sub(1);
+        let at = |step: usize| shortfalls.get((shortfalls.len() * step / STEPS).min(last)).copied();
+        let mut thresholds: Vec<f32> = std::iter::once(0.0).chain((0..=STEPS).filter_map(at)).collect();
+        thresholds.dedup();
+        thresholds
     }
 }
 
@@ -99,5 +146,25 @@ pub(crate) fn unseen(table: &Table<'_>, held_back: &[Vec<f32>], predictions: &mu
     for (at, prediction) in predictions.iter_mut().enumerate() {
         let said: Vec<f32> = held_back.iter().map(|target| target[at]).collect();
         prediction.p_ok = scores(&said, table.baseline, table.tiers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_begins_where_it_is_likely_to_be_won() {
+        let step = |(mean, spread): (f64, f64)| Step { threshold: 0.0, bet: None, growth: (mean, spread) };
+        for (growths, want, why) in [
+            (&[][..], 0, "nothing to try"),
+            (&[(0.05, 0.01), (0.08, 0.02)], 0, "the safest is as good as won"),
+            (&[(0.001, 0.0), (0.05, 0.05)], 1, "the safest cannot be won by 400 rows, lost or not"),
+            (&[(0.001, 0.1), (0.005, 0.1), (0.002, 0.1)], 1, "none is likely: the likeliest"),
+            (&[(f64::NAN, 0.1), (0.05, 0.05)], 1, "a mean that is no number is never likely"),
+        ] {
+            let steps: Vec<Step> = growths.iter().copied().map(step).collect();
+            assert_eq!(first(&steps, 400, 0.95), want, "{why}");
+        }
     }
 }

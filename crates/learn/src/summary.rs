@@ -2,10 +2,11 @@
 
 use crate::calibrate::{Calibrated, estimates, items};
 use crate::metrics::Curve;
+use crate::misrouted::Misrouted;
 use crate::table::{Row, Table};
 use std::fmt::Write;
 use tierway_decide::evidence::Estimate;
-use tierway_decide::stats::{best_provable_budget, bootstrap, labels_needed, upper_bound};
+use tierway_decide::stats::{best_provable_budget, bootstrap, labels_needed};
 use tierway_decide::{Ladder, Predictor, TaskType};
 
 /// The whole text.
@@ -145,30 +146,21 @@ fn oracle(table: &Table<'_>, row: &Row<'_>) -> usize {
 }
 
 fn errors(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize]) {
-    let base = table.baseline;
-    let worse = |row: &Row<'_>, tier: usize| row.tiers[tier].score < row.tiers[base].score;
-    let low = rows.iter().zip(tiers).filter(|(row, tier)| **tier < base && worse(row, **tier)).count();
-    let high = rows
-        .iter()
-        .zip(tiers)
-        .filter(|(row, tier)| **tier >= base && row.tiers[0].score >= row.tiers[**tier].score)
-        .count();
-    let needed: Vec<usize> = rows.iter().zip(tiers).filter(|(row, _)| worse(row, 0)).map(|(_, tier)| *tier).collect();
-    let missed = needed.iter().filter(|tier| **tier < base).count();
-    let n = rows.len().max(1) as f64;
+    let own = Misrouted::count(table, rows, tiers);
+    let share = |count: u64| 100.0 * count as f64 / own.rows.max(1) as f64;
     let _ = writeln!(
         out,
-        "too low {:.1} % (at most {:.1} % at 95 %), too high {:.1} %",
-        100.0 * low as f64 / n,
-        100.0 * upper_bound(low as u64, rows.len() as u64, 0.95),
-        100.0 * high as f64 / n
+        "too low {:.1} % (at most {:.1} % at 95 %, whichever threshold was chosen), too high {:.1} %",
+        share(own.too_low),
+        100.0 * own.too_low_at_most(),
+        share(own.too_high)
     );
     let _ = writeln!(
         out,
-        "of {} requests on which the cheapest tier falls short, {:.1} % went below the baseline (at most {:.1} % at 95 %)\n",
-        needed.len(),
-        100.0 * missed as f64 / needed.len().max(1) as f64,
-        100.0 * upper_bound(missed as u64, needed.len() as u64, 0.95)
+        "of {} requests on which the cheapest tier falls short, {:.1} % went below the baseline (at most {:.1} %)\n",
+        own.needed,
+        100.0 * own.missed_share(),
+        100.0 * own.missed_at_most()
     );
 }
 

@@ -57,15 +57,11 @@ impl<'a> Table<'a> {
         let tiers = ladder.tiers().len();
         let baseline = usize::from(ladder.baseline().0);
         let mut table = Self { rows: Vec::new(), left_out: 0, repeated: 0, thinned: 0, filled: 0, tiers, baseline };
-        let least = outcomes.iter().map(|outcome| outcome.sampled).fold(1.0, f64::min);
         let mut known = HashSet::new();
+        let mut rows: Vec<Row<'a>> = Vec::new();
         for outcome in outcomes {
             if !known.insert((&outcome.id, &outcome.source, outcome.body_bytes)) {
                 table.repeated += 1;
-                continue;
-            }
-            if crate::split::share(&format!("thin {}", outcome.id)) > least / outcome.sampled {
-                table.thinned += 1;
                 continue;
             }
             let mut graded = [None; MAX_TIERS];
@@ -74,11 +70,18 @@ impl<'a> Table<'a> {
             }
             match (graded[0], graded[baseline]) {
                 (Some(_), Some(base)) => {
-                    table.rows.push(Row { outcome, tiers: graded.map(|grade| grade.unwrap_or(base)) });
+                    rows.push(Row { outcome, tiers: graded.map(|grade| grade.unwrap_or(base)) });
                 }
                 _ => table.left_out += 1,
             }
         }
+        // of those that can be used, so that one rare row which cannot does not thin out all others
+        let least = rows.iter().map(|row| row.outcome.sampled).fold(1.0, f64::min);
+        let (even, often): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|row| crate::split::share(&format!("thin {}", row.outcome.id)) <= least / row.outcome.sampled);
+        table.rows = even;
+        table.thinned = often.len();
         table
     }
 

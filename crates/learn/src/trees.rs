@@ -77,71 +77,88 @@ impl Columns {
 #[must_use]
 pub fn grow(columns: &Columns, target: &[f32], growth: &Growth, seed: u64) -> Trees {
     let bias = target.iter().sum::<f32>() / target.len().max(1) as f32;
-    let away: Vec<f32> = target.iter().map(|y| y - bias).collect();
-    let mut growing =
-        Growing { columns, away: &away, growth, chance: Chance::new(seed), part: 1.0 / growth.trees as f32 };
+    let most = target.iter().map(|y| (y - bias).abs()).fold(0.0, f32::max);
+    let step = most * target.len() as f32 / LARGEST_SUM;
+    let away = target.iter().map(|y| if step > 0.0 { ((y - bias) / step).round() as i32 } else { 0 }).collect();
+    let mut growing = Growing {
+        columns,
+        away,
+        growth,
+        chance: Chance::new(seed),
+        part: step / growth.trees as f32,
+        bytes: Vec::with_capacity(columns.rows),
+    };
     let tree = |_| {
         let mut nodes = vec![Node::default()];
-        let mut rows: Vec<u32> = (0..columns.rows as u32).collect();
-        growing.node(&mut nodes, 0, &mut rows, growth.depth);
+        let rows: Vec<u32> = (0..columns.rows as u32).collect();
+        growing.node(&mut nodes, 0, &rows, growth.depth);
         nodes
     };
     Trees { bias, trees: (0..growth.trees).map(tree).collect() }
 }
 
+/// What all targets together may come to, in steps: they are added up as whole numbers, in any order and many at once.
+const LARGEST_SUM: f32 = (1 << 30) as f32;
+
 struct Growing<'a> {
     columns: &'a Columns,
-    /// Targets, less their mean.
-    away: &'a [f32],
+    /// Targets, less their mean, in steps.
+    away: Vec<i32>,
     growth: &'a Growth,
     chance: Chance,
-    /// A tree's part in the mean of all.
+    /// A step's size times a tree's part in the mean of all.
     part: f32,
+    /// A counter of the rows of a node, side by side.
+    bytes: Vec<u8>,
 }
 
 impl Growing<'_> {
-    fn node(&mut self, tree: &mut Vec<Node>, at: usize, rows: &mut [u32], depth: u32) {
-        let sum: f32 = rows.iter().map(|row| self.away[*row as usize]).sum();
-        let cut = if depth == 0 || rows.len() < 2 * self.growth.least { None } else { self.cut(rows, sum) };
+    fn node(&mut self, tree: &mut Vec<Node>, at: usize, rows: &[u32], depth: u32) {
+        let away: Vec<i32> = rows.iter().map(|row| self.away[*row as usize]).collect();
+        let sum = away.iter().sum();
+        let cut = if depth == 0 || rows.len() < 2 * self.growth.least { None } else { self.cut(rows, &away, sum) };
         let Some((counter, limit)) = cut else {
-            tree[at].value = self.part * sum / rows.len().max(1) as f32;
+            tree[at].value = self.part * sum as f32 / rows.len().max(1) as f32;
             return;
         };
         let left = tree.len();
         tree[at] = Node { counter: counter as u8, limit, left: left as u16, value: 0.0 };
         tree.extend([Node::default(); 2]);
         let column = &self.columns.bytes[counter];
-        let (mut below, mut above): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| column[**row as usize] <= limit);
-        self.node(tree, left, &mut below, depth - 1);
-        self.node(tree, left + 1, &mut above, depth - 1);
+        let (below, above): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| column[**row as usize] <= limit);
+        self.node(tree, left, &below, depth - 1);
+        self.node(tree, left + 1, &above, depth - 1);
     }
 
-    /// The best of the cuts that are drawn, if any leaves enough rows on both sides.
-    fn cut(&mut self, rows: &[u32], sum: f32) -> Option<(usize, u8)> {
+    /// The best of the cuts that are drawn, if any leaves enough rows on both sides. `away` and `sum` are the targets of
+    /// these rows.
+    fn cut(&mut self, rows: &[u32], away: &[i32], sum: i32) -> Option<(usize, u8)> {
         let varied = &self.columns.varied;
         let draws = ((varied.len() as f64 * self.growth.counters).ceil() as usize).min(varied.len());
         let (mut best, mut cut) = (f32::NEG_INFINITY, None);
         for _ in 0..draws {
             let counter = varied[self.chance.up_to(varied.len() as u64 - 1) as usize];
             let column = &self.columns.bytes[counter];
-            let (least, most) = rows.iter().fold((u8::MAX, 0u8), |(least, most), row| {
-                let byte = column[*row as usize];
-                (least.min(byte), most.max(byte))
-            });
+            self.bytes.clear();
+            self.bytes.extend(rows.iter().map(|row| column[*row as usize]));
+            let (least, most) =
+                self.bytes.iter().fold((u8::MAX, 0u8), |(least, most), byte| (least.min(*byte), most.max(*byte)));
             if least >= most {
                 continue;
             }
             let limit = least + self.chance.up_to(u64::from(most - least) - 1) as u8;
-            let (mut left, mut count) = (0.0f32, 0usize);
-            for row in rows.iter().filter(|row| column[**row as usize] <= limit) {
-                left += self.away[*row as usize];
-                count += 1;
+            let (mut left, mut count) = (0, 0);
+            for (byte, away) in self.bytes.iter().zip(away) {
+                let below = i32::from(*byte <= limit);
+                left += away & -below;
+                count += below;
             }
-            let rest = rows.len() - count;
+            let (count, rest) = (count as usize, rows.len() - count as usize);
             if count < self.growth.least || rest < self.growth.least {
                 continue;
             }
-            let gained = left * left / count as f32 + (sum - left) * (sum - left) / rest as f32;
+            let square = |sum: i32| sum as f32 * sum as f32;
+            let gained = square(left) / count as f32 + square(sum - left) / rest as f32;
             if gained > best {
                 (best, cut) = (gained, Some((counter, limit)));
             }

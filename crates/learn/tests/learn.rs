@@ -95,8 +95,37 @@ fn what_separates_easy_from_hard_is_learned_proven_and_served() {
     assert!(easy.p_ok[1] - easy.p_ok[0] <= threshold && hard.p_ok[1] - hard.p_ok[0] > threshold);
     let foreign = predict("日本の首都はどこですか。詳しく教えてください、歴史も含めて");
     assert_eq!(foreign.abstain, Some(Abstain::Unfamiliar));
-    let other = Predictor::embedded().with_evidence(read, &["small", "standard"], 1);
+    let other = Predictor::embedded().with_evidence(read.clone(), &["small", "standard"], 1);
     assert!(matches!(other, Err(EvidenceError::Ladder { .. })));
+    for shortfall in [f32::NAN, f32::INFINITY, -0.1] {
+        let mut odd = read.clone();
+        odd.promise.max_shortfall = Some(shortfall);
+        let odd = Predictor::embedded().with_evidence(odd, &["nano", "standard"], 1);
+        assert!(matches!(odd, Err(EvidenceError::Damaged(_))), "{shortfall}");
+    }
+    assert!(read.speaks_of(&ladder).is_ok());
+    let mut tiers = ladder.tiers().to_vec();
+    tiers[0].targets[0].model = "another-model".into();
+    let others = Ladder::new(tiers.clone(), "standard").expect("sound");
+    let refused = read.speaks_of(&others).expect_err("scores of other models").to_string();
+    assert!(refused.contains("nano-model") && refused.contains("another-model"), "{refused}");
+    tiers[0].targets.push(ladder.tiers()[0].targets[0].clone());
+    assert!(read.speaks_of(&Ladder::new(tiers, "standard").expect("sound")).is_ok(), "one more target");
+}
+
+/// Whatever share learns, nothing is promised that no row proves.
+#[test]
+fn parts_that_are_empty_prove_nothing() {
+    let (outcomes, ladder) = (outcomes(200), ladder());
+    let table = Table::new(&outcomes, &ladder, &[]);
+    for learn in [1e-9, 1.0 - 1e-9] {
+        let done = calibrate(&table, &ladder, &Options { learn, ..Options::default() }).expect("runs");
+        assert_eq!(done.evidence.promise.max_shortfall, None, "{learn}");
+        let text = tierway_learn::summary::calibrated(&table, &ladder, &done);
+        assert!(text.contains("NOT PROVEN"), "{text}");
+        let loaded = Predictor::embedded().with_evidence(done.evidence, &["nano", "standard"], 1).expect("loads");
+        assert_eq!(loaded.proven_shortfall(), Some(-1.0));
+    }
 }
 
 #[test]
@@ -193,6 +222,11 @@ fn repeated_outcomes_count_once_and_often_sampled_ones_are_thinned() {
     let table = Table::new(&outcomes, &ladder, &[]);
     assert!((70..130).contains(&table.rows.len()), "{}", table.rows.len());
     assert!(table.rows.iter().any(|row| row.outcome.id == "1000"));
+    let kept = table.rows.len();
+    let useless = read(1001, r#""sampled":0.0001,"answers":{"other":{"score":1}}"#);
+    outcomes.push(useless);
+    let again = Table::new(&outcomes, &ladder, &[]);
+    assert_eq!((again.rows.len(), again.left_out), (kept, 1), "a row that cannot be used thins nothing out");
 }
 
 #[test]

@@ -355,8 +355,10 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    /// A weight that can be reckoned with: one that is not would make every tier look good enough.
     fn float(&mut self) -> Result<f32, BankError> {
-        self.array().map(f32::from_le_bytes)
+        let float = f32::from_le_bytes(self.array()?);
+        if float.is_finite() { Ok(float) } else { Err(BankError::Damaged) }
     }
 
     fn short(&mut self) -> Result<u16, BankError> {
@@ -426,5 +428,16 @@ mod tests {
         }
         assert_eq!(Bank::from_bytes(&bytes[..100]).err(), Some(BankError::Checksum));
         assert_eq!(Bank::from_bytes(b"x").err(), Some(BankError::Damaged));
+    }
+
+    #[test]
+    fn a_weight_that_is_no_number_is_damage_even_with_a_checksum() {
+        for odd in [f32::NAN, f32::INFINITY] {
+            let biased = Bank::new(&[Head { bias: odd, ..Head::default() }]);
+            assert_eq!(Bank::from_bytes(&biased.to_bytes()).err(), Some(BankError::Damaged), "{odd}");
+            let leaf = TreeNode { value: odd, ..TreeNode::default() };
+            let grown = Bank::new(&[Head { trees: vec![vec![leaf]], ..Head::default() }]);
+            assert_eq!(Bank::from_bytes(&grown.to_bytes()).err(), Some(BankError::Damaged), "{odd}");
+        }
     }
 }

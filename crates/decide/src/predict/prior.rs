@@ -49,15 +49,9 @@ impl Prior {
         let (best, said) = self.bank.highest_and_others(features, TASKS);
         let [nano, standard, reasoning] = softmax([said[TASKS], said[TASKS + 1], said[TASKS + 2]]);
         let strong = standard + reasoning;
-        // length breaks near-ties: it is the one signal that holds on tables that nothing was learned from
-        let length = features.value(Counter::AskSize) / 20.0;
-        let score = 1.0 - logistic(nano.max(1e-6).ln() - strong.max(1e-6).ln());
-        Said {
-            task_type: TaskType::ALL[best],
-            strong,
-            above: reasoning,
-            score: LENGTH.mul_add(length, (1.0 - LENGTH) * score),
-        }
+        let odds = (strong.max(1e-6) / nano.max(1e-6)).ln().clamp(-1.0, 1.0);
+        let size = features.value(Counter::AskSize) + LABELS * odds;
+        Said { task_type: TaskType::ALL[best], strong, above: reasoning, score: logistic(size - MIDDLE) }
     }
 
     /// Each counter's part in the log-odds of more than the cheapest tier, and that of the words.
@@ -68,8 +62,12 @@ impl Prior {
     }
 }
 
-/// Part of the length in the order of requests.
-const LENGTH: f32 = 0.5;
+/// Most doublings of the length that the labels are worth in the order of requests, either way. Length is the one signal
+/// that holds on most tables that nothing was learned from, and what people expect of a request says little of which models
+/// differ on it: an opinion beyond "rather this than that" adds nothing. `docs/routing-quality.md` has what was measured.
+const LABELS: f32 = 0.5;
+/// The length, in doublings of bytes, of a request of score one half: some four hundred bytes.
+const MIDDLE: f32 = 8.5;
 
 /// Shortfall of a tier that is just not needed: the default quality target of 0.98 gives up this much.
 const AT_THRESHOLD: f32 = 0.02;

@@ -2,6 +2,7 @@
 
 use crate::data::{self, MMLUPRO, Rung, Sources, TUTORIAL, ULAB, ZE};
 use tierway_decide::Predictor;
+use tierway_decide::stats::bootstrap;
 use tierway_learn::calibrate::{items, out_of_fold};
 use tierway_learn::metrics::Curve;
 use tierway_learn::table::{Row, Table};
@@ -17,7 +18,10 @@ const ROUNDS: usize = 200;
 
 pub(crate) fn run(all: &Sources) {
     println!("\nwithout evidence: APGR [95 %] by source; `others` learned from the other sources of the same pair");
-    println!("{:<20} {:>5} {:>7} {:>22} {:>22} {:>22}", "source", "n", "gap", "prior", "prompt length", "others");
+    println!(
+        "{:<20} {:>5} {:>7} {:>21} {:>21} {:>23} {:>21}",
+        "source", "n", "gap", "prior", "prompt length", "prior less length", "others"
+    );
     for (starts, rungs) in [
         (&["ze-"][..], ZE),
         (&["ulab-"], ULAB),
@@ -46,27 +50,35 @@ fn one(all: &Sources, starts: &[&str], rungs: &[Rung]) {
     let by_length: Vec<f64> = rows.iter().map(|row| row.outcome.length as f64).collect();
     let by_others = (names.len() > 1).then(|| out_of_fold(&table, &rows, &fold_of, names.len(), 1));
     let show = |name: &str, own: &[usize]| {
-        let figure = |need: &[f64]| {
-            let apgr = |drawn: &[usize]| {
-                let part: Vec<&Row<'_>> = drawn.iter().map(|at| rows[own[*at]]).collect();
-                let need: Vec<f64> = drawn.iter().map(|at| need[own[*at]]).collect();
-                Curve::of(&items(&table, &part, &need)).apgr()
-            };
-            let value = apgr(&(0..own.len()).collect::<Vec<_>>());
-            let interval = tierway_decide::stats::bootstrap(own.len(), ROUNDS, 0.95, 1, apgr);
-            match (value, interval) {
+        let part = |drawn: &[usize], need: &[f64]| -> Option<f64> {
+            let part: Vec<&Row<'_>> = drawn.iter().map(|at| rows[own[*at]]).collect();
+            let need: Vec<f64> = drawn.iter().map(|at| need[own[*at]]).collect();
+            Curve::of(&items(&table, &part, &need)).apgr()
+        };
+        let figure = |of: &dyn Fn(&[usize]) -> Option<f64>| {
+            let value = of(&(0..own.len()).collect::<Vec<_>>());
+            match (value, bootstrap(own.len(), ROUNDS, 0.95, 1, of)) {
                 (Some(value), Some((low, high))) => format!("{value:.3} [{low:.2}, {high:.2}]"),
-                _ => "no gap".to_owned(),
+                _ => "-".to_owned(),
             }
         };
-        let gap = own.iter().map(|at| rows[*at].tiers[1].score - rows[*at].tiers[0].score).sum::<f64>();
+        let gap = |drawn: &[usize]| {
+            let gain = |at: &usize| rows[own[*at]].tiers[1].score - rows[own[*at]].tiers[0].score;
+            Some(100.0 * drawn.iter().map(gain).sum::<f64>() / drawn.len() as f64)
+        };
+        let (whole, least) = (gap(&(0..own.len()).collect::<Vec<_>>()), bootstrap(own.len(), ROUNDS, 0.95, 1, gap));
+        print!("{name:<20} {:>5} {:>7.1}", own.len(), whole.unwrap_or_default());
+        if least.is_none_or(|(low, _)| low <= 0.0) {
+            println!("   no gap beyond its noise: a share of it says nothing");
+            return;
+        }
+        let more = |drawn: &[usize]| Some(part(drawn, &by_prior)? - part(drawn, &by_length)?);
         println!(
-            "{name:<20} {:>5} {:>7.1} {:>22} {:>22} {:>22}",
-            own.len(),
-            100.0 * gap / own.len() as f64,
-            figure(&by_prior),
-            figure(&by_length),
-            by_others.as_ref().map_or("-".to_owned(), |need| figure(need)),
+            " {:>21} {:>21} {:>23} {:>21}",
+            figure(&|drawn| part(drawn, &by_prior)),
+            figure(&|drawn| part(drawn, &by_length)),
+            figure(&more),
+            by_others.as_ref().map_or("-".to_owned(), |need| figure(&|drawn| part(drawn, need))),
         );
     };
     for (at, name) in names.iter().enumerate() {

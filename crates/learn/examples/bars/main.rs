@@ -1,5 +1,6 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: splits, cold, robust, tutorial, promise, certified. Without one, all.
+//! Parts: splits, cold, robust, tutorial, promise, certified. Without one, all. A number among them is that of the random
+//! splits of `promise` and `certified`.
 
 #![allow(
     clippy::disallowed_types,
@@ -20,13 +21,17 @@ mod tutorial;
 
 use std::path::Path;
 
+/// Random splits of `promise` and `certified`.
+const SPLITS: u64 = 200;
+
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [splits|cold|robust|tutorial|promise|certified]..");
+        eprintln!("usage: bars DIR [splits|cold|robust|tutorial|promise|certified].. [SPLITS]");
         std::process::exit(2);
     };
-    let parts: Vec<String> = args.collect();
+    let (numbers, parts): (Vec<String>, Vec<String>) = args.partition(|arg| arg.parse::<u64>().is_ok());
+    let splits = numbers.first().and_then(|number| number.parse().ok()).unwrap_or(SPLITS);
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|own| own == part);
     let all = data::load(Path::new(&dir));
     println!("{} outcomes of {} sources", all.values().map(Vec::len).sum::<usize>(), all.len());
@@ -43,9 +48,9 @@ fn main() {
         tutorial::run(&all);
     }
     if wanted("promise") {
-        promise::run(&all);
+        promise::run(&all, splits);
     }
     if wanted("certified") {
-        certified::run(&all);
+        certified::run(&all, splits);
     }
 }
