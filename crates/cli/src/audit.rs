@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed};
 use crate::store::StoreArg;
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let mut out = io::stdout().lock();
     if args.json {
         let prices = prices.as_ref().map(Prices::json);
-        let outcome = serde_json::json!({ "audit": audit, "prices": prices });
+        let outcome = serde_json::json!({ "audit": as_json(&audit), "prices": prices });
         writeln!(out, "{outcome:#}")?;
     } else {
         tell(&mut out, &audit, prices.as_ref())?;
@@ -46,6 +47,52 @@ pub(crate) fn run(args: &Args) -> Done {
     out.flush()?;
     let wrong = audit.problems.len() as u64 + audit.more_problems + prices.map_or(0, |prices| prices.wrong);
     if wrong == 0 { Ok(()) } else { Err(Failed::told(format_args!("the audit found {} problems", thousands(wrong)))) }
+}
+
+/// As `report --json` shows things: dollars, ids as people see them, and the digest as the text has it.
+fn as_json(audit: &Audit) -> Value {
+    let problems = audit.problems.iter().map(|problem| {
+        let mut shown = serde_json::to_value(problem).unwrap_or_default();
+        if let Problem::RowChanged { id } | Problem::RowUnreadable { id, .. } | Problem::PaidDiffers { id, .. } =
+            problem
+        {
+            shown["id"] = id.to_string().into();
+        }
+        let Value::Object(fields) = &mut shown else { return shown };
+        for money in ["stated", "attempts", "recorded_paid", "paid"] {
+            if let Some(picos) = fields.remove(money) {
+                let dollars = picos.as_i64().map(|picos| Usd::from_picos(picos).as_f64());
+                fields.insert(format!("{money}_usd"), dollars.into());
+            }
+        }
+        shown
+    });
+    json!({
+        "rows": audit.rows,
+        "hours": audit.hours,
+        "expired_hours": audit.expired_hours,
+        "recomputed": sums(&audit.recomputed),
+        "recorded": sums(&audit.recorded),
+        "digest": format!("{:016x}", audit.digest),
+        "problems": problems.collect::<Vec<_>>(),
+        "more_problems": audit.more_problems,
+    })
+}
+
+fn sums(figures: &Figures) -> Value {
+    let savings = &figures.savings;
+    json!({
+        "calls": figures.calls,
+        "failed": figures.failed,
+        "input_tokens": figures.input_tokens,
+        "output_tokens": figures.output_tokens,
+        "paid_usd": savings.paid.as_f64(),
+        "classifier_usd": savings.classifier.as_f64(),
+        "baseline_usd": savings.baseline.as_f64(),
+        "saved_usd": savings.saved().as_f64(),
+        "always_cheapest_saved_usd": savings.always_cheapest_saved().as_f64(),
+        "unpriced_calls": savings.unpriced_calls,
+    })
 }
 
 fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Result<()> {
@@ -175,8 +222,8 @@ impl<'a> Prices<'a> {
         self.named.iter().try_for_each(|id| writeln!(out, "                       request {id}"))
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> Value {
         let named: Vec<_> = self.named.iter().map(ToString::to_string).collect();
-        serde_json::json!({ "checked": self.checked, "differ": self.wrong, "requests": named })
+        json!({ "checked": self.checked, "differ": self.wrong, "requests": named })
     }
 }

@@ -55,7 +55,15 @@ fn share(text: &str) -> Result<f64, String> {
 
 pub(crate) fn tokens(text: &str) -> Result<(String, f64), String> {
     let parsed = text.rsplit_once('=').and_then(|(model, tokens)| Some((model.to_owned(), tokens.parse().ok()?)));
-    parsed.ok_or_else(|| "wanted MODEL=TOKENS, such as o1-mini=1000".into())
+    let parsed = parsed.filter(|(_, tokens): &(String, f64)| tokens.is_finite() && *tokens >= 0.0);
+    parsed.ok_or_else(|| "wanted MODEL=TOKENS with a number from 0 on, such as o1-mini=1000".into())
+}
+
+/// Refuses to assume something of a model that the outcomes do not have: a slip that would go unseen.
+pub(crate) fn refuse_strangers(outcomes: &[Outcome], ladder: &Ladder, assumed: &[(String, f64)]) -> Done {
+    let Some(stranger) = table::stranger(outcomes, ladder, assumed) else { return Ok(()) };
+    let names = table::names(outcomes, ladder);
+    Err(Failed::told(format_args!("--assume-reasoning-tokens names {stranger}, which no tier answered with; {names}")))
 }
 
 pub(crate) fn run(args: &Args) -> Done {
@@ -70,6 +78,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let target = Target::check(Some(&args.out), &inputs)?;
     let mut outcomes = crate::outcomes::read(&args.outcomes)?;
     let mut log = args.from_log.then(|| verdicts(&config, args.days, &mut outcomes)).transpose()?;
+    refuse_strangers(&outcomes, ladder, &args.assume_reasoning_tokens)?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     let options =
         Options { quality: args.quality, confidence: args.confidence, learn: args.learn, ..Options::default() };

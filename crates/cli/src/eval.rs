@@ -16,7 +16,8 @@ pub(crate) struct Args {
     outcomes: Vec<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,
-    /// Evidence to order requests with, instead of the built-in prior
+    /// Evidence to order requests with, instead of the built-in prior. On outcomes that it learned from the figures are
+    /// too good: give others, or measure with --folds
     #[arg(long, value_name = "FILE", conflicts_with_all = ["folds", "leave_one_source_out"])]
     evidence: Option<PathBuf>,
     /// Learn from the other parts of the outcomes, in this many folds
@@ -29,8 +30,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MODEL=TOKENS", value_parser = crate::calibrate::tokens)]
     assume_reasoning_tokens: Vec<(String, f64)>,
     /// Rounds of the bootstrap behind each interval
-    #[arg(long, default_value_t = 200)]
-    bootstrap: usize,
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(50..=100_000))]
+    bootstrap: u32,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let inputs = inputs.files("evidence", &args.evidence);
     let plot = args.plot.as_deref().map(|path| Target::check(Some(path), &inputs)).transpose()?;
     let outcomes = crate::outcomes::read(&args.outcomes)?;
+    crate::calibrate::refuse_strangers(&outcomes, ladder, &args.assume_reasoning_tokens)?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
     if table.rows.is_empty() {
         let names = table::names(&outcomes, ladder);
@@ -64,7 +66,19 @@ pub(crate) fn run(args: &Args) -> Done {
         None if args.leave_one_source_out => By::Source,
         None => By::Predictor(&predictor),
     };
-    let report = eval::evaluate(&table, &by, args.bootstrap);
+    let first = &table.rows[0].outcome.source;
+    if matches!(by, By::Source) && table.rows.iter().all(|row| row.outcome.source == *first) {
+        return Err(Failed::told(format_args!(
+            "--leave-one-source-out learns from other sources, and all outcomes have the same `source` (\"{first}\"): use --folds"
+        )));
+    }
+    let report = eval::evaluate(&table, &by, args.bootstrap as usize);
+    if plot.is_some() && report.curve.is_empty() {
+        return Err(Failed::told(format_args!(
+            "no curve of quality against cost: {}",
+            report.unknown_costs.join("; ")
+        )));
+    }
     let mut out = output::aside(plot.as_ref());
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(Failed::told)?)?;

@@ -56,7 +56,8 @@ fn outcome(pair: &Pair, weight: f64) -> Option<Value> {
     let answer = |side: usize| {
         let mut answer = json!({"score": scores[side]});
         if let Some(tokens) = pair.tokens[side] {
-            answer["output_tokens"] = tokens.into();
+            // What providers report holds the hidden ones, too.
+            (answer["output_tokens"], answer["reasoning_tokens"]) = (tokens.into(), 0.into());
         }
         answer
     };

@@ -102,12 +102,18 @@ fn open(place: &StoreArg) -> Result<(State, Option<Config>), Failed> {
     Ok((State::open(location).map_err(Failed::told)?, config))
 }
 
+/// As [`open`], of a ledger that is there: who lists or revokes makes none.
+fn open_there(place: &StoreArg) -> Result<(State, Option<Config>), Failed> {
+    let (location, config) = place.locate()?;
+    Ok((crate::from_log::state(location)?, config))
+}
+
 pub(crate) fn run(args: &Args) -> Done {
     match &args.what {
         What::Add(wish) => add(wish),
         What::List(wish) => list::run(wish),
         What::Revoke(wish) => {
-            let (mut state, config) = open(&wish.place)?;
+            let (mut state, config) = open_there(&wish.place)?;
             refuse_of_config(config.as_ref(), &wish.name)?;
             revoke_key(&mut state, &wish.name, now_ms()).map_err(Failed::told)?;
             say(format_args!("tierway: key `{}` is revoked; it stays in the list, for its records", wish.name));
@@ -195,7 +201,7 @@ fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
 
 fn rotate(wish: &Rotate) -> Done {
     let until_ms = parse_until(&wish.overlap, now_ms()).map_err(Failed::told)?;
-    let (mut state, config) = open(&wish.place)?;
+    let (mut state, config) = open_there(&wish.place)?;
     refuse_of_config(config.as_ref(), &wish.name)?;
     let secret = rotate_key(&mut state, &wish.name, until_ms, now_ms()).map_err(Failed::told)?;
     writeln!(io::stdout().lock(), "{}", *secret)?;

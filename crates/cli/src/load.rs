@@ -42,6 +42,7 @@ impl ConfigArg {
         if self.config.is_some() || self.path().exists() {
             return self.load();
         }
+        say(format_args!("no {USUAL} here: the built-in example decides"));
         tierway_config::parse(EXAMPLE, "(built-in example)", &|_| None).map_err(Failed::told)
     }
 }

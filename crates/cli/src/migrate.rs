@@ -69,14 +69,16 @@ fn source(args: &Args) -> Result<Location, Failed> {
     match args.from.split_once(':') {
         Some(("sqlite", path)) => Ok(Location::Sqlite(path.into())),
         None if args.from == "sqlite" => Ok(Location::Sqlite(args.config.load()?.ledger.path)),
-        _ => Err(Failed::told(format_args!("`--from {}` is neither `sqlite` nor `sqlite:FILE`", args.from))),
+        // Not shown: it may be a URL with a password.
+        _ => Err(Failed::told("`--from` is neither `sqlite` nor `sqlite:FILE`; only a SQLite ledger can be copied")),
     }
 }
 
 fn target(args: &Args) -> Result<Location, Failed> {
     let url = args.to.strip_prefix("postgres:").filter(|rest| !rest.starts_with("//")).unwrap_or(&args.to);
-    if let location @ Location::Postgres(_) = Location::from(url) {
-        return Ok(location);
+    if let Location::Postgres(url) = Location::from(url) {
+        url.check().map_err(Failed::told)?;
+        return Ok(url.into());
     }
     if args.to != "postgres" {
         return Err(Failed::told("`--to` is neither `postgres` nor a URL that begins with postgres://"));

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IN.jsonl")]
     input: Option<PathBuf>,
     /// Where the decisions go, one JSON line each; `-` is stdout [default: stdout]
-    #[arg(long, value_name = "OUT.jsonl", requires = "input")]
+    #[arg(long, value_name = "OUT.jsonl", requires = "input", conflicts_with = "prompt")]
     output: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,

@@ -83,7 +83,8 @@ fn what_was_proven_is_what_routes() {
     assert_eq!((&tiers[0]["tier"], &tiers[1]["tier"]), (&"nano".into(), &"standard".into()), "{out}");
     assert!(tiers[0]["score_strong"].as_f64() < tiers[1]["score_strong"].as_f64());
     let (code, out, talk) = tierway(dir.path(), &["eval", "--outcomes", "outcomes.jsonl.gz", "--evidence", "e.json"]);
-    assert!(code == 0 && out.contains("ordered by evidence"), "{talk}{out}");
+    assert!(code == 0 && out.contains("ordered by evidence that learned from "), "{talk}{out}");
+    assert!(out.contains("where those are among these, the figures are too good"), "{out}");
 }
 
 #[test]
@@ -103,6 +104,67 @@ fn outcomes_that_do_not_serve_are_refused_with_a_reason() {
     refused(&renamed, &["the outcomes have p/large (90), tiny (90)", "the ladder wants small for nano"]);
     refused(&outcomes(70).replace("\"score\":1", "\"score\":9"), &["outcomes.jsonl.gz:1:", "the score 9"]);
     refused(&format!("{}{{\"id\":1}}\n", outcomes(70)), &["outcomes.jsonl.gz:71:", "messages"]);
+}
+
+/// Two thirds of the outcomes say nothing of hidden tokens, and `large` reasons; or `small` has no price.
+fn unknown_costs(reasoning: bool) -> tempfile::TempDir {
+    let dir = folder(&outcomes(420));
+    let config = match reasoning {
+        true => CONFIG.replace(
+            "model = \"large\" }",
+            "model = \"large\", effort = \"high\", parameters = { reasoning = \"always\" } }",
+        ),
+        false => CONFIG.replace("price = { input = 0.15, output = 0.60 }\n", ""),
+    };
+    std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
+    dir
+}
+
+#[test]
+fn savings_are_not_told_where_a_cost_is_not_known() {
+    for (dir, why) in [
+        (unknown_costs(true), "what p/large would have cost is unknown: it reasons"),
+        (unknown_costs(false), "what small would have cost is unknown: no price of it is known"),
+    ] {
+        let calibrate = ["calibrate", "--outcomes", "outcomes.jsonl.gz", "--quality", "0.9"];
+        let (code, out, talk) = tierway(dir.path(), &calibrate);
+        assert!(code == 0 && out.contains(why) && out.contains("PROVEN"), "{talk}{out}");
+        let line =
+            |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {out}"));
+        assert!(line("tierway ").ends_with(" unknown") && line("always nano").ends_with(" unknown"), "{out}");
+        let evidence = std::fs::read_to_string(dir.path().join("evidence.json")).unwrap();
+        assert!(evidence.contains("\"saved\": null"), "{evidence:.600}");
+        let (code, out, talk) = tierway(dir.path(), &["eval", "--outcomes", "outcomes.jsonl.gz", "--bootstrap", "50"]);
+        assert!(code == 0 && out.contains(why), "{talk}{out}");
+        let plot = ["eval", "--outcomes", "outcomes.jsonl.gz", "--plot", "p.svg"];
+        let (code, _, talk) = tierway(dir.path(), &plot);
+        assert!(code == 1 && talk.contains(why) && !dir.path().join("p.svg").exists(), "{talk}");
+    }
+    let assumed =
+        ["calibrate", "--outcomes", "outcomes.jsonl.gz", "--quality", "0.9", "--assume-reasoning-tokens", "large=500"];
+    let (code, out, talk) = tierway(unknown_costs(true).path(), &assumed);
+    assert!(code == 0 && !out.contains("unknown"), "{talk}{out}");
+}
+
+#[test]
+fn what_would_give_nonsense_is_refused() {
+    let dir = folder(&outcomes(420));
+    for (command, arguments, code, wanted) in [
+        ("calibrate", "--assume-reasoning-tokens lrge=5", 1, "names lrge, which no tier answered with"),
+        ("eval", "--assume-reasoning-tokens lrge=5", 1, "names lrge, which no tier answered with"),
+        ("calibrate", "--assume-reasoning-tokens large=-1", 2, "a number from 0 on"),
+        ("calibrate", "--assume-reasoning-tokens large=nan", 2, "a number from 0 on"),
+        ("calibrate", "--assume-reasoning-tokens large=inf", 2, "a number from 0 on"),
+        ("calibrate", "--learn 0.001", 1, "1 outcomes teach and 419 prove; either part needs 10"),
+        ("calibrate", "--learn 0.999", 1, " prove; either part needs 10"),
+        ("eval", "--bootstrap 0", 2, "50..=100000"),
+        ("eval", "--bootstrap 1", 2, "50..=100000"),
+        ("eval", "--leave-one-source-out", 1, "all outcomes have the same `source`"),
+    ] {
+        let line = format!("{command} --outcomes outcomes.jsonl.gz {arguments}");
+        let (got, _, talk) = tierway(dir.path(), &line.split(' ').collect::<Vec<_>>());
+        assert!(got == code && talk.contains(wanted), "{line}: {got} {talk}");
+    }
 }
 
 /// A request of the log, `age` days old, that the small model answered and the large one answered again.

@@ -288,12 +288,40 @@ fn a_batch_takes_what_editors_write_and_says_which_lines_it_left_out() {
     assert_eq!(ids.collect::<Vec<_>>(), ["a", "c"]);
     expect![[r#"
         exit 1
+        no tierway.toml here: the built-in example decides
         in.jsonl:3: not a JSON object; a line is {"id": .., "messages": [..]}
         in.jsonl:4: not a JSON object; a line is {"id": .., "messages": [..]}
         in.jsonl:5: missing field `messages`, column 10
         tierway: 3 bad lines were left out
     "#]]
     .assert_eq(&format!("exit {code}\n{talk}"));
+}
+
+#[test]
+fn a_missing_ledger_is_not_made_and_a_password_is_never_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tierway.toml"), LADDER).unwrap();
+    let url = |scheme: &str| format!("{scheme}://u:secretpw@127.0.0.1:1/x");
+    let (my, post) = (url("mysql"), url("Postgres"));
+    let none: &[(&str, &str)] = &[];
+    for (command, env, wanted) in [
+        ("keys list --db none.db", none, "there is no ledger at none.db"),
+        ("keys revoke k --db none.db", none, "there is no ledger at none.db"),
+        ("keys rotate k --db sqlite:foo", none, "there is no ledger at sqlite:foo"),
+        ("report --db URL", none, "it is not one of PostgreSQL"),
+        ("keys list --db URL", none, "it is not one of PostgreSQL"),
+        ("migrate --from URL --to sqlite:x", none, "neither `sqlite` nor `sqlite:FILE`"),
+        ("migrate --from sqlite:none.db --to URL", none, "it is not one of PostgreSQL"),
+        ("report", &[("TIERWAY_LEDGER", &post)], "postgres://127.0.0.1:1/x cannot be reached"),
+        ("serve", &[("TIERWAY_LEDGER", &my), ("TIERWAY_LISTEN", "127.0.0.1:0")], "it is not one of PostgreSQL"),
+        ("route --output x hi", none, "cannot be used with"),
+    ] {
+        let line = command.replace("URL", &my);
+        let (code, out, talk) = tierway(dir.path(), &line.split(' ').collect::<Vec<_>>(), env);
+        assert!(code != 0 && talk.contains(wanted), "{command}: {code} {out} {talk}");
+        assert!(!talk.contains("secretpw") && !out.contains("secretpw"), "{command}: {out} {talk}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{command}");
+    }
 }
 
 #[test]

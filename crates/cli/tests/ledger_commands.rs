@@ -107,6 +107,16 @@ fn explain_shows_every_step_of_the_row() {
 fn an_audit_is_clean_until_somebody_touches_a_row() {
     let (_dir, db, calls) = ledger();
     assert!(good(&db, &["audit"]).contains("every row is as it was written"));
+    // As JSON: the same digest, money as reports have it, no number that a reader of JSON would round.
+    let text = good(&db, &["audit"]);
+    let json: serde_json::Value = serde_json::from_str(&good(&db, &["audit", "--json"])).unwrap();
+    let audit = &json["audit"];
+    assert!(
+        text.contains(&format!("digest of all rows     {}\n", audit["digest"].as_str().unwrap())),
+        "{text}\n{json}"
+    );
+    assert!(audit["recomputed"]["paid_usd"].as_f64().is_some_and(|paid| paid > 0.0 && paid < 1e6), "{json}");
+    assert!(audit["recomputed"]["total"].is_null() && audit["recomputed"] == audit["recorded"], "{json}");
     let victim = calls.iter().find(|call| call.paid.is_some_and(|paid| paid.picos() > 0)).unwrap();
     let id = victim.id.as_i64();
     let touched = rusqlite::Connection::open(&db).unwrap();
@@ -114,6 +124,10 @@ fn an_audit_is_clean_until_somebody_touches_a_row() {
     let (text, told) = bad(&db, &["audit"]);
     assert!(text.contains(&format!("request {}: its row was changed", victim.id)), "{text}");
     assert!(told.contains("problems"), "{told}");
+    let json: serde_json::Value = serde_json::from_str(&bad(&db, &["audit", "--json"]).0).unwrap();
+    let problems = json["audit"]["problems"].as_array().unwrap();
+    let changed = problems.iter().find(|problem| problem["kind"] == "row_changed").unwrap();
+    assert_eq!(changed["id"], victim.id.to_string());
 }
 
 #[test]

@@ -65,6 +65,16 @@ pub enum CalibrateError {
         /// Others.
         left_out: usize,
     },
+    /// One of the two parts is too small.
+    #[error(
+        "{teach} outcomes teach and {prove} prove; either part needs {LEAST_PART}: give more, or set `--learn` nearer to 0.4"
+    )]
+    TooFewInPart {
+        /// Those that teach.
+        teach: usize,
+        /// Those that prove.
+        prove: usize,
+    },
     /// Nothing to choose between.
     #[error("the ladder has one tier: there is nothing to choose between; add a cheaper or a dearer one")]
     OneTier,
@@ -75,6 +85,8 @@ pub enum CalibrateError {
 
 /// Fewer outcomes than this teach and prove nothing.
 const LEAST: usize = 60;
+/// Nor do fewer than this on either side of the split.
+const LEAST_PART: usize = 10;
 /// From about here a refit beats length on most tables and a budget of a few per cent can be proven.
 const ENOUGH: usize = 1000;
 /// The most that learn: beyond it the heads hardly change, and learning takes longer than it is worth. The others prove.
@@ -97,6 +109,9 @@ pub fn calibrate(table: &Table<'_>, ladder: &Ladder, options: &Options) -> Resul
     if learned.len() > MOST_LEARN {
         learned.sort_by_key(|at| split::hash(&table.rows[*at].outcome.id));
         proof.extend(learned.split_off(MOST_LEARN));
+    }
+    if learned.len().min(proof.len()) < LEAST_PART {
+        return Err(CalibrateError::TooFewInPart { teach: learned.len(), prove: proof.len() });
     }
     // the game is played in an order that has nothing to do with the scores
     proof.sort_by_key(|at| split::hash(&format!("order {}", table.rows[*at].outcome.id)));
@@ -137,7 +152,7 @@ pub fn learn(table: &Table<'_>, rows: Vec<usize>, seed: u64) -> Learned {
     let train: Vec<&Row<'_>> = rows.iter().map(|at| &table.rows[*at]).collect();
     let Stacked { heads, held_back } = refit(table, &train, seed);
     let areas = areas(table, &train, &held_back);
-    let beats_length = areas.0 >= areas.1;
+    let beats_length = areas.0 > areas.1;
     let bank = Bank::new(&if beats_length { heads } else { by_length(table, &train) });
     Learned { rows, beats_length, areas, bank, held_back }
 }
@@ -174,7 +189,7 @@ pub fn prove(
     let promise = Promise {
         max_shortfall: proven,
         quality_kept: Some(kept),
-        saved: Some(saved),
+        saved,
         test: "fixed sequence of thresholds, betting on the signed difference to the promised share of the baseline's score"
             .to_owned(),
         ..draft.promise.clone()
@@ -377,9 +392,9 @@ fn predict(predictor: &Predictor, features: &Features, table: &Table<'_>) -> Pre
 /// Rounds of the bootstrap.
 const ROUNDS: usize = 1000;
 
-/// Quality kept and share saved with 95 % intervals.
+/// Quality kept and share saved with 95 % intervals; what was saved is none where a cost is not known.
 #[must_use]
-pub fn estimates(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], seed: u64) -> (Estimate, Estimate) {
+pub fn estimates(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], seed: u64) -> (Estimate, Option<Estimate>) {
     let base = table.baseline;
     let ratio = |of: fn(&crate::table::Graded) -> f64, drawn: &[usize]| {
         let chosen: f64 = drawn.iter().map(|at| of(&rows[*at].tiers[tiers[*at]])).sum();
@@ -393,5 +408,6 @@ pub fn estimates(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], seed: u6
         let (low, high) = interval.unwrap_or((value, value));
         Estimate { value, low, high }
     };
-    (estimate(|grade| grade.score, |share| share), estimate(|grade| grade.cost, |share| 1.0 - share))
+    let saved = table.costs_known(tiers).then(|| estimate(|grade| grade.cost, |share| 1.0 - share));
+    (estimate(|grade| grade.score, |share| share), saved)
 }

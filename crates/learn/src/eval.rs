@@ -35,8 +35,8 @@ pub struct Measured {
     pub requests: usize,
     /// Mean score of the cheapest tier and of the baseline.
     pub quality: (f64, f64),
-    /// Mean dollars per thousand requests of both.
-    pub dollars_per_thousand: (f64, f64),
+    /// Mean dollars per thousand requests of both, where known.
+    pub dollars_per_thousand: Option<(f64, f64)>,
     /// Area under the recovered gap; random 0.5.
     pub apgr: Figure,
     /// The same when ordered by prompt length.
@@ -64,6 +64,8 @@ pub struct Report {
     pub filled: usize,
     /// All requests first, then each source.
     pub measured: Vec<Measured>,
+    /// What is not known of costs, in words; where there is something, no figure of costs is given.
+    pub unknown_costs: Vec<String>,
     /// Cost (dollars per thousand) and quality along the curve of all requests.
     pub curve: Vec<(f64, f64)>,
     /// The same by prompt length.
@@ -82,23 +84,39 @@ pub fn evaluate(table: &Table<'_>, by: &By<'_>, rounds: usize) -> Report {
         groups.entry(row.outcome.source.as_str()).or_default().push(at);
     }
     let all: Vec<usize> = (0..rows.len()).collect();
-    let mut measured = vec![measure("all", &all, &items_own, &items_length, rounds)];
+    let measure = |name: &str, at: &[usize]| measure(name, at, &items_own, &items_length, rounds);
+    let mut measured = vec![measure("all", &all)];
     if groups.len() > 1 {
-        measured.extend(groups.iter().map(|(name, at)| measure(name, at, &items_own, &items_length, rounds)));
+        measured.extend(groups.iter().map(|(name, at)| measure(name, at)));
     }
-    let points = |items: &[Item]| {
+    let known = table.costs_known(&[0, if table.baseline == 0 { table.tiers - 1 } else { table.baseline }]);
+    if !known {
+        for own in &mut measured {
+            (own.dollars_per_thousand, own.aiq, own.saving_at) = (None, None, (None, None));
+        }
+    }
+    let points = |items: &[Item]| -> Vec<(f64, f64)> {
+        if !known {
+            return Vec::new();
+        }
         let curve = Curve::of(items);
         curve.cost.iter().map(|cost| 1000.0 * cost).zip(curve.quality.iter().copied()).collect()
     };
     Report {
         by: match by {
-            By::Predictor(predictor) if predictor.evidence().is_some() => "evidence".to_owned(),
-            By::Predictor(_) => "the built-in prior, not calibrated".to_owned(),
+            By::Predictor(predictor) => match predictor.evidence() {
+                Some(evidence) => format!(
+                    "evidence that learned from {} outcomes: where those are among these, the figures are too good",
+                    evidence.trained_on
+                ),
+                None => "the built-in prior, not calibrated".to_owned(),
+            },
             By::Folds(folds) => format!("heads learned from the other folds, of {folds}"),
             By::Source => "heads learned from all other sources".to_owned(),
         },
         left_out: table.left_out,
         filled: table.filled,
+        unknown_costs: if known { Vec::new() } else { table.unknown_costs_words() },
         measured,
         curve: points(&items_own),
         curve_length: points(&items_length),
@@ -149,14 +167,14 @@ fn measure(name: &str, at: &[usize], own: &[Item], length: &[Item], rounds: usiz
         name: name.to_owned(),
         requests: at.len(),
         quality: ends(&curve.quality),
-        dollars_per_thousand: (1000.0 * cheap, 1000.0 * dear),
+        dollars_per_thousand: Some((1000.0 * cheap, 1000.0 * dear)),
         apgr: figure(own, &Curve::apgr),
         apgr_length: figure(length, &Curve::apgr),
         cpt50: figure(own, &|curve| curve.cpt(0.5)),
         cpt80: figure(own, &|curve| curve.cpt(0.8)),
         aiq: curve.aiq(),
         saving_at: (curve.saving_at(0.99), curve.saving_at(1.0)),
-        gap_in_noise: gap_interval.is_none_or(|(low, _)| low <= 0.0),
+        gap_in_noise: gap_interval.is_some_and(|(low, _)| low <= 0.0),
     }
 }
 
@@ -203,6 +221,9 @@ pub fn text(report: &Report) -> String {
             "{}: the gap between the tiers is within its noise; the cheapest tier is as good here",
             own.name
         );
+    }
+    for words in &report.unknown_costs {
+        let _ = writeln!(out, "{words}");
     }
     out.push_str("saved at 99 %: the threshold was picked on these very outcomes; `calibrate` proves one on others\n");
     out

@@ -49,6 +49,9 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
         100.0 * done.areas.0,
         100.0 * done.areas.1
     );
+    for words in table.unknown_costs_words() {
+        let _ = writeln!(out, "{words}");
+    }
     match promise.max_shortfall {
         Some(most) => {
             let _ = writeln!(
@@ -77,10 +80,10 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
     );
 }
 
-fn line(out: &mut String, name: &str, kept: Estimate, saved: Estimate) {
+fn line(out: &mut String, name: &str, kept: Estimate, saved: Option<Estimate>) {
     let per_cent =
         |own: Estimate| format!("{:6.2} % [{:.2}, {:.2}]", 100.0 * own.value, 100.0 * own.low, 100.0 * own.high);
-    let _ = writeln!(out, "{name:<28} {:>28} {:>28}", per_cent(kept), per_cent(saved));
+    let _ = writeln!(out, "{name:<28} {:>28} {:>28}", per_cent(kept), saved.map_or("unknown".into(), per_cent));
 }
 
 fn beside(out: &mut String, table: &Table<'_>, ladder: &Ladder, done: &Calibrated, rows: &[&Row<'_>], tiers: &[usize]) {
@@ -97,20 +100,20 @@ fn beside(out: &mut String, table: &Table<'_>, ladder: &Ladder, done: &Calibrate
     line(out, "oracle (best, then cheapest)", best, spared);
     let base: f64 = rows.iter().map(|row| row.tiers[table.baseline].cost).sum();
     let quality: f64 = rows.iter().map(|row| row.tiers[table.baseline].score).sum();
-    let spent = (1.0 - saved.value) * base / rows.len().max(1) as f64;
+    let spent = saved.map(|saved| (1.0 - saved.value) * base / rows.len().max(1) as f64);
     let length: Vec<f64> = rows.iter().map(|row| row.outcome.length as f64).collect();
-    let at_cost = |need: &[f64]| {
+    let at_cost = |need: &[f64], spent: f64| {
         let curve = Curve::of(&items(table, rows, need));
         let at = curve.cost.iter().position(|cost| *cost >= spent).unwrap_or(curve.cost.len().saturating_sub(1));
         100.0 * curve.quality.get(at).copied().unwrap_or(0.0) * rows.len() as f64 / quality.max(1e-9)
     };
     let cheapest: f64 = rows.iter().map(|row| row.tiers[0].cost).sum::<f64>() / rows.len().max(1) as f64;
-    if table.baseline > 0 && spent >= cheapest {
+    if let Some(spent) = spent.filter(|spent| table.baseline > 0 && table.costs_known(&[0]) && *spent >= cheapest) {
         let share = (spent - cheapest) / (base / rows.len().max(1) as f64 - cheapest).max(1e-12);
         let low: f64 = rows.iter().map(|row| row.tiers[0].score).sum();
         let mixed = 100.0 * (low + share.min(1.0) * (quality - low)) / quality.max(1e-9);
         let _ = writeln!(out, "{:<28} {mixed:>17.2} %", "random mix at equal cost");
-        let _ = writeln!(out, "{:<28} {:>17.2} %", "prompt length at equal cost", at_cost(&length));
+        let _ = writeln!(out, "{:<28} {:>17.2} %", "prompt length at equal cost", at_cost(&length, spent));
     }
     let gap = |drawn: &[usize]| {
         let sum: f64 = drawn.iter().map(|at| rows[*at].tiers[table.baseline].score - rows[*at].tiers[0].score).sum();
@@ -185,14 +188,15 @@ fn by_task(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usiz
             sum(&|at| rows[at].tiers[tiers[at]].score) / sum(&|at| rows[at].tiers[table.baseline].score).max(1e-9);
         let cost =
             sum(&|at| rows[at].tiers[tiers[at]].cost) / sum(&|at| rows[at].tiers[table.baseline].cost).max(1e-12);
+        let known = table.costs_known(&own.iter().map(|at| tiers[*at]).collect::<Vec<_>>());
         let below = sum(&|at| f64::from(u8::from(tiers[at] < table.baseline))) / own.len() as f64;
         let _ = writeln!(
             out,
-            "{:<16} {:>6} {:>12.1} % {:>8.1} % {:>12.1} %",
+            "{:<16} {:>6} {:>12.1} % {:>10} {:>12.1} %",
             kind.name(),
             own.len(),
             100.0 * kept,
-            100.0 * (1.0 - cost),
+            if known { format!("{:.1} %", 100.0 * (1.0 - cost)) } else { "unknown".into() },
             100.0 * below
         );
     }

@@ -1,9 +1,9 @@
 //! Outcomes against a ladder: what each tier scored and would have cost on each request.
 
 use crate::Outcome;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
-use tierway_decide::{Ladder, MAX_TIERS, TierId};
+use tierway_decide::{Ladder, MAX_TIERS, Reasoning, Target, TierId};
 use tierway_wire::Usage;
 
 /// What a tier did on one request.
@@ -43,6 +43,17 @@ pub struct Table<'a> {
     pub tiers: usize,
     /// Index of the baseline.
     pub baseline: usize,
+    /// Tiers and models whose costs are not known, and why; they are never free, and neither is what is saved by them known.
+    pub unknown_costs: BTreeSet<(usize, String, Unknown)>,
+}
+
+/// Why it is not known what answers of a model cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// It has no price.
+    Price,
+    /// It reasons, and of some answers it is neither recorded nor assumed how much.
+    Reasoning,
 }
 
 /// Output tokens where a model reported none at all; as in the reference metrics.
@@ -56,7 +67,16 @@ impl<'a> Table<'a> {
         let means = means(outcomes);
         let tiers = ladder.tiers().len();
         let baseline = usize::from(ladder.baseline().0);
-        let mut table = Self { rows: Vec::new(), left_out: 0, repeated: 0, thinned: 0, filled: 0, tiers, baseline };
+        let mut table = Self {
+            rows: Vec::new(),
+            left_out: 0,
+            repeated: 0,
+            thinned: 0,
+            filled: 0,
+            tiers,
+            baseline,
+            unknown_costs: BTreeSet::new(),
+        };
         let mut known = HashSet::new();
         let mut rows: Vec<Row<'a>> = Vec::new();
         for outcome in outcomes {
@@ -107,14 +127,65 @@ impl<'a> Table<'a> {
         });
         let assumed =
             hidden.iter().find(|(name, _)| is_model(model, &target.provider, name, false)).map(|(_, tokens)| *tokens);
+        if answer.reasoning_tokens.or(assumed).is_none() && reasons(target) {
+            self.unknown_costs.insert((usize::from(tier.0), model.clone(), Unknown::Reasoning));
+        }
         let output = visible + answer.reasoning_tokens.or(assumed).unwrap_or(0.0);
         let input = answer.prompt_tokens.unwrap_or(outcome.length as f64 / 4.0);
         let usage =
             Usage { input_tokens: input.round() as u64, output_tokens: output.round() as u64, ..Usage::default() };
         let price = target.prices.as_ref().and_then(|prices| prices.0.last());
+        if price.is_none() {
+            self.unknown_costs.insert((usize::from(tier.0), model.clone(), Unknown::Price));
+        }
         let cost = price.map_or(0.0, |price| price.cost(&usage).as_f64());
         Some(Graded { score: f64::from(answer.score), cost, output })
     }
+
+    /// Whether it is known what these tiers and the baseline would have cost.
+    #[must_use]
+    pub fn costs_known(&self, tiers: &[usize]) -> bool {
+        !self.unknown_costs.iter().any(|(tier, ..)| *tier == self.baseline || tiers.contains(tier))
+    }
+
+    /// What is not known of costs, and what to do about it, a sentence for each model.
+    #[must_use]
+    pub fn unknown_costs_words(&self) -> Vec<String> {
+        let words = |(_, model, why): &(usize, String, Unknown)| match why {
+            Unknown::Price => format!(
+                "what {model} would have cost is unknown: no price of it is known; write `price = {{ input = .., output = .. }}` in its tier"
+            ),
+            Unknown::Reasoning => format!(
+                "what {model} would have cost is unknown: it reasons, and not every answer has `reasoning_tokens`; give `--assume-reasoning-tokens {model}=TOKENS` (0 where `output_tokens` holds them)"
+            ),
+        };
+        self.unknown_costs.iter().map(words).collect()
+    }
+}
+
+/// Whether a target's answers have tokens that nobody sees, as it is asked.
+fn reasons(target: &Target) -> bool {
+    let asked = target.effort.as_deref().is_some_and(|effort| effort != "none");
+    match target.parameters.reasoning {
+        Reasoning::None => false,
+        Reasoning::OffByDefault => asked,
+        Reasoning::OnByDefault => target.effort.is_none() || asked,
+        Reasoning::Always => true,
+    }
+}
+
+/// The first of these names that is no model of the outcomes on the ladder.
+#[must_use]
+pub fn stranger<'n>(outcomes: &[Outcome], ladder: &Ladder, names: &'n [(String, f64)]) -> Option<&'n str> {
+    let models: BTreeSet<&String> = outcomes.iter().flat_map(|outcome| outcome.answers.keys()).collect();
+    let targets: Vec<_> = ladder.ids().flat_map(|tier| ladder.targets_of(tier)).map(|(_, target)| target).collect();
+    let known = |name: &str| {
+        targets.iter().any(|target| {
+            let is = |model: &str, of: &str| is_model(model, &target.provider, of, false);
+            models.iter().any(|model| is(model, &target.model) && is(model, name))
+        })
+    };
+    names.iter().map(|(name, _)| name.as_str()).find(|name| !known(name))
 }
 
 /// Models that are named when none of them can be matched.

@@ -1,6 +1,6 @@
 //! `tierway keys list`: all keys in one table, or as JSON; nothing that opens one.
 
-use super::{named_in_config, open};
+use super::{named_in_config, open_there};
 use crate::exit::{Done, Failed, say};
 use crate::store::{StoreArg, now_ms};
 use serde_json::Value;
@@ -26,7 +26,7 @@ enum Form {
 }
 
 pub(super) fn run(wish: &List) -> Done {
-    let (mut state, config) = open(&wish.place)?;
+    let (mut state, config) = open_there(&wish.place)?;
     let (_, stored) = state.keys().map_err(Failed::told)?;
     let ladder = config.as_ref().map(|config| config.table.ladder());
     let mut keys = Vec::new();

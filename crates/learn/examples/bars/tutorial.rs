@@ -26,6 +26,7 @@ pub(crate) fn run(all: &Sources) {
     let rows: Vec<&Row<'_>> = dev.rows.iter().collect();
     let show = |name: &str, tiers: &[usize]| {
         let (kept, saved) = estimates(&dev, &rows, tiers, 3);
+        let saved = saved.expect("prices of all tiers");
         let share = |tier: usize| 100.0 * tiers.iter().filter(|own| **own == tier).count() as f64 / tiers.len() as f64;
         println!(
             "{name:<26} quality kept {:6.2} % [{:.2}, {:.2}]  saved {:5.1} % [{:.1}, {:.1}]  mix {:.0}/{:.0}/{:.0}",
@@ -81,6 +82,7 @@ fn splits(outcomes: &[Outcome]) {
         let predictions: Vec<_> = rows.iter().map(|row| predictor.predict(&row.outcome.features, 3, 1)).collect();
         let tiers = choices(&ladder, &rows, &predictions, predictor.proven_shortfall().unwrap_or(-1.0));
         let (quality, spared) = estimates(&table, &rows, &tiers, 3);
+        let spared = spared.expect("prices of all tiers");
         kept.push(100.0 * quality.value);
         saved.push(100.0 * spared.value);
     }

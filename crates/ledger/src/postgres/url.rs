@@ -27,12 +27,12 @@ pub(super) enum Tls {
 }
 
 impl PostgresUrl {
-    /// Takes what begins like a URL of PostgreSQL; whether all of it is right is found when it is used.
+    /// Takes what looks like a URL, in whatever case and of whatever kind: it may hold a password, and is never a path.
+    /// Whether it is right, and one of PostgreSQL at all, is found when it is used.
     #[must_use]
     pub fn recognize(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let ours = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-        ours.then(|| Self(text.into()))
+        let (scheme, rest) = text.trim().split_once("://")?;
+        Some(Self(format!("{}://{rest}", scheme.to_ascii_lowercase()).into()))
     }
 
     /// Whether it holds a password.
@@ -51,6 +51,9 @@ impl PostgresUrl {
 
     pub(super) fn parse(&self) -> Result<(Config, Tls), LedgerError> {
         let bad = |cause: &str| LedgerError::BadUrl { cause: cause.into() };
+        if !["postgres://", "postgresql://"].iter().any(|scheme| self.0.starts_with(scheme)) {
+            return Err(bad("it is not one of PostgreSQL, and a file has no `://`"));
+        }
         let (rest, mode, authorities) = self.without_tls();
         // What the parser says may quote a part of a password that is not written as it should be.
         let mut config: Config =
@@ -150,6 +153,8 @@ mod tests {
         check("postgres://u:s3cret@db:port/app", "postgres://(unreadable)", None);
         check("postgres://u:s3cret@db/app?nonsense=s3cret", "postgres://(unreadable)", None);
         check("postgres:///app?user=u", "postgres://(unreadable)", None);
+        check(" Postgres://u:s3cret@db/app", "postgres://db:5432/app", checked());
+        check("mysql://u:s3cret@db/app", "postgres://(unreadable)", None);
     }
 
     #[test]
