@@ -49,6 +49,8 @@ pub enum Step {
         target: usize,
         /// The same model goes on; otherwise the client has to be told that another one does.
         same_model: bool,
+        /// This request called it before: the call takes from the target's [`RetryBudget`].
+        again: bool,
     },
     /// Ask [`Dispatch::next`] again at that time.
     Wait {
@@ -218,6 +220,7 @@ impl Dispatch {
         seen.ready_at_ms = ready_at_ms.unwrap_or(0).max(now_ms + 1);
         if self.committed {
             self.continues -= 1;
+            seen.calls -= 1;
             return self.go_on(now_ms, refused, FailureKind::Cut);
         }
         if self.current_was_new {
@@ -332,14 +335,18 @@ impl Dispatch {
         let able = |target: &usize| {
             self.plan[*target].prefill && !self.seen[*target].excluded && self.seen[*target].ready_at_ms <= now_ms
         };
-        let same = (0..self.plan.len()).filter(able).find(|target| self.plan[*target].model == model);
+        // Whoever just broke is the last of those that speak with its voice.
+        let order = (0..self.plan.len()).filter(|target| *target != failed).chain([failed]);
+        let same = order.clone().filter(able).find(|target| self.plan[*target].model == model);
         match same.or_else(|| (0..self.plan.len()).find(able)).filter(|_| may) {
             None => self.give_up(kind),
             Some(target) => {
+                let again = self.seen[target].calls > 0;
                 self.current = Some(target);
+                self.seen[target].calls += 1;
                 self.attempts += 1;
                 self.continues += 1;
-                Step::Continue { target, same_model: same.is_some() }
+                Step::Continue { target, same_model: same.is_some(), again }
             }
         }
     }

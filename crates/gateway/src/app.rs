@@ -14,9 +14,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tierway::{Call, Refusal, Reply, ReplyBody, Router};
+use tierway::{Call, CutOff, Refusal, Reply, ReplyBody, Router};
 use tierway_decide::Caller;
 use tierway_decide::quality::Rules;
 use tierway_wire::{ApiError, Format};
@@ -95,13 +94,13 @@ pub struct App {
     pub(crate) desk: Option<Arc<KeyDesk>>,
     pub(crate) active: Active,
     pub(crate) bounds: Bounds,
-    pub(crate) cut_off: Arc<AtomicBool>,
+    pub(crate) cut_off: Arc<CutOff>,
 }
 
 impl App {
     /// An application that serves what `live` holds at the time of each request.
     #[must_use]
-    pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<AtomicBool>) -> Self {
+    pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<CutOff>) -> Self {
         let active = Active::default();
         metrics.watch(active.clone());
         Self { face: Face::Both, live, metrics, store: None, desk: None, active, bounds, cut_off }

@@ -16,10 +16,9 @@ use crate::upstreams::{Upstreams, WithoutKey, foreign};
 use arc_swap::ArcSwap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tierway::{IdSource, ProviderAccount, Queue, Router, RouterBuilder, Setup, SystemClock};
+use tierway::{CutOff, IdSource, ProviderAccount, Queue, Router, RouterBuilder, Setup, SystemClock};
 use tierway_config::{Config, KeyScope};
 use tierway_decide::Caller;
 use tierway_decide::breaker::BreakerRules;
@@ -124,7 +123,7 @@ struct Ground {
     recorder: Arc<Recorder>,
     clock: Arc<SystemClock>,
     ids: Arc<IdSource>,
-    cut_off: Arc<AtomicBool>,
+    cut_off: Arc<CutOff>,
 }
 
 impl Gateway {

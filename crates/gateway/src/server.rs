@@ -19,7 +19,6 @@ use socket2::{SockFilter, SockRef};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -188,14 +187,14 @@ impl Worker {
         self.drain(&door.ending).await;
     }
 
-    /// Lets running requests finish; after the grace time tells streams to say their last words.
+    /// Lets running requests finish; after the grace time tells the others to say their last words.
     async fn drain(&self, ending: &watch::Sender<bool>) {
         ending.send_replace(true);
         // Each connection listens until it is over.
         let finished = ending.closed();
         tokio::pin!(finished);
         if tokio::time::timeout(self.options.grace, &mut finished).await.is_err() {
-            self.app.cut_off.store(true, Ordering::Relaxed);
+            self.app.cut_off.say();
             let _ = tokio::time::timeout(LAST_WORDS, &mut finished).await;
         }
     }

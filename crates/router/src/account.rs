@@ -12,6 +12,7 @@ use crate::router::Router;
 use crate::seam::BoxFuture;
 use http::HeaderMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use tierway_decide::{RejectWhy, Rejected, Target, TargetId, TierId, Usd};
 
 /// Output of a model that nobody knows the most of, tokens.
@@ -69,14 +70,19 @@ pub struct Denied {
 }
 
 impl Router {
-    /// Reserves what the request may cost on the tier that was decided.
-    pub(crate) async fn reserve(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<(), Refusal> {
+    /// Reserves what the request may cost on the tier that was decided, and `asking` beside it.
+    pub(crate) async fn reserve(
+        &self,
+        asked: &Asked<'_>,
+        decided: &Decided,
+        asking: Usd,
+        log: &mut Log,
+    ) -> Result<(), Refusal> {
         let Some(account) = &asked.call.account else { return Ok(()) };
         let tier = decided.decision.tier;
-        let targets = decided.decision.targets.iter().filter(|id| id.tier == tier);
-        let worst = targets.filter_map(|id| self.worst(self.known(*id, decided), asked, log)).max();
+        let worst = self.worst_of_tier(asked, decided, log);
         // A model of the ladder without a price is the operator's choice, and counts as free here as everywhere.
-        let worst = worst.or(decided.foreign.is_none().then_some(Usd::ZERO));
+        let worst = worst.or(decided.foreign.is_none().then_some(Usd::ZERO)).map(|worst| worst + asking);
         let need = Need { money: worst, tokens: asked.tokens() };
         match account.reserve(log.user(), need).await {
             Ok(hold) => {
@@ -91,16 +97,34 @@ impl Router {
     }
 
     /// Whether what is reserved also pays for a call to this target, after what was spent on calls before it.
-    pub(crate) async fn affords(&self, id: TargetId, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> bool {
+    pub(crate) async fn affords(
+        &self,
+        id: TargetId,
+        foreign: Option<&Arc<Target>>,
+        asked: &Asked<'_>,
+        log: &mut Log,
+    ) -> bool {
         if !log.holds() {
             return true;
         }
-        let worst = self.worst(self.known(id, decided), asked, log).unwrap_or(Usd::ZERO);
+        let worst = self.worst(self.known(id, foreign), asked, log).unwrap_or(Usd::ZERO);
         log.affords(worst).await
     }
 
-    fn known<'a>(&'a self, id: TargetId, decided: &'a Decided) -> &'a Target {
-        match &decided.foreign {
+    /// Whether it pays for the tier that was decided.
+    pub(crate) async fn affords_tier(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> bool {
+        let worst = self.worst_of_tier(asked, decided, log).unwrap_or(Usd::ZERO);
+        log.affords(worst).await
+    }
+
+    fn worst_of_tier(&self, asked: &Asked<'_>, decided: &Decided, log: &Log) -> Option<Usd> {
+        let tier = decided.decision.tier;
+        let targets = decided.decision.targets.iter().filter(|id| id.tier == tier);
+        targets.filter_map(|id| self.worst(self.known(*id, decided.foreign.as_ref()), asked, log)).max()
+    }
+
+    fn known<'a>(&'a self, id: TargetId, foreign: Option<&'a Arc<Target>>) -> &'a Target {
+        match foreign {
             Some(target) if id == FOREIGN => target,
             _ => self.ground.setup.table.ladder().target(id),
         }

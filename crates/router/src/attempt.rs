@@ -17,6 +17,8 @@ use tierway_wire::{Context, Format, Usage};
 
 /// Answers that are not streamed are gathered; a provider that sends more is broken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Comments, pings and openings before the first content; a stream that says more of them, and nothing else, is broken.
+const MAX_PREAMBLE_BYTES: usize = 1024 * 1024;
 /// Error bodies are read this far.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
@@ -50,6 +52,8 @@ pub(crate) struct Task<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Our estimate of the prompt, for a provider that reports nothing.
     pub(crate) input_tokens: u32,
+    /// How many answers were asked for.
+    pub(crate) answers: u32,
 }
 
 /// Makes the call. Touches no record: two calls of one request may be under way at once.
@@ -183,11 +187,15 @@ pub(crate) struct Begun {
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
 async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
-    let Task { upstream, prepared, client, clock, tariff, .. } = task;
-    let (mut meter, mut out) = (Meter::new(prepared.request.format, client, &prepared.context), Out::default());
+    let Task { upstream, prepared, client, clock, tariff, answers, .. } = task;
+    let mut meter = Meter::new(prepared.request.format, client, &prepared.context, answers);
+    let mut out = Out::default();
     let WireAnswer { mut body, headers, .. } = send(upstream, prepared.request, clock).await?;
     let mut price = |usage: &Usage| tariff.as_ref().map(|tariff| tariff.money(usage)).unwrap_or_default();
     while !meter.said.content && !meter.said.done {
+        if out.len() > MAX_PREAMBLE_BYTES {
+            return Err(FailureKind::Garbled.into());
+        }
         match next(&mut body).await {
             Some(Ok(bytes)) => meter.feed(&bytes, &mut out, &mut price)?,
             Some(Err(broken)) => return Err(broken.into()),

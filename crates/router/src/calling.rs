@@ -6,11 +6,12 @@ use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
+use crate::setup::Upstream;
 use crate::unfit::is_unfit;
 use crate::walk::To;
 use std::time::Duration;
-use tierway_decide::AttemptEnd;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
+use tierway_decide::{AttemptEnd, Target};
 use tierway_wire::EncodeError;
 
 /// A call that is written and priced, and not made yet.
@@ -26,11 +27,11 @@ impl Router {
         &self,
         asked: &Asked<'_>,
         to: &To<'_>,
-        deadline_ms: u64,
+        opened: Opened<'_>,
         log: &mut Log,
     ) -> Result<Served, Broken> {
-        let Opened { task, adapted, began_ms } = self.opened(asked, to, deadline_ms, log)?;
-        log.attempt_begins(to.id, adapted);
+        let Opened { task, adapted, began_ms } = opened;
+        log.attempt_begins(to.id, asked.input_tokens, adapted);
         let served = attempt(task).await;
         self.closed(served, asked, to, began_ms, log)
     }
@@ -39,22 +40,23 @@ impl Router {
     pub(crate) fn opened<'a>(
         &'a self,
         asked: &Asked<'_>,
-        to: &To<'a>,
+        (target, upstream): (&'a Target, &'a Upstream),
         deadline_ms: u64,
         log: &Log,
     ) -> Result<Opened<'a>, Broken> {
         let clock = &*self.ground.clock;
-        let mut prepared = asked.prepare(to.target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
+        let mut prepared = asked.prepare(target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
         let adapted = std::mem::take(&mut prepared.adapted);
         let began_ms = clock.monotonic_ms();
         let task = Task {
-            upstream: to.upstream,
+            upstream,
             prepared,
             client: asked.call.format,
             left: Duration::from_millis(deadline_ms.saturating_sub(began_ms)),
-            tariff: log.tariff(&self.ground, to.target),
+            tariff: log.tariff(&self.ground, target),
             clock,
             input_tokens: asked.input_tokens,
+            answers: asked.outline.answers,
         };
         Ok(Opened { task, adapted, began_ms })
     }

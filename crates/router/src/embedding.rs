@@ -11,7 +11,7 @@ use crate::requested::{AUTO, Requested, resolve};
 use crate::router::Router;
 use crate::sessions::SessionKey;
 use std::sync::Arc;
-use tierway_decide::{Decision, Reason, Target, TierId};
+use tierway_decide::{Decision, Reason, Target, TierId, Usd};
 use tierway_wire::{ApiError, Format, Outline, ServiceTier};
 
 /// How records name this API.
@@ -33,7 +33,9 @@ impl Router {
         let target = self.embedding_target(&outline)?;
         let decided = named(target, call, &outline);
         log.decided(&decided);
-        self.dispatch(&Asked::embedding(call, &outline, &fields, decided.input_tokens), &decided, log).await
+        let asked = Asked::embedding(call, &outline, &fields, decided.input_tokens);
+        self.reserve(&asked, &decided, Usd::ZERO, log).await?;
+        self.dispatch(&asked, &decided, log).await
     }
 
     /// The model by its name: of a tier, of a provider, or of the first provider whose catalogue has it.

@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::router::Router;
-use crate::walk::To;
+use crate::walk::{NotCalled, To};
 use std::pin::pin;
 use std::time::Duration;
 use tierway_decide::AttemptEnd;
@@ -33,17 +33,14 @@ impl Router {
     pub(crate) async fn hedged<'a>(
         &'a self,
         asked: &Asked<'_>,
-        (place, to): (usize, To<'a>),
+        (place, to, opened): (usize, To<'a>, Opened<'a>),
         late_after_ms: u64,
         dispatch: &mut Dispatch,
         log: &mut Log,
     ) -> Outcome<'a> {
         let clock = &*self.ground.clock;
-        let Opened { task, adapted, began_ms } = match self.opened(asked, &to, dispatch.deadline_ms(), log) {
-            Ok(opened) => opened,
-            Err(broken) => return (to, Err(broken)),
-        };
-        log.attempt_begins(to.id, adapted);
+        let Opened { task, adapted, began_ms } = opened;
+        log.attempt_begins(to.id, asked.input_tokens, adapted);
         let first = Side { place, to, began_ms };
         let mut first_call = pin!(attempt(task));
         tokio::select! {
@@ -54,7 +51,7 @@ impl Router {
         let Some((second, opened)) = self.beside(asked, dispatch, log) else {
             return self.alone(first_call.await, asked, first, log);
         };
-        log.attempt_begins_beside(second.to.id);
+        log.attempt_begins_beside(second.to.id, asked.input_tokens);
         let mut second_call = pin!(attempt(opened.task));
         let (served, first_is_done) = tokio::select! {
             biased;
@@ -100,18 +97,24 @@ impl Router {
         let mut step = dispatch.on_late(clock.monotonic_ms());
         while let Some(Step::Hedge { target: place }) = step {
             // Targets on no tier have no siblings.
-            match self.admitted(dispatch.plan()[place].id, None, true, Seat::of(asked.tokens())) {
-                Err(refused) => step = dispatch.on_hedge_refused(clock.monotonic_ms(), refused.ready_at_ms),
-                Ok(to) => match self.opened(asked, &to, dispatch.deadline_ms(), log) {
-                    Ok(opened) => {
-                        let began_ms = opened.began_ms;
-                        return Some((Side { place, to, began_ms }, opened));
-                    }
-                    Err(broken) => {
-                        dispatch.on_one_failed(clock.monotonic_ms(), place, broken.kind);
-                        return None;
-                    }
-                },
+            match self.admitted(
+                (dispatch.plan()[place].id, None, true),
+                Seat::of(asked.tokens()),
+                asked,
+                dispatch.deadline_ms(),
+                log,
+            ) {
+                Err(NotCalled::Held(refused)) => {
+                    step = dispatch.on_hedge_refused(clock.monotonic_ms(), refused.ready_at_ms);
+                }
+                Err(NotCalled::Unsayable(broken)) => {
+                    dispatch.on_one_failed(clock.monotonic_ms(), place, broken.kind);
+                    return None;
+                }
+                Ok((to, opened)) => {
+                    let began_ms = opened.began_ms;
+                    return Some((Side { place, to, began_ms }, opened));
+                }
             }
         }
         None

@@ -45,14 +45,14 @@ async fn hold(mut begun: Box<Begun>, window: Duration, input_tokens: u32, log: &
     while !begun.meter.said.done && begun.out.len() < MAX_HELD_BYTES {
         let (usage, _) = begun.meter.said.usage(input_tokens);
         // Should the client leave now.
-        log.note(|record| record.usage = usage);
+        log.spends(usage);
         let Begun { body, meter, out, .. } = &mut *begun;
         let Ok(heard) = tokio::time::timeout_at(until, next(body)).await else { break };
         let mut price = |usage: &Usage| log.money_if(usage);
         let fed = match heard {
             Some(Ok(bytes)) => meter.feed(&bytes, out, &mut price),
             // An answer that had its finish is whole, however the connection ends.
-            Some(Err(_)) if meter.said.finish.is_empty() => Err(FailureKind::Cut.into()),
+            Some(Err(_)) if !meter.said.is_finished() => Err(FailureKind::Cut.into()),
             Some(Err(_)) | None => meter.end(out, &mut price),
         };
         fed.map_err(|broken| Broken { spent: meter.said.usage(input_tokens).0, ..broken })?;

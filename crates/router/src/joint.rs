@@ -36,12 +36,20 @@ impl Sent {
 
     /// Bytes on their way to the client.
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
+        if self.heard.other {
+            return;
+        }
         let (format, heard) = (self.format, &mut self.heard);
         let pushed = self.events.push(bytes, |event| match format {
             Format::AnthropicMessages => messages::hear(&event.data(), heard),
             _ => chat::hear(&event.data(), heard),
         });
         heard.other |= pushed.is_err() || heard.text.len() > MAX_PARTIAL_BYTES;
+        if heard.other {
+            // Nobody will be asked to go on: what was kept for that goes.
+            heard.text = String::new();
+            self.events = Events::default();
+        }
     }
 
     pub(crate) fn can_be_continued(&self) -> bool {
@@ -228,6 +236,18 @@ mod tests {
             let mut sent = Sent::new(format);
             sent.hear(&bytes);
             assert_eq!(sent.can_be_continued(), want, "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_gone_on_with_is_not_kept() {
+        let text = "x".repeat(MAX_PARTIAL_BYTES / 2);
+        let piece = said(Format::OpenaiChat, &[chunk("a", &json!({ "content": text }), &Value::Null)]);
+        let tool = said(Format::OpenaiChat, &[chunk("a", &json!({"tool_calls": [{"index": 0}]}), &Value::Null)]);
+        for (pieces, kept) in [(vec![&piece], true), (vec![&piece; 9], false), (vec![&piece, &tool, &piece], false)] {
+            let mut sent = Sent::new(Format::OpenaiChat);
+            pieces.into_iter().for_each(|piece| sent.hear(piece));
+            assert_eq!((sent.can_be_continued(), sent.heard.text.capacity() > 0), (kept, kept));
         }
     }
 

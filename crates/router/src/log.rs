@@ -3,6 +3,7 @@
 
 use crate::account::Hold;
 use crate::call::{Call, Purpose};
+use crate::cut_off::CutOff;
 use crate::deciding::Decided;
 use crate::headers;
 use crate::seam::Held;
@@ -13,7 +14,6 @@ use crate::witness::Listening;
 use http::HeaderMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tierway_decide::savings;
 use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
@@ -53,6 +53,16 @@ pub(crate) struct Log {
 struct Running {
     target: TargetId,
     started_ms: u32,
+    /// What it will be charged for if it ends now, by our estimate.
+    spent: Usage,
+}
+
+impl Running {
+    /// The provider has read the prompt, and said nothing yet.
+    fn new(target: TargetId, started_ms: u32, input_tokens: u32) -> Self {
+        let spent = Usage { input_tokens: input_tokens.into(), ..Usage::default() };
+        Self { target, started_ms, spent }
+    }
 }
 
 impl Log {
@@ -96,8 +106,8 @@ impl Log {
         }
     }
 
-    /// Set when streams have to say their last words.
-    pub(crate) fn cut_off(&self) -> &AtomicBool {
+    /// Said when streams have to say their last words.
+    pub(crate) fn cut_off(&self) -> &CutOff {
         &self.ground.cut_off
     }
 
@@ -167,15 +177,28 @@ impl Log {
         u32::try_from(self.ground.clock.monotonic_ms().saturating_sub(self.started_ms)).unwrap_or(u32::MAX)
     }
 
-    /// An upstream call begins.
-    pub(crate) fn attempt_begins(&mut self, target: TargetId, adapted: Vec<String>) {
-        self.running = Some(Running { target, started_ms: self.elapsed_ms() });
+    /// An upstream call begins, with a prompt of so many tokens by our estimate.
+    pub(crate) fn attempt_begins(&mut self, target: TargetId, input_tokens: u32, adapted: Vec<String>) {
+        self.running = Some(Running::new(target, self.elapsed_ms(), input_tokens));
         self.note(|record| record.adapted = adapted);
     }
 
     /// Another one begins beside it.
-    pub(crate) fn attempt_begins_beside(&mut self, target: TargetId) {
-        self.beside = Some(Running { target, started_ms: self.elapsed_ms() });
+    pub(crate) fn attempt_begins_beside(&mut self, target: TargetId, input_tokens: u32) {
+        self.beside = Some(Running::new(target, self.elapsed_ms(), input_tokens));
+    }
+
+    /// So much was used by the call in progress, should it end now.
+    pub(crate) const fn spends(&mut self, usage: Usage) {
+        if let Some(running) = &mut self.running {
+            running.spent = usage;
+        }
+    }
+
+    /// So much more was paid for a model's opinion. `guessed`: that is our estimate.
+    pub(crate) fn opinion_cost(&mut self, more: Usd, guessed: bool) {
+        self.guessed |= guessed;
+        self.note(|record| record.classifier_paid += more);
     }
 
     /// The call to this target ended; one beside it goes on. `guessed`: the usage is our estimate.
@@ -252,6 +275,17 @@ impl Log {
             paid: price_of(target, &usage, self.id().unix_ms()),
         };
         self.note(|record| record.attempts.push(attempt));
+    }
+
+    /// The calls in progress are given up. Providers charge for what they had read and said by then.
+    pub(crate) fn calls_end(&mut self) {
+        if let Some((beside, spent)) = self.beside.as_ref().map(|beside| (beside.target, beside.spent)) {
+            self.one_ends(beside, AttemptEnd::Cancelled, spent, true);
+        }
+        if let Some(spent) = self.running.as_ref().map(|running| running.spent) {
+            self.guessed = true;
+            self.attempt_ends(AttemptEnd::Cancelled, spent);
+        }
     }
 
     fn target(&self, id: TargetId) -> &Target {
@@ -355,8 +389,9 @@ impl Log {
     pub(crate) async fn affords(&mut self, worst: Usd) -> bool {
         let attempts = self.record.iter().flat_map(|record| &record.attempts);
         let before: Usd = attempts.filter_map(|attempt| attempt.paid).sum();
+        let asking = self.record.as_ref().map_or(Usd::ZERO, |record| record.classifier_paid);
         let Some((hold, amount)) = &mut self.hold else { return true };
-        let more = before + worst - *amount;
+        let more = before + asking + worst - *amount;
         if more <= Usd::ZERO {
             return true;
         }
@@ -400,11 +435,10 @@ impl Drop for Log {
         if self.record.is_none() {
             return;
         }
-        let usage = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
-        if let Some(beside) = self.beside.as_ref().map(|beside| beside.target) {
-            self.one_ends(beside, AttemptEnd::Cancelled, Usage::default(), false);
-        }
-        self.attempt_ends(AttemptEnd::Cancelled, usage);
+        // Between two calls: what the client has by then.
+        let noted = self.record.as_ref().map(|record| record.usage).unwrap_or_default();
+        let usage = self.running.as_ref().map_or(noted, |running| running.spent);
+        self.calls_end();
         self.settle(&self.with_carried(&usage), true);
         let total_ms = self.elapsed_ms();
         self.note(|record| {

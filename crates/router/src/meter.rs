@@ -16,8 +16,14 @@ use tierway_wire::{ApiError, Context, Format, ServiceTier, StreamDecoder, Stream
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
     pub(crate) usage: Option<Usage>,
-    /// Finish reason in OpenAI's words; empty until it came.
+    /// Finish reason in OpenAI's words, of the answer that finished last; empty until one came.
     pub(crate) finish: String,
+    /// Answers that were asked for ...
+    asked: u32,
+    /// ... that have begun ...
+    begun: u32,
+    /// ... and that have their finish.
+    finished: u32,
     /// Content came: from here on there is no falling back in silence.
     pub(crate) content: bool,
     /// Chunks with content: the estimate of output tokens when the provider reports none.
@@ -79,8 +85,8 @@ enum Mode {
 }
 
 impl Meter {
-    /// For a stream of `provider`'s API to a client of `client`'s.
-    pub(crate) fn new(provider: Format, client: Format, context: &Context) -> Self {
+    /// For a stream of `provider`'s API to a client of `client`'s, who asked for so many answers.
+    pub(crate) fn new(provider: Format, client: Format, context: &Context, answers: u32) -> Self {
         let decoder = || Box::new(StreamDecoder::new(provider, context));
         let mode = match (provider, client) {
             (Format::OpenaiChat, Format::OpenaiChat) => {
@@ -89,7 +95,7 @@ impl Meter {
             (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder(), passed: 0 },
             (from, to) => Mode::Anew { decoder: decoder(), encoder: Box::new(StreamEncoder::new(to, from, context)) },
         };
-        Self { mode, client, said: Said::default() }
+        Self { mode, client, said: Said { asked: answers.max(1), ..Said::default() } }
     }
 
     /// Takes the next bytes and adds to `out` what goes to the client.
@@ -127,7 +133,7 @@ impl Meter {
                     let wanted = *usage_wanted;
                     pass(events, &Bytes::from_static(b"\n\n"), out, |data| said.hear_chunk(data, wanted, price))?;
                 }
-                if said.finish.is_empty() {
+                if !said.done && !said.is_finished() {
                     return Err(FailureKind::MissingEnd.into());
                 }
                 if !said.done {
@@ -264,13 +270,17 @@ impl Said {
         if facts.is_done {
             self.done = true;
             // The mark of an answer without an end is not passed on.
-            return if self.finish.is_empty() { Err(FailureKind::MissingEnd.into()) } else { Ok(Pass::AsIs) };
+            // Who gives fewer answers than were asked for, but whole ones, says so with it.
+            let whole = self.finished > 0 && self.finished >= self.begun;
+            return if whole { Ok(Pass::AsIs) } else { Err(FailureKind::MissingEnd.into()) };
         }
         if facts.error_json.is_some() {
             return Err(Broken::in_band(ErrorReply::read(200, data)));
         }
         self.content |= facts.has_content;
         self.content_chunks += u64::from(facts.has_content);
+        self.begun = self.begun.max(facts.choices);
+        self.finished += facts.finished;
         if let Some(finish) = facts.finish {
             finish.clone_into(&mut self.finish);
         }
@@ -287,18 +297,27 @@ impl Said {
         Ok(openai_chat::with_cost(data, &facts, &cost, Some(&details)).map_or(Pass::AsIs, Pass::Changed))
     }
 
+    /// Every answer that was asked for, or began unasked, has its finish.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished >= self.asked.max(self.begun)
+    }
+
     fn hear(&mut self, event: &neutral::Event) -> Result<(), Broken> {
         match event {
             neutral::Event::Start { usage, .. } => self.usage = usage.or(self.usage),
             neutral::Event::Usage(usage) => self.usage = Some(*usage),
-            neutral::Event::BlockStart { kind, .. } => {
+            neutral::Event::BlockStart { choice, kind, .. } => {
+                self.begun = self.begun.max(choice.saturating_add(1));
                 self.content |= matches!(kind, neutral::BlockKind::ToolCall { .. } | neutral::BlockKind::Raw(_));
             }
             neutral::Event::Delta { delta, .. } => {
                 self.content |= !matches!(delta, Delta::Logprobs(_));
                 self.content_chunks += 1;
             }
-            neutral::Event::Finish { finish, .. } => finish_word(finish).clone_into(&mut self.finish),
+            neutral::Event::Finish { finish, .. } => {
+                self.finished += 1;
+                finish_word(finish).clone_into(&mut self.finish);
+            }
             neutral::Event::Done => self.done = true,
             neutral::Event::Error(error) => return Err(Broken::in_band(reply_of(error))),
             neutral::Event::BlockStop { .. } => {}

@@ -14,6 +14,7 @@ use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::router::Router;
 use crate::setup::Timeouts;
+use crate::walk::NotCalled;
 use bytes::Bytes;
 use std::sync::Arc;
 use tierway_decide::balance::InFlight;
@@ -28,8 +29,6 @@ pub(crate) struct Onward {
     dispatch: Dispatch,
     call: Call,
     foreign: Option<Arc<Target>>,
-    /// What a continuation takes of an account, input and output.
-    tokens: u64,
     /// What the client has.
     pub(crate) sent: Sent,
 }
@@ -38,7 +37,15 @@ pub(crate) struct Onward {
 pub(crate) struct Resumed {
     pub(crate) onward: Box<Onward>,
     pub(crate) log: Log,
-    pub(crate) outcome: Result<Taken, Broken>,
+    pub(crate) outcome: Result<Taken, Nobody>,
+}
+
+/// Why nobody goes on.
+pub(crate) enum Nobody {
+    /// There is nobody who could. What broke the answer.
+    Able(Broken),
+    /// The router stops before somebody was found.
+    InTime,
 }
 
 /// A target that goes on.
@@ -55,65 +62,104 @@ impl Onward {
         dispatch: Dispatch,
         asked: &Asked<'_>,
         foreign: Option<&Arc<Target>>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let able = dispatch.may_continue() && can_go_on(asked.outline);
-        able.then(|| Self {
-            router: router.clone(),
-            dispatch,
-            call: asked.call.clone(),
-            foreign: foreign.cloned(),
-            tokens: asked.tokens(),
-            sent: Sent::new(asked.call.format),
+        able.then(|| {
+            Box::new(Self {
+                router: router.clone(),
+                dispatch,
+                call: asked.call.clone(),
+                foreign: foreign.cloned(),
+                sent: Sent::new(asked.call.format),
+            })
         })
     }
 
     /// Finds somebody to go on after this failure. `log`'s last attempt is closed.
     pub(crate) async fn go_on(mut self: Box<Self>, mut log: Log, first: Broken) -> Resumed {
-        let mut kind = first.kind;
-        let outcome = loop {
-            let now = log.monotonic_ms();
-            let target = match self.dispatch.on_failure(now, kind, true) {
-                Step::Continue { target, same_model } if same_model || self.call.format == Format::OpenaiChat => target,
-                // The client is told of the break, not of who would not mend it.
-                _ => break Err(first),
-            };
-            let id = self.dispatch.plan()[target].id;
-            match self.call(id, &mut log).await {
-                Ok(taken) => break Ok(taken),
-                Err(again) => kind = again.kind,
-            }
+        let router = self.router.clone();
+        let found = tokio::select! {
+            biased;
+            found = self.find(first.kind, &mut log) => found.ok_or(Nobody::Able(first)),
+            () = router.ground.cut_off.said() => Err(Nobody::InTime),
         };
-        Resumed { onward: self, log, outcome }
+        Resumed { onward: self, log, outcome: found }
     }
 
-    async fn call(&self, id: TargetId, log: &mut Log) -> Result<Taken, Broken> {
-        let seat = Seat::of(self.tokens);
-        let to = self.router.admitted(id, self.foreign.as_ref(), false, seat).map_err(|refused| {
-            let retry_after_ms = refused.ready_at_ms.unwrap_or_default().saturating_sub(log.monotonic_ms());
-            Broken::from(FailureKind::CoolingDown { retry_after_ms })
-        })?;
-        let unreadable = |_| Broken::from(FailureKind::BadRequest { status: 400 });
-        let body = with_partial(&self.call.body, self.sent.partial()).ok_or(FailureKind::BadRequest { status: 400 })?;
+    /// Performs what [`Dispatch`] says. None: the client is told of the break, not of who would not mend it.
+    async fn find(&mut self, kind: FailureKind, log: &mut Log) -> Option<Taken> {
+        let mut step = self.dispatch.on_failure(log.monotonic_ms(), kind, true);
+        loop {
+            let Step::Continue { target, same_model, again } = step else { return None };
+            if !same_model && self.call.format != Format::OpenaiChat {
+                return None;
+            }
+            let id = self.dispatch.plan()[target].id;
+            let taken = self.call(id, again, log).await;
+            let now = log.monotonic_ms();
+            step = match taken {
+                Ok(taken) => return Some(taken),
+                Err(NotTaken::Held(ready_at_ms)) => self.dispatch.on_refused(now, ready_at_ms),
+                Err(NotTaken::Broken(kind)) => self.dispatch.on_failure(now, kind, true),
+            };
+        }
+    }
+
+    async fn call(&self, id: TargetId, again: bool, log: &mut Log) -> Result<Taken, NotTaken> {
+        let unreadable = NotTaken::Broken(FailureKind::BadRequest { status: 400 });
+        let Some(body) = with_partial(&self.call.body, self.sent.partial(), self.sent.tokens()) else {
+            return Err(unreadable);
+        };
         let call = Call { body, ..self.call.clone() };
-        let (outline, fields) = tierway_wire::outline(call.format, &call.body).map_err(unreadable)?;
+        let Ok((outline, fields)) = tierway_wire::outline(call.format, &call.body) else { return Err(unreadable) };
         let asked = Asked::new(&call, &outline, &fields, tierway_wire::tokens::estimate_outline(&outline));
-        match self.router.call(&asked, &to, self.dispatch.deadline_ms(), log).await? {
-            Served::Stream(begun) => {
-                let timeouts = to.timeouts(log.monotonic_ms(), self.dispatch.deadline_ms());
+        if !self.router.affords(id, self.foreign.as_ref(), &asked, log).await {
+            return Err(NotTaken::Held(None));
+        }
+        let (who, deadline_ms) = ((id, self.foreign.as_ref(), again), self.dispatch.deadline_ms());
+        let (to, opened) = self.router.admitted(who, Seat::of(asked.tokens()), &asked, deadline_ms, log)?;
+        match self.router.call(&asked, &to, opened, log).await {
+            Ok(Served::Stream(begun)) => {
+                let timeouts = to.timeouts(log.monotonic_ms(), deadline_ms);
                 Ok(Taken { begun: *begun, timeouts, in_flight: to.in_flight })
             }
             // A stream was asked for.
-            Served::Whole(_) => Err(FailureKind::Garbled.into()),
+            Ok(Served::Whole(_)) => Err(NotTaken::Broken(FailureKind::Garbled)),
+            Err(broken) => Err(NotTaken::Broken(broken.kind)),
         }
     }
 }
 
-/// The request with what was answered so far as the assistant's last turn.
-fn with_partial(body: &Bytes, partial: &str) -> Option<Bytes> {
+/// Why a target does not go on.
+enum NotTaken {
+    /// It was not called: held until then, or (none) there is no money or retry budget for it.
+    Held(Option<u64>),
+    Broken(FailureKind),
+}
+
+impl From<NotCalled> for NotTaken {
+    fn from(why: NotCalled) -> Self {
+        match why {
+            NotCalled::Held(refused) => Self::Held(refused.ready_at_ms),
+            NotCalled::Unsayable(broken) => Self::Broken(broken.kind),
+        }
+    }
+}
+
+/// The fields that bound an answer, in the APIs that can be gone on in.
+const BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+/// The request with what was answered so far as the assistant's last turn, and its bound of output less those tokens.
+fn with_partial(body: &Bytes, partial: &str, tokens: u64) -> Option<Bytes> {
     let fields = Fields::parse(body).ok()?;
     let turns = fields.get("messages")?.trim_end().strip_suffix(']')?;
     let turn = serde_json::json!({"role": "assistant", "content": partial});
-    Some(fields.apply(&[Edit::Set("messages", format!("{turns},{turn}]").into())]).into())
+    let mut edits = vec![Edit::Set("messages", format!("{turns},{turn}]").into())];
+    for name in BOUNDS {
+        let bound = fields.get(name).and_then(|bound| bound.trim().parse::<u64>().ok());
+        edits.extend(bound.map(|bound| Edit::Set(name, bound.saturating_sub(tokens).max(1).to_string().into())));
+    }
+    Some(fields.apply(&edits).into())
 }
 
 fn can_go_on(outline: &Outline<'_>) -> bool {
@@ -133,8 +179,21 @@ mod tests {
         let body = Bytes::from_static(
             b"{\"seed\":9007199254740993,\"messages\":[{\"role\":\"user\",\"content\":\"q\"} ], \"x\":1.0}",
         );
-        let got = with_partial(&body, "a \"b\"").unwrap();
+        let got = with_partial(&body, "a \"b\"", 2).unwrap();
         let want = r#"{"seed":9007199254740993,"messages":[{"role":"user","content":"q"} ,{"role":"assistant","content":"a \"b\""}], "x":1.0}"#;
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn the_rest_may_be_as_long_as_the_bound_leaves_it() {
+        for (bound, want) in
+            [("\"max_tokens\":50", "43"), ("\"max_completion_tokens\":8", "1"), ("\"max_tokens\":7", "1")]
+        {
+            let body = Bytes::from(format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"q\"}}],{bound}}}"));
+            let got = with_partial(&body, "a", 7).unwrap();
+            let value: serde_json::Value = serde_json::from_slice(&got).unwrap();
+            let left = value.get("max_tokens").or_else(|| value.get("max_completion_tokens")).unwrap().to_string();
+            assert_eq!(left, want, "{bound}");
+        }
     }
 }

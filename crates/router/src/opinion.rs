@@ -12,6 +12,7 @@ use crate::router::Router;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
+use tierway_decide::dispatch::FailureKind;
 use tierway_decide::{Ask, AskModel, Classifier, Complexity, TierId, Usd, expected_cost};
 use tierway_wire::neutral::Content;
 use tierway_wire::{Context, Format, Outline, Role, Usage};
@@ -35,13 +36,8 @@ struct Opinion {
 }
 
 impl Router {
-    /// What a model says, if the config wants one asked and it is worth its price.
-    pub(crate) async fn opinion(
-        &self,
-        looked: &Looked<'_>,
-        outline: &Outline<'_>,
-        log: &mut Log,
-    ) -> Option<Complexity> {
+    /// Who is to be asked about this request, if the config wants that and it is worth its price.
+    pub(crate) fn opinion_wanted(&self, looked: &Looked<'_>) -> Option<&AskModel> {
         let ask = self.ask(looked, None);
         let how = match self.ground.setup.table.classifier() {
             Classifier::Local => return None,
@@ -51,12 +47,7 @@ impl Router {
                 if !doubts || !self.worth_asking(how, &ask) { return None } else { how }
             }
         };
-        if !looked.is_open(&ask) {
-            return None;
-        }
-        let timeout = Duration::from_millis(how.timeout_ms.into());
-        let asked = tokio::time::timeout(timeout, self.ask_model(how, timeout, outline, log)).await;
-        asked.ok().flatten()
+        looked.is_open(&ask).then_some(how)
     }
 
     /// The gain if the cheapest tier turned out to do, against the price of finding out.
@@ -70,7 +61,7 @@ impl Router {
     }
 
     /// The dearest that one question can be; none when the price is unknown.
-    fn price_of_asking(&self, how: &AskModel) -> Option<Usd> {
+    pub(crate) fn price_of_asking(&self, how: &AskModel) -> Option<Usd> {
         let target = self.ground.setup.table.ladder().tier(how.tier).targets.first()?;
         let day = crate::log::day_of(self.ground.clock.unix_ms());
         let letters = INSTRUCTIONS.len() + MESSAGES * LETTERS;
@@ -82,13 +73,8 @@ impl Router {
         Some(target.prices.as_ref()?.on_day(day)?.cost(&usage))
     }
 
-    async fn ask_model(
-        &self,
-        how: &AskModel,
-        timeout: Duration,
-        outline: &Outline<'_>,
-        log: &mut Log,
-    ) -> Option<Complexity> {
+    /// What a model says. A question that gets no answer in time is charged for all the same.
+    pub(crate) async fn opinion(&self, how: &AskModel, outline: &Outline<'_>, log: &mut Log) -> Option<Complexity> {
         if let (Some(most), Some(price)) = (how.max_cost, self.price_of_asking(how))
             && price > most
         {
@@ -102,12 +88,22 @@ impl Router {
         let input_tokens = tierway_wire::tokens::estimate_outline(&own);
         let prepared = Asked::new(&call, &own, &fields, input_tokens).prepare(target, context.clone()).ok()?;
         let (client, clock) = (call.format, &*self.ground.clock);
-        let task = Task { upstream, prepared, client, left: timeout, tariff: None, clock, input_tokens };
-        let served = attempt(task).await;
-        let Ok(Served::Whole(whole)) = served else { return None };
+        let left = Duration::from_millis(how.timeout_ms.into());
+        let task = Task { upstream, prepared, client, left, tariff: None, clock, input_tokens, answers: 1 };
         let now = self.ground.clock.unix_ms();
-        let cost = target.prices.as_ref().and_then(|prices| prices.cost(now, &whole.usage));
-        log.note(|record| record.classifier_paid += cost.unwrap_or(Usd::ZERO));
+        let cost =
+            |usage: &Usage| target.prices.as_ref().and_then(|prices| prices.cost(now, usage)).unwrap_or(Usd::ZERO);
+        // Should nobody answer, or the client leave: the question was read.
+        let question = cost(&Usage { input_tokens: input_tokens.into(), ..Usage::default() });
+        log.opinion_cost(question, false);
+        let served = attempt(task).await;
+        let (spent, guessed) = match &served {
+            Ok(Served::Whole(whole)) => (cost(&whole.usage), whole.estimated),
+            Err(broken) if broken.kind != FailureKind::Deadline => (cost(&broken.spent), !broken.spent.is_empty()),
+            Ok(Served::Stream(_)) | Err(_) => (question, true),
+        };
+        log.opinion_cost(spent - question, guessed);
+        let Ok(Served::Whole(whole)) = served else { return None };
         let answer = tierway_wire::decode_answer(call.format, &whole.body, &context).ok()?;
         let text = answer.choices.first()?.parts.iter().find_map(|part| match &part.content {
             Content::Text { text, .. } => Some(text.as_str()),

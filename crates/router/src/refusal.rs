@@ -4,7 +4,7 @@ use crate::reply::{Reply, set};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tierway_decide::dispatch::{ErrorReply, FailureKind};
+use tierway_decide::dispatch::{Blame, ErrorReply, FailureKind};
 use tierway_decide::{CallStatus, Ladder, NothingFits, RejectWhy, Rejected};
 use tierway_wire::{ApiError, DecodeError, Format};
 
@@ -13,6 +13,9 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// OpenAI's word for an account without money; its clients do not try again.
 const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
+
+/// Another process may be there already: asking again is what helps.
+const SHUTTING_DOWN: &str = "shutting_down";
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
@@ -49,6 +52,12 @@ impl Refusal {
     pub(crate) fn full(wait_ms: Option<u64>) -> Self {
         let message = "the provider accounts that could serve this are at their limits, and no place became free in time; try again in a moment";
         Self::over_rate(message, Some(wait_ms.unwrap_or(0).max(1_000)))
+    }
+
+    /// The router stops before there is an answer.
+    pub(crate) fn shutting_down() -> Self {
+        let error = ApiError::new(503, "The router is shutting down before there is an answer; try again.".to_owned());
+        Self { status: CallStatus::Failed, ..Self::caller(error.with_code(SHUTTING_DOWN)) }
     }
 
     /// With another code.
@@ -111,6 +120,9 @@ impl Refusal {
     /// that a provider without it is the client's business.
     pub(crate) fn upstream(kind: FailureKind, said: Option<&ErrorReply>, named: bool) -> Self {
         let status = if named && kind == FailureKind::ModelNotFound { 404 } else { kind.client_status() };
+        // What it says about our key, account or rate is not the caller's to read.
+        let about_us = matches!(kind, FailureKind::RateLimited { .. }) || kind.blame() == Blame::Operator;
+        let said = said.filter(|_| !about_us || (named && kind == FailureKind::ModelNotFound));
         let mut error = ApiError::new(status, message(kind, said));
         error.code = Some(client_code(kind, said).to_owned());
         error.param = said.and_then(|said| said.param.clone());
@@ -122,7 +134,9 @@ impl Refusal {
     pub fn reply(&self, format: Format) -> Reply {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.status == CallStatus::Failed || self.error.code.as_deref() == Some(INSUFFICIENT_QUOTA) {
+        let code = self.error.code.as_deref();
+        let failed = self.status == CallStatus::Failed && code != Some(SHUTTING_DOWN);
+        if failed || code == Some(INSUFFICIENT_QUOTA) {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(pause) = self.retry_after_ms {
@@ -140,7 +154,7 @@ impl From<DecodeError> for Refusal {
     }
 }
 
-/// The provider's own words go to the caller who asked, and nowhere else.
+/// The provider's own words about a request go to the caller who asked, and nowhere else.
 fn message(kind: FailureKind, said: Option<&ErrorReply>) -> String {
     match said.map(|said| said.message.as_str()).filter(|message| !message.is_empty()) {
         // Nobody was asked: these are our own words.

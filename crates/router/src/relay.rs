@@ -7,13 +7,12 @@ use crate::attempt::Begun;
 use crate::joint::Seam;
 use crate::log::Log;
 use crate::meter::{Broken, Meter, Out};
-use crate::onward::{Onward, Resumed};
+use crate::onward::{Nobody, Onward, Resumed};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
 use crate::seam::{BoxFuture, Held, WireBody};
 use crate::setup::Timeouts;
 use bytes::Bytes;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tierway_decide::balance::InFlight;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
@@ -67,7 +66,7 @@ impl Relay {
         in_flight: InFlight,
         timeouts: Timeouts,
         input_tokens: u32,
-        onward: Option<Onward>,
+        onward: Option<Box<Onward>>,
     ) -> Self {
         let mut relay = Self {
             source: Source::Upstream(begun.body),
@@ -79,7 +78,7 @@ impl Relay {
             ended: false,
             input_tokens_estimated: input_tokens,
             in_flight: Some(in_flight),
-            onward: onward.map(Box::new),
+            onward,
             seam: None,
             held: None,
         };
@@ -110,7 +109,7 @@ impl Relay {
                     }
                 }
                 // An answer that had its finish is whole, however the connection ends.
-                Poll::Ready(Some(Err(_))) if self.meter.said.finish.is_empty() => {
+                Poll::Ready(Some(Err(_))) if !self.meter.said.is_finished() => {
                     self.broken(FailureKind::Cut.into());
                 }
                 Poll::Ready(Some(Err(_)) | None) => {
@@ -208,20 +207,23 @@ impl Relay {
                     self.end(End::Whole);
                 }
             }
-            Err(broken) => {
+            Err(nobody) => {
                 // Nothing more came: all that is known is what the client has.
                 self.meter.said.content_chunks = 0;
                 self.meter.said.usage = None;
                 self.input_tokens_estimated =
                     self.input_tokens_estimated.saturating_add(u32::try_from(onward.sent.tokens()).unwrap_or(u32::MAX));
-                self.end(End::Broken(broken));
+                self.end(match nobody {
+                    Nobody::Able(broken) => End::Broken(broken),
+                    Nobody::InTime => End::CutOff,
+                });
             }
         }
     }
 
     fn beat(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(beat) = self.pulse.poll_beat(cx) {
-            if self.log.cut_off().load(Ordering::Relaxed) {
+            if self.log.cut_off().is_said() {
                 return self.end(End::CutOff);
             }
             match beat {
@@ -267,7 +269,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         if !self.ended {
             let (usage, _) = self.usage();
-            self.log.note(|record| record.usage = usage);
+            self.log.spends(usage);
         }
     }
 }

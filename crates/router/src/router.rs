@@ -1,13 +1,13 @@
 //! The router as a value: made once per config and worker, shared by all its requests.
 
 use crate::call::Call;
+use crate::cut_off::CutOff;
 use crate::log::Log;
 use crate::seam::{Clock, Sink, SystemClock};
 use crate::setup::{Ground, IdSource, Setup, Upstream};
 use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tierway_decide::Target;
 
 /// Decides, calls, relays, records.
@@ -23,7 +23,7 @@ pub struct RouterBuilder {
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     ids: Arc<IdSource>,
-    cut_off: Arc<AtomicBool>,
+    cut_off: Arc<CutOff>,
     foreign: Option<Arc<ForeignTarget>>,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -67,9 +67,9 @@ impl RouterBuilder {
         self
     }
 
-    /// A flag that makes all streams say their last words.
+    /// What makes everything under way say its last words.
     #[must_use]
-    pub fn cut_off(mut self, cut_off: Arc<AtomicBool>) -> Self {
+    pub fn cut_off(mut self, cut_off: Arc<CutOff>) -> Self {
         self.cut_off = cut_off;
         self
     }

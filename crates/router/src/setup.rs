@@ -1,6 +1,8 @@
 //! What one config turns into, as far as a request is concerned. Never changed; a reload makes a new one.
 
+use crate::cut_off::CutOff;
 use crate::held::HeldCells;
+use crate::passing::Passing;
 use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
@@ -9,7 +11,7 @@ use crate::tallies::Tallies;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tierway_decide::balance::{Balance, TargetState};
 use tierway_decide::breaker::BreakerRules;
@@ -44,6 +46,10 @@ pub struct Setup {
     states: Vec<Vec<Arc<TargetState>>>,
     /// Providers whose accounts have limits, by name.
     accounts: BTreeMap<String, ProviderAccount>,
+    /// States of targets on no tier.
+    passing: Arc<Passing>,
+    /// Breaker rules, and share and reserve of the retry budget, where they are not the usual ones.
+    health: Option<(BreakerRules, u16, u16)>,
     pub(crate) sessions: Sessions,
 }
 
@@ -85,6 +91,8 @@ impl Setup {
             tallies,
             states,
             accounts: BTreeMap::new(),
+            passing: Arc::default(),
+            health: None,
             sessions: Sessions::default(),
         }
     }
@@ -92,8 +100,9 @@ impl Setup {
     /// With these breaker rules and retry budget for every target.
     #[must_use]
     pub fn with_health(mut self, rules: BreakerRules, retry_share_mille: u16, retry_reserve: u16) -> Self {
-        let fresh = || Arc::new(TargetState::new(rules, RetryBudget::new(retry_share_mille, retry_reserve)));
-        self.states.iter_mut().flatten().for_each(|state| *state = fresh());
+        self.health = Some((rules, retry_share_mille, retry_reserve));
+        let health = self.health;
+        self.states.iter_mut().flatten().for_each(|state| *state = Arc::new(fresh(health)));
         self
     }
 
@@ -128,6 +137,7 @@ impl Setup {
                 account.after(earlier);
             }
         }
+        self.passing = earlier.passing.clone();
         let known = |tier: &Tier, target: &Target| {
             let (tiers, states) = (earlier.table.ladder().tiers(), &earlier.states);
             let (at, old) = tiers.iter().enumerate().find(|(_, old)| old.name == tier.name)?;
@@ -150,6 +160,21 @@ impl Setup {
     pub fn state(&self, id: TargetId) -> &Arc<TargetState> {
         &self.states[usize::from(id.tier.0)][usize::from(id.index)]
     }
+
+    /// What is known of a target that was named, on a tier or on none.
+    pub(crate) fn state_of(&self, target: &Target, now_ms: u64) -> Arc<TargetState> {
+        let tiers = self.table.ladder().tiers().iter().zip(&self.states);
+        let mut known = tiers.flat_map(|(tier, states)| tier.targets.iter().zip(states));
+        match known.find(|(known, _)| known.provider == target.provider && known.model == target.model) {
+            Some((_, state)) => state.clone(),
+            None => self.passing.state(target, now_ms, || fresh(self.health)),
+        }
+    }
+}
+
+fn fresh(health: Option<(BreakerRules, u16, u16)>) -> TargetState {
+    let stated = |(rules, share, reserve)| TargetState::new(rules, RetryBudget::new(share, reserve));
+    health.map_or_else(TargetState::default, stated)
 }
 
 /// A provider and how long to wait for it.
@@ -191,8 +216,8 @@ pub(crate) struct Ground {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<IdSource>,
-    /// Set at the end of the grace time: streams say their last words.
-    pub(crate) cut_off: Arc<AtomicBool>,
+    /// Said at the end of the grace time: what is not done says its last words.
+    pub(crate) cut_off: Arc<CutOff>,
     pub(crate) foreign: Option<Arc<ForeignTarget>>,
     pub(crate) witness: Option<Arc<dyn Witness>>,
 }

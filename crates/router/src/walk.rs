@@ -1,9 +1,10 @@
 //! One request, from its bytes to its reply, in a straight line.
 
 use crate::attempt::{Begun, Served, Whole};
-use crate::call::Call;
+use crate::call::{Call, Purpose};
+use crate::calling::Opened;
 use crate::crowded::{Crowded, Refused, Seat};
-use crate::deciding::Decided;
+use crate::deciding::{Decided, Looked};
 use crate::headers;
 use crate::log::{FOREIGN, Log};
 use crate::meter::Broken;
@@ -22,8 +23,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
+use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
-use tierway_decide::{CallStatus, Reason, Target, TargetId};
+use tierway_decide::{AskModel, CallStatus, Reason, Target, TargetId, Usd};
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Format, ServiceTier};
 
@@ -35,6 +37,15 @@ impl Router {
         Self::conclude(answered, call.format, &mut log).await
     }
 
+    /// What a provider is waited for, unless the grace time after a stop is over before.
+    async fn in_time<T>(&self, waiting: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            done = waiting => done,
+            () = self.ground.cut_off.said() => Err(Refusal::shutting_down()),
+        }
+    }
+
     /// The reply, and the end of the record where there is no answer.
     pub(crate) async fn conclude(answered: Result<Reply, Refusal>, client: Format, log: &mut Log) -> Reply {
         match answered {
@@ -43,6 +54,7 @@ impl Router {
                 refusal.error.request_id = Some(log.id().to_string());
                 let mut reply = refusal.reply(client);
                 log.head(&mut reply.headers);
+                log.calls_end();
                 let held = log.finish(refusal.status, refusal.error.status);
                 recorded(held, &mut reply.headers).await;
                 reply
@@ -60,12 +72,23 @@ impl Router {
         if let Some((_, told)) = &looked.standing.cap {
             log.stepped_down(told);
         }
-        let opinion = if looked.standing.exhausted { None } else { self.opinion(&looked, &outline, log).await };
-        let mut decided = self.choose(&looked, opinion)?;
+        let mut decided = self.choose(&looked, None)?;
         if let Some(reason) = call.purpose.reason() {
             decided.decision.reason = reason;
         }
         log.decided(&decided);
+        let ladder = self.ground.setup.table.ladder();
+        let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
+        // A second turn within the cache's life has shown that the conversation goes on: a quarter of the prompt more now, nine
+        // tenths less at each turn that follows, so that it pays where more than 28 % of such conversations have a third.
+        let warm = decided.session.is_some_and(|session| session.warm_tokens > 0);
+        let goes_on = warm && self.ground.setup.table.session().cache_marks;
+        let asked = Asked::new(call, &outline, &fields, decided.input_tokens).after(last_model, goes_on);
+        // A dry run calls nobody.
+        let may_ask = !call.dry_run && call.purpose == Purpose::Client && !looked.standing.exhausted;
+        if let Some(how) = self.opinion_wanted(&looked).filter(|_| may_ask) {
+            decided = self.in_time(self.advised(how, &looked, decided, &asked, log)).await?;
+        }
         if let Some(field) = kept_by_provider(call.format, &fields).filter(|_| !self.passes_responses(&decided)) {
             return Err(Refusal::kept_elsewhere(field));
         }
@@ -75,14 +98,32 @@ impl Router {
             return Ok(reply);
         }
         log.listen(call);
-        let ladder = self.ground.setup.table.ladder();
-        let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
-        // A second turn within the cache's life has shown that the conversation goes on: a quarter of the prompt more now, nine
-        // tenths less at each turn that follows, so that it pays where more than 28 % of such conversations have a third.
-        let warm = decided.session.is_some_and(|session| session.warm_tokens > 0);
-        let goes_on = warm && self.ground.setup.table.session().cache_marks;
-        let asked = Asked::new(call, &outline, &fields, decided.input_tokens).after(last_model, goes_on);
+        if !log.holds() {
+            self.reserve(&asked, &decided, Usd::ZERO, log).await?;
+        }
         self.dispatch(&asked, &decided, log).await
+    }
+
+    /// The decision with a model's opinion, if that is affordable; else the one without. Nobody is asked for callers who
+    /// may not ask us: what the request may cost is reserved before.
+    async fn advised(
+        &self,
+        how: &AskModel,
+        looked: &Looked<'_>,
+        decided: Decided,
+        asked: &Asked<'_>,
+        log: &mut Log,
+    ) -> Result<Decided, Refusal> {
+        let asking = self.price_of_asking(how).unwrap_or(Usd::ZERO);
+        self.reserve(asked, &decided, asking, log).await?;
+        let Some(opinion) = self.opinion(how, asked.outline, log).await else { return Ok(decided) };
+        // The wait for the opinion is not time that it took to decide.
+        let advised = Decided { decide_us: decided.decide_us, ..self.choose(looked, Some(opinion))? };
+        if !self.affords_tier(asked, &advised, log).await {
+            return Ok(decided);
+        }
+        log.decided(&advised);
+        Ok(advised)
     }
 
     /// The client itself named a model that speaks Responses: what its provider keeps, it can go on with.
@@ -96,11 +137,20 @@ impl Router {
         named && decided.decision.targets.iter().all(|id| target(id) == Format::OpenaiResponses)
     }
 
-    /// Performs what [`Dispatch`] says; chooses nothing.
+    /// Has a decided request answered.
     pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
+        match self.in_time(self.calls(asked, decided, log)).await? {
+            Got::Whole(whole) => Ok(whole_reply(*whole, log).await),
+            Got::Stream { begun, to, deadline_ms, onward } => {
+                Ok(stream_reply(*begun, *to, (decided.input_tokens, deadline_ms), onward, log))
+            }
+        }
+    }
+
+    /// Performs what [`Dispatch`] says; chooses nothing.
+    async fn calls<'a>(&'a self, asked: &Asked<'_>, decided: &'a Decided, log: &mut Log) -> Result<Got<'a>, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, asked.outline.stream, log);
-        self.reserve(asked, decided, log).await?;
         let (mut last, mut short): (Option<Broken>, bool) = (None, false);
         let mut full = Crowded::new(asked);
         let mut step = dispatch.next(clock.monotonic_ms());
@@ -108,36 +158,43 @@ impl Router {
             step = match step {
                 Step::Call { target, again } => {
                     let id = dispatch.plan()[target].id;
-                    if !self.affords(id, asked, decided, log).await {
+                    if !self.affords(id, decided.foreign.as_ref(), asked, log).await {
                         short = true;
                         step = dispatch.on_refused(clock.monotonic_ms(), None);
                         continue;
                     }
-                    let to = match self.admitted(id, decided.foreign.as_ref(), again, full.seat()) {
-                        Ok(to) => to,
-                        Err(refused) => {
+                    let who = (id, decided.foreign.as_ref(), again);
+                    let (to, opened) = match self.admitted(who, full.seat(), asked, dispatch.deadline_ms(), log) {
+                        Ok(admitted) => admitted,
+                        Err(NotCalled::Held(refused)) => {
                             full.saw(target, refused);
                             step = dispatch.on_refused(clock.monotonic_ms(), refused.ready_at_ms);
+                            continue;
+                        }
+                        Err(NotCalled::Unsayable(broken)) => {
+                            step = dispatch.on_failure(clock.monotonic_ms(), broken.kind, false);
+                            last = Some(broken);
                             continue;
                         }
                     };
                     let (to, served) = match dispatch.late_after_ms(clock.monotonic_ms()).filter(|_| !log.holds()) {
                         None => {
-                            let served = self.call(asked, &to, dispatch.deadline_ms(), log).await;
+                            let served = self.call(asked, &to, opened, log).await;
                             (to, served)
                         }
-                        Some(ms) => self.hedged(asked, (target, to), ms, &mut dispatch, log).await,
+                        Some(ms) => self.hedged(asked, (target, to, opened), ms, &mut dispatch, log).await,
                     };
                     let bounds = (decided.input_tokens, dispatch.deadline_ms());
                     let served = match served {
-                        Ok(Served::Whole(whole)) => return Ok(whole_reply(*whole, log).await),
+                        Ok(Served::Whole(whole)) => return Ok(Got::Whole(whole)),
                         Ok(Served::Stream(begun)) => self.held(begun, &to, bounds, log).await,
                         Err(broken) => Err(broken),
                     };
                     match served {
                         Ok(begun) => {
+                            let deadline_ms = dispatch.deadline_ms();
                             let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
-                            return Ok(stream_reply(*begun, to, bounds, onward, log));
+                            return Ok(Got::Stream { begun, to: Box::new(to), deadline_ms, onward });
                         }
                         Err(broken) => {
                             let kind = broken.kind;
@@ -219,29 +276,50 @@ impl Router {
     }
 
     /// Everything that a call to this target needs, if its breaker, its retry budget and the account of its provider let
-    /// it through.
+    /// it through. `again`: this request called it before.
     pub(crate) fn admitted<'a>(
         &'a self,
-        id: TargetId,
-        foreign: Option<&'a Arc<Target>>,
-        again: bool,
+        (id, foreign, again): (TargetId, Option<&'a Arc<Target>>, bool),
         seat: Seat,
-    ) -> Result<To<'a>, Refused> {
+        asked: &Asked<'_>,
+        deadline_ms: u64,
+        log: &Log,
+    ) -> Result<(To<'a>, Opened<'a>), NotCalled> {
         let ground = &*self.ground;
+        let now = ground.clock.monotonic_ms();
         let (target, state) = match foreign {
-            Some(target) => (&**target, Arc::default()),
+            Some(target) => (&**target, ground.setup.state_of(target, now)),
             None => (ground.setup.table.ladder().target(id), ground.setup.state(id).clone()),
         };
-        let now = ground.clock.monotonic_ms();
-        let upstream = ground.upstreams.get(&target.provider).ok_or(Refused { ready_at_ms: None, is_full: false })?;
+        let held = |ready_at_ms| NotCalled::Held(Refused { ready_at_ms, is_full: false });
+        let upstream = ground.upstreams.get(&target.provider).ok_or(held(None))?;
+        if let Health::Ill { until_ms } | Health::Cooling { until_ms } = state.health(now) {
+            return Err(held(Some(until_ms)));
+        }
+        // Written first: a request that cannot be written is no probe and no retry.
+        let opened = self.opened(asked, (target, upstream), deadline_ms, log).map_err(NotCalled::Unsayable)?;
         let place = match ground.setup.accounts().get(&target.provider) {
             None => None,
-            Some(account) => Some(seat.at(account, now)?),
+            Some(account) => Some(seat.at(account, now).map_err(NotCalled::Held)?),
         };
-        state.admit(now, again).map_err(|ready_at_ms| Refused { ready_at_ms, is_full: false })?;
+        state.admit(now, again).map_err(held)?;
         let in_flight = state.depart().with(place);
-        Ok(To { id, target, upstream, state, in_flight })
+        Ok((To { id, target, upstream, state, in_flight }, opened))
     }
+}
+
+/// An answer, and what its reply needs.
+enum Got<'a> {
+    Whole(Box<Whole>),
+    Stream { begun: Box<Begun>, to: Box<To<'a>>, deadline_ms: u64, onward: Option<Box<Onward>> },
+}
+
+/// Why a target is not called after all.
+pub(crate) enum NotCalled {
+    /// Its breaker, its cooldown or its provider's account holds it for a time, or there is no retry left for it.
+    Held(Refused),
+    /// The request cannot be said in its API.
+    Unsayable(Broken),
 }
 
 /// The field that refers to a conversation which a provider keeps.
@@ -296,7 +374,7 @@ fn stream_reply(
     begun: Begun,
     to: To<'_>,
     (input_tokens, deadline_ms): (u32, u64),
-    onward: Option<Onward>,
+    onward: Option<Box<Onward>>,
     log: &mut Log,
 ) -> Reply {
     let mut headers = headers::passed_on(&begun.headers);

@@ -173,6 +173,26 @@ fn after_the_first_byte_only_a_continuation() {
 }
 
 #[test]
+fn whoever_just_broke_is_the_last_of_its_voice_to_go_on() {
+    check_after_first_byte("a+A a+B", &[Cut], expect!["call 0, continue 1"]);
+    check_after_first_byte("a+A b+B a+C", &[Cut], expect!["call 0, continue 2"]);
+}
+
+#[test]
+fn a_held_target_does_not_use_up_the_continuation() {
+    for ready_at_ms in [Some(9_000), None] {
+        let mut dispatch = Dispatch::new(candidates("a+A a+B b+C"), DispatchLimits::until(60_000), 7);
+        dispatch.next(0);
+        let goes_on = |target, same_model, again| Step::Continue { target, same_model, again };
+        assert_eq!(dispatch.on_failure(0, Cut, true), goes_on(1, true, false));
+        assert_eq!(dispatch.on_refused(0, ready_at_ms), goes_on(0, true, true));
+        assert_eq!(dispatch.on_refused(0, ready_at_ms), goes_on(2, false, false));
+        assert_eq!(dispatch.attempts(), 2);
+        assert_eq!(dispatch.on_refused(0, ready_at_ms), Step::GiveUp { failure: Cut });
+    }
+}
+
+#[test]
 fn a_target_that_refuses_to_continue_is_left() {
     let limits = DispatchLimits { max_continues: 2, ..DispatchLimits::until(60_000) };
     let failures = [(Stalled, true), (BadRequest { status: 400 }, true)];
@@ -301,7 +321,7 @@ fn the_winner_of_two_is_who_may_go_on() {
     dispatch.next(0);
     assert_eq!(dispatch.on_late(900), Some(Step::Hedge { target: 1 }));
     dispatch.on_outrun(1);
-    assert_eq!(dispatch.on_failure(2_000, Cut, true), Step::Continue { target: 1, same_model: true });
+    assert_eq!(dispatch.on_failure(2_000, Cut, true), Step::Continue { target: 1, same_model: true, again: true });
 }
 
 fn any_failure() -> impl Strategy<Value = FailureKind> {

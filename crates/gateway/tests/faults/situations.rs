@@ -6,13 +6,13 @@ use futures_util::FutureExt;
 use serde_json::json;
 use std::time::Duration;
 use tierway_decide::{CallRecord, CallStatus, Usd};
-use tierway_testkit::{Ended, Fault, Plan, Prefill};
+use tierway_testkit::{Ended, Fault, Plan, Prefill, Upstream};
 
 macro_rules! situations {
     ($($name:literal: $run:path),+ $(,)?) => { &[$(($name, || $run().boxed())),+] };
 }
 
-pub(crate) const ALL: [Situation; 27] = *array(situations![
+pub(crate) const ALL: [Situation; 34] = *array(situations![
     "429 with Retry-After": limited_with_pause,
     "429 without Retry-After": limited_without_pause,
     "500 once": failed_once,
@@ -40,9 +40,16 @@ pub(crate) const ALL: [Situation; 27] = *array(situations![
     "hedge: the first is late": hedge_wins,
     "hedge: the second is no better": hedge_loses,
     "held back: early failures": held_back,
+    "client gone before the first content": gone_before,
+    "nobody who cools goes on": cooling_does_not_go_on,
+    "one of two answers cut": one_of_two_cut,
+    "stopped before the end": stopped,
+    "models on no tier down for ever": passing_down,
+    "a request that cannot be said": unsayable,
+    "chatter before content; our key refused": chatter_and_key,
 ]);
 
-const fn array(all: &'static [Situation]) -> &'static [Situation; 27] {
+const fn array(all: &'static [Situation]) -> &'static [Situation; 34] {
     match all.first_chunk() {
         Some(all) => all,
         None => panic!("a situation is missing"),
@@ -176,7 +183,9 @@ async fn slow_first_token() -> Graded {
 async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded {
     let stage = Stage::open(Set::default()).await;
     stage.primary_fails(Plan::always(fault.clone()));
-    let answer = stage.ask(true, "who?").await;
+    let mut body = stage.streaming("who?");
+    (body["max_tokens"], body["stream_options"]) = (json!(100), json!({"include_usage": true}));
+    let answer = stage.send(&body).await;
     want!(answer.is_whole("who?") && answer.done, "{answer:?}");
     want!(answer.models == [MODEL], "two voices: {:?}", answer.models);
     want!(ms.contains(&answer.ms), "took {} ms", answer.ms);
@@ -184,6 +193,7 @@ async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded
     let sent = stage.fallback.seen()[0].json();
     let partial = sent["messages"].as_array().and_then(|messages| messages.last()).cloned().unwrap_or_default();
     want!(partial["role"] == "assistant" && answer.text.starts_with(partial["content"].as_str().unwrap()), "{sent}");
+    want!(sent["max_tokens"] == 93, "the rest may be as long as the whole: {sent}");
     let row = stage.row(&answer);
     want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "{:?}", ends(&row));
     want!(row.status == CallStatus::Answered && row.usage_estimated, "{row:?}");
@@ -378,7 +388,7 @@ async fn garbage() -> Graded {
     for fault in [Fault::Garbage, Fault::CloseBeforeHeaders] {
         falls_back(&fault, "connect", 1, 1_500).await?;
     }
-    let elsewhere = tierway_testkit::Upstream::start().await.unwrap();
+    let elsewhere = Upstream::start().await.unwrap();
     falls_back(&Fault::Redirect { to: elsewhere.url() }, "http 302", 1, 1_500).await?;
     want!(elsewhere.seen().is_empty(), "the redirect was followed");
     pass("the fallback answered; the redirect was not followed")
@@ -601,4 +611,173 @@ async fn held_back() -> Graded {
     let answer = stage.ask(true, "who?").await;
     want!(answer.is_clear_error() && stage.calls() == [1, 0, 0], "{answer:?}");
     pass("what breaks within the window is answered by the fallback, unseen and charged")
+}
+
+/// Asks, and walks away from whoever says nothing.
+async fn leaves(stage: Stage, body: &serde_json::Value, late: fn(&Stage) -> &Upstream) -> Result<CallRecord, String> {
+    let asking = tokio::spawn(stage.asking("/v1/chat/completions", body));
+    let late = late(&stage);
+    let asked = tokio::time::timeout(Duration::from_secs(10), late.until(|seen| !seen.is_empty())).await;
+    want!(asked.is_ok(), "nobody was asked");
+    asking.abort();
+    let seen = ended(late).await;
+    want!(matches!(seen.ended, Ended::ClientGone { .. }), "{seen:?}");
+    let row = stage.stop().last_row();
+    want!(row.status == CallStatus::Cancelled && row.http_status == 499 && row.usage_estimated, "{row:?}");
+    want!(row.usage.input_tokens > 0 && row.usage.output_tokens == 0, "{row:?}");
+    want!(row.paid > Some(Usd::ZERO) && row.baseline > Some(Usd::ZERO), "{row:?}");
+    Ok(row)
+}
+
+async fn gone_before() -> Graded {
+    let long = "what? ".repeat(500);
+    for (stream, fault) in [(false, Fault::Silent), (true, Fault::Silent), (true, Fault::SilentAfterHeaders)] {
+        let stage = Stage::open(Set { first_byte_ms: 20_000, ..Set::default() }).await;
+        stage.primary_fails(Plan::always(fault));
+        let body = json!({"model": "standard", "stream": stream, "messages": [{"role": "user", "content": long}]});
+        let row = leaves(stage, &body, |stage| &stage.primary).await?;
+        want!(ends(&row) == ["first cancelled"] && row.attempts[0].usage.input_tokens > 500, "{row:?}");
+    }
+    // Two calls under way: both providers have read it.
+    let stage = Stage::open(Set { dispatch: HEDGE, first_byte_ms: 20_000, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Silent));
+    stage.fallback.plan(MODEL, Plan::always(Fault::Silent));
+    let body = stage.streaming(&long);
+    let row = leaves(stage, &body, |stage| &stage.fallback).await?;
+    want!(row.attempts.len() == 2 && row.attempts.iter().all(|one| one.paid > Some(Usd::ZERO)), "{row:?}");
+    // What broke unseen is charged once, to the one who said it.
+    let stage = Stage::open(Set { dispatch: "hold_back_ms = 400", first_byte_ms: 20_000, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    stage.fallback.plan(MODEL, Plan::always(Fault::Silent));
+    let body = stage.streaming("who?");
+    let row = leaves(stage, &body, |stage| &stage.fallback).await?;
+    want!(ends(&row) == ["first cut", "second cancelled"], "{:?}", ends(&row));
+    let said: Vec<_> = row.attempts.iter().map(|attempt| attempt.usage.output_tokens).collect();
+    want!(said[0] >= 7 && said[1] == 0, "charged twice: {said:?}");
+    pass("the prompt is charged to whoever had read it, and marked as an estimate")
+}
+
+async fn cooling_does_not_go_on() -> Graded {
+    // Both of the tier are in trouble: the fallback asks to be left alone for a minute.
+    let stage = Stage::open(Set { large_continues: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::once(Fault::Status { status: 500 }));
+    stage.fallback.plan(MODEL, Plan::once(Fault::RateLimit { retry_after: Some("60".into()) }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.status == 200 && stage.calls()[1] == 1, "{answer:?} {:?}", stage.calls());
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.error.is_none() && answer.done, "{answer:?}");
+    want!(answer.models == [MODEL, crate::stage::LARGE], "{answer:?}");
+    let row = stage.row(&answer);
+    want!(ends(&row) == ["first cut", "third ok"], "{:?}", ends(&row));
+    // One that broke is not asked before its sibling is.
+    let stage = Stage::open(Set { primary_continues: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    let answer = stage.ask(true, "who?").await;
+    want!(answer.is_whole("who?") && stage.calls() == [1, 1, 0], "{answer:?} {:?}", stage.calls());
+    pass("passed over without being counted; the next one went on")
+}
+
+async fn one_of_two_cut() -> Graded {
+    // Thirty tokens each, the second one more: cut where only that one is missing, and the first has its finish.
+    let stage = Stage::open(Set::default()).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 61 }));
+    let mut body = stage.streaming("who?");
+    body["n"] = json!(2);
+    let answer = stage.send(&body).await;
+    want!(answer.finish == "stop", "the first answer was whole: {answer:?}");
+    want!(answer.error.is_some() && !answer.done, "{answer:?}");
+    let row = stage.row(&answer);
+    want!(row.status == CallStatus::Failed && ends(&row) == ["first cut"], "{row:?}");
+    let stage = Stage::open(Set::default()).await;
+    let answer = stage.send(&body).await;
+    want!(answer.done && answer.error.is_none(), "{answer:?}");
+    want!(stage.row(&answer).status == CallStatus::Answered, "{answer:?}");
+    pass("one of two answers is a clear error; two are a success")
+}
+
+async fn stopped() -> Graded {
+    // No answer yet, whole or streamed: told in the API's shape, and recorded as what it is.
+    for stream in [false, true] {
+        let stage = Stage::open(Set { first_byte_ms: 20_000, ..Set::default() }).await;
+        stage.primary_fails(Plan::always(Fault::Silent));
+        let body = json!({"model": "standard", "stream": stream, "messages": [{"role": "user", "content": "who?"}]});
+        let waiting = tokio::spawn(stage.asking("/v1/chat/completions", &body));
+        stage.primary.until(|seen| !seen.is_empty()).await;
+        let stopped = stage.stop();
+        let Ok(mut reply) = waiting.await else { return Err(format!("stream {stream}: the connection was closed")) };
+        let (status, text) = (reply.status(), reply.read_all().await);
+        want!(status == 503 && text.contains("shutting_down"), "stream {stream}: {status} {text}");
+        let row = stopped.rows(&[reply.leave()]).remove(0);
+        want!(row.status == CallStatus::Failed && row.http_status == 503, "{row:?}");
+        want!(ends(&row) == ["first cancelled"] && row.paid > Some(Usd::ZERO) && row.usage_estimated, "{row:?}");
+    }
+    // While somebody is sought to go on.
+    let stage = Stage::open(Set { first_byte_ms: 20_000, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Cut { after: 7 }));
+    stage.fallback.plan(MODEL, Plan::always(Fault::Silent));
+    let mut open = stage.begin(&stage.streaming("who?")).await;
+    let reading = tokio::spawn(async move { (open.read_all().await, open) });
+    stage.fallback.until(|seen| !seen.is_empty()).await;
+    let stopped = stage.stop();
+    let Ok((text, open)) = reading.await else { return Err("the connection was closed".to_owned()) };
+    want!(text.contains("shutting down") && !text.contains("[DONE]"), "{text}");
+    let row = stopped.rows(&[open.leave()]).remove(0);
+    want!(row.status == CallStatus::Failed && ends(&row) == ["first cut", "second cancelled"], "{row:?}");
+    pass("after the grace time everything under way ends with a clear error and its row")
+}
+
+async fn passing_down() -> Graded {
+    let chat = json!({"model": "first/foreign", "messages": [{"role": "user", "content": "who?"}]});
+    let vectors = json!({"model": "first/foreign", "input": "who?"});
+    for (path, body) in [("/v1/chat/completions", chat), ("/v1/embeddings", vectors)] {
+        let stage = Stage::open(Set { dispatch: "breaker_open_ms = 60000", ..Set::default() }).await;
+        stage.primary.plan("foreign", Plan::always(Fault::Status { status: 503 }));
+        for number in 0..6 {
+            let status = stage.begin_at(path, &body).await.status();
+            want!(status == 503, "{path} {number}: {status}");
+        }
+        want!(stage.calls() == [5, 0, 0], "{path}: {:?}", stage.calls());
+        // Another model of the same provider is not its fault.
+        let mut other = body.clone();
+        other["model"] = json!("first/other");
+        let status = stage.begin_at(path, &other).await.status();
+        want!(status == 200, "{path}: {status}");
+    }
+    pass("left alone after five failures, each model by itself")
+}
+
+async fn unsayable() -> Graded {
+    let dispatch = "breaker_failures = 1\nbreaker_open_ms = 2000\nmax_retries = 0";
+    let stage = Stage::open(Set { dispatch, provider: "anthropic_messages", alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::once(Fault::Status { status: 500 }));
+    want!(stage.ask(false, "who?").await.status == 502, "it did not fail");
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    // Two answers at once cannot be asked for in that API: nobody is called, and it says nothing about the target.
+    let mut body = stage.streaming("who?");
+    body["n"] = json!(2);
+    let answer = stage.send(&body).await;
+    want!(answer.status == 400 && answer.code() == "unsupported_parameter", "{answer:?}");
+    want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
+    let answer = stage.ask(false, "who?").await;
+    want!(answer.is_whole("who?") && answer.ms < 1_500, "the probe was used up: {answer:?}");
+    pass("refused with the field's name; the next request is the probe")
+}
+
+async fn chatter_and_key() -> Graded {
+    falls_back_as(&Fault::Huge { bytes: 2 * 1024 * 1024 }, true, "garbled", 1, 2_500).await?;
+    // What a provider says about our key is for us.
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary_fails(Plan::always(Fault::Unauthorized));
+    let answer = stage.ask(false, "who?").await;
+    let error = answer.error.as_ref().map(ToString::to_string).unwrap_or_default();
+    want!(answer.status == 502 && answer.code() == "unauthorized", "{answer:?}");
+    want!(error.contains("operator") && !error.contains("Incorrect API key"), "{error}");
+    // A model that the client named itself is its own business.
+    let stage = Stage::open(Set { alone: true, ..Set::default() }).await;
+    stage.primary.plan("foreign", Plan::always(Fault::ModelNotFound));
+    let body = json!({"model": "first/foreign", "messages": [{"role": "user", "content": "who?"}]});
+    let answer = stage.send(&body).await;
+    want!(answer.status == 404 && answer.code() == "model_not_found", "{answer:?}");
+    pass("a mebibyte of comments is not an answer; the client hears nothing about our key")
 }

@@ -7,6 +7,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tierway_decide::{AttemptEnd, CallRecord, RequestId};
 use tierway_gateway::Gateway;
@@ -144,21 +145,29 @@ impl Stage {
     }
 
     pub(crate) async fn begin_at(&self, path: &str, body: &Value) -> Open {
+        self.asking(path, body).await
+    }
+
+    /// The same, as a request that can be waited for elsewhere.
+    pub(crate) fn asking(&self, path: &str, body: &Value) -> impl Future<Output = Open> + use<> {
         // A client of its own: a shared pool might keep the connection.
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let url = self.url.replace("/v1/chat/completions", path);
         let request = Request::post(url).body(Full::from(body.to_string())).unwrap();
-        Open(client.request(request).await.unwrap())
+        async move { Open(client.request(request).await.unwrap()) }
     }
 
-    /// Stops the gateway, which writes every record, and reads the rows of these answers.
-    pub(crate) fn rows(self, ids: &[String]) -> Vec<CallRecord> {
+    /// Stops the gateway, which writes every record.
+    pub(crate) fn stop(self) -> Stopped {
         let Self { gateway, dir, .. } = self;
         // It waits for connections that are just being made; the other situations go on meanwhile.
         tokio::task::block_in_place(|| gateway.stop()).unwrap();
-        let mut reader = Reader::open(dir.path().join("faults.db").as_path()).unwrap();
-        let row = |id: &String| reader.call(id.parse::<RequestId>().unwrap()).unwrap().unwrap().call;
-        ids.iter().map(row).collect()
+        Stopped(dir)
+    }
+
+    /// Stops the gateway and reads the rows of these answers.
+    pub(crate) fn rows(self, ids: &[String]) -> Vec<CallRecord> {
+        self.stop().rows(ids)
     }
 
     pub(crate) fn row(self, answer: &Answer) -> CallRecord {
@@ -168,6 +177,32 @@ impl Stage {
     /// How often each provider was called: primary, fallback, large.
     pub(crate) fn calls(&self) -> [usize; 3] {
         [self.primary.seen().len(), self.fallback.seen().len(), self.large.seen().len()]
+    }
+}
+
+/// What is left of a gateway.
+pub(crate) struct Stopped(tempfile::TempDir);
+
+impl Stopped {
+    fn reader(&self) -> Reader {
+        Reader::open(self.0.path().join("faults.db").as_path()).unwrap()
+    }
+
+    pub(crate) fn rows(&self, ids: &[String]) -> Vec<CallRecord> {
+        let mut reader = self.reader();
+        let row = |id: &String| reader.call(id.parse::<RequestId>().unwrap()).unwrap().unwrap().call;
+        ids.iter().map(row).collect()
+    }
+
+    /// The newest row: that of a request whose client never heard its id.
+    pub(crate) fn last_row(&self) -> CallRecord {
+        let mut last = None;
+        let each = |row: Result<tierway_ledger::StoredCall, _>| {
+            last = Some(row.unwrap().call);
+            ControlFlow::Continue(())
+        };
+        self.reader().each(tierway_ledger::Span::ALL, each).unwrap();
+        last.unwrap()
     }
 }
 
@@ -186,6 +221,10 @@ impl Open {
             all.extend_from_slice(&bytes);
         }
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status().as_u16()
     }
 
     /// Walks away. Gives the request id.

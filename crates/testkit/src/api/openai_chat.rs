@@ -452,13 +452,15 @@ pub(super) fn streamed(ask: &Ask, reply: &Reply) -> Streamed {
         let opening = json!({"role": "assistant", "content": "", "refusal": null});
         streamed.head.push(delta(index, opening, Value::Null, Value::Null));
     }
-    // Several answers come interleaved, as they do from the real API.
+    // Several answers come interleaved, as they do from the real API; a shorter one has its finish before the others.
     let longest = reply.answers.iter().map(|answer| answer.tokens.len()).max().unwrap_or(0);
     for at in 0..longest {
         for (index, answer) in reply.answers.iter().enumerate() {
             if let Some(token) = answer.tokens.get(at) {
                 let logprobs = logprobs(ask, std::slice::from_ref(token));
                 streamed.content.push(delta(index, json!({ "content": token }), logprobs, Value::Null));
+            } else if at > 0 && at == answer.tokens.len() {
+                streamed.content.push(delta(index, json!({}), Value::Null, json!(finish(answer))));
             }
         }
     }
@@ -472,7 +474,9 @@ pub(super) fn streamed(ask: &Ask, reply: &Reply) -> Streamed {
                 streamed.content.push(delta(index, piece, Value::Null, Value::Null));
             }
         }
-        streamed.tail.push(delta(index, json!({}), Value::Null, json!(finish(answer))));
+        if answer.tokens.is_empty() || answer.tokens.len() == longest {
+            streamed.tail.push(delta(index, json!({}), Value::Null, json!(finish(answer))));
+        }
     }
     if ask.stream_usage {
         streamed.tail.push(chunk(json!([]), Some(usage(reply))));

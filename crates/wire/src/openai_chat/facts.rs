@@ -14,6 +14,8 @@ pub struct Facts<'a> {
     pub is_done: bool,
     /// `choices` holds at least one choice.
     pub has_choices: bool,
+    /// The highest number of a choice, plus one.
+    pub choices: u32,
     /// Text, refusal, reasoning, sound or a tool call came.
     pub has_content: bool,
     /// A tool call came.
@@ -93,6 +95,7 @@ impl<'a> Facts<'a> {
 
     fn choice(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         self.has_choices = true;
+        self.choices = self.choices.max(1);
         if cursor.peek()? != b'{' {
             return cursor.skip().map(|_| ());
         }
@@ -101,6 +104,11 @@ impl<'a> Facts<'a> {
                 cursor.object(|key, cursor| self.said(key, cursor.skip()?))
             }
             "text" => self.said("content", cursor.skip()?),
+            "index" => {
+                let index: u32 = cursor.skip()?.parse().unwrap_or_default();
+                self.choices = self.choices.max(index.saturating_add(1));
+                Some(())
+            }
             "finish_reason" => {
                 let mut reason = None;
                 string_text(cursor, &mut reason)?;
