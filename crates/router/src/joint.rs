@@ -4,8 +4,8 @@ mod chat;
 mod messages;
 
 use crate::meter::Out;
-use tierway_wire::Format;
 use tierway_wire::sse::Events;
+use tierway_wire::{Format, Repeats};
 
 /// A longer answer is not kept for going on with it.
 const MAX_PARTIAL_BYTES: usize = 1024 * 1024;
@@ -26,6 +26,15 @@ struct Heard {
     tokens: u64,
     /// More than open text went out.
     other: bool,
+    repeats: Repeats,
+}
+
+impl Heard {
+    /// One more piece of text.
+    fn take(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.tokens += 1;
+    }
 }
 
 impl Sent {

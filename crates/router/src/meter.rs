@@ -10,7 +10,7 @@ use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_wire::neutral::{self, Delta, Finish};
 use tierway_wire::openai_chat::{self, Facts};
 use tierway_wire::sse::Events;
-use tierway_wire::{ApiError, Context, Format, ServiceTier, StreamDecoder, StreamEncoder, Usage};
+use tierway_wire::{ApiError, Context, Format, Repeats, ServiceTier, StreamDecoder, StreamEncoder, Usage};
 
 /// What a stream has said so far.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ pub(crate) struct Meter {
 
 enum Mode {
     /// Chat to chat: the facts of each chunk are enough.
-    Chat { events: Events, usage_wanted: bool },
+    Chat { events: Events, repeats: Repeats, usage_wanted: bool },
     /// Another API to itself: decoded beside, passed on as it came.
     Beside { events: Events, decoder: Box<StreamDecoder>, passed: u64 },
     /// One API to another.
@@ -89,9 +89,11 @@ impl Meter {
     pub(crate) fn new(provider: Format, client: Format, context: &Context, answers: u32) -> Self {
         let decoder = || Box::new(StreamDecoder::new(provider, context));
         let mode = match (provider, client) {
-            (Format::OpenaiChat, Format::OpenaiChat) => {
-                Mode::Chat { events: Events::default(), usage_wanted: context.usage_wanted }
-            }
+            (Format::OpenaiChat, Format::OpenaiChat) => Mode::Chat {
+                events: Events::default(),
+                repeats: Repeats::default(),
+                usage_wanted: context.usage_wanted,
+            },
             (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder(), passed: 0 },
             (from, to) => Mode::Anew { decoder: decoder(), encoder: Box::new(StreamEncoder::new(to, from, context)) },
         };
@@ -102,8 +104,8 @@ impl Meter {
     pub(crate) fn feed(&mut self, bytes: &Bytes, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
         let said = &mut self.said;
         match &mut self.mode {
-            Mode::Chat { events, usage_wanted } => {
-                pass(events, bytes, out, |data| said.hear_chunk(data, *usage_wanted, price))
+            Mode::Chat { events, repeats, usage_wanted } => {
+                pass(events, bytes, out, |data| said.hear_chunk(data, repeats, *usage_wanted, price))
             }
             Mode::Beside { events, decoder, passed } => {
                 let mut heard = Vec::new();
@@ -127,11 +129,13 @@ impl Meter {
     pub(crate) fn end(&mut self, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
         let said = &mut self.said;
         match &mut self.mode {
-            Mode::Chat { events, usage_wanted } => {
+            Mode::Chat { events, repeats, usage_wanted } => {
                 if !events.unfinished().is_empty() {
                     // Some servers end without the empty line after the last event.
                     let wanted = *usage_wanted;
-                    pass(events, &Bytes::from_static(b"\n\n"), out, |data| said.hear_chunk(data, wanted, price))?;
+                    pass(events, &Bytes::from_static(b"\n\n"), out, |data| {
+                        said.hear_chunk(data, repeats, wanted, price)
+                    })?;
                 }
                 if !said.done && !said.is_finished() {
                     return Err(FailureKind::MissingEnd.into());
@@ -265,7 +269,17 @@ impl Said {
         self.usage.map_or((estimate, true), |usage| (usage, false))
     }
 
-    fn hear_chunk(&mut self, data: &[u8], usage_wanted: bool, price: Price<'_>) -> Result<Pass, Broken> {
+    fn hear_chunk(
+        &mut self,
+        data: &[u8],
+        repeats: &mut Repeats,
+        usage_wanted: bool,
+        price: Price<'_>,
+    ) -> Result<Pass, Broken> {
+        if repeats.text_json(data).is_some() {
+            self.content_chunks += 1;
+            return Ok(Pass::AsIs);
+        }
         let facts = Facts::read(data).ok_or(FailureKind::Garbled)?;
         if facts.is_done {
             self.done = true;
@@ -276,6 +290,9 @@ impl Said {
         }
         if facts.error_json.is_some() {
             return Err(Broken::in_band(ErrorReply::read(200, data)));
+        }
+        if let Some(text) = facts.only_text() {
+            repeats.keep(data, text);
         }
         self.content |= facts.has_content;
         self.content_chunks += u64::from(facts.has_content);

@@ -52,14 +52,9 @@ impl<'a> Cursor<'a> {
     fn string(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
         let start = self.at;
-        loop {
-            self.at += memchr::memchr2(b'"', b'\\', self.text.as_bytes().get(self.at..)?)?;
-            if self.text.as_bytes()[self.at] == b'"' {
-                self.at += 1;
-                return self.text.get(start..self.at - 1);
-            }
-            self.at += 2;
-        }
+        let end = start + string_length(self.text.as_bytes().get(start..)?)?;
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     /// Passes over one value and gives its text. No recursion, so depth costs nothing.
@@ -127,6 +122,18 @@ impl<'a> Cursor<'a> {
                 return self.eat(b']');
             }
         }
+    }
+}
+
+/// How many bytes of a string come before its closing quote.
+pub(crate) fn string_length(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 

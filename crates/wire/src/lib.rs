@@ -26,6 +26,7 @@ pub mod openai_chat;
 pub mod openai_responses;
 mod options;
 mod outline;
+mod repeats;
 mod restore;
 mod service_tier;
 pub mod splice;
@@ -48,6 +49,7 @@ pub use options::{
     SystemRole,
 };
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
+pub use repeats::Repeats;
 pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
 pub use usage::{Usage, usage};

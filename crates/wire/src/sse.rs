@@ -111,6 +111,11 @@ impl<'a> Event<'a> {
     /// All `data:` lines joined by line feeds. Empty for a comment.
     #[must_use]
     pub fn data(&self) -> Cow<'a, [u8]> {
+        // Nearly all events of most APIs are one line.
+        if let Some(line) = self.0.strip_prefix(b"data: ").filter(|line| memchr::memchr2(b'\n', b'\r', line).is_none())
+        {
+            return Cow::Borrowed(line);
+        }
         let mut lines = self.fields().filter(|(field, _)| *field == b"data").map(|(_, value)| value);
         let first = lines.next().unwrap_or_default();
         match lines.next() {

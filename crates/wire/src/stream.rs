@@ -130,6 +130,11 @@ impl StreamDecoder {
 impl Decoder {
     fn data(&mut self, name: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
         let data = std::str::from_utf8(data).map_err(|_| DecodeError::body("the stream is not valid UTF-8"))?;
+        if let Self::Anthropic(codec) = self
+            && codec.more_text(data, out)
+        {
+            return Ok(());
+        }
         // Chat's end mark; compatible servers put it after streams of other kinds, too.
         if data.trim() != "[DONE]" {
             crate::json::check(data)?;

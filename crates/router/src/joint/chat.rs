@@ -7,13 +7,18 @@ use tierway_wire::openai_chat::Facts;
 use tierway_wire::sse::Event;
 
 pub(super) fn hear(data: &[u8], heard: &mut Heard) {
+    if let Some(said) = heard.repeats.text(data) {
+        return heard.take(&said);
+    }
     let Some(chunk) = Facts::read(data) else { return };
+    if let Some(text) = chunk.only_text() {
+        heard.repeats.keep(data, text);
+    }
     if let Some(known) = chunk.id.filter(|_| heard.id.is_empty()) {
         known.clone_into(&mut heard.id);
     }
     if let Some(said) = chunk.text() {
-        heard.text.push_str(&said);
-        heard.tokens += 1;
+        heard.take(&said);
     }
     heard.other |= chunk.has_tool_call || chunk.has_refusal || chunk.has_audio;
 }

@@ -3,10 +3,28 @@
 
 use super::{Heard, Joint};
 use crate::meter::Out;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tierway_wire::sse::Event;
 
+/// A piece of text, where it lies in its event.
+#[derive(Deserialize)]
+struct Piece<'a> {
+    #[serde(borrow)]
+    delta: Delta<'a>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    text: &'a RawValue,
+}
+
 pub(super) fn hear(data: &[u8], heard: &mut Heard) {
+    if let Some(said) = heard.repeats.text(data) {
+        return heard.take(&said);
+    }
     let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
     match event["type"].as_str() {
         Some("message_start") => heard.id = event["message"]["id"].as_str().unwrap_or_default().to_owned(),
@@ -16,8 +34,10 @@ pub(super) fn hear(data: &[u8], heard: &mut Heard) {
         }
         Some("content_block_delta") => match event["delta"]["text"].as_str() {
             Some(text) if event["delta"]["type"] == "text_delta" => {
-                heard.text.push_str(text);
-                heard.tokens += 1;
+                heard.take(text);
+                if let Ok(piece) = serde_json::from_slice::<Piece<'_>>(data) {
+                    heard.repeats.keep(data, piece.delta.text.get());
+                }
             }
             _ => heard.other = true,
         },

@@ -5,11 +5,11 @@ use super::error::{decode_error, encode_error, status_of};
 use super::turns::DIRECT;
 use super::usage::{Counts, encode_usage};
 use crate::ids::Carried;
-use crate::json::Node;
+use crate::json::{Node, check, unescape};
 use crate::neutral::{BlockKind, Delta, Event, Finish};
 use crate::stream::{MAX_BLOCKS, write_event};
 use crate::write::Obj;
-use crate::{Context, DecodeError, Format};
+use crate::{Context, DecodeError, Format, Repeats};
 use std::collections::VecDeque;
 
 /// The API's events into neutral ones.
@@ -21,6 +21,10 @@ pub(crate) struct Decoder {
     blocks: u32,
     finished: bool,
     done: bool,
+    /// What stands around the text of the last delta.
+    repeats: Repeats,
+    /// The block of that delta; none once something else came.
+    repeated: Option<u32>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +39,23 @@ impl Decoder {
         Self::default()
     }
 
+    /// One more piece of the text that is coming: told from the last one without reading all of it, and without the check
+    /// of the whole that [`Self::event`] relies on. False when it is something else.
+    pub(crate) fn more_text(&mut self, data: &str, out: &mut Vec<Event>) -> bool {
+        let Some(block) = self.repeated.filter(|_| !self.done) else { return false };
+        let Some(text) = self.repeats.text_json(data.as_bytes()).filter(|text| check(text).is_ok()) else {
+            return false;
+        };
+        let delta = Delta::Text(unescape(&text[1..text.len() - 1]).into_owned());
+        out.push(Event::Delta { choice: 0, block, delta });
+        true
+    }
+
     pub(crate) fn event(&mut self, name: Option<&str>, data: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
         if self.done {
             return Ok(());
         }
+        self.repeated = None;
         let node = Node::parse(data, 8)?;
         match node.str("type").or(name).unwrap_or_default() {
             "message_start" => {
@@ -53,7 +70,7 @@ impl Decoder {
                 });
             }
             "content_block_start" => self.block_start(&node, out)?,
-            "content_block_delta" => self.delta(&node, out),
+            "content_block_delta" => self.delta(&node, data, out),
             "content_block_stop" => {
                 let index = node.u64("index");
                 if let Some(at) = self.open.iter().position(|(open, ..)| Some(*open) == index) {
@@ -132,13 +149,19 @@ impl Decoder {
         Ok(())
     }
 
-    fn delta(&mut self, node: &Node<'_>, out: &mut Vec<Event>) {
+    fn delta(&mut self, node: &Node<'_>, data: &str, out: &mut Vec<Event>) {
         let index = node.u64("index");
         let open = self.open.iter_mut().find(|(open, ..)| Some(*open) == index);
         let (Some((_, block, ending)), Some(inner)) = (open, node.get("delta")) else { return };
         let text = |name: &str| inner.str(name).filter(|text| !text.is_empty()).map(str::to_owned);
         let delta = match inner.str("type") {
-            Some("text_delta") => text("text").map(Delta::Text),
+            Some("text_delta") => {
+                if let Some(text) = inner.get("text") {
+                    self.repeats.keep(data.as_bytes(), text.raw);
+                    self.repeated = Some(*block);
+                }
+                text("text").map(Delta::Text)
+            }
             Some("thinking_delta") => text("thinking").map(Delta::Reasoning),
             Some("signature_delta") => text("signature").map(Delta::Signature),
             Some("input_json_delta") => text("partial_json").map(|json| {

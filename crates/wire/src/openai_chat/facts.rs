@@ -86,6 +86,13 @@ impl<'a> Facts<'a> {
         Some(unescape(self.text_json?.strip_prefix('"')?.strip_suffix('"')?))
     }
 
+    /// JSON text of the text of a chunk that tells a relay nothing else: in what it says, not in who says it.
+    #[must_use]
+    pub fn only_text(&self) -> Option<&'a str> {
+        let more = self.has_tool_call || self.has_refusal || self.has_audio || self.finished > 0;
+        self.text_json.filter(|_| !more && self.usage_json.is_none() && self.error_json.is_none())
+    }
+
     /// The chunk that says nothing but usage. A client that did not ask for it must not see it: clients index
     /// `choices[0]`.
     #[must_use]
