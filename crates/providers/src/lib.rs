@@ -9,6 +9,7 @@ mod event_stream;
 mod google;
 mod hosted;
 mod http_provider;
+mod line;
 mod pool;
 mod poster;
 mod renewing;

@@ -1,12 +1,13 @@
 //! The connections to one endpoint, of one worker: opened when none is free, kept while they are used.
 //!
-//! HTTP/1.1 connections carry one request at a time and are taken and given back like tools from a box; the one used last
-//! is the first to be taken again, so that those which a quiet hour does not need grow old and are closed. An HTTP/2
-//! connection carries many requests; beyond what servers allow there is another. Refuses to repeat what may have reached the provider: only a request that a dying
-//! connection never began to write goes out on another.
+//! HTTP/1.1 connections ([`Line`]) carry one request at a time and are taken and given back like tools from a box; the one
+//! used last is the first to be taken again, so that those which a quiet hour does not need grow old and are closed. An
+//! HTTP/2 connection carries many requests; beyond what servers allow there is another. Refuses to repeat what may have
+//! reached the provider: only a request that a dying connection never began to write goes out on another.
 //!
 //! Why not hyper-util's `legacy::Client`: its pool is for many hosts and many threads, and cost a tenth of a request.
 
+use crate::line::Line;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -14,7 +15,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -40,7 +41,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// all of them share one window.
 const REQUESTS_EACH: usize = 90;
 
-type Http1 = http1::SendRequest<Full<Bytes>>;
 type Http2 = http2::SendRequest<Full<Bytes>>;
 
 /// No answer came.
@@ -101,14 +101,14 @@ impl Shared {
 }
 
 struct Idle {
-    sender: Http1,
+    line: Line,
     since: Instant,
 }
 
 /// A connection for one request.
 enum Taken {
     /// True: it was used before, so it may have died meanwhile.
-    Alone(Http1, bool),
+    Alone(Line, bool),
     Shared(Shared),
 }
 
@@ -127,13 +127,13 @@ impl Pool {
     ) -> Result<Response<Received>, CallError> {
         loop {
             let (refused, again) = match self.take().await? {
-                Taken::Alone(mut sender, used) => {
+                Taken::Alone(mut line, used) => {
                     *request.uri_mut() = Uri::from(path.clone());
                     request.headers_mut().insert(HOST, self.host.clone());
-                    match sender.try_send_request(request).await {
+                    match line.send(request).await {
                         Ok(answer) => {
-                            let loan = Loan { sender: Some(sender), pool: self.clone() };
-                            return Ok(answer.map(|body| Received { body, _place: Place::Alone(loan) }));
+                            let loan = Loan { line: Some(line), pool: self.clone() };
+                            return Ok(answer.map(|body| Received { body, place: Place::Alone(loan) }));
                         }
                         Err(refused) => (refused, used),
                     }
@@ -142,7 +142,7 @@ impl Pool {
                     *request.uri_mut() = self.absolute(&path);
                     request.headers_mut().remove(HOST);
                     match sender.try_send_request(request).await {
-                        Ok(answer) => return Ok(answer.map(|body| Received { body, _place: Place::Shared(load) })),
+                        Ok(answer) => return Ok(answer.map(|body| Received { body, place: Place::Shared(load) })),
                         Err(refused) => (refused, true),
                     }
                 }
@@ -181,9 +181,7 @@ impl Pool {
             self.kept().shared.push(shared.clone());
             return Ok(Taken::Shared(shared));
         }
-        let (sender, connection) = http1::handshake(stream).await.map_err(failed)?;
-        tokio::spawn(connection);
-        Ok(Taken::Alone(sender, false))
+        Ok(Taken::Alone(Line::new(stream).await.map_err(failed)?, false))
     }
 
     fn absolute(&self, path: &PathAndQuery) -> Uri {
@@ -200,12 +198,12 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request.
-    fn give_back(self: &Arc<Self>, sender: Http1) {
+    fn give_back(self: &Arc<Self>, line: Line) {
         let mut kept = self.kept();
         if kept.idle.len() >= self.dial.max_idle {
             return;
         }
-        kept.idle.push(Idle { sender, since: Instant::now() });
+        kept.idle.push(Idle { line, since: Instant::now() });
         if !std::mem::replace(&mut kept.swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
@@ -225,17 +223,12 @@ impl Kept {
         if let Some(shared) = self.shared.iter().find(|shared| shared.has_room()) {
             return Some(Taken::Shared(shared.clone()));
         }
-        while let Some(Idle { sender, .. }) = self.idle.pop() {
-            if sender.is_ready() {
-                return Some(Taken::Alone(sender, true));
-            }
-        }
-        None
+        self.idle.pop().map(|Idle { line, .. }| Taken::Alone(line, true))
     }
 
     /// Closes what grew old or was closed by the provider; false when nothing is left to look after.
     fn sweep(&mut self) -> bool {
-        self.idle.retain(|idle| idle.since.elapsed() < IDLE_TIMEOUT && !idle.sender.is_closed());
+        self.idle.retain_mut(|idle| idle.since.elapsed() < IDLE_TIMEOUT && idle.line.is_free());
         self.swept = !self.idle.is_empty();
         self.swept
     }
@@ -270,23 +263,22 @@ fn unsent(mut refused: TrySendError<Request<Full<Bytes>>>, again: bool) -> Resul
 
 /// A connection that carries an answer; given back when that is over.
 struct Loan {
-    sender: Option<Http1>,
+    line: Option<Line>,
     pool: Arc<Pool>,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let Some(mut sender) = self.sender.take().filter(|sender| !sender.is_closed()) else { return };
         // A pool that is being dropped, or a runtime that is, needs it no more.
-        let Ok(runtime) = Handle::try_current() else { return };
-        if sender.is_ready() {
-            return self.pool.give_back(sender);
+        let (Some(mut line), Ok(runtime)) = (self.line.take(), Handle::try_current()) else { return };
+        if line.is_free() {
+            return self.pool.give_back(line);
         }
         // The end of the answer is still to come, or to be read. An answer that was given up closes the connection.
         let pool = self.pool.clone();
         runtime.spawn(async move {
-            if sender.ready().await.is_ok() {
-                pool.give_back(sender);
+            if line.becomes_free().await {
+                pool.give_back(line);
             }
         });
     }
@@ -296,13 +288,13 @@ impl Drop for Loan {
 pub(crate) struct Received {
     // Dropped before its place: the connection learns that nobody reads any more.
     body: Incoming,
-    _place: Place,
+    place: Place,
 }
 
 /// What an answer takes of the connections as long as it lasts.
-#[expect(dead_code, reason = "it is there to be dropped")]
 enum Place {
     Alone(Loan),
+    #[expect(dead_code, reason = "it is there to be dropped")]
     Shared(Arc<()>),
 }
 
@@ -311,7 +303,15 @@ impl Body for Received {
     type Error = BrokenBody;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
-        Pin::new(&mut self.body).poll_frame(cx).map_err(|error| BrokenBody(Box::new(error)))
+        let Self { body, place } = &mut *self;
+        let mut frame = Pin::new(&mut *body).poll_frame(cx);
+        if frame.is_pending()
+            && let Place::Alone(Loan { line: Some(line), .. }) = place
+        {
+            line.drive(cx);
+            frame = Pin::new(body).poll_frame(cx);
+        }
+        frame.map_err(|error| BrokenBody(Box::new(error)))
     }
 
     fn is_end_stream(&self) -> bool {

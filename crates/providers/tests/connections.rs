@@ -111,11 +111,11 @@ async fn read(mut answer: WireAnswer, all: bool) {
 fn check(manners: Manners, all: bool, want: &str) {
     let (address, heard) = provider(manners);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = client(address);
     runtime.block_on(async {
-        let client = client(address);
         for _ in 0..3 {
             read(ask(&client).await, all).await;
-            // A provider needs a moment to close, and what runs beside the requests to notice.
+            // A provider needs a moment to close, and to notice that it was left.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
