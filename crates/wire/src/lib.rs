@@ -28,6 +28,7 @@ mod options;
 mod outline;
 mod repeats;
 mod restore;
+pub mod runs;
 mod service_tier;
 pub mod splice;
 pub mod sse;

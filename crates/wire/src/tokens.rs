@@ -4,7 +4,7 @@
 //! `o200k_base`. How far off it is, by script, stands at [`ERROR_BOUNDS`]. Work is bounded: of long texts, evenly spread
 //! pieces are counted.
 
-use crate::{Outline, Part};
+use crate::{Outline, Part, runs};
 
 /// Text longer than this is sampled.
 const WHOLE_BYTES: usize = 32 * 1024;
@@ -109,24 +109,24 @@ enum Run {
 
 /// Tokens of the bytes in 1/64. The bytes are UTF-8; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
-    let run_at = |at: usize| bytes.get(at).map(|byte| RUN_OF[usize::from(*byte)]);
-    let (mut sum, mut at) = (0, 0);
-    while let Some(run) = run_at(at) {
-        let from = at;
-        let weight = if run == Run::None {
-            let (weight, size) = letter(&bytes[at..]);
-            at += size;
-            weight
-        } else {
-            at += 1;
-            while run_at(at) == Some(run) {
-                at += 1;
-            }
-            closed(run, (at - from) as u32)
+    let (mut sum, mut rest) = (0, bytes);
+    while let Some((first, after)) = rest.split_first() {
+        let run = RUN_OF[usize::from(*first)];
+        let (weight, length) = match run {
+            Run::None => letter(rest),
+            Run::Word => weighed(run, runs::letters(rest)),
+            _ => weighed(run, 1 + after.iter().take_while(|byte| RUN_OF[usize::from(**byte)] == run).count()),
         };
         sum += u64::from(weight);
+        rest = rest.get(length..).unwrap_or_default();
     }
     sum
+}
+
+/// A run with its weight.
+#[inline]
+const fn weighed(run: Run, length: usize) -> (u32, usize) {
+    (closed(run, length as u32), length)
 }
 
 /// What each byte belongs to.

@@ -4,6 +4,7 @@ use super::counter::Counter;
 use super::grams::{GramKind, GramSet};
 use super::words::{Class, HASH_START, STEMS, Table, hash_step, stem_key, word_key};
 use super::{COUNTERS, Features};
+use tierway_wire::runs;
 
 /// The opening of an ask in which its instruction is expected, in bytes.
 const LEAD_HEAD: usize = 240;
@@ -211,7 +212,7 @@ impl<'g> Scan<'g> {
     /// and a line longer. Gives what follows them.
     #[inline]
     fn take_letters<'t>(&mut self, text: &'t str) -> &'t str {
-        let length = text.bytes().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(text.len());
+        let length = runs::small_letters(text.as_bytes());
         let (letters, rest) = text.split_at(length);
         let Some(last) = letters.bytes().next_back() else { return text };
         let count = length as u32;
