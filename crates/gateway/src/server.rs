@@ -242,7 +242,10 @@ impl Door {
             let watched = vigil.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let (app, pulse) = (app.clone(), pulse(&watched, request.version()));
-                async move { app.serve(request).await.map(|reply| reply.map(|body| Attended { body, pulse })) }
+                // In a box, so that a connection keeps no room for a request while it waits, or streams.
+                Box::pin(
+                    async move { app.serve(request).await.map(|reply| reply.map(|body| Attended { body, pulse })) },
+                )
             });
             let stream = Patient::new(wire, header_timeout, write_timeout);
             let connection = http.serve_connection(TokioIo::new(stream), service);
