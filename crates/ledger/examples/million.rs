@@ -1,7 +1,7 @@
 //! Fills a ledger with synthetic traffic and times the writer and every question.
 //!
 //! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--location FILE_OR_URL]
-//! [--rate ROWS_PER_SECOND] [--days 30]`; sizes of a PostgreSQL are asked with `psql`.
+//! [--rate ROWS_PER_SECOND] [--days 30] [--only write|ask|forget]`; sizes of a PostgreSQL are asked with `psql`.
 #![expect(clippy::print_stdout, reason = "a report for people")]
 #![expect(clippy::unwrap_used, reason = "a failed measurement is no measurement")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
-use tierway_decide::{CallStatus, TaskType};
+use tierway_decide::{CallStatus, RequestId, TaskType};
 use tierway_ledger::{Filter, Ledger, Options, Reader, Span, Step};
 
 struct Arguments {
@@ -23,21 +23,24 @@ struct Arguments {
     rate: Option<u64>,
     /// Over how many days the traffic is spread.
     days: i64,
+    /// Only this part of it.
+    only: Option<String>,
 }
 
 fn main() {
     let arguments = arguments();
-    // Without rows to write, what is there is asked.
-    if arguments.rows > 0 {
-        write(&arguments);
+    for (name, part) in [("write", write as fn(&Arguments)), ("ask", ask), ("forget", forget)] {
+        // Without rows to write, what is there is asked.
+        let wanted = arguments.only.as_ref().is_none_or(|only| only == name);
+        if wanted && (name != "write" || arguments.rows > 0) {
+            part(&arguments);
+        }
     }
-    ask(&arguments);
-    forget(&arguments);
 }
 
 fn arguments() -> Arguments {
     let location = std::env::temp_dir().join("tierway-million.db").display().to_string();
-    let mut found = Arguments { rows: 1_000_000, location, rate: None, days: 30 };
+    let mut found = Arguments { rows: 1_000_000, location, rate: None, days: 30, only: None };
     let mut words = std::env::args().skip(1);
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         match name.as_str() {
@@ -45,6 +48,7 @@ fn arguments() -> Arguments {
             "--location" | "--path" => found.location = value,
             "--rate" => found.rate = Some(value.parse().unwrap()),
             "--days" => found.days = value.parse().unwrap(),
+            "--only" => found.only = Some(value),
             _ => println!("ignored: {name}"),
         }
     }
@@ -71,7 +75,7 @@ fn bytes(location: &str) -> u64 {
 }
 
 fn write(arguments: &Arguments) {
-    let Arguments { rows, location, rate, days } = arguments;
+    let Arguments { rows, location, rate, days, .. } = arguments;
     let ledger = Ledger::open(location.as_str(), Options::default()).unwrap();
     let before = bytes(location);
     let writing = Arc::new(AtomicBool::new(true));
@@ -168,8 +172,15 @@ fn ask(arguments: &Arguments) {
     let newest = reader.list(&Filter::default(), month, None, 1).unwrap().calls[0].id;
     time("summary of 7 days", || reader.summary(week).unwrap().totals.calls);
     time("summary of 30 days", || reader.summary(month).unwrap().totals.calls);
+    time("baseline's bill of 30 days by day", || reader.bills(month, Step::Day).unwrap().len() as u64);
+    time("baseline's bill of 1 day by hour", || {
+        reader.bills(Span::last_days(1, end), Step::Hour).unwrap().len() as u64
+    });
     time("series of 7 days by hour", || reader.series(week, Step::Hour).unwrap().len() as u64);
     time("series of 30 days by day", || reader.series(month, Step::Day).unwrap().len() as u64);
+    time("3,000 requests in 200 pieces: the slider of the playground", || pieces(&mut reader, week));
+    let apart = ids(&mut reader, month);
+    time("2,000 requests by id: the interval of savings", || reader.calls(&apart).unwrap().len() as u64);
     time("one request", || u64::from(reader.call(newest).unwrap().is_some()));
     let filters: [(&str, Filter); 7] = [
         ("newest 50", Filter::default()),
@@ -188,15 +199,38 @@ fn ask(arguments: &Arguments) {
     }
 }
 
-/// Median and worst of 20.
+/// Requests spread over a span, as the playground reads them.
+fn pieces(reader: &mut Reader, span: Span) -> u64 {
+    let mut read = 0;
+    for piece in 0..200 {
+        let until = span.from_ms + (span.to_ms - span.from_ms) / 200 * (piece + 1);
+        let span = Span { from_ms: span.from_ms, to_ms: until };
+        read += reader.list(&Filter::default(), span, None, 15).unwrap().calls.len() as u64;
+    }
+    read
+}
+
+/// Ids of requests that are far from each other.
+fn ids(reader: &mut Reader, span: Span) -> Vec<RequestId> {
+    let mut ids = Vec::new();
+    for piece in 0..2_000 {
+        let until = span.from_ms + (span.to_ms - span.from_ms) / 2_000 * (piece + 1);
+        let span = Span { from_ms: span.from_ms, to_ms: until };
+        ids.extend(reader.list(&Filter::default(), span, None, 1).unwrap().calls.iter().map(|call| call.id));
+    }
+    ids
+}
+
+/// Median, 95th and worst of a hundred.
 fn time(what: &str, mut question: impl FnMut() -> u64) {
     let mut took: Vec<f64> = Vec::new();
     let mut answer = 0;
-    for _ in 0..20 {
+    for _ in 0..100 {
         let begun = Instant::now();
         answer = question();
         took.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     took.sort_by(f64::total_cmp);
-    println!("{what}: median {:.1} ms, worst {:.1} ms (answer {answer})", took[10], took[19]);
+    let [median, p95, worst] = [took[50], took[95], took[99]];
+    println!("{what}: median {median:.1} ms, p95 {p95:.1} ms, worst {worst:.1} ms (answer {answer})");
 }

@@ -277,6 +277,22 @@ const fn savings_columns(savings: &Savings) -> ([u64; 5], [Usd; 8]) {
 /// Adds the figures of a row of [`COLUMNS`] to others, without unpacking its histograms apart: reports do this ten
 /// thousand times.
 pub(crate) fn merge_figures(row: &dyn Fields, into: &mut Figures) -> Result<(), LedgerError> {
+    let (figures, column) = numbers_of(row)?;
+    into.merge(&figures);
+    for (histogram, at) in [(&mut into.total, column), (&mut into.first_byte, column + 1)] {
+        let packed = row.get(at)?.blob().map_err(|unfit| bad(unfit, at))?;
+        histogram.merge_packed(packed).map_err(|cause| LedgerError::BadSum { cause })?;
+    }
+    Ok(())
+}
+
+/// The money of a row of [`COLUMNS`].
+pub(crate) fn savings_of(row: &dyn Fields) -> Result<Savings, LedgerError> {
+    Ok(numbers_of(row)?.0.savings)
+}
+
+/// All figures of a row but its histograms, and the column where those begin.
+fn numbers_of(row: &dyn Fields) -> Result<(Figures, usize), LedgerError> {
     let mut figures = Figures::default();
     let mut column = DIMENSIONS;
     let mut next = || {
@@ -308,12 +324,7 @@ pub(crate) fn merge_figures(row: &dyn Fields, into: &mut Figures) -> Result<(), 
     ] {
         *money = Usd::from_picos(next()?);
     }
-    into.merge(&figures);
-    for (histogram, at) in [(&mut into.total, column), (&mut into.first_byte, column + 1)] {
-        let packed = row.get(at)?.blob().map_err(|unfit| bad(unfit, at))?;
-        histogram.merge_packed(packed).map_err(|cause| LedgerError::BadSum { cause })?;
-    }
-    Ok(())
+    Ok((figures, column))
 }
 
 /// Cells of one cube and grain whose start is in a range.

@@ -5,6 +5,7 @@
 //! what such a person would have to forge too; a copy of them kept elsewhere settles it.
 
 use crate::codes::{Code, ReasonKind, rule_of};
+use crate::row::flags;
 use crate::varint::{put, put_signed, put_str};
 use sha2::{Digest, Sha256};
 use tierway_decide::{CallRecord, Usd};
@@ -44,7 +45,7 @@ fn put_columns(out: &mut Vec<u8>, call: &CallRecord) {
         call.prediction.task_type.code(),
         call.prediction.abstain.code(),
         call.status.code(),
-        i64::from(call.stream) | i64::from(call.usage_estimated) << 1 | i64::from(call.prediction.calibrated) << 2,
+        flags(call),
     ] {
         put_signed(out, code);
     }

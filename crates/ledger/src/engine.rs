@@ -48,12 +48,6 @@ impl From<&str> for Location {
     }
 }
 
-impl From<PostgresUrl> for Location {
-    fn from(url: PostgresUrl) -> Self {
-        Self::Postgres(url)
-    }
-}
-
 /// A database that groups of records are written into.
 pub(crate) enum Engine {
     Sqlite(sqlite::Store),

@@ -40,7 +40,7 @@ pub use histogram::Histogram;
 pub use ledger::{Counters, Durability, Ledger, Options};
 pub use migrate::{Migrated, migrate};
 pub use postgres::PostgresUrl;
-pub use queries::{Filter, Line, Page, Payer, Point, Route, Span, Step, Summary};
+pub use queries::{Bill, Filter, Line, Page, Payer, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
 pub use replica::{CLAIMED, Leadership, Replica};
 pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey, quality};

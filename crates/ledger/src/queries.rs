@@ -3,7 +3,7 @@
 
 use crate::{Figures, ReasonKind};
 use serde::{Deserialize, Serialize};
-use tierway_decide::{CallRecord, CallStatus, Complexity, RequestId, TaskType};
+use tierway_decide::{CallRecord, CallStatus, Complexity, RequestId, TaskType, Usd};
 
 /// A span of time in Unix milliseconds: from the first, before the second. Sums are kept by the hour, so questions
 /// about sums widen it to whole hours.
@@ -66,7 +66,7 @@ pub struct Route {
     /// How many.
     pub calls: u64,
     /// What was paid for them in all, in units of 1e-12 dollars.
-    pub paid: tierway_decide::Usd,
+    pub paid: Usd,
 }
 
 /// Sums of a span by everything that reports show. Lines come with the most calls first.
@@ -111,6 +111,17 @@ pub struct Point {
     pub start_ms: i64,
     /// By tier, in the order of names.
     pub tiers: Vec<Line>,
+}
+
+/// What was paid in an hour or day for calls with known prices, and what they would have cost on the baseline tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// When it begins, Unix milliseconds.
+    pub start_ms: i64,
+    /// Paid, deciding included.
+    pub paid: Usd,
+    /// The baseline's bill, by the tier that answered and the kind of work.
+    pub baseline: Vec<(String, TaskType, Usd)>,
 }
 
 /// Which requests to list. What is none does not matter.

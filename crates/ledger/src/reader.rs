@@ -2,7 +2,7 @@
 
 use crate::ask::{self, View};
 use crate::engine::Location;
-use crate::{Audit, Filter, LedgerError, Page, Payer, Point, Span, Step, Summary, postgres, sqlite};
+use crate::{Audit, Bill, Filter, LedgerError, Page, Payer, Point, Span, Step, Summary, postgres, sqlite};
 use std::ops::ControlFlow;
 use tierway_decide::{CallRecord, RequestId, Usd};
 
@@ -56,6 +56,14 @@ impl Reader {
         self.ask(|view| ask::call(view, id))
     }
 
+    /// Those of some requests that are there, in the same order.
+    ///
+    /// # Errors
+    /// [`LedgerError::BadRow`] when a row cannot be read, or what the database says.
+    pub fn calls(&mut self, ids: &[RequestId]) -> Result<Vec<StoredCall>, LedgerError> {
+        self.ask(|view| ask::calls(view, ids))
+    }
+
     /// Sums of a span (widened to whole hours) by everything that reports show.
     ///
     /// # Errors
@@ -70,6 +78,14 @@ impl Reader {
     /// What the database says.
     pub fn series(&mut self, span: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
         self.ask(|view| ask::series(view, span, step))
+    }
+
+    /// What the baseline would have cost by hour or day, the oldest first; hours and days without a call are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn bills(&mut self, span: Span, step: Step) -> Result<Vec<Bill>, LedgerError> {
+        self.ask(|view| ask::bills(view, span, step))
     }
 
     /// What somebody spent on requests that came at that time or later; calls of unknown price count as nothing.

@@ -117,7 +117,8 @@ pub(crate) fn checksum_of(call: &CallRecord, scratch: &mut Scratch) -> i64 {
     checksum::of(call, &scratch.detail, &mut scratch.columns)
 }
 
-fn flags(call: &CallRecord) -> i64 {
+/// Yes and no of a record, as bits.
+pub(crate) fn flags(call: &CallRecord) -> i64 {
     i64::from(call.stream) | i64::from(call.usage_estimated) << 1 | i64::from(call.prediction.calibrated) << 2
 }
 

@@ -8,6 +8,7 @@ mod keys;
 pub mod quality;
 pub(crate) mod sql;
 
+pub(crate) use keys::with_secrets;
 pub use keys::{KeyPolicy, KeySecret, NewKey, StoredKey};
 
 use crate::engine::Location;

@@ -8,7 +8,7 @@ mod sums;
 pub(crate) use audit::audit;
 pub(crate) use list::page;
 pub(crate) use spend::spent;
-pub(crate) use sums::{series, summary};
+pub(crate) use sums::{bills, series, summary};
 
 use crate::cells::{HOUR_MS, HOURS_PER_DAY};
 use crate::queries::Span;
@@ -56,6 +56,21 @@ pub(crate) enum Order {
     NewestFirst,
 }
 
+impl Order {
+    /// As SQL orders by it.
+    pub(crate) const fn sql(self) -> &'static str {
+        match self {
+            Self::OldestFirst => "id",
+            Self::NewestFirst => "id DESC",
+        }
+    }
+}
+
+/// The first kept hour, by the last one that expired: days go whole.
+pub(crate) fn kept_after(last_expired: Option<i64>) -> i64 {
+    last_expired.map_or(i64::MIN, |last| (last.div_euclid(HOURS_PER_DAY) + 1) * HOURS_PER_DAY)
+}
+
 /// What the rows of an hour have to add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hour {
@@ -67,15 +82,22 @@ pub(crate) struct Hour {
     pub(crate) expired: bool,
 }
 
+/// Those of some requests that are there.
+pub(crate) fn calls(view: &mut dyn View, ids: &[RequestId]) -> Result<Vec<StoredCall>, LedgerError> {
+    let spelling = view.spelling()?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        view.rows(id.as_i64()..id.as_i64() + 1, Order::OldestFirst, &mut |fields| {
+            found.push(row::read(fields, &spelling)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+    }
+    Ok(found)
+}
+
 /// One request.
 pub(crate) fn call(view: &mut dyn View, id: RequestId) -> Result<Option<StoredCall>, LedgerError> {
-    let spelling = view.spelling()?;
-    let mut found = None;
-    view.rows(id.as_i64()..id.as_i64() + 1, Order::OldestFirst, &mut |fields| {
-        found = Some(row::read(fields, &spelling)?);
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(found)
+    calls(view, &[id]).map(|mut found| found.pop())
 }
 
 /// Every request of a span, the oldest first.

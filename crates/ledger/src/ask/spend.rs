@@ -1,9 +1,8 @@
 //! What somebody spent since a moment.
 
-use super::sums::each_sum;
 use super::{Order, View, answerable};
 use crate::LedgerError;
-use crate::cells::{Cube, HOUR_MS};
+use crate::cells::{Cube, HOUR_MS, pieces, savings_of};
 use crate::queries::Payer;
 use crate::row::column;
 use std::ops::ControlFlow;
@@ -21,15 +20,17 @@ pub(crate) fn spent(view: &mut dyn View, payer: &Payer, from_ms: i64) -> Result<
         Payer::Key(key) => (true, key),
         Payer::Team(team) => (false, team),
     };
-    let spelling = view.spelling()?;
+    let (dimension, at) = if of_key { ("key", column::KEY) } else { ("team", column::TEAM) };
     let mut sum = Usd::ZERO;
-    let hours = answerable(view, (first_whole, NEVER))?;
-    each_sum(view, Cube::Callers, hours, |place, figures| {
-        if spelling.number(if of_key { place.key } else { place.team }) == *name {
-            sum += figures.savings.paid_in_all();
+    // Without a number of its own it has spent nothing, or is one of the others, whom sums do not tell apart.
+    if let Some(number) = view.spelling()?.words().get(name) {
+        for piece in pieces(Cube::Callers, answerable(view, (first_whole, NEVER))?) {
+            view.cells(&format!("{} AND {dimension} = {number}", piece.condition()), &mut |cell| {
+                sum += savings_of(cell)?.paid_in_all();
+                Ok(())
+            })?;
         }
-    })?;
-    let at = if of_key { column::KEY } else { column::TEAM };
+    }
     Ok(sum + rows(view, at, name, (from_ms, first_whole * HOUR_MS))?)
 }
 

@@ -1,9 +1,10 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
 use super::{View, answerable};
-use crate::cells::{Cube, Grain, HOUR_MS, Piece, Place, merge_figures, pieces};
+use crate::cells::{Cube, Grain, HOUR_MS, HOURS_PER_DAY, Piece, Place, merge_figures, pieces, savings_of};
 use crate::codes::{Code, ReasonKind};
-use crate::queries::{Line, Point, Route, Span, Step, Summary};
+use crate::queries::{Bill, Line, Point, Route, Span, Step, Summary};
+use crate::value::Fields;
 use crate::words::Spelling;
 use crate::{Figures, LedgerError};
 use std::collections::{BTreeMap, HashMap};
@@ -55,30 +56,64 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
 
 pub(crate) fn series(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
     let spelling = view.spelling()?;
-    let (from, to) = asked.hours();
-    let hours_per_point = match step {
-        Step::Hour => 1,
-        Step::Day => 24,
-    };
     let mut points: BTreeMap<i64, Group<i64>> = BTreeMap::new();
-    let wanted: Vec<_> = match step {
-        Step::Hour => vec![Piece { cube: Cube::Tiers, grain: Grain::Hours, from, to }],
-        Step::Day => pieces(Cube::Tiers, (from, to)).collect(),
+    each_point(view, Cube::Tiers, asked, step, |start_ms, place, row| {
+        merge_figures(row, points.entry(start_ms).or_default().0.entry(place.tier).or_default())
+    })?;
+    let point = |(start_ms, tiers): (i64, Group<i64>)| {
+        let mut tiers = tiers.lines(|tier| spelling.number(*tier));
+        tiers.sort_by(|left, right| left.name.cmp(&right.name));
+        Point { start_ms, tiers }
+    };
+    Ok(points.into_iter().map(point).collect())
+}
+
+/// What was paid, and the baseline's bill by tier and kind of work.
+#[derive(Default)]
+struct Owed {
+    paid: Usd,
+    baseline: BTreeMap<(i64, TaskType), Usd>,
+}
+
+pub(crate) fn bills(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<Bill>, LedgerError> {
+    let spelling = view.spelling()?;
+    let mut points: BTreeMap<i64, Owed> = BTreeMap::new();
+    each_point(view, Cube::Routes, asked, step, |start_ms, place, row| {
+        let savings = savings_of(row)?;
+        let owed = points.entry(start_ms).or_default();
+        owed.paid += savings.paid + savings.classifier;
+        let task_type = TaskType::from_code(place.task_type).unwrap_or(TaskType::Other);
+        *owed.baseline.entry((place.tier, task_type)).or_default() += savings.baseline;
+        Ok(())
+    })?;
+    let bill = |(start_ms, owed): (i64, Owed)| {
+        let line = |((tier, task_type), amount)| (spelling.number(tier), task_type, amount);
+        Bill { start_ms, paid: owed.paid, baseline: owed.baseline.into_iter().map(line).collect() }
+    };
+    Ok(points.into_iter().map(bill).collect())
+}
+
+/// Shows the cells of a cube with the begin of the hour or day that they belong to.
+fn each_point(
+    view: &mut dyn View,
+    cube: Cube,
+    asked: Span,
+    step: Step,
+    mut each: impl FnMut(i64, Place, &dyn Fields) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let (from, to) = asked.hours();
+    let (hours_per_point, wanted): (_, Vec<_>) = match step {
+        Step::Hour => (1, vec![Piece { cube, grain: Grain::Hours, from, to }]),
+        Step::Day => (HOURS_PER_DAY, pieces(cube, (from, to)).collect()),
     };
     for piece in wanted {
         view.cells(&piece.condition(), &mut |row| {
             let place = Place::read(row)?;
-            let hour = if place.grain == 0 { place.start } else { place.start * 24 };
-            let point = points.entry(hour.div_euclid(hours_per_point)).or_default();
-            merge_figures(row, point.0.entry(place.tier).or_default())
+            let hour = if place.grain == 0 { place.start } else { place.start * HOURS_PER_DAY };
+            each(hour.div_euclid(hours_per_point) * hours_per_point * HOUR_MS, place, row)
         })?;
     }
-    let point = |(start, tiers): (i64, Group<i64>)| {
-        let mut tiers = tiers.lines(|tier| spelling.number(*tier));
-        tiers.sort_by(|left, right| left.name.cmp(&right.name));
-        Point { start_ms: start * hours_per_point * HOUR_MS, tiers }
-    };
-    Ok(points.into_iter().map(point).collect())
+    Ok(())
 }
 
 /// Figures by something.
@@ -127,7 +162,7 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
 
 /// Sums a cube up over a span of hours, from days where whole days are asked for: each combination of its dimensions
 /// once.
-pub(super) fn each_sum(
+fn each_sum(
     view: &mut dyn View,
     cube: Cube,
     hours: (i64, i64),

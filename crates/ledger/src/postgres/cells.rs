@@ -64,6 +64,36 @@ fn replace(writer: i16) -> String {
     )
 }
 
+/// Hours with their calls and digests, for one writer: absolute, not what is added.
+#[derive(Default)]
+pub(super) struct SentHours {
+    hours: Vec<i64>,
+    calls: Vec<i64>,
+    digests: Vec<i64>,
+}
+
+impl SentHours {
+    pub(super) fn add(&mut self, hour: i64, calls: i64, digest: i64) {
+        self.hours.push(hour);
+        self.calls.push(calls);
+        self.digests.push(digest);
+    }
+
+    /// `expired`: their rows are gone. Hours that are there are replaced, or left as they are.
+    pub(super) async fn write(&self, client: &Client, writer: i16, expired: bool, replaces: bool) -> Result<(), Error> {
+        let known = if replaces { "UPDATE SET calls = excluded.calls, digest = excluded.digest" } else { "NOTHING" };
+        let sql = format!(
+            "INSERT INTO hours (hour, calls, digest, writer, expired) \
+             SELECT *, $4, $5 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
+             ON CONFLICT (hour, writer) DO {known}"
+        );
+        let integers = |column| (column as _, Type::INT8_ARRAY);
+        let [hours, calls, digests] = [&self.hours, &self.calls, &self.digests].map(integers);
+        let parameters = [hours, calls, digests, (&writer as _, Type::INT2), (&expired as _, Type::BOOL)];
+        client.query_typed(&sql, &parameters).await.map(|_| ())
+    }
+}
+
 /// Reads what the store has at some places.
 pub(super) async fn load(client: &Client, writer: i16, places: &[Place]) -> Result<Vec<Row>, Error> {
     let mut columns = vec![Vec::new(); DIMENSIONS];

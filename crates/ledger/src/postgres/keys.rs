@@ -2,7 +2,7 @@
 
 use super::state::StateStore;
 use crate::LedgerError;
-use crate::state::{KeySecret, NewKey, StoredKey};
+use crate::state::{KeySecret, NewKey, StoredKey, with_secrets};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error};
 
@@ -19,17 +19,7 @@ impl StateStore {
     }
 
     pub(crate) fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
-        // Serialising a struct of texts and numbers cannot fail.
-        let policy = serde_json::to_string(key.policy).unwrap_or_default();
-        self.change(async |client| {
-            let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT DO NOTHING";
-            let made = client.execute(sql, &[&key.name, &policy, &now_ms, &key.expires_ms]).await?;
-            if made > 0 {
-                add_secret(client, key.name, key.digest, now_ms).await?;
-            }
-            Ok(made > 0)
-        })
+        self.put_key(&StoredKey::new(key, now_ms))
     }
 
     pub(crate) fn revoke_key(&mut self, name: &str, now_ms: i64) -> Result<bool, LedgerError> {
@@ -54,14 +44,14 @@ impl StateStore {
             client.execute("DELETE FROM key_secrets WHERE key = $1 AND expires_ms <= $2", &[&name, &now_ms]).await?;
             let sql = "UPDATE key_secrets SET expires_ms = least(expires_ms, $2) WHERE key = $1";
             client.execute(sql, &[&name, &until_ms]).await?;
-            add_secret(client, name, digest, now_ms).await?;
+            add_secret(client, name, &KeySecret { digest, created_ms: now_ms, expires_ms: None }).await?;
             Ok(true)
         })
     }
 
-    /// Puts a key as it was in another store; false when there is one of its name.
+    /// Puts a key, with all that is known of it; false when there is one of its name.
     pub(crate) fn put_key(&mut self, key: &StoredKey) -> Result<bool, LedgerError> {
-        let policy = serde_json::to_string(&key.policy).unwrap_or_default();
+        let policy = key.policy_json();
         self.change(async |client| {
             let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5) \
                        ON CONFLICT DO NOTHING";
@@ -70,10 +60,8 @@ impl StateStore {
             if client.execute(sql, &values).await? == 0 {
                 return Ok(false);
             }
-            let sql = "INSERT INTO key_secrets (digest, key, created_ms, expires_ms) VALUES ($1, $2, $3, $4)";
             for secret in &key.secrets {
-                let digest = secret.digest.as_slice();
-                client.execute(sql, &[&digest, &key.name, &secret.created_ms, &secret.expires_ms]).await?;
+                add_secret(client, &key.name, secret).await?;
             }
             Ok(true)
         })
@@ -95,9 +83,10 @@ async fn revision(client: &Client) -> Result<i64, Error> {
     Ok(client.query_one("SELECT revision FROM revisions WHERE kind = 'keys'", &[]).await?.get(0))
 }
 
-async fn add_secret(client: &Client, key: &str, digest: [u8; 32], now_ms: i64) -> Result<(), Error> {
-    let sql = "INSERT INTO key_secrets (digest, key, created_ms) VALUES ($1, $2, $3)";
-    client.execute(sql, &[&digest.as_slice(), &key, &now_ms]).await.map(|_| ())
+async fn add_secret(client: &Client, key: &str, secret: &KeySecret) -> Result<(), Error> {
+    let sql = "INSERT INTO key_secrets (digest, key, created_ms, expires_ms) VALUES ($1, $2, $3, $4)";
+    let digest = secret.digest.as_slice();
+    client.execute(sql, &[&digest, &key, &secret.created_ms, &secret.expires_ms]).await.map(|_| ())
 }
 
 async fn read(client: &Client) -> Result<(i64, Vec<StoredKey>), Error> {
@@ -116,14 +105,11 @@ async fn read(client: &Client) -> Result<(i64, Vec<StoredKey>), Error> {
     // Digests of another length open nothing.
     let sql = "SELECT key, digest, created_ms, expires_ms FROM key_secrets WHERE length(digest) = 32 \
                ORDER BY created_ms, digest";
+    let mut secrets = Vec::new();
     for row in client.query(sql, &[]).await? {
-        let (name, bytes): (&str, &[u8]) = (row.get(0), row.get(1));
         let mut digest = [0; 32];
-        digest.copy_from_slice(bytes);
-        let secret = KeySecret { digest, created_ms: row.get(2), expires_ms: row.get(3) };
-        if let Some(key) = keys.iter_mut().find(|key: &&mut StoredKey| key.name == name) {
-            key.secrets.push(secret);
-        }
+        digest.copy_from_slice(row.get(1));
+        secrets.push((row.get(0), KeySecret { digest, created_ms: row.get(2), expires_ms: row.get(3) }));
     }
-    Ok((revision(client).await?, keys))
+    Ok((revision(client).await?, with_secrets(keys, secrets)))
 }

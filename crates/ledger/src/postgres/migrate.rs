@@ -7,7 +7,6 @@ use crate::cells::{Known, Place};
 use crate::words::Spelling;
 use crate::{Figures, LedgerError};
 use std::collections::{BTreeSet, HashMap};
-use tokio_postgres::types::Type;
 
 /// Whose cells those are that were copied as they were.
 const COPIED: i16 = -1;
@@ -43,18 +42,9 @@ impl Store {
             let sent = cells::Sent::new(&mut Known::default(), &some.iter().cloned().collect());
             open.link.run(LIMIT, sent.write(client, &replace))?;
         }
-        let mut columns = (Vec::new(), Vec::new(), Vec::new());
-        for (hour, known) in hours {
-            columns.0.push(*hour);
-            columns.1.push(known.calls);
-            columns.2.push(known.digest);
-        }
-        let sql = "INSERT INTO hours (hour, calls, digest, writer, expired) \
-                   SELECT *, $4, true FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
-                   ON CONFLICT (hour, writer) DO NOTHING";
-        let integers = |column| (column as _, Type::INT8_ARRAY);
-        let parameters = [integers(&columns.0), integers(&columns.1), integers(&columns.2), (&COPIED as _, Type::INT2)];
-        open.link.run(LIMIT, client.query_typed(sql, &parameters)).map(|_| ())
+        let mut sent = cells::SentHours::default();
+        hours.iter().for_each(|(hour, known)| sent.add(*hour, known.calls, known.digest));
+        open.link.run(LIMIT, sent.write(client, COPIED, true, false))
     }
 
     fn opened(&mut self) -> Result<&mut Open, LedgerError> {

@@ -23,9 +23,7 @@ pub(super) async fn ensure(client: &Client, day: i64) -> Result<(), Error> {
         "SELECT name, to_regclass(name) IS NOT NULL, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(name)) \
          FROM (SELECT {NAME} AS name) AS named"
     );
-    client.batch_execute("BEGIN").await?;
-    let lock = "SELECT pg_advisory_xact_lock($1, $2)";
-    client.query_typed(lock, &[(&locks::CLASS, Type::INT4), (&locks::PARTITIONS, Type::INT4)]).await?;
+    locks::begin(client, locks::PARTITIONS).await?;
     let found = client.query_typed_one(&sql, &[(&number, Type::INT4)]).await?;
     let (name, exists, attached): (&str, bool, bool) = (found.get(0), found.get(1), found.get(2));
     if !attached {
@@ -53,9 +51,7 @@ pub(super) async fn forget(client: &Client, before_day: i64) -> Result<bool, Err
 }
 
 async fn step(client: &Client, before_day: i64, before_hour: i64) -> Result<bool, Error> {
-    let lock = "SELECT pg_try_advisory_xact_lock($1, $2)";
-    let parameters = [(&locks::CLASS as _, Type::INT4), (&locks::RETENTION as _, Type::INT4)];
-    if !client.query_typed_one(lock, &parameters).await?.get::<_, bool>(0) {
+    if !locks::take_for_transaction(client, locks::RETENTION).await? {
         return Ok(false); // another replica is at it
     }
     let oldest = format!(

@@ -36,9 +36,7 @@ impl Presence {
              ON CONFLICT (number) DO UPDATE SET seen = excluded.seen RETURNING number"
         );
         let number = self.link.run(LIMIT, async {
-            client.batch_execute("BEGIN").await?;
-            let lock = "SELECT pg_advisory_xact_lock($1, $2)";
-            client.query_typed(lock, &[(&locks::CLASS, Type::INT4), (&locks::PROCESSES, Type::INT4)]).await?;
+            locks::begin(client, locks::PROCESSES).await?;
             let claimed = client.query_typed_opt(&claim, &[]).await?;
             client.batch_execute("COMMIT").await?;
             Ok(claimed.map(|row| row.get::<_, i16>(0)))
@@ -58,10 +56,13 @@ impl Presence {
     /// Whether we lead from now on: we have the lock, and the connection that has it lives.
     pub(crate) fn leads(&mut self) -> Result<bool, LedgerError> {
         let client = self.link.client();
-        let sql = if self.leads { "SELECT true" } else { "SELECT pg_try_advisory_lock($1, $2)" };
-        let lock = [(&locks::CLASS as _, Type::INT4), (&locks::LEADER as _, Type::INT4)];
-        let parameters = if self.leads { &[][..] } else { &lock[..] };
-        self.leads = self.link.run(LIMIT, client.query_typed_one(sql, parameters))?.get(0);
+        let had = self.leads;
+        self.leads = self.link.run(LIMIT, async {
+            if had {
+                return Ok(client.query_typed_one("SELECT true", &[]).await?.get(0));
+            }
+            locks::take_for_session(client, locks::LEADER).await
+        })?;
         Ok(self.leads)
     }
 }

@@ -56,9 +56,7 @@ pub(super) fn upgrade(link: &Link) -> Result<(), LedgerError> {
     }
     let client = link.client();
     let applied = link.run(LIMIT, async {
-        client.batch_execute("BEGIN").await?;
-        let lock = "SELECT pg_advisory_xact_lock($1, $2)";
-        client.query_typed(lock, &[(&locks::CLASS, Type::INT4), (&locks::SCHEMA, Type::INT4)]).await?;
+        locks::begin(client, locks::SCHEMA).await?;
         client.batch_execute(VERSIONS).await?;
         let found = client.query_typed_opt("SELECT version FROM tierway_schema", &[]).await?;
         let from = found.map_or(0, |row| row.get::<_, i32>(0));

@@ -256,22 +256,15 @@ impl Open {
                 self.hours.insert(row.get::<_, i32>(0).into(), (row.get(1), row.get(2)));
             }
         }
-        let mut columns = (Vec::new(), Vec::new(), Vec::new());
+        let mut sent_hours = cells::SentHours::default();
         for (hour, (calls, digest)) in hours {
             let known = self.hours.entry(hour).or_default();
             *known = (known.0 + calls, known.1.wrapping_add(digest));
-            columns.0.push(hour);
-            columns.1.push(known.0);
-            columns.2.push(known.1);
+            sent_hours.add(hour, known.0, known.1);
         }
         let sent = cells::Sent::new(&mut self.known, &added);
-        let sql = "INSERT INTO hours (hour, calls, digest, writer, expired) \
-                   SELECT *, $4, false FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
-                   ON CONFLICT (hour, writer) DO UPDATE SET calls = excluded.calls, digest = excluded.digest";
-        let integers = |column| (column as _, Type::INT8_ARRAY);
-        let parameters = [integers(&columns.0), integers(&columns.1), integers(&columns.2), (&writer as _, Type::INT2)];
         self.link.run(LIMIT, async {
-            client.query_typed(sql, &parameters).await?;
+            sent_hours.write(client, writer, false, true).await?;
             sent.write(client, &self.replace_cells).await?;
             client.batch_execute("COMMIT").await
         })
@@ -293,10 +286,7 @@ impl Open {
 /// The first number that no other writer has; ours until the connection ends.
 async fn claim(client: &Client) -> Result<Option<i16>, Error> {
     for number in 0..MOST_WRITERS {
-        let lock = locks::WRITERS + i32::from(number);
-        let parameters = [(&locks::CLASS as _, Type::INT4), (&lock as _, Type::INT4)];
-        let sql = "SELECT pg_try_advisory_lock($1, $2)";
-        if client.query_typed_one(sql, &parameters).await?.get(0) {
+        if locks::take_for_session(client, locks::WRITERS + i32::from(number)).await? {
             return Ok(Some(number));
         }
     }

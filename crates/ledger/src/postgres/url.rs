@@ -35,12 +35,6 @@ impl PostgresUrl {
         Some(Self(format!("{}://{rest}", scheme.to_ascii_lowercase()).into()))
     }
 
-    /// Whether it holds a password.
-    #[must_use]
-    pub fn has_password(&self) -> bool {
-        self.parse().is_ok_and(|(config, _)| config.get_password().is_some())
-    }
-
     /// Reads all of it.
     ///
     /// # Errors

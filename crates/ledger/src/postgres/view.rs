@@ -2,8 +2,8 @@
 
 use super::link::Link;
 use crate::LedgerError;
-use crate::ask::{EachCell, EachRow, Hour, Order, View};
-use crate::cells::{COLUMNS, HOURS_PER_DAY};
+use crate::ask::{EachCell, EachRow, Hour, Order, View, kept_after};
+use crate::cells::COLUMNS;
 use crate::row::{self, column};
 use crate::value::{self, Unfit, Value};
 use crate::words::Spelling;
@@ -111,7 +111,7 @@ impl View for PostgresView<'_> {
         let sql = "SELECT max(hour) FROM hours WHERE expired";
         let last = self.link.run(LIMIT, self.link.client().query_typed_one(sql, &[]))?;
         let last: Option<i32> = last.get(0);
-        Ok(last.map_or(i64::MIN, |last| (i64::from(last).div_euclid(HOURS_PER_DAY) + 1) * HOURS_PER_DAY))
+        Ok(kept_after(last.map(i64::from)))
     }
 
     fn cells(&mut self, condition: &str, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
@@ -139,13 +139,9 @@ impl View for PostgresView<'_> {
     }
 
     fn rows(&mut self, mut ids: Range<i64>, order: Order, each: &mut EachRow<'_>) -> Result<(), LedgerError> {
-        let order_by = match order {
-            Order::OldestFirst => "id",
-            Order::NewestFirst => "id DESC",
-        };
         let mut most = FIRST_ROWS;
         loop {
-            let rows = self.some_rows(&ids, order_by, most)?;
+            let rows = self.some_rows(&ids, order.sql(), most)?;
             for row in &rows {
                 let fields = Fields::new(row, self.link.place());
                 if each(&fields)?.is_break() {

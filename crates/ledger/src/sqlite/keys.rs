@@ -2,7 +2,7 @@
 
 use super::state::StateStore;
 use crate::LedgerError;
-use crate::state::{KeySecret, NewKey, StoredKey};
+use crate::state::{KeySecret, NewKey, StoredKey, with_secrets};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 impl StateStore {
@@ -16,8 +16,7 @@ impl StateStore {
     }
 
     pub(crate) fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
-        // Serialising a struct of texts and numbers cannot fail.
-        let policy = serde_json::to_string(key.policy).unwrap_or_default();
+        let policy = StoredKey::new(key, now_ms).policy_json();
         self.change(|change| {
             let made = change.execute(
                 "INSERT OR IGNORE INTO keys (name, policy, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
@@ -83,7 +82,7 @@ fn add_secret(change: &Transaction<'_>, key: &str, digest: [u8; 32], now_ms: i64
 }
 
 fn read(view: &Transaction<'_>) -> rusqlite::Result<(i64, Vec<StoredKey>)> {
-    let mut keys = view
+    let keys = view
         .prepare("SELECT name, policy, created_ms, expires_ms, revoked_ms FROM keys ORDER BY name")?
         .query_map([], |row| {
             let policy: String = row.get(1)?;
@@ -99,13 +98,10 @@ fn read(view: &Transaction<'_>) -> rusqlite::Result<(i64, Vec<StoredKey>)> {
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut secrets =
         view.prepare("SELECT key, digest, created_ms, expires_ms FROM key_secrets ORDER BY created_ms")?;
-    let mut rows = secrets.query([])?;
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        let secret = KeySecret { digest: row.get(1)?, created_ms: row.get(2)?, expires_ms: row.get(3)? };
-        if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
-            key.secrets.push(secret);
-        }
-    }
-    Ok((revision(view)?, keys))
+    let secrets = secrets
+        .query_map([], |row| {
+            Ok((row.get(0)?, KeySecret { digest: row.get(1)?, created_ms: row.get(2)?, expires_ms: row.get(3)? }))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((revision(view)?, with_secrets(keys, secrets)))
 }

@@ -1,10 +1,10 @@
 //! Questions to a ledger, beside its writer.
 
-use super::schema;
 use super::store::identity;
 use super::view::SqliteView;
+use super::{READ, connect, schema};
 use crate::LedgerError;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,9 +27,7 @@ impl SqliteReader {
         }
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let identity = identity(path);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+        let db = connect(path, READ, BUSY_TIMEOUT).map_err(sqlite)?;
         db.pragma_update(None, "cache_size", CACHE_KIB).map_err(sqlite)?;
         match schema::version(&db, path)? {
             schema::NEWEST => Ok(Self { path: path.into(), identity, db }),

@@ -2,9 +2,9 @@
 
 mod statements;
 
-use super::{lock::WriterLock, schema, store};
+use super::{WRITE, connect, lock::WriterLock, schema, store};
 use crate::LedgerError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,9 +23,7 @@ impl StateStore {
             std::fs::create_dir_all(parent).map_err(|cause| LedgerError::Create { path: parent.into(), cause })?;
         }
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+        let mut db = connect(path, WRITE, BUSY_TIMEOUT).map_err(sqlite)?;
         let found = schema::version(&db, path)?;
         if found != schema::NEWEST {
             upgrade(&mut db, path, found)?;

@@ -1,13 +1,13 @@
 //! Writes groups of records into a SQLite file.
 
-use super::{cells, lock::WriterLock, retention, schema, words};
+use super::{WRITE, cells, connect, lock::WriterLock, retention, schema, words};
 use crate::cells::{Known, Sums};
 use crate::row::{self, Scratch};
 use crate::value::Value;
 use crate::words::Words;
 use crate::{Durability, LedgerError};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{CachedStatement, Connection, ErrorCode, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tierway_decide::CallRecord;
@@ -131,9 +131,7 @@ impl Store {
 impl Open {
     fn new(path: &Path, settings: Settings) -> Result<Self, LedgerError> {
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+        let mut db = connect(path, WRITE, BUSY_TIMEOUT).map_err(sqlite)?;
         schema::version(&db, path)?;
         configure(&db, settings).map_err(sqlite)?;
         schema::upgrade(&mut db, path)?;

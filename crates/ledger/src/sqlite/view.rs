@@ -2,8 +2,7 @@
 
 use super::cells::select_cells;
 use super::words;
-use crate::ask::{EachCell, EachRow, Hour, Order, View};
-use crate::cells::HOURS_PER_DAY;
+use crate::ask::{EachCell, EachRow, Hour, Order, View, kept_after};
 use crate::value::{self, Value};
 use crate::words::Spelling;
 use crate::{LedgerError, row};
@@ -62,7 +61,7 @@ impl View for SqliteView<'_> {
         let sql = "SELECT max(hour) FROM hours WHERE expired = 1";
         let last = self.transaction.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
         let last = last.map_err(|cause| self.error(cause))?;
-        Ok(last.map_or(i64::MIN, |last| (last.div_euclid(HOURS_PER_DAY) + 1) * HOURS_PER_DAY))
+        Ok(kept_after(last))
     }
 
     fn cells(&mut self, condition: &str, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
@@ -83,11 +82,7 @@ impl View for SqliteView<'_> {
 
     fn rows(&mut self, ids: Range<i64>, order: Order, each: &mut EachRow<'_>) -> Result<(), LedgerError> {
         let sqlite = |cause| LedgerError::from_sqlite(self.path, cause);
-        let order = match order {
-            Order::OldestFirst => "id",
-            Order::NewestFirst => "id DESC",
-        };
-        let sql = format!("SELECT {} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY {order}", row::COLUMNS);
+        let sql = format!("SELECT {} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY {}", row::COLUMNS, order.sql());
         let mut select = self.transaction.prepare_cached(&sql).map_err(sqlite)?;
         let mut rows = select.query([ids.start, ids.end]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {

@@ -76,6 +76,36 @@ pub struct StoredKey {
     pub secrets: Vec<KeySecret>,
 }
 
+impl StoredKey {
+    /// A new key as it is stored.
+    pub(crate) fn new(key: &NewKey<'_>, now_ms: i64) -> Self {
+        Self {
+            name: key.name.to_owned(),
+            policy: Some(key.policy.clone()),
+            created_ms: now_ms,
+            expires_ms: key.expires_ms,
+            revoked_ms: None,
+            secrets: vec![KeySecret { digest: key.digest, created_ms: now_ms, expires_ms: None }],
+        }
+    }
+
+    /// Its policy as it is stored: JSON.
+    pub(crate) fn policy_json(&self) -> String {
+        // Serialising a struct of texts and numbers cannot fail.
+        serde_json::to_string(&self.policy).unwrap_or_default()
+    }
+}
+
+/// Gives keys their secrets, each with the name of its key; those of keys that are not there open nothing.
+pub(crate) fn with_secrets(mut keys: Vec<StoredKey>, secrets: Vec<(String, KeySecret)>) -> Vec<StoredKey> {
+    for (name, secret) in secrets {
+        if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
+            key.secrets.push(secret);
+        }
+    }
+    keys
+}
+
 /// A key that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewKey<'a> {

@@ -5,7 +5,7 @@ use crate::synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use tierway_decide::{CallRecord, CallStatus, Complexity, Reason, TaskType, Usd};
+use tierway_decide::{CallRecord, CallStatus, Complexity, Reason, TaskType, Usd, savings};
 use tierway_ledger::{Filter, Ledger, Line, Options, Reader, ReasonKind, Span, Step};
 
 /// Sixty hours of traffic, offered out of order as real answers end.
@@ -143,6 +143,30 @@ fn series_have_a_point_for_each_hour_or_day_with_calls(store: &Scratch) {
     }
 }
 
+fn bills_by_tier_and_kind_of_work_are_those_of_the_records(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 3_000);
+    for (step, width) in [(Step::Hour, HOUR_MS), (Step::Day, 24 * HOUR_MS)] {
+        let mut want: BTreeMap<_, i64> = BTreeMap::new();
+        let mut paid: BTreeMap<i64, i64> = BTreeMap::new();
+        for call in &calls {
+            let start = call.id.unix_ms().div_euclid(width) * width;
+            let amount = savings::saved(call).and_then(|_| savings::baseline_of(call));
+            *want.entry((start, tier_of(call).to_owned(), call.prediction.task_type)).or_default() +=
+                amount.map_or(0, Usd::picos);
+            let known = amount.and(call.paid).map_or(0, |paid| (paid + call.classifier_paid).picos());
+            *paid.entry(start).or_default() += known;
+        }
+        let bills = reader.bills(Span::ALL, step).unwrap();
+        let got: BTreeMap<i64, i64> = bills.iter().map(|bill| (bill.start_ms, bill.paid.picos())).collect();
+        assert_eq!(got, paid, "{step:?}");
+        let line =
+            |start, (tier, task, amount): &(String, TaskType, Usd)| ((start, tier.clone(), *task), amount.picos());
+        let got: BTreeMap<_, i64> =
+            bills.iter().flat_map(|bill| bill.baseline.iter().map(|one| line(bill.start_ms, one))).collect();
+        assert_eq!(got, want, "{step:?}");
+    }
+}
+
 fn matches(call: &CallRecord, filter: &Filter) -> bool {
     fn same<T: PartialEq<U> + ?Sized, U: ?Sized>(wanted: Option<&T>, got: &U) -> bool {
         wanted.is_none_or(|wanted| wanted == got)
@@ -226,6 +250,7 @@ on_both![
     sums_of_any_span_equal_a_recount,
     latencies_are_of_answered_calls_and_within_a_bucket,
     series_have_a_point_for_each_hour_or_day_with_calls,
+    bills_by_tier_and_kind_of_work_are_those_of_the_records,
     pages_together_hold_every_match_once_the_newest_first,
     everything_can_be_read_in_order_and_left_early,
 ];

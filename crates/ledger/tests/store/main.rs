@@ -14,6 +14,7 @@ mod migrating;
 mod replicas;
 mod schema;
 mod scratch;
+mod spending;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 mod writing;

@@ -1,21 +1,16 @@
 //! What keys, teams and users spent, against the rows themselves.
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-mod synthetic;
-
-use synthetic::{HOUR_MS, MONDAY_MS, traffic};
+use crate::scratch::{Scratch, on_both};
+use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tierway_decide::{CallRecord, Usd};
-use tierway_ledger::{Ledger, Options, Payer, Reader};
+use tierway_ledger::{Ledger, Options, Payer};
 
-#[test]
-fn sums_since_a_moment_are_those_of_the_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.db");
+fn sums_since_a_moment_are_those_of_the_rows(store: &Scratch) {
     let calls: Vec<_> = traffic(3, 400, MONDAY_MS, 60 * HOUR_MS).collect();
-    let ledger = Ledger::open(&*path, Options::default()).unwrap();
+    let ledger = Ledger::open(store.location(), Options::default()).unwrap();
     calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
     ledger.close().unwrap();
-    let mut reader = Reader::open(&*path).unwrap();
+    let mut reader = store.reader();
     let user = calls.iter().find(|call| !call.user.is_empty()).unwrap().user.clone();
     let (key, team) = (calls[0].key.clone(), calls[0].team.clone());
     type Of = fn(&CallRecord) -> &String;
@@ -33,3 +28,5 @@ fn sums_since_a_moment_are_those_of_the_rows() {
     }
     assert_eq!(reader.spent(&Payer::Key("nobody".into()), 0).unwrap(), Usd::ZERO);
 }
+
+on_both![sums_since_a_moment_are_those_of_the_rows];
