@@ -227,9 +227,8 @@ async fn ask(client: &HttpProvider, prompt: &Prompt) -> Result<Outcome, Failed> 
 fn show(config: &Config, ledger: &Path, outcomes: &[Outcome]) -> Done {
     let mut reader = Reader::open(ledger).map_err(Failed::told)?;
     let span = Span::last_days(1, crate::store::now_ms());
-    let summary = reader.summary(span).map_err(Failed::told)?;
     let ladder = config.table.ladder();
-    let report = tierway_gateway::report(&summary, &[], Some(ladder));
+    let report = tierway_gateway::report(&mut reader, &[], span, Some(ladder)).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     out.write_all(report::render(&report, Format::Text, report::width())?.as_bytes())?;
     confusion(&mut out, ladder, outcomes).map_err(Failed::from)

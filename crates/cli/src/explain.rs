@@ -1,18 +1,19 @@
 //! `tierway explain`: every step of one decision, from its row, and whether it would be made again.
 
 use crate::exit::{Done, Failed};
-use crate::store::StoreArg;
+use crate::store::{Source, StoreArg};
 use std::io::{self, Write};
 use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RejectWhy, RequestId, TierId, Usd, savings};
 use tierway_gateway::Again;
+use tierway_ledger::{Filter, Span};
 use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
 use tierway_wire::ServiceTier;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The request, as in the header `x-tierway-request-id`
+    /// The request, as in the header `x-tierway-request-id` [default: the newest one]
     #[arg(value_name = "REQUEST_ID")]
-    id: RequestId,
+    id: Option<RequestId>,
     #[command(flatten)]
     store: StoreArg,
     /// The record and the recomputation as one JSON object
@@ -22,9 +23,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     let mut source = args.store.open()?;
-    let stored = source.reader.call(args.id).map_err(Failed::told)?;
+    let id = args.id.map_or_else(|| newest(&mut source), Ok)?;
+    let stored = source.reader.call(id).map_err(Failed::told)?;
     let stored = stored.ok_or_else(|| {
-        Failed::told(format_args!("no record of request {} (not written yet, or its rows are no longer kept)", args.id))
+        Failed::told(format_args!("no record of request {id} (not written yet, or its rows are no longer kept)"))
     })?;
     let config = source.config.as_ref();
     let again = match config {
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let mut out = io::stdout().lock();
     if args.json {
         let shown = serde_json::json!({
-            "request_id": args.id.to_string(), "record": stored.call, "intact": stored.intact, "recomputed": again.json(),
+            "request_id": id.to_string(), "record": stored.call, "intact": stored.intact, "recomputed": again.json(),
         });
         writeln!(out, "{shown:#}")?;
     } else {
@@ -45,6 +47,12 @@ pub(crate) fn run(args: &Args) -> Done {
         tell(&mut out, &stored.call, stored.intact, &names, &again)?;
     }
     Ok(())
+}
+
+fn newest(source: &mut Source) -> Result<RequestId, Failed> {
+    let newest = source.reader.list(&Filter::default(), Span::ALL, None, 1).map_err(Failed::told)?;
+    let newest = newest.calls.first().map(|call| call.id);
+    newest.ok_or_else(|| Failed::told("nothing was recorded yet: `tierway ask \"PROMPT\"` makes a request"))
 }
 
 /// Names of tiers, as far as a config tells them.

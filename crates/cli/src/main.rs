@@ -8,6 +8,7 @@ mod audit;
 mod backtest;
 mod calibrate;
 mod check;
+mod columns;
 mod demo;
 mod eval;
 mod evidence;

@@ -103,17 +103,7 @@ fn price(listed: &Listed) -> Option<&Price> {
 }
 
 fn text(out: &mut impl Write, found: &[Listed]) -> io::Result<()> {
-    let rows: Vec<[String; 8]> = std::iter::once(COLUMNS.map(str::to_owned)).chain(found.iter().map(row)).collect();
-    let widths: Vec<usize> =
-        (0..COLUMNS.len()).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 | 1 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    crate::columns::print(out, COLUMNS, found.iter().map(row), 2)
 }
 
 fn csv(out: &mut impl Write, found: &[Listed]) -> io::Result<()> {

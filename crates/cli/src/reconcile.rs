@@ -1,6 +1,6 @@
 //! `tierway audit --reconcile`: the ledger against a provider's own count.
 
-use crate::exit::{Done, Failed};
+use crate::exit::{Done, Failed, say};
 use crate::store::Source;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -20,19 +20,26 @@ pub(crate) fn run(mut source: Source, file: &Path, providers: &[String], json: b
     let export = Export::read(&text).map_err(|error| Failed::told(format_args!("{}: {error}", file.display())))?;
     let is_billed = billed_by(&source, &export, providers)?;
     let span = span(&export).ok_or_else(|| Failed::told("the export has no days"))?;
-    let mut counted = Counted::default();
+    let (mut counted, mut unreadable) = (Counted::default(), 0u64);
     let read = source.reader.each(span, |stored| {
-        if let Ok(stored) = stored {
-            counted.add(&stored.call, &|provider| is_billed.iter().any(|name| name == provider));
+        match stored {
+            Ok(stored) => counted.add(&stored.call, &|provider| is_billed.iter().any(|name| name == provider)),
+            Err(_) => unreadable += 1,
         }
         ControlFlow::Continue(())
     });
     read.map_err(Failed::told)?;
+    if unreadable > 0 {
+        let rows = thousands(unreadable);
+        say(format_args!(
+            "warning: {rows} rows of these days cannot be read and are not counted; `tierway audit` names them"
+        ));
+    }
     let days = export.days().map(|(first, last)| format!("{first} to {last}")).unwrap_or_default();
     let result = reconcile(&export, &counted);
     let mut out = io::stdout().lock();
     if json {
-        let shown = serde_json::json!({ "days": days, "providers": is_billed, "reconciled": result });
+        let shown = serde_json::json!({ "days": days, "providers": is_billed, "unreadable_rows": unreadable, "reconciled": result });
         writeln!(out, "{shown:#}")?;
     } else {
         tell(&mut out, &result, &days, &is_billed)?;

@@ -7,7 +7,7 @@ use crate::weekly::{self, Form};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use tierway_config::{Config, KeySource, ReportFormat};
-use tierway_ledger::{Span, Step};
+use tierway_ledger::{Span, State};
 use tierway_report::{Note, Report};
 
 /// Columns where none are told: a log, a pipe.
@@ -62,10 +62,11 @@ pub(crate) fn run(args: &Args) -> Done {
     let days = args.days.or(config.map(|config| config.report.days)).unwrap_or(7);
     let format = args.format.or(config.map(|config| configured(config.report.format))).unwrap_or(Format::Text);
     let span = Span::last_days(days, now_ms());
-    let summary = source.reader.summary(span).map_err(Failed::told)?;
-    let series = source.reader.series(span, Step::Day).map_err(Failed::told)?;
     let ladder = config.map(|config| config.table.ladder());
-    let mut report = tierway_gateway::report(&summary, &series, ladder);
+    let shadows = State::open(source.location.clone()).and_then(|mut state| tierway_gateway::shadows(&mut state, span));
+    // Where the store may not be opened for writing nothing is said of how sure savings are.
+    let shadows = shadows.unwrap_or_default();
+    let mut report = tierway_gateway::report(&mut source.reader, &shadows, span, ladder).map_err(Failed::told)?;
     report.notes.extend(config.into_iter().flat_map(shutdowns));
     target.write(render(&report, format, width())?.as_bytes())
 }

@@ -98,6 +98,8 @@ fn explain_shows_every_step_of_the_row() {
     let json: serde_json::Value =
         serde_json::from_str(&good(&db, &["explain", &call.id.to_string(), "--json"])).unwrap();
     assert_eq!(serde_json::from_value::<CallRecord>(json["record"].clone()).unwrap(), *call);
+    let newest = calls.iter().map(|call| call.id).max().unwrap().to_string();
+    assert!(good(&db, &["explain"]).contains(&newest), "without an id it is the newest");
     let (_, told) = bad(&db, &["explain", "0000000000000"]);
     assert!(told.contains("no record of request 0000000000000"), "{told}");
     assert_eq!(tierway(&db, &["explain", "not-an-id"]).status.code(), Some(2));

@@ -6,11 +6,11 @@ import { traffic } from "./plots.js";
 import { dollars, percent, count, time, hour } from "./figures.js";
 
 export default async function overview(place, { signal }) {
-  const [report, targets] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal)]);
+  const [report, targets, quality] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal), measured(7, signal)]);
   const figures = h("div", {});
   const health = h("div", {});
   const lastDay = h("div", {});
-  const draw = (now) => figures.replaceChildren(headline(now), tiles(now), tiers(now));
+  const draw = (now) => figures.replaceChildren(headline(now, quality), tiles(now), tiers(now));
   draw(report);
   health.replaceChildren(targetsCard(targets));
   const lately = async () => lastDay.replaceChildren(trafficCard(await ask("series", { days: 1, step: "hour" }, signal)));
@@ -26,8 +26,14 @@ export default async function overview(place, { signal }) {
   live(signal, 30_000, async () => draw(await ask("report", { days: 7 }, signal)));
 }
 
-export function headline(report) {
-  const { totals: { money }, baseline, cheapest_tier: cheapest } = report;
+// What the comparisons of a period say; null where there are none, or where they are not kept.
+export async function measured(days, signal) {
+  const told = await ask("quality", { days }, signal).catch(() => null);
+  return told?.quality.overall.verdicts ? told.quality.overall : null;
+}
+
+export function headline(report, quality) {
+  const { totals: { money }, baseline, cheapest_tier: cheapest, saved_between: sure } = report;
   if (!report.totals.calls) {
     return card("Nothing recorded yet", h("p", {}, "Point a client at ", h("code", {}, `${location.origin}/v1`), " and ask for the model ", h("code", {}, "auto"), ". Or try the ", h("a", { href: "#/playground" }, "playground"), "."));
   }
@@ -37,7 +43,8 @@ export function headline(report) {
     h("div", {},
       h("h2", {}, lost ? "Lost against the baseline" : "Saved against the baseline"),
       h("p", { class: `big ${lost ? "bad" : "good"}` }, percent(Math.abs(money.saved_share ?? 0)), h("span", {}, dollars(Math.abs(money.saved_usd)))),
-      h("p", {}, `${count(money.priced_calls)} requests would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; they cost ${dollars(money.paid_usd + money.classifier_usd)}.`)),
+      h("p", {}, `${count(money.priced_calls)} requests would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; they cost ${dollars(money.paid_usd + money.classifier_usd)}.`),
+      sure && h("p", { class: "dim" }, `Between ${dollars(sure.low_usd)} and ${dollars(sure.high_usd)} with ${percent(sure.confidence)} confidence, by ${count(sure.shadows)} requests that ${baseline.tier} answered, too.`)),
     h("div", { class: "compare" },
       h("p", { class: "row" }, h("span", {}, "Everything on the baseline"), bar(1, "base"), h("b", {}, dollars(money.baseline_usd))),
       h("p", { class: "row" }, h("span", {}, "Routed"), bar((money.paid_usd + money.classifier_usd) / (money.baseline_usd || 1), "paid"), h("b", {}, dollars(money.paid_usd + money.classifier_usd))),
@@ -45,12 +52,16 @@ export function headline(report) {
     h("details", { class: "wide" }, h("summary", {}, "How honest is this?"),
       h("p", {}, `Always sending everything to ${cheapest} would have saved ${percent(money.always_cheapest_share)}. Savings alone prove nothing: the question is what answers are lost.`),
       h("p", {}, open
-        ? `${count(open.calls)} requests went by thresholds that were not proven on your own outcomes, and quality was not measured: nobody compared these answers with the baseline's. Run tierway calibrate.`
+        ? `${count(open.calls)} requests went by thresholds that were not proven on your own outcomes. Run tierway calibrate.`
         : "Thresholds were proven on your own outcomes; the proof is in the evidence that tierway calibrate wrote."),
+      h("p", {}, quality
+        ? `${percent(quality.quality.value)} of the cheaper answers were at least as good as the baseline's, between ${percent(quality.quality.low)} and ${percent(quality.quality.high)}, by ${count(quality.verdicts)} blind comparisons.`
+        : "Quality was not measured: nobody compared these answers with the baseline's."),
       h("p", {}, `Method: ${baseline.method}. `,
         `${dollars(money.lost_usd)} were lost on ${count(money.lost_calls)} requests that were dearer than the baseline; that is counted in. `,
         `${count(money.unpriced_calls)} without a known price and ${count(money.passed_calls)} for a model that the client named are left out.`)),
-    open && h("p", { class: "note wide" }, "Not calibrated, and quality is not measured yet."));
+    (open || !quality) && h("p", { class: "note wide" }, open ? "Not calibrated" : "Calibrated", quality ? ". " : ", and quality is not measured yet.",
+      quality && h("a", { href: "#/quality" }, `Quality: ${percent(quality.quality.value)}`)));
 }
 
 function tiles({ totals }) {

@@ -29,11 +29,11 @@ function scale(most) {
 }
 
 // Columns: paid below, saved on top of it; together the baseline. A short line marks what the cheapest tier alone would
-// have cost. points: {name, paid, saved, cheapest}.
+// have cost, a thin one between what the saving lies. points: {name, paid, saved, cheapest, between: [low, high] or nothing}.
 export function bill(label, points, format) {
   return plot(label, (width) => {
     const [height, left, bottom, head] = [260, 64, 28, 12];
-    const [top, ticks] = scale(Math.max(...points.map((point) => Math.max(point.paid, point.paid + point.saved))));
+    const [top, ticks] = scale(Math.max(...points.map((point) => point.paid + Math.max(0, point.saved, point.between?.[1] ?? 0))));
     const y = (value) => head + (height - bottom - head) * (1 - value / top);
     const pitch = (width - left - 4) / points.length;
     const wide = Math.max(2, Math.min(46, pitch * 0.68));
@@ -47,16 +47,19 @@ export function bill(label, points, format) {
       const x = middle - wide / 2;
       const base = point.paid + Math.min(0, point.saved);
       const box = (kind, from, to) => to > from && s("rect", { class: kind, x, width: wide, y: y(to), height: Math.max(1, y(from) - y(to)), rx: Math.min(3, wide / 4) });
-      const told = `${point.name}: paid ${format(point.paid)}, ${point.saved < 0 ? "lost" : "saved"} ${format(Math.abs(point.saved))}`;
+      const told = `${point.name}: paid ${format(point.paid)}, ${point.saved < 0 ? "lost" : "saved"} ${format(Math.abs(point.saved))}${point.between ? `, between ${point.between.map(format).join(" and ")}` : ""}`;
       shapes.push(s("g", {}, s("title", {}, told),
         s("rect", { class: "hit", x: middle - pitch / 2, width: pitch, y: head, height: height - bottom - head }),
         box("paid", 0, base), point.saved > 0 ? box("saved", point.paid, point.paid + point.saved) : box("lost", base, point.paid),
-        point.cheapest > 0 && s("line", { class: "cheapest", x1: x - 3, x2: x + wide + 3, y1: y(point.cheapest), y2: y(point.cheapest) })));
+        point.cheapest > 0 && s("line", { class: "cheapest", x1: x - 3, x2: x + wide + 3, y1: y(point.cheapest), y2: y(point.cheapest) }),
+        point.between && whisker(middle, ...point.between.map((end) => y(Math.max(0, point.paid + end))), Math.min(5, wide / 3))));
       if (at % every === 0) shapes.push(text(middle, height - 8, point.name, { "text-anchor": "middle" }));
     });
     return [height, ...shapes];
   });
 }
+
+const whisker = (x, low, high, half) => s("path", { class: "between", d: `M${x - half} ${high}h${2 * half}M${x} ${high}V${low}M${x - half} ${low}h${2 * half}` });
 
 // Columns of counts, the failed part of each marked. points: {name, calls, failed}.
 export function traffic(label, points, format) {

@@ -24,6 +24,7 @@ mod pins;
 mod quality;
 mod quality_report;
 mod reporting;
+mod saved;
 mod server;
 mod shared;
 mod store;
@@ -46,6 +47,7 @@ pub use keys::{
 pub use metrics::Metrics;
 pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
+pub use saved::shadows;
 pub use server::{Server, ServerOptions};
 pub use store::{Recorder, Store};
 pub use tls::TlsError;

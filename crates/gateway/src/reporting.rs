@@ -1,13 +1,32 @@
 //! The ledger's sums as a report: what the command line prints and the API gives.
 
+use crate::saved;
 use tierway_decide::savings::SAME_TOKENS;
 use tierway_decide::{Ladder, Usd};
-use tierway_ledger::{Figures, Line, Point, ReasonKind, Summary};
+use tierway_ledger::quality::Shadowed;
+use tierway_ledger::{Figures, LedgerError, Line, Point, Reader, ReasonKind, Span, Step, Summary};
 use tierway_report::{Baseline, Day, Group, GroupBy, Money, Note, Report, Totals};
 
-/// The report of a period. Without a ladder tiers come with the most calls first, and the baseline has no name.
-#[must_use]
-pub fn report(summary: &Summary, series: &[Point], ladder: Option<&Ladder>) -> Report {
+/// The report of a period. `shadows` tell how sure its savings are ([`saved::shadows`]). Without a ladder tiers come with the
+/// most calls first, the baseline has no name, and nothing is said of that.
+///
+/// # Errors
+/// What the database says.
+pub fn report(
+    reader: &mut Reader,
+    shadows: &[Shadowed],
+    span: Span,
+    ladder: Option<&Ladder>,
+) -> Result<Report, LedgerError> {
+    let (summary, series) = (reader.summary(span)?, reader.series(span, Step::Day)?);
+    let mut report = of(&summary, &series, ladder);
+    if let Some(ladder) = ladder {
+        saved::tell(&mut report, reader, shadows, ladder)?;
+    }
+    Ok(report)
+}
+
+fn of(summary: &Summary, series: &[Point], ladder: Option<&Ladder>) -> Report {
     let calls = summary.totals.calls;
     let line = |line: &Line| report_line(line, calls);
     let group = |by: GroupBy, lines: &[Line]| Group { by, lines: lines.iter().map(line).collect() };
@@ -25,6 +44,7 @@ pub fn report(summary: &Summary, series: &[Point], ladder: Option<&Ladder>) -> R
             tier: tier_name(ladder.map(|ladder| ladder.tier(ladder.baseline()).name.as_str())),
             method: SAME_TOKENS.into(),
         },
+        saved_between: None,
         cheapest_tier: tier_name(ladder.and_then(|ladder| ladder.tiers().first()).map(|tier| tier.name.as_str())),
         tiers,
         groups: vec![
@@ -103,9 +123,11 @@ fn day(point: &Point) -> Day {
     let date = jiff::Timestamp::from_millisecond(point.start_ms).map(|day| day.strftime("%Y-%m-%d").to_string());
     let sum = |of: fn(&Figures) -> Usd| point.tiers.iter().map(|tier| of(&tier.figures)).sum();
     Day {
+        start_ms: point.start_ms,
         date: date.unwrap_or_default(),
         calls: point.tiers.iter().map(|tier| tier.figures.calls).sum(),
         paid: sum(|figures| figures.savings.paid_in_all()),
         saved: sum(|figures| figures.savings.saved()),
+        saved_between: None,
     }
 }

@@ -1,15 +1,14 @@
 //! The week as the ledger knows it: sums of this week and the one before, and one look at every row of this one.
 
 use crate::reporting;
+use crate::saved::shadows;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tierway_config::Config;
-use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
 use tierway_decide::quality::CellState;
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus, DEFAULT_QUALITY_TARGET, Policy, TaskType, Usd, savings};
-use tierway_ledger::{LedgerError, Reader, Span, State, Step};
-use tierway_report::{Failures, InForce, Misroutes, QualityKept, SavedBetween, Weekly, attempt_words};
-use tierway_wire::Usage;
+use tierway_decide::{AttemptEnd, CallRecord, DEFAULT_QUALITY_TARGET, Policy};
+use tierway_ledger::{LedgerError, Reader, Span, State};
+use tierway_report::{Failures, InForce, Misroutes, QualityKept, Weekly, attempt_words};
 
 /// Groups of misroutes that are shown: as many as somebody will act on.
 const MOST_MISROUTES: usize = 5;
@@ -20,102 +19,37 @@ const MOST_KINDS: usize = 1_024;
 const WEEK: u32 = 7;
 const WEEK_MS: i64 = 7 * 86_400_000;
 
-/// Shadows that the interval of savings rests on, at most: each costs a look at a row.
-const MOST_PAIRS: usize = 20_000;
-/// 95 % of a normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
-
 /// The seven days before `now_ms`. What the answers were worth comes from `state`, where there is one. Reads every row of them: seconds for millions; not for the way of a request.
 ///
 /// # Errors
 /// What the database says.
 pub fn weekly(
     reader: &mut Reader,
-    state: Option<&mut State>,
+    mut state: Option<&mut State>,
     now_ms: i64,
     config: Option<&Config>,
 ) -> Result<Weekly, LedgerError> {
     let span = Span::last_days(WEEK, now_ms);
     let ladder = config.map(|config| config.table.ladder());
-    let (summary, series) = (reader.summary(span)?, reader.series(span, Step::Day)?);
-    let report = reporting::report(&summary, &series, ladder);
+    let shadows = state.as_mut().map(|state| shadows(state, span)).transpose()?.unwrap_or_default();
+    let report = reporting::report(reader, &shadows, span, ladder)?;
     let before = reader.summary(Span { from_ms: span.from_ms - WEEK_MS, to_ms: span.from_ms })?.totals;
     let (mut misroutes, mut failures) = (Misroutes::default(), Failed::default());
-    let mut bills = Bills::default();
     reader.each(span, |stored| {
         if let Ok(stored) = stored {
             misroutes.look(&stored.call);
             failures.look(&stored.call);
-            bills.look(&stored.call, &report.baseline.tier);
         }
         ControlFlow::Continue(())
     })?;
-    let (mut saved, mut quality) = (None, None);
-    if let (Some(state), Some(config)) = (state, config) {
-        let pairs = pairs(reader, state, span, config)?;
-        saved = bills.between(&pairs, summary.totals.savings.paid + summary.totals.savings.classifier);
-        quality = kept(state, span, config)?;
-    }
+    let quality = state.zip(config).map(|(state, config)| kept(state, span, config)).transpose()?.flatten();
     Ok(Weekly {
         before: (before.calls > 0).then(|| reporting::totals(&before)),
-        saved,
         quality,
         misroutes: misroutes.worst(MOST_MISROUTES, &in_force(config)),
         failures: failures.most_frequent(),
         report,
     })
-}
-
-/// Baseline costs of the week by the method of same tokens: of requests that went elsewhere, by kind of work, and of those
-/// that the baseline tier really answered.
-#[derive(Default)]
-struct Bills {
-    elsewhere: BTreeMap<TaskType, Usd>,
-    certain: Usd,
-}
-
-impl Bills {
-    fn look(&mut self, call: &CallRecord, baseline: &str) {
-        let Some(amount) = savings::baseline_of(call).filter(|_| savings::saved(call).is_some()) else { return };
-        if call.status == CallStatus::Answered && call.served_tier != baseline {
-            *self.elsewhere.entry(call.prediction.task_type).or_default() += amount;
-        } else {
-            self.certain += amount;
-        }
-    }
-
-    /// None while there are too few shadows.
-    fn between(&self, pairs: &[Pair], paid: Usd) -> Option<SavedBetween> {
-        let ratio = BaselineRatio::of(pairs)?;
-        let elsewhere: Vec<_> = self.elsewhere.iter().map(|(task, amount)| (*task, *amount)).collect();
-        let bill = ratio.bill(&elsewhere, self.certain, Z)?;
-        let less = |dollars: f64| Usd::from_f64(dollars) - paid;
-        Some(SavedBetween {
-            value: less(bill.value),
-            low: less(bill.low),
-            high: less(bill.high),
-            shadows: ratio.pairs() as u64,
-            confidence: 0.95,
-        })
-    }
-}
-
-/// Requests of the week that the baseline tier answered, too: what its answer would have cost at its own length.
-fn pairs(reader: &mut Reader, state: &mut State, span: Span, config: &Config) -> Result<Vec<Pair>, LedgerError> {
-    let ladder = config.table.ladder();
-    let mut found = Vec::new();
-    for shadowed in state.shadowed(span.from_ms, span.to_ms, MOST_PAIRS)? {
-        let Some(stored) = reader.call(shadowed.id)? else { continue };
-        // Reasoning of the baseline is in its tokens; that of the one that served is not the baseline's.
-        let usage = Usage { output_tokens: shadowed.baseline_tokens, reasoning_tokens: 0, ..stored.call.usage };
-        let own = savings::counterfactual(ladder, ladder.baseline(), &usage, shadowed.id.unix_ms());
-        if let (Some(same_tokens), Some(own)) = (stored.call.baseline, own) {
-            // Each stands for as many as it was drawn from: chances change with the budget and the config.
-            let weight = 1.0 / shadowed.chance;
-            found.push(Pair { task_type: shadowed.task_type, same_tokens, found: own, weight });
-        }
-    }
-    Ok(found)
 }
 
 /// What the comparisons of the week say; none without any.

@@ -26,7 +26,11 @@ impl Door {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmax_body_mb = 1\n[ledger]\npath = \"{}\"\n\
              [providers.fake]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\n\
-             [[tiers]]\nname = \"standard\"\ntargets = [\"fake/s\"]\nprice = {{ input = 5, output = 15 }}\n",
+             [[tiers]]\nname = \"nano\"\ntargets = [\"fake/n\"]\nprice = {{ input = 1, output = 2 }}\n\
+             [[tiers]]\nname = \"standard\"\ntargets = [\"fake/s\"]\nprice = {{ input = 5, output = 15 }}\n\
+             [routing]\nbaseline = \"standard\"\npolicy = \"tiers\"\n\
+             complexity = {{ simple = \"nano\", medium = \"nano\", complex = \"nano\", reasoning = \"nano\" }}\n\
+             [quality]\nsample = 1.0\ndollars_a_day = 100\njudge = \"standard\"\nallow_without_key = true\n",
             folder.path().join("l.db").display(),
             upstream.url(),
         );
@@ -79,10 +83,12 @@ async fn the_grafana_dashboard_asks_for_what_is_there() {
     door.chat("auto", true).await;
     door.chat("nobody-knows", false).await;
     door.ask(Method::POST, "/v1/chat/completions", " ".repeat(2 << 20)).await;
-    // Counted when the record is offered, which may come after the answer.
+    // Counted when the record is offered or the sample is judged, which comes after the answer.
     let mut page = door.metrics().await;
     for _ in 0..100 {
-        if page.contains("tierway_time_to_first_token_seconds_bucket") && page.contains("tierway_refused_total{") {
+        let late =
+            ["tierway_time_to_first_token_seconds_bucket", "tierway_refused_total{", "tierway_quality_samples_total{"];
+        if late.iter().all(|name| page.contains(name)) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

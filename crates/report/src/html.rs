@@ -5,7 +5,8 @@
 
 use crate::figures::{cost, dollars, milliseconds, percent, period, thousands};
 use crate::report::{Day, Group, Line, Report};
-use crate::wording::{facts, heading, name, note, tells_something};
+use crate::wording::{facts, heading, interval, name, note, tells_something};
+use tierway_decide::Usd;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--bar:#2f6fde;--loss:#c4442f;--note:#fff6df}\
@@ -18,7 +19,7 @@ th{font-weight:600;color:var(--soft);font-size:13px}th:first-child,td:first-chil
 td.words{text-align:left;white-space:normal;color:var(--soft)}td.big{font-size:18px;font-weight:600}\
 tr.all td{font-weight:600}.note{background:var(--note);padding:10px 14px;margin:16px 0;border-radius:6px}\
 .bar{background:var(--bar);height:10px;border-radius:3px;padding:0;border:0}.track{width:120px}.track table{width:120px}.track td{padding:0;border:0}\
-svg{width:100%;height:auto;display:block}rect{fill:var(--bar)}rect.loss{fill:var(--loss)}text{fill:var(--soft);font-size:11px}";
+svg{width:100%;height:auto;display:block}rect{fill:var(--bar)}rect.loss{fill:var(--loss)}line{stroke:var(--ink);stroke-width:1.5}text{fill:var(--soft);font-size:11px}";
 
 /// Renders one page.
 #[must_use]
@@ -114,13 +115,15 @@ fn bar(share: f64) -> String {
     )
 }
 
-/// Saved by day, losses below the line.
+/// Saved by day, losses below the line; a thin line says between what it lies.
 fn days(out: &mut String, days: &[Day]) {
     if days.len() < 2 {
         return;
     }
-    let most = days.iter().map(|day| day.saved.as_f64().abs()).fold(f64::MIN_POSITIVE, f64::max);
-    let deepest = days.iter().map(|day| -day.saved.as_f64()).fold(0.0, f64::max);
+    let ends = |day: &Day| day.saved_between.map_or([day.saved; 2], |between| [between.low, between.high]);
+    let reach = days.iter().flat_map(|day| [day.saved].into_iter().chain(ends(day))).map(Usd::as_f64);
+    let most = reach.clone().map(f64::abs).fold(f64::MIN_POSITIVE, f64::max);
+    let deepest = reach.map(|saved| -saved).fold(0.0, f64::max);
     let (up, down) = (90.0, (90.0 * deepest / most).round());
     #[expect(clippy::cast_precision_loss, reason = "a position in a picture")]
     let place = |at: usize| at as f64 * 800.0 / days.len() as f64;
@@ -134,9 +137,10 @@ fn days(out: &mut String, days: &[Day]) {
         let saved = day.saved.as_f64();
         let height = (saved.abs() / most * 90.0).max(1.0);
         let (top, class) = if saved < 0.0 { (up, " class=\"loss\"") } else { (up - height, "") };
+        let between = day.saved_between.as_ref().map_or_else(String::new, |sure| format!(" ({})", interval(sure)));
         out.push_str(&format!(
-            "<rect{class} x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {} saved, {} paid, \
-             {} calls</title></rect>\n",
+            "<rect{class} x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {} saved{between}, {} \
+             paid, {} calls</title></rect>\n",
             place(at) + 1.0,
             (place(1) - 2.0).max(1.0),
             day.date,
@@ -144,6 +148,11 @@ fn days(out: &mut String, days: &[Day]) {
             dollars(day.paid),
             thousands(day.calls)
         ));
+        if day.saved_between.is_some() {
+            let [low, high] = ends(day).map(|end| up - end.as_f64() / most * 90.0);
+            let middle = place(at) + place(1) / 2.0;
+            out.push_str(&format!("<line x1=\"{middle:.1}\" x2=\"{middle:.1}\" y1=\"{high:.1}\" y2=\"{low:.1}\"/>\n"));
+        }
     }
     out.push_str(&format!(
         "<text x=\"0\" y=\"{y:.0}\">{}</text><text x=\"800\" y=\"{y:.0}\" text-anchor=\"end\">{}</text>\n</svg>\n",

@@ -15,6 +15,8 @@ pub struct Report {
     pub totals: Totals,
     /// What savings are measured against.
     pub baseline: Baseline,
+    /// Between what the savings lie; none until answers of the baseline tier were sampled.
+    pub saved_between: Option<SavedBetween>,
     /// The name of the cheapest tier; empty when unknown.
     pub cheapest_tier: String,
     /// By tier, cheapest first where the ladder is known.
@@ -193,9 +195,29 @@ pub enum GroupBy {
     Key,
 }
 
+/// An interval for savings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SavedBetween {
+    /// Best guess.
+    #[serde(rename = "value_usd", serialize_with = "in_dollars")]
+    pub value: Usd,
+    /// Lower end.
+    #[serde(rename = "low_usd", serialize_with = "in_dollars")]
+    pub low: Usd,
+    /// Upper end.
+    #[serde(rename = "high_usd", serialize_with = "in_dollars")]
+    pub high: Usd,
+    /// Answers of the baseline tier that it rests on.
+    pub shadows: u64,
+    /// The chance that it holds.
+    pub confidence: f64,
+}
+
 /// One day, UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Day {
+    /// When it begins, Unix milliseconds.
+    pub start_ms: i64,
     /// `YYYY-MM-DD`.
     pub date: String,
     /// Calls.
@@ -206,6 +228,8 @@ pub struct Day {
     /// Saved on calls that have a price.
     #[serde(rename = "saved_usd", serialize_with = "in_dollars")]
     pub saved: Usd,
+    /// Between what that lies; none until answers of the baseline tier were sampled.
+    pub saved_between: Option<SavedBetween>,
 }
 
 /// What the reader has to know to read the figures right.

@@ -1,7 +1,7 @@
 //! The sentences of a report, the same in every form for people.
 
 use crate::figures::{dollars, percent, thousands};
-use crate::report::{Group, GroupBy, Money, Note, Report};
+use crate::report::{Group, GroupBy, Money, Note, Report, SavedBetween};
 use tierway_decide::Usd;
 
 /// A name and what is to be said under it.
@@ -21,7 +21,7 @@ pub(crate) fn facts(report: &Report) -> Vec<Fact> {
             value: dollars(money.baseline),
             more: format!("everything on {}; {}", baseline_tier(report), report.baseline.method),
         },
-        Fact { name: saved_name(money), value: dollars(saved_amount(money)), more: saved(money) },
+        Fact { name: saved_name(money), value: dollars(saved_amount(money)), more: saved(report) },
         always_cheapest(report, money),
     ];
     if money.unpriced_calls > 0 {
@@ -73,7 +73,26 @@ pub(crate) fn saved_amount(money: &Money) -> Usd {
     if money.saved.picos() < 0 { -money.saved } else { money.saved }
 }
 
-fn saved(money: &Money) -> String {
+/// `$1.20 to $1.50`.
+pub(crate) fn interval(between: &SavedBetween) -> String {
+    format!("{} to {}", dollars(between.low), dollars(between.high))
+}
+
+fn saved(report: &Report) -> String {
+    let money = &report.totals.money;
+    let sure = report.saved_between.as_ref().map_or_else(String::new, |between| {
+        format!(
+            "; {} with {} confidence, by {} answers of {} to the same requests",
+            interval(between),
+            percent(between.confidence),
+            thousands(between.shadows),
+            baseline_tier(report)
+        )
+    });
+    format!("{}{sure}", gained(money))
+}
+
+fn gained(money: &Money) -> String {
     let share = money.saved_share.map_or_else(|| "no baseline yet".into(), |share| format!("{} of it", percent(share)));
     if money.lost_calls == 0 {
         return share;

@@ -59,6 +59,7 @@ fn report() -> Report {
             money: Money::from(&savings),
             ..Totals::default()
         },
+        saved_between: None,
         baseline: Baseline { tier: "standard".into(), method: "same tokens".into() },
         cheapest_tier: "nano".into(),
         tiers: vec![
@@ -78,8 +79,22 @@ fn report() -> Report {
             },
         ],
         days: vec![
-            Day { date: "2026-03-02".into(), calls: 600, paid: usd(2.0), saved: usd(7.0) },
-            Day { date: "2026-03-03".into(), calls: 600, paid: usd(2.3), saved: usd(-0.25) },
+            Day {
+                start_ms: 0,
+                date: "2026-03-02".into(),
+                calls: 600,
+                paid: usd(2.0),
+                saved: usd(7.0),
+                saved_between: None,
+            },
+            Day {
+                start_ms: 0,
+                date: "2026-03-03".into(),
+                calls: 600,
+                paid: usd(2.3),
+                saved: usd(-0.25),
+                saved_between: None,
+            },
         ],
         notes: vec![Note::NotCalibrated { calls: 800 }],
     }

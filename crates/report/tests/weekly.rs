@@ -5,8 +5,8 @@ use expect_test::expect;
 use tierway_decide::savings::Savings;
 use tierway_decide::{Policy, RequestId, TaskType, Usd};
 use tierway_report::{
-    Advice, Baseline, Failures, Fault, Group, GroupBy, InForce, Line, Misroute, Misroutes, Money, Note, QualityKept,
-    Report, SavedBetween, Totals, Weekly, slack_json, weekly_html, weekly_json, weekly_markdown,
+    Advice, Baseline, Day, Failures, Fault, Group, GroupBy, InForce, Line, Misroute, Misroutes, Money, Note,
+    QualityKept, Report, SavedBetween, Totals, Weekly, slack_json, weekly_html, weekly_json, weekly_markdown,
 };
 
 const EVIL: &str = "<img src=x>|*a*";
@@ -39,12 +39,17 @@ fn line(name: &str, calls: u64, paid: f64, saved: f64) -> Line {
     Line { name: name.into(), calls, paid: usd(paid), saved: usd(saved), saved_share, unpriced: 8, ..Line::default() }
 }
 
+fn day(date: &str, saved: f64) -> Day {
+    Day { start_ms: 0, date: date.into(), calls: 600, paid: usd(2.19), saved: usd(saved), saved_between: None }
+}
+
 fn week() -> Weekly {
     let report = Report {
         from_ms: 1_772_409_600_000,
         to_ms: 1_773_014_400_000,
         totals: totals(4.2, 11.0, 1_200),
         baseline: Baseline { tier: "standard".into(), method: "same tokens".into() },
+        saved_between: None,
         cheapest_tier: "nano".into(),
         tiers: vec![line("nano", 900, 0.2, 6.3), line("standard", 300, 4.0, 0.0)],
         groups: vec![
@@ -55,7 +60,7 @@ fn week() -> Weekly {
                 lines: (0..10).map(|at| line(&format!("task-{at}"), 120, 0.4, 0.6)).collect(),
             },
         ],
-        days: Vec::new(),
+        days: vec![day("2026-03-02", 3.0), day("2026-03-03", -0.5)],
         notes: vec![Note::NotCalibrated { calls: 800 }],
     };
     let misroute = Misroute {
@@ -76,7 +81,6 @@ fn week() -> Weekly {
     Weekly {
         report,
         before: Some(totals(4.0, 9.0, 1_000)),
-        saved: None,
         quality: None,
         misroutes: vec![misroute],
         failures: vec![failures],
@@ -93,7 +97,11 @@ fn measured() -> Weekly {
         target: 0.98,
         held: vec!["analysis on nano".into()],
     };
-    Weekly { saved: Some(saved), quality: Some(quality), ..week() }
+    let mut week = Weekly { quality: Some(quality), ..week() };
+    week.report.saved_between = Some(saved);
+    week.report.days[0].saved_between =
+        Some(SavedBetween { value: usd(3.1), low: usd(2.75), high: usd(3.45), ..saved });
+    week
 }
 
 #[test]
@@ -135,6 +143,13 @@ fn markdown_says_what_is_not_known() {
         - 12 of 1,200 requests failed
         - openai/gpt-4o: 31 × HTTP 429
 
+        ## By day
+
+        | | Requests | Paid | Saved | Between (95 %) |
+        | --- | ---: | ---: | ---: | ---: |
+        | 2026-03-02 | 600 | $2.19 | $3.00 | not measured |
+        | 2026-03-03 | 600 | $2.19 | -$0.50 | not measured |
+
         ## By tier
 
         | | Requests | Paid | Saved | Saved, share |
@@ -167,12 +182,16 @@ fn markdown_says_what_is_not_known() {
 #[test]
 fn what_was_measured_is_said_with_its_interval() {
     let text = weekly_markdown(&measured());
-    for wanted in
-        ["between $6.10 and $7.70 with 95.0% confidence", "98.5%", "96.2% to 99.7%, by 412", "analysis on nano"]
-    {
+    for wanted in [
+        "between $6.10 and $7.70 with 95.0% confidence",
+        "$3.00 | $2.75 to $3.45 |",
+        "98.5%",
+        "96.2% to 99.7%, by 412",
+        "analysis on nano",
+    ] {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
-    for unwanted in ["not measured", "no interval yet"] {
+    for unwanted in ["kept: not measured", "no interval yet"] {
         assert!(!text.contains(unwanted), "{unwanted}");
     }
 }

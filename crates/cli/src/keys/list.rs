@@ -93,14 +93,7 @@ fn text(out: &mut impl Write, keys: &[Value]) -> io::Result<()> {
         say("no keys: everybody who reaches the address may ask; `tierway keys add --name NAME` makes one");
         return Ok(());
     }
-    let rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(keys.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
-    for row in &rows {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    crate::columns::print(out, COLUMNS, keys.iter().map(row), COLUMNS.len())
 }
 
 fn row(key: &Value) -> [String; 8] {

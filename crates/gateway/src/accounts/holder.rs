@@ -87,12 +87,12 @@ impl Holder {
         Some((self.allowance.budget?, &self.purse.as_ref()?.purse, self.window()?))
     }
 
-    pub(super) fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.money().is_some_and(|(budget, purse, window)| purse.spent(window) >= budget.limit)
     }
 
     /// The tier that it has stepped down to, and why.
-    pub(super) fn step_down(&self) -> Option<(TierId, String)> {
+    pub(crate) fn step_down(&self) -> Option<(TierId, String)> {
         let (tier, (budget, purse, window)) = (self.allowance.step_down_to?, self.money()?);
         let spent = purse.spent(window);
         if spent.as_f64() < self.terms.step_down_at * budget.limit.as_f64() {

@@ -5,6 +5,7 @@
 
 use super::query::decoded;
 use super::{now_ms, refused};
+use crate::accounts::Holder;
 use crate::app::App;
 use crate::body::read_body;
 use crate::keys::{KeyError, Scope, add_key, key_json, parse_until, revoke_key, rotate_key};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tierway::Refusal;
+use tierway_decide::TierId;
 use tierway_ledger::{KeyPolicy, State};
 
 /// How long the old secret of a rotated key goes on, where nothing is said.
@@ -63,7 +65,28 @@ async fn list(app: &App) -> Result<Value, Refusal> {
     let live = app.live.load();
     let ladder = live.router.setup().table.ladder();
     let keys: Vec<_> = stored.iter().map(|key| key_json(key, Some(ladder), now_ms())).collect();
-    Ok(json!({"keys": keys, "of_config": live.keys.of_config()}))
+    let budgets: Vec<_> = live.keys.holders.iter().filter_map(|holder| budget(holder)).collect();
+    Ok(json!({"keys": keys, "of_config": live.keys.of_config(), "budgets": budgets}))
+}
+
+/// How the budget of a key, team or user stands in this process.
+fn budget(holder: &Holder) -> Option<Value> {
+    let ((budget, spent, reserved), window) = (holder.figures()?, holder.window()?);
+    let down = holder.step_down();
+    let state = if holder.is_exhausted() {
+        "exhausted"
+    } else if down.is_some() {
+        "stepped_down"
+    } else {
+        "open"
+    };
+    let tier = |tier: TierId| holder.terms.tiers.get(usize::from(tier.0));
+    Some(json!({
+        "kind": holder.kind(), "name": holder.plain_name(), "limit_usd": budget.limit.as_f64(),
+        "period": budget.period.name(), "spent_usd": spent.as_f64(), "reserved_usd": reserved.as_f64(),
+        "window": {"from_ms": window.start_ms, "to_ms": window.end_ms},
+        "state": state, "step_down_at": holder.terms.step_down_at, "step_down_to": holder.allowance.step_down_to.and_then(tier),
+    }))
 }
 
 async fn add(app: &App, request: Request<Incoming>) -> Result<Value, Refusal> {

@@ -180,7 +180,7 @@ async fn body<T: for<'b> Deserialize<'b>>(app: &App, request: Request<Incoming>)
 }
 
 /// Asks the state off the event loop.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&mut State) -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -4,32 +4,44 @@ use super::query::Query;
 use super::{ask, now_ms, refused};
 use crate::app::App;
 use crate::reporting;
+use crate::saved::{Sure, shadows};
 use serde_json::{Value, json};
 use tierway::Refusal;
 use tierway_decide::savings::Savings;
 use tierway_decide::{CallRecord, Usd, savings};
-use tierway_ledger::{Point, Span, Step};
-use tierway_report::Money;
+use tierway_ledger::{Point, Span};
+use tierway_report::{Money, SavedBetween};
 
 pub(super) async fn report(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let span = query.span(now_ms())?;
     query.end()?;
-    let (summary, series) =
-        ask(app, move |reader| Ok((reader.summary(span)?, reader.series(span, Step::Day)?))).await?;
-    let live = app.live.load();
-    let report = reporting::report(&summary, &series, Some(live.router.setup().table.ladder()));
+    let live = app.live.load_full();
+    let shadows = super::quality::ask(app, move |state| shadows(state, span)).await?;
+    let report =
+        ask(app, move |reader| reporting::report(reader, &shadows, span, Some(live.router.setup().table.ladder())));
+    let report = report.await?;
     serde_json::to_value(report).map_err(|error| refused(500, "internal", error.to_string()))
 }
 
 pub(super) async fn series(app: &App, mut query: Query) -> Result<Value, Refusal> {
     let (span, step) = (query.span(now_ms())?, query.step()?);
     query.end()?;
-    let points = ask(app, move |reader| reader.series(span, step)).await?;
-    let points: Vec<_> = points.iter().map(point).collect();
+    let live = app.live.load_full();
+    let shadows = super::quality::ask(app, move |state| shadows(state, span)).await?;
+    let points = ask(app, move |reader| {
+        let sure = Sure::of(reader, &shadows, live.router.setup().table.ladder())?;
+        let bills = if sure.is_some() { reader.bills(span, step)? } else { Vec::new() };
+        let between = |start_ms| {
+            let bill = bills.iter().find(|bill| bill.start_ms == start_ms)?;
+            sure.as_ref()?.between([bill])
+        };
+        Ok(reader.series(span, step)?.iter().map(|at| point(at, between(at.start_ms))).collect::<Vec<_>>())
+    })
+    .await?;
     Ok(json!({"from_ms": span.from_ms, "to_ms": span.to_ms, "step": step, "points": points}))
 }
 
-fn point(point: &Point) -> Value {
+fn point(point: &Point, saved_between: Option<SavedBetween>) -> Value {
     let mut sum = Savings::default();
     point.tiers.iter().for_each(|tier| sum.merge(&tier.figures.savings));
     let tier = |line: &tierway_ledger::Line| {
@@ -40,6 +52,7 @@ fn point(point: &Point) -> Value {
         "start_ms": point.start_ms,
         "calls": point.tiers.iter().map(|tier| tier.figures.calls).sum::<u64>(),
         "money": Money::from(&sum),
+        "saved_between": saved_between,
         "tiers": point.tiers.iter().map(tier).collect::<Vec<_>>(),
     })
 }

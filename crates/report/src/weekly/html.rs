@@ -1,7 +1,7 @@
 //! The week as a page that mails well: tables for layout, styles on the elements, nothing to fetch, nothing to run.
 
 use super::Weekly;
-use super::story::{HEADS, Table, headlines, left_out, period, tables};
+use super::story::{Table, headlines, left_out, period, tables};
 use crate::html::escaped;
 use crate::wording::Fact;
 
@@ -80,7 +80,10 @@ fn table(out: &mut String, table: &Table) {
     heading(out, table.title);
     out.push_str("<table width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"border-collapse:collapse\">\n<tr>");
     out.push_str(&format!("<th align=\"left\" style=\"{CELL};{SOFT}\">&nbsp;</th>"));
-    HEADS.iter().for_each(|head| out.push_str(&format!("<th align=\"right\" style=\"{CELL};{SOFT}\">{head}</th>")));
+    table
+        .heads
+        .iter()
+        .for_each(|head| out.push_str(&format!("<th align=\"right\" style=\"{CELL};{SOFT}\">{head}</th>")));
     out.push_str("</tr>\n");
     for [name, figures @ ..] in &table.rows {
         out.push_str(&format!("<tr><td style=\"{CELL}\">{}</td>", escaped(name)));

@@ -1,7 +1,7 @@
 //! The week as Markdown; also what a terminal shows.
 
 use super::Weekly;
-use super::story::{HEADS, headlines, left_out, period, tables};
+use super::story::{headlines, left_out, period, tables};
 
 /// Renders Markdown. Names that clients chose cannot break out of their cells.
 #[must_use]
@@ -28,7 +28,7 @@ pub fn weekly_markdown(weekly: &Weekly) -> String {
         out.push_str(&format!(
             "\n## {}\n\n| | {} |\n| --- | ---: | ---: | ---: | ---: |\n",
             table.title,
-            HEADS.join(" | ")
+            table.heads.join(" | ")
         ));
         for row in &table.rows {
             let cells: Vec<_> = row.iter().map(|cell| escaped(cell)).collect();

@@ -16,7 +16,6 @@ pub use markdown::weekly_markdown;
 use crate::misroutes::Misroute;
 use crate::report::{Report, Totals};
 use serde_json::{Value, json};
-use tierway_decide::Usd;
 
 /// One week, and the one before.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,29 +24,12 @@ pub struct Weekly {
     pub report: Report,
     /// The totals of the week before; none where nothing was recorded.
     pub before: Option<Totals>,
-    /// Between what the savings lie, in dollars, and how that is found; none until baseline answers were sampled.
-    pub saved: Option<SavedBetween>,
     /// What the answers were worth; none until some were compared.
     pub quality: Option<QualityKept>,
     /// What went wrong, the dearest first.
     pub misroutes: Vec<Misroute>,
     /// Upstream calls that failed, by target and how, the most frequent first.
     pub failures: Vec<Failures>,
-}
-
-/// An interval for the savings of a period.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SavedBetween {
-    /// Best guess.
-    pub value: Usd,
-    /// Lower end.
-    pub low: Usd,
-    /// Upper end.
-    pub high: Usd,
-    /// Answers of the baseline tier that it rests on.
-    pub shadows: u64,
-    /// The chance that it holds.
-    pub confidence: f64,
 }
 
 /// Share of routed-down answers that were at least as good as the baseline's.
@@ -83,12 +65,6 @@ pub struct Failures {
 /// # Errors
 /// None that a report can cause; the serializer's type is kept for honesty.
 pub fn weekly_json(weekly: &Weekly) -> Result<Value, serde_json::Error> {
-    let between = weekly.saved.as_ref().map(|saved| {
-        json!({
-            "value_usd": saved.value.as_f64(), "low_usd": saved.low.as_f64(), "high_usd": saved.high.as_f64(),
-            "shadows": saved.shadows, "confidence": saved.confidence,
-        })
-    });
     let quality = weekly.quality.as_ref().map(|quality| {
         json!({
             "value": quality.value, "low": quality.low, "high": quality.high, "verdicts": quality.verdicts,
@@ -105,7 +81,6 @@ pub fn weekly_json(weekly: &Weekly) -> Result<Value, serde_json::Error> {
     Ok(json!({
         "report": serde_json::to_value(&weekly.report)?,
         "before": serde_json::to_value(&weekly.before)?,
-        "saved_between": between,
         "quality": quality,
         "misroutes": misroutes.collect::<Vec<_>>(),
         "failures": weekly.failures,

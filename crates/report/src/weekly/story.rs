@@ -2,8 +2,8 @@
 
 use super::Weekly;
 use crate::figures::{dollars, percent, thousands};
-use crate::report::{GroupBy, Line, Money, Totals};
-use crate::wording::{Fact, baseline_tier, cheapest_tier, name, saved_amount, saved_name, tells_something};
+use crate::report::{Day, GroupBy, Line, Money, Totals};
+use crate::wording::{Fact, baseline_tier, cheapest_tier, interval, name, saved_amount, saved_name, tells_something};
 use tierway_decide::Usd;
 
 /// Lines of a table that are shown; the rest is summed up.
@@ -22,7 +22,7 @@ pub(super) fn headlines(weekly: &Weekly) -> Vec<Fact> {
 fn saved(weekly: &Weekly) -> Fact {
     let money = &weekly.report.totals.money;
     let share = money.saved_share.map_or_else(String::new, |share| format!(" ({})", percent(share.abs())));
-    let sure = match &weekly.saved {
+    let sure = match &weekly.report.saved_between {
         Some(between) => format!(
             "between {} and {} with {} confidence, by {} answers of the baseline tier to the same requests",
             dollars(between.low),
@@ -132,21 +132,32 @@ pub(super) fn left_out(weekly: &Weekly) -> Vec<String> {
     said
 }
 
-/// A table: its heading, its head, its rows.
+/// A table: its heading, the heads of its columns after the first, its rows.
 pub(super) struct Table {
     pub(super) title: &'static str,
+    pub(super) heads: [&'static str; 4],
     pub(super) rows: Vec<[String; 5]>,
 }
 
-/// Heads of every table's columns after the first.
-pub(super) const HEADS: [&str; 4] = ["Requests", "Paid", "Saved", "Saved, share"];
+const HEADS: [&str; 4] = ["Requests", "Paid", "Saved", "Saved, share"];
 
 pub(super) fn tables(weekly: &Weekly) -> Vec<Table> {
     let groups = [("By team", GroupBy::Team), ("By task", GroupBy::TaskType)];
-    let mut tables = vec![Table { title: "By tier", rows: rows(&weekly.report.tiers) }];
-    tables.extend(groups.map(|(title, by)| Table { title, rows: rows(lines(weekly, by)) }));
+    let mut tables = vec![days(weekly), Table { title: "By tier", heads: HEADS, rows: rows(&weekly.report.tiers) }];
+    tables.extend(groups.map(|(title, by)| Table { title, heads: HEADS, rows: rows(lines(weekly, by)) }));
     tables.retain(|table| !table.rows.is_empty());
     tables
+}
+
+/// Day by day, with what that is worth.
+fn days(weekly: &Weekly) -> Table {
+    let row = |day: &Day| {
+        let between = day.saved_between.as_ref().map(interval);
+        let between = between.unwrap_or_else(|| "not measured".into());
+        [day.date.clone(), thousands(day.calls), dollars(day.paid), dollars(day.saved), between]
+    };
+    let rows = weekly.report.days.iter().map(row).collect();
+    Table { title: "By day", heads: ["Requests", "Paid", "Saved", "Between (95 %)"], rows }
 }
 
 fn lines(weekly: &Weekly, by: GroupBy) -> &[Line] {
