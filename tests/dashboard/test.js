@@ -1,81 +1,17 @@
 // The dashboard as people meet it. Each check names what it looks at; the first that fails ends the run with exit 1.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
-
-const tierway = process.env.TIERWAY ?? join(import.meta.dirname, "../../target/debug/tierway");
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const shots = process.env.SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
-const folder = mkdtempSync(join(tmpdir(), "tierway-dashboard-"));
-const children = [];
-
-const freePort = () => new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => { const { port } = server.address(); server.close(() => resolve(port)); });
-});
-
-// Starts a command and waits until it says the words.
-function start(args, words) {
-  const child = spawn(tierway, args, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    let said = "";
-    const hear = (piece) => { said += piece; if (said.includes(words)) resolve(said); };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
-    child.on("exit", (code) => reject(new Error(`tierway ${args.join(" ")} ended with ${code}:\n${said}`)));
-  });
-}
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
-});
-
-// A page that remembers what went wrong on it.
-async function open(origin, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.wrong = [];
-  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) page.wrong.push(message.text()); });
-  page.on("pageerror", (error) => page.wrong.push(String(error)));
-  page.on("request", (request) => { if (!request.url().startsWith(`${origin}/`)) page.wrong.push(`foreign request ${request.url()}`); });
-  return page;
-}
+import review from "./review.js";
+import { clean, end, folder, freePort, go, open, start } from "./stage.js";
 
 const PAGES = {
   overview: ["#/", "Overview"], savings: ["#/savings?days=1", "Savings"], routes: ["#/routes", "Where requests go"],
   requests: ["#/requests", "Requests"], playground: ["#/playground", "Playground"],
   quality: ["#/quality", "Quality"], review: ["#/review", "Which answer is better?"], keys: ["#/keys", "Keys and budgets"],
 };
-
-// A fresh load each time: nothing of the page before can be mistaken for it.
-let loads = 0;
-async function go(page, origin, hash, title) {
-  await page.goto(`${origin}/dashboard?${loads++}${hash}`);
-  await page.getByRole("heading", { level: 1, name: title }).waitFor();
-}
-
-// Clean: nothing wrong so far, nothing wider than the screen, no serious finding of axe.
-async function clean(page, name) {
-  assert.deepEqual(page.wrong, [], name);
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(over <= 0, `${name} is ${over} px wider than the screen`);
-  // Evaluated by the driver: the page's own policy lets no foreign script in.
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => axe.run());
-  const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-  assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`), [], name);
-  if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  console.log(`  ${name}`);
-}
 
 async function everyPage(origin, kind, options) {
   const page = await open(origin, options);
@@ -269,12 +205,11 @@ try {
   await keyboard(origin);
   await markup(origin);
   await keys();
+  await review();
   console.log("all good");
 } catch (error) {
   console.error(error);
   process.exitCode = 1;
 } finally {
-  await browser.close();
-  for (const child of children) child.kill("SIGTERM");
-  rmSync(folder, { recursive: true, force: true });
+  await end();
 }
