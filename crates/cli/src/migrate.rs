@@ -78,7 +78,7 @@ fn target(args: &Args) -> Result<Location, Failed> {
     let url = args.to.strip_prefix("postgres:").filter(|rest| !rest.starts_with("//")).unwrap_or(&args.to);
     if let Location::Postgres(url) = Location::from(url) {
         url.check().map_err(Failed::told)?;
-        return Ok(url.into());
+        return Ok(Location::Postgres(url));
     }
     if args.to != "postgres" {
         return Err(Failed::told("`--to` is neither `postgres` nor a URL that begins with postgres://"));
