@@ -150,7 +150,8 @@ fn bills_by_tier_and_kind_of_work_are_those_of_the_records(store: &Scratch) {
         let mut paid: BTreeMap<i64, i64> = BTreeMap::new();
         for call in &calls {
             let start = call.id.unix_ms().div_euclid(width) * width;
-            let amount = savings::saved(call).and_then(|_| savings::baseline_of(call));
+            let counts = call.status != CallStatus::Refused && savings::saved(call).is_some();
+            let amount = savings::baseline_of(call).filter(|_| counts);
             *want.entry((start, tier_of(call).to_owned(), call.prediction.task_type)).or_default() +=
                 amount.map_or(0, Usd::picos);
             let known = amount.and(call.paid).map_or(0, |paid| (paid + call.classifier_paid).picos());
