@@ -491,9 +491,13 @@ fn bounds(config: &Config, workers: usize) -> Bounds {
 /// Where the records of a config are. Reads the environment or a file where the config says so.
 ///
 /// # Errors
-/// [`GatewayError::LedgerAddress`].
+/// [`GatewayError::LedgerAddress`], or [`GatewayError::Ledger`] for an address that no database can have.
 pub fn location(config: &Config) -> Result<Location, GatewayError> {
-    Ok(Location::from(config.ledger.address(&|name| std::env::var(name).ok())?.expose().as_str()))
+    let location = Location::from(config.ledger.address(&|name| std::env::var(name).ok())?.expose().as_str());
+    if let Location::Postgres(url) = &location {
+        url.check()?;
+    }
+    Ok(location)
 }
 
 fn ledger_options(config: &Config) -> Options {
