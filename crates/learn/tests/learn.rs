@@ -1,6 +1,6 @@
 //! Learning and proving on outcomes that are made up, where the truth is known.
 
-#![allow(clippy::expect_used, reason = "helpers of tests")]
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::fmt::Write;
 use tierway_decide::evidence::{Evidence, EvidenceError};
@@ -8,7 +8,7 @@ use tierway_decide::pricing::{Price, PriceHistory};
 use tierway_decide::{
     Abstain, Capabilities, Chance, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
 };
-use tierway_learn::calibrate::{Options, calibrate};
+use tierway_learn::calibrate::{CalibrateError, Options, calibrate};
 use tierway_learn::metrics::{Curve, Item};
 use tierway_learn::table::Table;
 use tierway_learn::{Outcome, labels};
@@ -113,18 +113,15 @@ fn what_separates_easy_from_hard_is_learned_proven_and_served() {
     assert!(read.speaks_of(&Ladder::new(tiers, "standard").expect("sound")).is_ok(), "one more target");
 }
 
-/// Whatever share learns, nothing is promised that no row proves.
+/// A share that leaves next to nothing to learn from, or to prove with, is refused.
 #[test]
-fn parts_that_are_empty_prove_nothing() {
+fn parts_that_are_empty_are_refused() {
     let (outcomes, ladder) = (outcomes(200), ladder());
     let table = Table::new(&outcomes, &ladder, &[]);
-    for learn in [1e-9, 1.0 - 1e-9] {
-        let done = calibrate(&table, &ladder, &Options { learn, ..Options::default() }).expect("runs");
-        assert_eq!(done.evidence.promise.max_shortfall, None, "{learn}");
-        let text = tierway_learn::summary::calibrated(&table, &ladder, &done);
-        assert!(text.contains("NOT PROVEN"), "{text}");
-        let loaded = Predictor::embedded().with_evidence(done.evidence, &["nano", "standard"], 1).expect("loads");
-        assert_eq!(loaded.proven_shortfall(), Some(-1.0));
+    for (learn, parts) in [(1e-9, (0, 200)), (1.0 - 1e-9, (200, 0))] {
+        let refused = calibrate(&table, &ladder, &Options { learn, ..Options::default() });
+        let Err(CalibrateError::TooFewInPart { teach, prove }) = refused else { panic!("{learn}: not refused") };
+        assert_eq!((teach, prove), parts, "{learn}");
     }
 }
 
