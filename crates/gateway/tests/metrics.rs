@@ -127,6 +127,6 @@ async fn models_that_clients_name_make_a_bounded_number_of_series() {
     // However many of them there were, what serves a tier is told apart: a new kind of end, too.
     door.chat("auto", false).await;
     let page = door.metrics().await;
-    let of_tier = "tierway_upstream_requests_total{provider=\"fake\",model=\"s\",outcome=\"ok\"} 1";
+    let of_tier = "tierway_upstream_requests_total{provider=\"fake\",model=\"n\",outcome=\"ok\"} 1";
     assert!(page.contains(of_tier), "{page}");
 }
