@@ -2,6 +2,7 @@
 
 use crate::app::{App, json};
 use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tierway::{AUTO, Refusal, Reply};
 use tierway_decide::{Caller, Ladder};
@@ -28,7 +29,8 @@ pub(crate) fn one(app: &App, caller: &Caller, name: &str, headers: &HeaderMap) -
     let live = app.live.load();
     let names = names(live.router.setup().table.ladder(), caller);
     let anthropic = headers.contains_key("anthropic-version");
-    let name = percent_decoded(name);
+    // Clients write the slash in a name as `%2F`. What is no such code stays as it is.
+    let name = percent_decode_str(name).decode_utf8_lossy();
     match names.iter().find(|(known, _)| *known == name) {
         Some((name, owner)) => json(StatusCode::OK, model(name, owner, anthropic).to_string()),
         None => {
@@ -37,26 +39,6 @@ pub(crate) fn one(app: &App, caller: &Caller, name: &str, headers: &HeaderMap) -
             Refusal::caller(ApiError::new(404, message).with_code("model_not_found")).reply(format)
         }
     }
-}
-
-/// Clients write the slash in a name as `%2F`. What is no such code stays as it is.
-fn percent_decoded(name: &str) -> String {
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let code = after.get(..2).and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
-        match code.filter(|_| *byte == b'%') {
-            Some(decoded) => {
-                out.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What this caller may name.

@@ -72,11 +72,13 @@ impl Meter {
             let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
             let end = if attempt.end == AttemptEnd::Ok { "".into() } else { outcome(&attempt.end) };
             let most = if record.tier.is_empty() { MOST_FOREIGN } else { MOST_SERIES };
-            let named = (operation(record), provider.to_owned(), attempt.model.clone(), end.to_string());
-            let told_apart = self.seconds.len() < most || self.seconds.contains_key(&named);
-            let model = if told_apart { &attempt.model } else { OTHER };
-            let key = |last: &str| (operation(record), provider.to_owned(), model.to_owned(), last.to_owned());
-            self.seconds.entry(key(&end)).or_default().add(&SECONDS, f64::from(attempt.took_ms) / 1e3);
+            let mut series: Series = (operation(record), provider.to_owned(), attempt.model.clone(), end.into_owned());
+            if self.seconds.len() >= most && !self.seconds.contains_key(&series) {
+                series.2 = OTHER.to_owned();
+            }
+            let (operation, model) = (series.0, series.2.clone());
+            let key = |last: &str| (operation, provider.to_owned(), model.clone(), last.to_owned());
+            self.seconds.entry(series).or_default().add(&SECONDS, f64::from(attempt.took_ms) / 1e3);
             if !attempt.usage.is_empty() {
                 for (name, tokens) in [("input", attempt.usage.input_tokens), ("output", attempt.usage.output_tokens)] {
                     self.tokens.entry(key(name)).or_default().add(&TOKENS, tokens as f64);
