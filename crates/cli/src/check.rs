@@ -1,7 +1,7 @@
 //! `tierway check`: is this config what its author meant? Validates it, looks for its keys, runs its tests.
 
 use crate::exit::{Done, Failed, say};
-use crate::load::{ConfigArg, setup};
+use crate::load::{ConfigArg, Unread, setup};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -27,10 +27,13 @@ pub(crate) struct Args {
 const SHUTDOWN_NOTICE_DAYS: i32 = 90;
 
 pub(crate) fn run(args: &Args) -> Done {
-    let config = tierway_config::load(args.config.path()).map_err(|problems| {
-        say(&problems);
-        say(format_args!("{} to mend", counted(problems.0.len(), "problem")));
-        Failed::Silent
+    let config = args.config.read().map_err(|unread| match unread {
+        Unread::Bad(problems) => {
+            say(&problems);
+            say(format_args!("{} to mend", counted(problems.0.len(), "problem")));
+            Failed::Silent
+        }
+        Unread::Away(why) => Failed::told(why),
     })?;
     for warning in &config.warnings {
         say(format_args!("warning: {warning}"));

@@ -9,6 +9,7 @@ mod backtest;
 mod calibrate;
 mod check;
 mod columns;
+mod configs;
 mod demo;
 mod eval;
 mod evidence;
@@ -23,6 +24,7 @@ mod migrate;
 mod outcomes;
 mod output;
 mod period;
+mod poll;
 mod prices;
 mod quality;
 mod recalibrate;
@@ -82,6 +84,8 @@ enum Command {
     Keys(keys::Args),
     /// Show how good the cheap answers were
     Quality(quality::Args),
+    /// Keep the config of several replicas in a PostgreSQL, in versions
+    Config(configs::Args),
     /// List the evidence that the ledger keeps, and go back to a version
     Evidence(evidence::Args),
     /// Copy a SQLite ledger into a PostgreSQL
@@ -106,6 +110,7 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Quality(args) => quality::run(&args),
+        Command::Config(args) => configs::run(&args),
         Command::Evidence(args) => evidence::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Backtest(args) => backtest::run(&args),

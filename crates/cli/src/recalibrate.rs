@@ -4,6 +4,7 @@
 //! somebody went back to stays until somebody calibrates by hand.
 
 use crate::exit::{Failed, say};
+use crate::poll::Poll;
 use crate::store::now_ms;
 use crate::{calibrate, evidence};
 use tierway_config::{Config, EvidenceSource};
@@ -13,15 +14,11 @@ use tierway_ledger::quality::EvidenceVersion;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 const HOUR_MS: i64 = 3_600_000;
-/// Looks at the ledger, of which there is about one a second, between two questions for the version in force.
-const LOOKS_BETWEEN: u32 = 2;
 
 /// Knows which version of evidence is in force, and when the next calibration is due.
 pub(crate) struct Recalibration {
     loaded: i64,
-    looks: u32,
-    asking: Option<JoinHandle<Asked>>,
-    state: Option<State>,
+    poll: Poll<State, Option<EvidenceVersion>, GatewayError>,
     newest: Option<EvidenceVersion>,
     /// When it was tried last; what came of it may be nothing.
     tried_ms: i64,
@@ -37,7 +34,7 @@ impl Recalibration {
             _ => (None, None),
         };
         let loaded = number(newest.as_ref());
-        Self { loaded, looks: 0, asking: None, state, newest, tried_ms: 0, calibrating: None }
+        Self { loaded, poll: Poll::new(state), newest, tried_ms: 0, calibrating: None }
     }
 
     /// Whether the evidence in force is another one by now, which is then taken for loaded. Called about once a second; what
@@ -46,24 +43,16 @@ impl Recalibration {
         if !is_on(config) {
             return false;
         }
-        if let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) {
-            // A store that is away is asked again.
-            let Ok(Ok((state, newest))) = asking.await else { return false };
-            (self.state, self.newest) = (Some(state), newest);
-            let version = number(self.newest.as_ref());
-            if version != self.loaded {
-                self.loaded = version;
-                say(format_args!("tierway: version {version} of the evidence is in force"));
-                return true;
-            }
+        let aside = config.clone();
+        // A store that is away is asked again.
+        let Some(Ok(newest)) = self.poll.look(move |state| ask(state, &aside)).await else { return false };
+        self.newest = newest;
+        let version = number(self.newest.as_ref());
+        let changed = std::mem::replace(&mut self.loaded, version) != version;
+        if changed {
+            say(format_args!("tierway: version {version} of the evidence is in force"));
         }
-        self.looks += 1;
-        if self.asking.is_none() && self.looks >= LOOKS_BETWEEN {
-            let (state, config) = (self.state.take(), config.clone());
-            self.asking = Some(spawn_blocking(move || ask(state, &config)));
-            self.looks = 0;
-        }
-        false
+        changed
     }
 
     /// Calibrates when it is due. For one process of several.

@@ -1,15 +1,17 @@
 //! `tierway serve`: the gateway, until it is told to stop.
 
+mod watch;
+
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
 use crate::recalibrate::Recalibration;
 use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tierway_config::Config;
 use tierway_gateway::Gateway;
 use tokio::signal::unix::{SignalKind, signal};
+use watch::Watch;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -25,10 +27,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Done {
     start_logs(args.log_json);
-    // Before it is read: a change from here on is seen as one.
-    let read = Stamp::of(args.config.path());
+    let mut watch = Watch::begin(&args.config.place());
     let config = args.config.load()?;
-    let watch = Watch::new(args.config.path(), read, &config);
+    watch.follow(&config);
     let recalibration = Recalibration::new(&config);
     for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
@@ -60,7 +61,7 @@ pub(crate) fn is_taken(address: SocketAddr) -> bool {
 /// How often it is looked whether the config has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of the file, has the config read again.
+/// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of it, has the config read again.
 async fn until_stopped(
     arg: &ConfigArg,
     mut config: Config,
@@ -79,11 +80,11 @@ async fn until_stopped(
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {
                 watch.look();
-                config = reload(arg, gateway, &mut watch).unwrap_or(config);
+                config = reload(arg, gateway, &mut watch).await.unwrap_or(config);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
-                if watch.has_changed() | recalibration.has_changed(&config).await {
-                    config = reload(arg, gateway, &mut watch).unwrap_or(config);
+                if watch.has_changed().await | recalibration.has_changed(&config).await {
+                    config = reload(arg, gateway, &mut watch).await.unwrap_or(config);
                 }
                 // Of several processes one makes it.
                 if leadership.leads() {
@@ -95,77 +96,20 @@ async fn until_stopped(
     }
 }
 
-/// The config and the files of its certificate, as they were read.
-struct Watch {
-    files: Vec<PathBuf>,
-    read: Vec<Stamp>,
-    settling: Vec<Stamp>,
-}
-
-impl Watch {
-    fn new(path: &Path, stamp: Stamp, config: &Config) -> Self {
-        let mut watch = Self { files: vec![path.to_owned()], read: vec![stamp], settling: vec![stamp] };
-        watch.follow(config);
-        watch
-    }
-
-    /// Names the files of a config, which was just read.
-    fn follow(&mut self, config: &Config) {
-        let tls = config.server.tls.iter().flat_map(|tls| [tls.cert_file.clone(), tls.key_file.clone()]);
-        let files: Vec<_> = self.files.iter().take(1).cloned().chain(tls).collect();
-        if files != self.files {
-            self.files = files;
-            let stamps = self.stamps();
-            self.read.splice(1.., stamps.into_iter().skip(1));
-            self.settling.clone_from(&self.read);
-        }
-    }
-
-    fn stamps(&self) -> Vec<Stamp> {
-        self.files.iter().map(|file| Stamp::of(file)).collect()
-    }
-
-    /// What is there now is read.
-    fn look(&mut self) {
-        self.read = self.stamps();
-        self.settling.clone_from(&self.read);
-    }
-
-    /// Whether there is something new, which is then taken for read.
-    fn has_changed(&mut self) -> bool {
-        let now = self.stamps();
-        // The same at two looks: nobody is in the middle of writing it.
-        let changed = now != self.read && now == self.settling;
-        if changed {
-            self.read.clone_from(&now);
-        }
-        self.settling = now;
-        changed
-    }
-}
-
-/// What tells one content of a file from another; nothing while there is no file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64)>);
-
-impl Stamp {
-    fn of(path: &Path) -> Self {
-        let read = std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
-        Self(read.ok())
-    }
-}
-
 /// A bad new config keeps the old one in force and says why.
-fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch) -> Option<Config> {
-    let reloaded = match arg.load() {
-        Ok(config) => gateway.reload(&config).map(|()| config).map_err(|error| error.to_string()),
-        Err(Failed::Told(problems)) => Err(problems),
-        Err(Failed::Silent | Failed::HadEnough) => Err("the config cannot be read".to_owned()),
+async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch) -> Option<Config> {
+    let place = arg.clone();
+    // A database may keep us waiting, and its client has a runtime of its own.
+    let loaded = tokio::task::spawn_blocking(move || place.load()).await;
+    let reloaded = match loaded {
+        Ok(Ok(config)) => gateway.reload(&config).map(|()| config).map_err(|error| error.to_string()),
+        Ok(Err(Failed::Told(problems))) => Err(problems),
+        Ok(Err(Failed::Silent | Failed::HadEnough)) | Err(_) => Err("the config cannot be read".to_owned()),
     };
     match reloaded {
         Ok(config) => {
             watch.follow(&config);
-            say(format_args!("tierway: {} is in force", arg.path().display()));
+            say(format_args!("tierway: {} is in force", arg.place()));
             Some(config)
         }
         Err(problems) => {
@@ -202,31 +146,4 @@ fn start_logs(json: bool) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     if json { logs.json().init() } else { logs.init() }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-    use super::*;
-
-    fn config(dir: &Path) -> Config {
-        let text = "[server]\ntls = { cert_file = \"c.pem\", key_file = \"k.pem\" }\n[providers.openai]\nkind = \"openai\"\n\
-            [[tiers]]\nname = \"standard\"\ntargets = [\"openai/gpt-4o\"]\n";
-        tierway_config::parse(text, dir.join("t.toml").to_str().unwrap(), &|_| None).unwrap()
-    }
-
-    #[test]
-    fn a_change_of_config_certificate_or_key_is_seen_once_it_has_settled() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.toml");
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        ["t.toml", "c.pem", "k.pem"].iter().for_each(|name| write(name, "a"));
-        let mut watch = Watch::new(&path, Stamp::of(&path), &config(dir.path()));
-        assert!(!watch.has_changed());
-        for name in ["t.toml", "c.pem", "k.pem"] {
-            write(name, "longer");
-            assert!(!watch.has_changed(), "{name}: it may still be written");
-            assert!(watch.has_changed() && !watch.has_changed(), "{name}");
-        }
-    }
 }

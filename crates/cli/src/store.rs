@@ -36,7 +36,7 @@ impl StoreArg {
     /// of the tiers.
     pub(crate) fn locate(&self) -> Result<(Location, Option<Config>), Failed> {
         let config = match &self.db {
-            Some(_) if !self.config.path().exists() => None,
+            Some(_) if !self.config.exists() => None,
             _ => Some(self.config.load()?),
         };
         Ok((location(self.db.as_deref(), config.as_ref())?, config))
@@ -53,7 +53,7 @@ impl StoreArg {
 impl StoreArg {
     /// Opens the ledger of the usual config where there is one, else that of `other`.
     pub(crate) fn open_beside(&self, other: &Config) -> Result<Source, Failed> {
-        if self.db.is_some() || self.config.path().exists() {
+        if self.db.is_some() || self.config.exists() {
             return self.open();
         }
         let location = tierway_gateway::location(other).map_err(Failed::told)?;

@@ -39,7 +39,7 @@ pub use figures::Figures;
 pub use histogram::Histogram;
 pub use ledger::{Counters, Durability, Ledger, Options};
 pub use migrate::{Migrated, migrate};
-pub use postgres::PostgresUrl;
+pub use postgres::{ConfigStore, ConfigVersion, PostgresUrl};
 pub use queries::{Bill, Filter, Line, Page, Payer, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
 pub use replica::{CLAIMED, Leadership, Replica};

@@ -12,6 +12,7 @@
 
 mod budgets;
 mod client;
+mod configs;
 mod costs;
 mod keys;
 mod kill;

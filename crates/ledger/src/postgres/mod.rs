@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL that many processes share: what SQL needs to know of PostgreSQL.
 
 mod cells;
+mod configs;
 mod copy;
 mod keys;
 mod link;
@@ -16,6 +17,7 @@ mod store;
 mod url;
 mod view;
 
+pub use configs::{ConfigStore, ConfigVersion};
 pub(crate) use reader::PostgresReader;
 pub(crate) use replica::Presence;
 pub(crate) use state::StateStore;

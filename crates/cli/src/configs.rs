@@ -1,0 +1,138 @@
+//! `tierway config`: the config of several replicas, kept in a PostgreSQL in versions.
+
+use crate::exit::{Done, Failed, say};
+use crate::load::{Place, parse};
+use crate::store::now_ms;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tierway_ledger::{ConfigStore, PostgresUrl};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Check a config and put it in force; replicas that serve from the database follow within seconds
+    Push {
+        /// The config
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Why, for those who read the list
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        why: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// List the versions, the newest first; it is in force
+    List {
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Print a version
+    Show {
+        /// Which [default: the one in force]
+        #[arg(value_name = "VERSION")]
+        number: Option<i64>,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Put an older version in force again
+    Rollback {
+        /// Which
+        #[arg(value_name = "VERSION")]
+        number: i64,
+        /// Why, for those who read the list
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        why: String,
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// The database.
+#[derive(clap::Args)]
+struct Database {
+    /// The database, which `serve` gets as its config: `postgres://user:password@host/database`
+    #[arg(long, short, value_name = "URL", env = "TIERWAY_CONFIG", hide_env_values = true)]
+    config: String,
+}
+
+impl Database {
+    fn open(&self) -> Result<(ConfigStore, PostgresUrl), Failed> {
+        let Place::Database(url) = Place::from(self.config.as_str()) else {
+            return Err(Failed::told(format_args!(
+                "{} is no URL of a PostgreSQL: `--config postgres://…`",
+                self.config
+            )));
+        };
+        Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let (What::Push { database, .. }
+    | What::List { database }
+    | What::Show { database, .. }
+    | What::Rollback { database, .. }) = &args.what;
+    let (mut store, url) = database.open()?;
+    match &args.what {
+        What::Push { file, why, .. } => push(&mut store, &url, file, why),
+        What::List { .. } => list(&mut io::stdout().lock(), &mut store),
+        What::Show { number, .. } => show(&mut io::stdout().lock(), &mut store, *number),
+        What::Rollback { number, why, .. } => rollback(&mut store, &url, *number, why),
+    }
+}
+
+fn push(store: &mut ConfigStore, url: &PostgresUrl, file: &Path, why: &str) -> Done {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
+    keep(store, url, &text, &name.to_string(), why)
+}
+
+/// A config that is wrong would keep every replica on the one before.
+fn keep(store: &mut ConfigStore, url: &PostgresUrl, text: &str, name: &str, why: &str) -> Done {
+    // Read as a replica will read it: what it names is looked for where that one was started.
+    let config = parse(text, "config")
+        .map_err(|problems| Failed::told(format_args!("{name} is not put in force; {problems}")))?;
+    for warning in &config.warnings {
+        say(format_args!("warning: {warning}"));
+    }
+    let version = store.push(text, why, now_ms()).map_err(Failed::told)?;
+    writeln!(io::stdout().lock(), "version {version} of the config at {url} is in force")?;
+    Ok(())
+}
+
+fn list(out: &mut impl Write, store: &mut ConfigStore) -> Done {
+    let versions = store.versions().map_err(Failed::told)?;
+    if versions.is_empty() {
+        say("no config was put here yet: `tierway config push FILE` does");
+    }
+    for (place, kept) in versions.iter().enumerate() {
+        let mark = if place == 0 { "*" } else { " " };
+        writeln!(out, "{mark}{:>4}  {}  {}", kept.version, crate::audit::time(kept.at_ms), kept.why)?;
+    }
+    Ok(())
+}
+
+fn show(out: &mut impl Write, store: &mut ConfigStore, version: Option<i64>) -> Done {
+    let version = match version {
+        Some(version) => version,
+        None => store.newest().map_err(Failed::told)?.unwrap_or_default(),
+    };
+    write!(out, "{}", text(store, version)?)?;
+    Ok(())
+}
+
+fn rollback(store: &mut ConfigStore, url: &PostgresUrl, version: i64, why: &str) -> Done {
+    let old = text(store, version)?;
+    let why = format!("back to version {version}{}{why}", if why.is_empty() { "" } else { ": " });
+    keep(store, url, &old, &format!("version {version}"), &why)
+}
+
+fn text(store: &mut ConfigStore, version: i64) -> Result<String, Failed> {
+    let kept = store.text(version).map_err(Failed::told)?;
+    kept.ok_or_else(|| Failed::told(format_args!("no version {version} is kept; `tierway config list` lists them")))
+}
