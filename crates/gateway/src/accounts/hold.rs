@@ -71,19 +71,39 @@ impl AccountHold {
         }
     }
 
-    /// From this replica's part of what is left.
+    /// From this replica's part of what is left: with all holders, or with none.
     fn extend_alone(&mut self, more: Usd) -> bool {
-        self.taken.iter_mut().all(|Taken { holder, held, book, .. }| {
-            let (Some(held), Some((budget, purse, _))) = (held, holder.money()) else { return true };
-            if !purse.extend(held, Some(budget.limit), more) {
+        for at in 0..self.taken.len() {
+            if !self.taken[at].extend_alone(more) {
+                self.taken[..at].iter_mut().for_each(|taken| taken.give_back(more));
                 return false;
             }
-            let shared = book.as_ref().is_none_or(|book| holder.share(book, budget, more));
-            if !shared {
-                purse.take_back(held, more);
-            }
-            shared
-        })
+        }
+        true
+    }
+}
+
+impl Taken {
+    fn extend_alone(&mut self, more: Usd) -> bool {
+        let Self { holder, held, book, .. } = self;
+        let (Some(held), Some((budget, purse, _))) = (held, holder.money()) else { return true };
+        if !purse.extend(held, Some(budget.limit), more) {
+            return false;
+        }
+        let shared = book.as_ref().is_none_or(|book| holder.share(book, budget, more));
+        if !shared {
+            purse.take_back(held, more);
+        }
+        shared
+    }
+
+    /// What [`Self::extend_alone`] took.
+    fn give_back(&mut self, more: Usd) {
+        let (Some(held), Some((_, purse, _))) = (&mut self.held, self.holder.money()) else { return };
+        purse.take_back(held, more);
+        if let Some(book) = &self.book {
+            book.share.settle(more, Usd::ZERO);
+        }
     }
 }
 
