@@ -46,6 +46,12 @@ pub enum LedgerError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder where a file is wanted.
+    #[error("{} is a folder; name a file in it, such as {}", path.display(), path.join("tierway.db").display())]
+    Folder {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Nothing there to read.
     #[error("there is no ledger at {place}; `tierway serve` or `tierway demo` writes one")]
     Missing {
@@ -61,13 +67,13 @@ pub enum LedgerError {
         cause: std::io::Error,
     },
     /// No space left.
-    #[error("no space left for {}; free some: recording goes on by itself", path.display())]
+    #[error("no space left for {}; free some", path.display())]
     Full {
         /// The database.
         path: PathBuf,
     },
     /// Not allowed to write.
-    #[error("{} cannot be written: {cause}; mend its permissions: recording goes on by itself", path.display())]
+    #[error("{} cannot be written: {cause}; mend its permissions", path.display())]
     ReadOnly {
         /// The database.
         path: PathBuf,
@@ -75,9 +81,18 @@ pub enum LedgerError {
         cause: String,
     },
     /// Another program holds a lock on it.
-    #[error("{} is locked by another program for too long; recording goes on when it lets go", path.display())]
+    #[error("{} is locked by another program for too long; wait until it lets go, or stop it", path.display())]
     Locked {
         /// The database.
+        path: PathBuf,
+    },
+    /// Something else than a database, or one whose very beginning is damaged.
+    #[error(
+        "{} is no SQLite database: name another file; if it was a ledger and is damaged, move it away, and a new one is begun",
+        path.display()
+    )]
+    NoDatabase {
+        /// The file.
         path: PathBuf,
     },
     /// Its bytes are not what they should be.
@@ -132,7 +147,7 @@ pub enum LedgerError {
         cause: String,
     },
     /// PostgreSQL does not answer.
-    #[error("{place} cannot be reached: {cause}; recording goes on by itself when it answers")]
+    #[error("{place} cannot be reached: {cause}; see that it runs and that this machine may reach it")]
     Unreachable {
         /// The database, without user and password.
         place: String,
@@ -140,7 +155,7 @@ pub enum LedgerError {
         cause: String,
     },
     /// PostgreSQL answers, but does not let us in.
-    #[error("{place} refuses: {cause}; mend user, password, database or privileges: recording goes on by itself")]
+    #[error("{place} refuses: {cause}; mend user, password, database or privileges")]
     Refused {
         /// The database, without user and password.
         place: String,
@@ -187,7 +202,8 @@ impl LedgerError {
                 Self::ReadOnly { path, cause: cause.to_string() }
             }
             Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed) => Self::Locked { path },
-            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Corrupt { path, cause: cause.to_string() },
+            Some(Code::NotADatabase) => Self::NoDatabase { path },
+            Some(Code::DatabaseCorrupt) => Self::Corrupt { path, cause: cause.to_string() },
             _ => Self::Sqlite { path, cause },
         }
     }

@@ -257,7 +257,7 @@ impl Writer {
         let now = Instant::now();
         *self.shared.failing() = Some(error.to_string());
         let outage = self.outage.get_or_insert_with(|| {
-            tracing::error!(%error, "records are not being written; they wait in memory, serving goes on");
+            tracing::error!(%error, "records are not being written; they wait in memory and are tried again, serving goes on");
             Outage { since: now, said: now }
         });
         if outage.said.elapsed() >= REMIND_EVERY {

@@ -4,6 +4,7 @@
 //! holds an advisory lock on a file beside the database for as long as it lives; the system lets go of it when the
 //! process ends in any way.
 
+use super::refuse_folder;
 use crate::LedgerError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -16,6 +17,8 @@ pub(crate) struct WriterLock(#[expect(dead_code, reason = "held for its lock")] 
 impl WriterLock {
     /// Takes the lock of a database, or says who has it.
     pub(crate) fn take(database: &Path) -> Result<Self, LedgerError> {
+        // Before a lock is left beside it.
+        refuse_folder(database)?;
         let path = lock_path(database);
         let create = |cause| LedgerError::Create { path: path.clone(), cause };
         let mut file =

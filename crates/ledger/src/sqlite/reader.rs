@@ -2,7 +2,7 @@
 
 use super::store::identity;
 use super::view::SqliteView;
-use super::{READ, connect, schema};
+use super::{READ, connect, connect_immutable, refuse_folder, schema};
 use crate::LedgerError;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -25,11 +25,21 @@ impl SqliteReader {
         if !path.exists() {
             return Err(LedgerError::Missing { place: path.display().to_string() });
         }
+        refuse_folder(path)?;
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let identity = identity(path);
-        let db = connect(path, READ, BUSY_TIMEOUT).map_err(sqlite)?;
+        let opened =
+            connect(path, READ, BUSY_TIMEOUT).map_err(sqlite).and_then(|db| Ok((schema::version(&db, path)?, db)));
+        let (version, db) = match opened {
+            // SQLite wants to keep an index of the log beside the file; where nothing can be made, nobody writes either.
+            Err(LedgerError::ReadOnly { .. }) if !has_log(path) => {
+                let db = connect_immutable(path, BUSY_TIMEOUT).map_err(sqlite)?;
+                (schema::version(&db, path)?, db)
+            }
+            opened => opened?,
+        };
         db.pragma_update(None, "cache_size", CACHE_KIB).map_err(sqlite)?;
-        match schema::version(&db, path)? {
+        match version {
             schema::NEWEST => Ok(Self { path: path.into(), identity, db }),
             0 => Err(LedgerError::Missing { place: path.display().to_string() }),
             found => Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST }),
@@ -47,4 +57,11 @@ impl SqliteReader {
         let transaction = transaction.map_err(|cause| LedgerError::from_sqlite(&self.path, cause))?;
         Ok(SqliteView::new(transaction, &self.path))
     }
+}
+
+/// Records that are only in the log beside the file, so that the file alone is not all.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }

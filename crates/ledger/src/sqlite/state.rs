@@ -2,7 +2,7 @@
 
 mod statements;
 
-use super::{WRITE, connect, lock::WriterLock, schema, store};
+use super::{WRITE, connect, lock::WriterLock, refuse_folder, schema, store};
 use crate::LedgerError;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ impl StateStore {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(|cause| LedgerError::Create { path: parent.into(), cause })?;
         }
+        refuse_folder(path)?;
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let mut db = connect(path, WRITE, BUSY_TIMEOUT).map_err(sqlite)?;
         let found = schema::version(&db, path)?;
