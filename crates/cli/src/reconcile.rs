@@ -88,7 +88,8 @@ fn tell(out: &mut impl Write, result: &Reconciled, days: &str, providers: &[Stri
         "\n{:<12}{:<32}{:<22}{:>16}{:>16}{:>16}",
         "day", "model", "figure", "provider", "ledger", "difference"
     )?;
-    for one in result.differences.iter().take(MOST_LINES) {
+    let (fit, more) = tierway_report::shown(result.differences.len(), MOST_LINES);
+    for one in &result.differences[..fit] {
         let (theirs, ours) = (one.provider.unwrap_or(0.0), one.ledger.unwrap_or(0.0));
         let shown = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| figure(one, value));
         let (difference, sign) = (theirs - ours, if theirs < ours { "-" } else { "+" });
@@ -103,7 +104,7 @@ fn tell(out: &mut impl Write, result: &Reconciled, days: &str, providers: &[Stri
             shown(one.ledger)
         )?;
     }
-    if let Some(more) = result.differences.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+    if more > 0 {
         writeln!(out, "… and {more} more; --json has them all")?;
     }
     writeln!(out, "\n{}", WHY.join("\n"))

@@ -201,13 +201,15 @@ pub fn names(outcomes: &[Outcome], ladder: &Ladder) -> String {
     let mut have: Vec<_> = have.into_iter().collect();
     have.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut out = String::from("the outcomes have ");
-    for (at, (model, count)) in have.iter().take(NAMED).enumerate() {
+    // One left over would take as much room as its name.
+    let named = if have.len() == NAMED + 1 { have.len() } else { have.len().min(NAMED) };
+    for (at, (model, count)) in have.iter().take(named).enumerate() {
         let _ = write!(out, "{}{model} ({count})", if at > 0 { ", " } else { "" });
     }
     match have.len() {
         0 => out.push_str("no answer with a score"),
-        many if many > NAMED => {
-            let _ = write!(out, " and {} more", many - NAMED);
+        many if many > named => {
+            let _ = write!(out, " and {} more", many - named);
         }
         _ => {}
     }

@@ -114,14 +114,15 @@ fn moves(out: &mut String, sum: &Backtest) {
     }
     moves.sort_by_key(|((from, to, task), moves)| (std::cmp::Reverse(moves.calls), from, to, *task));
     out.push_str(&format!("\n{:<34}{:<15}{:>9}{:>12}{:>12}\n", "What would move", "task", "calls", "cost", "good"));
-    for ((from, to, task), moves) in moves.iter().take(MOST_MOVES) {
+    let (fit, more) = crate::shown(moves.len(), MOST_MOVES);
+    for ((from, to, task), moves) in &moves[..fit] {
         let way = format!("{from} → {to}");
         let cost = signed(moves.dearer);
         let better = format!("{:+.1}", moves.better);
         out.push_str(&format!("{way:<34}{:<15}{:>9}{cost:>12}{better:>12}\n", task.name(), thousands(moves.calls)));
     }
-    if moves.len() > MOST_MOVES {
-        out.push_str(&format!("… and {} more\n", moves.len() - MOST_MOVES));
+    if more > 0 {
+        out.push_str(&format!("… and {more} more\n"));
     }
 }
 

@@ -82,6 +82,13 @@ pub fn milliseconds(ms: Option<f64>) -> String {
     }
 }
 
+/// How much of a list to show where about `most` fit, and how much is then left over: never one alone, since the line that
+/// says so would have had room for it.
+#[must_use]
+pub const fn shown(len: usize, most: usize) -> (usize, usize) {
+    if len <= most + 1 { (len, 0) } else { (most, len - most) }
+}
+
 /// Date and time of a Unix millisecond, UTC, to the minute: `2026-03-02 00:00`.
 pub(crate) fn minute(unix_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms)
@@ -96,6 +103,13 @@ pub(crate) fn period(from_ms: i64, to_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_left_over_alone() {
+        for (len, want) in [(0, (0, 0)), (8, (8, 0)), (9, (9, 0)), (10, (8, 2))] {
+            assert_eq!(shown(len, 8), want, "{len}");
+        }
+    }
 
     #[test]
     fn dollars_tell_something_at_every_size() {

@@ -30,9 +30,9 @@ pub fn text(report: &Report, width: usize) -> String {
     }
     for group in shown {
         out.push('\n');
-        let lines = &group.lines[..group.lines.len().min(MOST_LINES)];
-        table(&mut out, heading(group.by), lines, layout);
-        if let Some(more) = group.lines.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+        let (fit, more) = crate::shown(group.lines.len(), MOST_LINES);
+        table(&mut out, heading(group.by), &group.lines[..fit], layout);
+        if more > 0 {
             out.push_str(&format!("… and {more} more\n"));
         }
     }

@@ -170,9 +170,9 @@ fn rows(lines: &[Line]) -> Vec<[String; 5]> {
         let share = line.saved_share.map_or_else(|| "–".into(), percent);
         [name(&line.name).to_owned(), thousands(line.calls), crate::figures::cost(line), dollars(line.saved), share]
     };
-    let mut rows: Vec<_> = lines.iter().take(MOST_LINES).map(row).collect();
-    if lines.len() > MOST_LINES {
-        let rest = &lines[MOST_LINES..];
+    let (lines, rest) = lines.split_at(crate::shown(lines.len(), MOST_LINES).0);
+    let mut rows: Vec<_> = lines.iter().map(row).collect();
+    if !rest.is_empty() {
         let sum = |of: fn(&Line) -> Usd| rest.iter().map(of).sum::<Usd>();
         rows.push([
             format!("{} more", rest.len()),
