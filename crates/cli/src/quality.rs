@@ -137,16 +137,15 @@ fn people(out: &mut impl Write, report: &QualityReport) -> io::Result<()> {
 }
 
 fn line(out: &mut impl Write, name: &str, cell: &CellSummary, state: &str) -> io::Result<()> {
-    let Interval { value, low, high } = cell.quality;
-    let interval = format!("{} to {}", percent(low), percent(high));
-    writeln!(out, "  {name:<28}{:>9}{:>10}   {interval:<19}{state}", cell.verdicts, percent(value))
+    let (share, interval) = cell.quality.map_or_else(
+        || ("-".to_owned(), "not known yet".to_owned()),
+        |Interval { value, low, high }| (percent(value), format!("{} to {}", percent(low), percent(high))),
+    );
+    writeln!(out, "  {name:<28}{:>9}{share:>10}   {interval:<19}{state}", cell.verdicts)
 }
 
-fn share(out: &mut impl Write, name: &str, share: Interval, verdicts: u64, words: &str) -> io::Result<()> {
-    if verdicts == 0 {
-        return Ok(());
-    }
-    let Interval { value, low, high } = share;
+fn share(out: &mut impl Write, name: &str, share: Option<Interval>, verdicts: u64, words: &str) -> io::Result<()> {
+    let Some(Interval { value, low, high }) = share else { return Ok(()) };
     writeln!(
         out,
         "  {name:<18}{:>7}  {words} ({} to {}, {verdicts} verdicts)",

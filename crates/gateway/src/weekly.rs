@@ -57,10 +57,10 @@ fn kept(state: &mut State, span: Span, config: &Config) -> Result<Option<Quality
     let told = crate::quality_report(state, span, &config.quality.rules)?;
     let overall = &told.quality.overall;
     let held = told.states.iter().filter(|one| one.state == CellState::Held);
-    Ok((overall.verdicts > 0).then(|| QualityKept {
-        value: overall.quality.value,
-        low: overall.quality.low,
-        high: overall.quality.high,
+    Ok(overall.quality.map(|share| QualityKept {
+        value: share.value,
+        low: share.low,
+        high: share.high,
         verdicts: overall.verdicts,
         target: told.target,
         held: held.map(|one| format!("{} on {}", one.task_type.name(), one.tier)).collect(),

@@ -108,16 +108,16 @@ mod tests {
         let rules = Rules { judge_error: 0.0, ..Rules::default() };
         let of = |labels, seed| Quality::of(&judged(0.1, 2_000, labels, seed), &rules);
         let covers = |quality: &Quality| {
-            let Interval { low, high, .. } = quality.overall.quality;
+            let Interval { low, high, .. } = quality.overall.quality.unwrap();
             low <= 0.9 && 0.9 <= high
         };
         // Not knowing it, one takes good answers for bad ones.
         assert!((0..10).all(|seed| !covers(&of(0, seed))));
         for seed in 0..10 {
             let quality = of(1_000, seed);
-            assert!(covers(&quality) && (quality.overall.quality.value - 0.9).abs() < 0.03, "{quality:?}");
+            assert!(covers(&quality) && (quality.overall.quality.unwrap().value - 0.9).abs() < 0.03, "{quality:?}");
             assert!(quality.judge_error.is_some() && quality.cells[0].quality == quality.overall.quality);
-            let too_low = quality.too_low;
+            let too_low = quality.too_low.unwrap();
             assert!(too_low.low <= 0.1 && 0.1 <= too_low.high, "{too_low:?}");
         }
     }

@@ -60,8 +60,8 @@ pub struct CellSummary {
     pub cell: Option<CellKey>,
     /// Verdicts.
     pub verdicts: u64,
-    /// Share of answers at least as good as the baseline's.
-    pub quality: Interval,
+    /// Share of answers at least as good as the baseline's; none without verdicts.
+    pub quality: Option<Interval>,
     /// Verdicts in which the judge went by the place.
     pub disagreements: u64,
 }
@@ -75,12 +75,12 @@ pub struct Quality {
     pub cells: Vec<CellSummary>,
     /// What rules sent to a cheap tier.
     pub ruled: CellSummary,
-    /// Share of routed-down answers that the baseline would have bettered: the risk for quality.
-    pub too_low: Interval,
+    /// Share of routed-down answers that the baseline would have bettered: the risk for quality; none without verdicts.
+    pub too_low: Option<Interval>,
     /// Verdicts behind that.
     pub too_low_verdicts: u64,
-    /// Share of answers of the baseline that the cheapest tier would have matched: waste.
-    pub too_high: Interval,
+    /// Share of answers of the baseline that the cheapest tier would have matched: waste; none without verdicts.
+    pub too_high: Option<Interval>,
     /// Verdicts behind that.
     pub too_high_verdicts: u64,
     /// How often the judge is wrong, where people labelled enough pairs: then all shares above go by it, and their intervals
@@ -113,7 +113,7 @@ impl Share {
     }
 
     fn summary(&self, cell: Option<CellKey>, rules: &Rules) -> CellSummary {
-        let quality = rules.corrected(self.seen.interval());
+        let quality = (self.seen.seen() > 0).then(|| rules.corrected(self.seen.interval()));
         CellSummary { cell, verdicts: self.seen.seen(), quality, disagreements: self.disagreements }
     }
 }
@@ -135,8 +135,10 @@ impl Quality {
 
     /// With intervals that hold both of these.
     fn widen(&mut self, other: &Self) {
-        let widen = |own: &mut Interval, other: Interval| {
-            (own.low, own.high) = (own.low.min(other.low), own.high.max(other.high));
+        let widen = |own: &mut Option<Interval>, other: Option<Interval>| {
+            if let Some((own, other)) = own.as_mut().zip(other) {
+                (own.low, own.high) = (own.low.min(other.low), own.high.max(other.high));
+            }
         };
         widen(&mut self.overall.quality, other.overall.quality);
         widen(&mut self.ruled.quality, other.ruled.quality);
@@ -167,7 +169,7 @@ impl Quality {
             overall: overall.summary(None, rules),
             cells: cells.iter().map(|(cell, share)| share.summary(Some((*cell).clone()), rules)).collect(),
             ruled: ruled.summary(None, rules),
-            too_low: of(&overall).complement(),
+            too_low: of(&overall).map(Interval::complement),
             too_low_verdicts: overall.seen.seen(),
             too_high: of(&up),
             too_high_verdicts: up.seen.seen(),
@@ -218,15 +220,26 @@ mod tests {
         verdicts.push(judged(Kind::Down, "nano", Cheap, Some(Baseline)));
         verdicts.extend(vec![judged(Kind::Rule, "nano", Tie, None); 9]);
         let quality = Quality::of(&verdicts, &rules(0.0));
+        let value = |share: Option<Interval>| share.unwrap().value;
         // What was held did not reach a client; what rules sent did, and says nothing of a cell.
         assert_eq!((quality.overall.verdicts, quality.too_low_verdicts, quality.too_high_verdicts), (90, 90, 30));
-        assert!((quality.overall.quality.value - 70.0 / 90.0).abs() < 1e-9, "{quality:?}");
-        assert!((quality.too_low.value - 20.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert!((value(quality.overall.quality) - 70.0 / 90.0).abs() < 1e-9, "{quality:?}");
+        assert!((value(quality.too_low) - 20.0 / 90.0).abs() < 1e-9, "{quality:?}");
         assert_eq!(quality.cells.iter().map(|cell| cell.verdicts).collect::<Vec<_>>(), [40, 61]);
-        assert_eq!((quality.ruled.verdicts, quality.ruled.quality.value), (9, 1.0));
-        assert!(quality.too_high.value == 1.0 && quality.too_high.low > 0.7, "{quality:?}");
+        assert_eq!((quality.ruled.verdicts, value(quality.ruled.quality)), (9, 1.0));
+        assert!(quality.too_high.is_some_and(|share| share.value == 1.0 && share.low > 0.7), "{quality:?}");
         assert_eq!(quality.cells.len(), 2);
         assert_eq!((quality.labels, quality.labels_agreed, quality.cost), (1, 0, Usd::from_picos(140 * 5)));
+    }
+
+    #[test]
+    fn without_verdicts_there_are_no_shares() {
+        let quality = Quality::of(&[judged(Kind::Held, "nano", Preference::Tie, None)], &rules(0.1));
+        assert_eq!(
+            (quality.overall.quality, quality.ruled.quality, quality.too_low, quality.too_high),
+            (None, None, None, None)
+        );
+        assert!(quality.cells[0].quality.is_some(), "of what was held there is a verdict");
     }
 
     #[test]
@@ -245,8 +258,8 @@ mod tests {
         let mut verdicts = vec![judged(Kind::Down, "nano", Tie, None); 90];
         verdicts.extend(vec![judged(Kind::Down, "nano", Baseline, None); 10]);
         verdicts.extend(vec![Judged { certain: true, ..judged(Kind::Down, "nano", Tie, None) }; 100]);
-        assert!((Quality::of(&verdicts, &rules).overall.quality.value - 1.0).abs() < 1e-9);
+        assert!((Quality::of(&verdicts, &rules).overall.quality.unwrap().value - 1.0).abs() < 1e-9);
         verdicts.extend(vec![Judged { certain: true, ..judged(Kind::Down, "nano", Baseline, None) }; 200]);
-        assert!((Quality::of(&verdicts, &rules).overall.quality.value - 0.5).abs() < 1e-9);
+        assert!((Quality::of(&verdicts, &rules).overall.quality.unwrap().value - 0.5).abs() < 1e-9);
     }
 }
