@@ -91,6 +91,9 @@ fn allowance(section: &Section<'_, '_>, tiers: &TierNames, pins: Pins) -> Allowa
     if step_down_to.zip(pins.floor).is_some_and(|(to, floor)| to < floor) {
         section.problem("step_down_to", format!("{} steps down below its own floor", section.title));
     }
+    if step_down_to.zip(pins.ceiling).is_some_and(|(to, ceiling)| to > ceiling) {
+        section.problem("step_down_to", format!("{} steps down to above its own ceiling", section.title));
+    }
     Allowance {
         budget,
         step_down_to,
@@ -111,6 +114,13 @@ fn pins(section: &Section<'_, '_>, tiers: &TierNames, baseline: Option<TierId>) 
         exact = baseline;
     }
     let (floor, ceiling) = (tiers.tier(section, "floor"), tiers.tier(section, "ceiling"));
+    let outside = |tier| floor.is_some_and(|floor| tier < floor) || ceiling.is_some_and(|ceiling| tier > ceiling);
+    if exact.is_some_and(outside) {
+        let field = if always_baseline { "always_baseline" } else { "tier" };
+        let message =
+            format!("`{field}` of {} is a tier outside of its floor and ceiling; keep one of both", section.title);
+        section.problem(field, message);
+    }
     if floor.zip(ceiling).is_some_and(|(floor, ceiling)| floor > ceiling) {
         section.problem("floor", format!("the floor of {} is above its ceiling; no tier would be left", section.title));
     }
@@ -129,6 +139,10 @@ pub(crate) fn keys(root: &Section<'_, '_>, tiers: &TierNames, baseline: Option<T
             "admin" => KeyScope::Admin,
             _ => KeyScope::Client,
         };
+        if section.has("name") && (name.is_empty() || name.starts_with('(')) {
+            let message = "a name is not empty and does not begin with `(`, as tierway's own do";
+            section.problem("name", format!("a key cannot be named {}; {message}", shown(&name)));
+        }
         if keys.iter().any(|earlier| !name.is_empty() && earlier.name == name) {
             section.problem("name", format!("two keys are named {}; give each its own name", shown(&name)));
         }

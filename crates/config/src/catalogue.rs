@@ -114,6 +114,13 @@ impl Prices {
         }
     }
 
+    /// The names of a provider's models, as the catalogue and the overlay give them.
+    pub(crate) fn names(&self, provider: &str) -> Vec<String> {
+        let built_in = lines(provider).filter_map(|line| serde_json::from_str::<Ids>(line).ok());
+        let overlay = self.overlay.iter().map(|known| known.ids.clone()).filter(|ids| ids.provider == provider);
+        built_in.chain(overlay).map(|ids| ids.model).collect()
+    }
+
     /// All models whose provider and name hold these texts (case does not count).
     #[must_use]
     pub fn list(&self, provider: &str, model: &str) -> Vec<Listed> {

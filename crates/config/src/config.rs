@@ -1,12 +1,14 @@
 //! The whole config: read, checked, put together.
 
+use crate::across::Parts;
 use crate::callers::{self, Allowance, Bounds, ClientKey};
 use crate::catalogue::Prices;
 use crate::day;
+use crate::environment::environment;
 use crate::problem::{Problem, Problems, shown};
 use crate::provider::{self, KeyError, KeySource, ProviderConfig};
 use crate::quality::{self, QualityConfig};
-use crate::reader::{Reader, Section, Setting};
+use crate::reader::{Origin, Reader, Section, Setting};
 use crate::routing::{EvidenceSource, Routing};
 use crate::rule::{self, ConfigTest};
 use crate::settings::{self, BudgetConfig, DispatchConfig, LedgerConfig, ReportConfig, ServerConfig, SharedConfig};
@@ -108,6 +110,17 @@ impl Config {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
+    /// Where a setting stands, such as `routing.evidence`: file and line, or the file alone.
+    #[must_use]
+    pub fn place(&self, setting: &str) -> String {
+        let origin = self.settings.iter().find(|known| known.path == setting).map(|known| &known.origin);
+        match origin {
+            Some(Origin::Line(line)) => format!("{}:{line}", self.file),
+            Some(Origin::Environment(name)) => format!("environment variable {name}"),
+            _ => self.file.clone(),
+        }
+    }
+
     /// Targets whose model is switched off already, or within `days` from `today` (days since 1970-01-01).
     #[must_use]
     pub fn shutdowns(&self, today: i32, days: i32) -> Vec<Shutdown> {
@@ -129,7 +142,10 @@ impl Config {
             if matches!(provider.key, KeySource::Command(_)) {
                 return None;
             }
-            let error = provider.key.resolve(env).err()?;
+            let error = match provider.key.resolve(env) {
+                Ok(key) => provider.refuses(key.as_ref()?)?,
+                Err(error) => error,
+            };
             let uses = |tier: &&Tier| tier.targets.iter().any(|target| target.provider == provider.name);
             let tiers = self.table.ladder().tiers().iter().filter(uses).map(|tier| tier.name.clone()).collect();
             Some(MissingKey { provider: provider.name.clone(), line: provider.line, tiers, error })
@@ -144,8 +160,8 @@ impl Config {
 /// [`Problems`]: the file cannot be read, or everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &file, &|name| std::env::var(name).ok()),
+    match read_text(path) {
+        Ok(text) => parse(&text, &file, &environment),
         Err(error) => {
             let hint = match error.kind() {
                 std::io::ErrorKind::NotFound => "there is no such file; `tierway init` writes one".to_owned(),
@@ -155,6 +171,20 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
             Err(Problems(vec![Problem { file, line: 0, message: format!("cannot read the config: {hint}") }]))
         }
     }
+}
+
+/// Larger than any config: what has no end, such as a device, is refused.
+const MOST_BYTES: u64 = 16 << 20;
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > MOST_BYTES {
+        let kind = std::io::ErrorKind::FileTooLarge;
+        return Err(std::io::Error::new(kind, format!("it is larger than {} MB", MOST_BYTES >> 20)));
+    }
+    Ok(text)
 }
 
 /// Reads a config from text. Files that it names are looked for beside `file`.
@@ -221,7 +251,7 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
     let teams = callers::bounds(root, "teams", &names, baseline_id);
     if keys.is_empty() && !server.listen.ip().is_loopback() {
         let message = "listens beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it spends your money";
-        reader.warn(root.table("server").at("listen"), message);
+        root.table("server").warn_of_value("listen", Some(settings::LISTEN_VARIABLE), message);
     }
     if keys.is_empty() && server.admin_listen.is_some_and(|admin| !admin.ip().is_loopback()) {
         let message = "shows all records beyond this machine without [[keys]]: unless `tierway keys add` made some, everybody who reaches it may read them";
@@ -231,6 +261,8 @@ fn read(reader: &Reader<'_>, root: &Section<'_, '_>, file: &str) -> Option<Confi
         (settings::dispatch(root), settings::ledger(root, base), settings::report(root, base));
     let quality = quality::read(root, &names, base);
     let telemetry = telemetry::read(root, base);
+    let parts = Parts { tiers: &tiers, names: &names, keys: &keys, teams: &teams, quality: &quality };
+    parts.check(root);
     let tests = rule::tests(root, &names);
     let evidence = routing.evidence.clone();
     if !reader.is_clean() {

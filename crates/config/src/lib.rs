@@ -4,12 +4,14 @@
 //! with file, line, cause and mend. Refuses what it does not understand: unknown fields, tiers, rules and providers that
 //! do not exist, keys written into the file. The only crate that knows file syntax; it opens no connection.
 
+mod across;
 mod base_url;
 mod callers;
 pub mod catalogue;
 mod config;
 pub mod day;
 mod decimal;
+mod environment;
 pub mod init;
 mod problem;
 mod provider;
@@ -27,6 +29,7 @@ mod weekly;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use callers::{Allowance, Bounds, ClientKey, KeyScope};
 pub use config::{Config, MissingKey, Shutdown, load, parse};
+pub use environment::environment;
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
 pub use quality::QualityConfig;

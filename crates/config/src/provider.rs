@@ -211,6 +211,15 @@ pub enum KeyError {
     /// The variable is not set, or empty.
     #[error("environment variable {0} is not set; export it, or name another source of the key")]
     Env(String),
+    /// The variable is set to bytes that are no text.
+    #[error("environment variable {0} holds bytes that are no UTF-8 text; export it anew")]
+    NotText(String),
+    /// No header can carry it.
+    #[error("the key {place} has a line end, or another character that no header carries, in it; give the key alone")]
+    Unsendable {
+        /// Where it was found.
+        place: String,
+    },
     /// The file cannot be read.
     #[error("cannot read the key from {}: {cause}", path.display())]
     File {
@@ -239,7 +248,10 @@ impl KeySource {
             Self::None => Ok(None),
             Self::Env(name) => {
                 let key = env(name).map(|key| Secret::new(&key)).filter(|key| !key.expose().is_empty());
-                key.map(Some).ok_or_else(|| KeyError::Env(name.clone()))
+                match key {
+                    Some(key) if key.expose().contains('\u{fffd}') => Err(KeyError::NotText(name.clone())),
+                    key => key.map(Some).ok_or_else(|| KeyError::Env(name.clone())),
+                }
             }
             Self::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) if text.trim().is_empty() => {
@@ -353,6 +365,21 @@ impl ProviderConfig {
             (_, Format::Gemini) => KeyHeader::Named("x-goog-api-key"),
             _ => KeyHeader::Bearer,
         }
+    }
+
+    /// What keeps a key from going into a header; credentials of a cloud are a file of several lines and go into none.
+    pub(crate) fn refuses(&self, key: &Secret) -> Option<KeyError> {
+        let of_cloud = matches!(self.kind, ProviderKind::Vertex | ProviderKind::Bedrock);
+        let sent = key.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if sent || of_cloud && key.expose().starts_with('{') {
+            return None;
+        }
+        let place = match &self.key {
+            KeySource::Env(name) => format!("in environment variable {name}"),
+            KeySource::File(path) => format!("in {}", path.display()),
+            _ => "that was found".to_owned(),
+        };
+        Some(KeyError::Unsendable { place })
     }
 
     /// The catalogue's name for its models: that of its kind, or else the one that its host is known for.

@@ -72,8 +72,9 @@ impl<'e> Reader<'e> {
         self.line_starts.partition_point(|start| *start <= at)
     }
 
+    /// A variable of the environment; an empty one counts as none.
     pub(crate) fn env(&self, name: &str) -> Option<String> {
-        (self.env)(name)
+        (self.env)(name).filter(|text| !text.is_empty())
     }
 
     pub(crate) fn problem(&self, at: usize, message: impl Into<String>) {
@@ -198,6 +199,27 @@ impl<'r, 'e> Section<'r, 'e> {
 
     pub(crate) fn problem(&self, name: &str, message: impl Into<String>) {
         self.reader.problem(self.at(name), message);
+    }
+
+    /// What is wrong with the value of a field that an environment variable may replace: with the one that counted.
+    pub(crate) fn problem_of_value(&self, name: &str, variable: Option<&str>, what: &str) {
+        let of_variable = self.of_variable(variable, what);
+        let of_file =
+            || self.reader.note(self.reader.line(self.at(name)), format!("`{name}` in {} {what}", self.title));
+        self.reader.problems.borrow_mut().push(of_variable.unwrap_or_else(of_file));
+    }
+
+    /// What should be looked at in such a field.
+    pub(crate) fn warn_of_value(&self, name: &str, variable: Option<&str>, message: &str) {
+        let of_file = || self.reader.note(self.reader.line(self.at(name)), message.to_owned());
+        let warning = self.of_variable(variable, message).unwrap_or_else(of_file);
+        self.reader.warnings.borrow_mut().push(warning);
+    }
+
+    /// Said of the environment, where the value came from there: the file is not to blame.
+    fn of_variable(&self, variable: Option<&str>, what: &str) -> Option<Problem> {
+        let variable = variable.filter(|variable| self.reader.env(variable).is_some())?;
+        Some(Problem { file: format!("environment variable {variable}"), line: 0, message: what.to_owned() })
     }
 
     /// A field that has to be there.

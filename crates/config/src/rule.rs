@@ -20,8 +20,13 @@ pub(crate) fn rules(root: &Section<'_, '_>, tiers: &TierNames) -> RuleSet {
                 "holds a backspace: that is what `\\b` means in double quotes; write it in single quotes, '\\bword\\b'";
             section.problem("pattern", format!("the pattern of {} {message}", section.title));
         }
+        let name = section.string("name");
+        if name == "none" || section.has("name") && name.is_empty() {
+            let message = "a name is not empty, and tests mean by `rule = \"none\"` that no rule matches";
+            section.problem("name", format!("a rule cannot be named {}: {message}", shown(&name)));
+        }
         let rule = Rule {
-            name: section.string("name"),
+            name,
             pattern: pattern.as_ref().map(|pattern| pattern.text.clone()).unwrap_or_default(),
             tier: tiers.tier(&section, "tier").unwrap_or(TierId(0)),
             reason: section.string("reason"),

@@ -165,7 +165,8 @@ pub struct ReportConfig {
 pub(crate) fn server(root: &Section<'_, '_>, base: &Path) -> ServerConfig {
     let section = root.table("server");
     let listen = listen(&section);
-    let admin_listen = section.text("admin_listen").and_then(|text| address(&section, "admin_listen", &text.text));
+    let admin_listen =
+        section.text("admin_listen").and_then(|text| address(&section, "admin_listen", None, &text.text));
     if admin_listen.is_some_and(|admin| admin == listen && admin.port() != 0) {
         section.problem(
             "admin_listen",
@@ -195,15 +196,18 @@ fn tls(section: &Section<'_, '_>, base: &Path) -> TlsConfig {
 
 fn listen(section: &Section<'_, '_>) -> SocketAddr {
     let fallback = SocketAddr::from(([127, 0, 0, 1], 8484));
-    let Some(text) = section.text_or_env("listen", Some("TIERWAY_LISTEN")) else { return fallback };
-    address(section, "listen", &text.text).unwrap_or(fallback)
+    let Some(text) = section.text_or_env("listen", Some(LISTEN_VARIABLE)) else { return fallback };
+    address(section, "listen", Some(LISTEN_VARIABLE), &text.text).unwrap_or(fallback)
 }
 
-fn address(section: &Section<'_, '_>, name: &str, text: &str) -> Option<SocketAddr> {
+pub(crate) const LISTEN_VARIABLE: &str = "TIERWAY_LISTEN";
+
+/// `variable`: what may have replaced the file's value.
+fn address(section: &Section<'_, '_>, name: &str, variable: Option<&str>, text: &str) -> Option<SocketAddr> {
     let address = text.replace("localhost:", "127.0.0.1:").parse().ok();
     if address.is_none() {
-        let message = "it takes an address and a port, such as \"127.0.0.1:8484\" or \"0.0.0.0:8484\"";
-        section.problem(name, format!("`{name}` in [server] is {}; {message}", shown(text)));
+        let takes = "it takes an address and a port, such as \"127.0.0.1:8484\" or \"0.0.0.0:8484\"";
+        section.problem_of_value(name, variable, &format!("is {}; {takes}", shown(text)));
     }
     address
 }
@@ -310,7 +314,10 @@ pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
     let variable = Some(LEDGER_VARIABLE).filter(|_| url == KeySource::None);
     let path = section.text_or_env("path", variable).map(|path| path.text).unwrap_or_default();
     if path.is_empty() {
-        section.problem("path", "`path` in [ledger] is empty; name a file, such as \"tierway.db\"");
+        section.problem_of_value("path", variable, "is empty; name a file, such as \"tierway.db\"");
+    }
+    if path.contains('\u{fffd}') {
+        section.problem_of_value("path", variable, "holds bytes that are no UTF-8 text; name another file");
     }
     if path.contains("://") {
         let mend = "say where it is found, as it holds a password: `url = \"env:NAME\"` or `url = \"file:PATH\"`";

@@ -1,7 +1,7 @@
 //! `[[tiers]]`: the ladder, its targets and what is known of their models.
 
 use crate::catalogue::{Facts, Prices};
-use crate::problem::{did_you_mean, shown};
+use crate::problem::{did_you_mean, nearest, shown};
 use crate::provider::ProviderConfig;
 use crate::reader::{Entry, Origin, Section, Text, quoted};
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
@@ -205,9 +205,14 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
     note_origin(section, &asked.model.text, found.as_ref());
     let facts = own_facts(sources, found.unwrap_or_default());
     check_effort(section, at, asked, &facts);
+    // Vertex has versions behind an `@`, and its prices go by other names.
+    let of_catalogue = |model: &str| known.prices.lookup(provider.kind.catalogue(), model).is_some();
+    check_at_sign(section, asked, &of_catalogue);
     if facts.prices.is_none() {
+        let names = provider.catalogue().map(|catalogue| known.prices.names(catalogue)).unwrap_or_default();
+        let hint = did_you_mean(&asked.model.text, names.iter().map(String::as_str));
         let message = format!(
-            "no price is known for {}/{}: the cost of its calls is unknown, shown as such and left out of savings; give `price = {{ input = .., output = .. }}` (dollars per million tokens)",
+            "no price is known for {}/{}: {hint}the cost of its calls is unknown, shown as such, left out of savings and bounded by no budget; give `price = {{ input = .., output = .. }}` (dollars per million tokens)",
             provider.name, asked.model.text
         );
         reader.warn(at, message);
@@ -236,6 +241,27 @@ fn check_effort(section: &Section<'_, '_>, at: usize, asked: &Asked, facts: &Fac
         section.reader.problem(at, format!("{} takes no effort {}; it knows: {list}", asked.model.text, shown(effort)));
     } else if efforts.is_empty() && !EFFORTS.contains(&effort.as_str()) {
         section.reader.problem(at, format!("no effort {}; known efforts: {}", shown(effort), EFFORTS.join(", ")));
+    }
+}
+
+/// An effort behind an `@` that is none, or stands where no effort is looked for. Some models do have an `@` in their names.
+fn check_at_sign(section: &Section<'_, '_>, asked: &Asked, is_known: &dyn Fn(&str) -> bool) {
+    let Some((model, end)) = asked.model.text.rsplit_once('@') else { return };
+    let Text { at, text } = &asked.model;
+    if EFFORTS.contains(&end) {
+        let message = format!("write model = {} and effort = {} beside it", quoted(model), quoted(end));
+        section
+            .reader
+            .problem(*at, format!("`@` and an effort belong to the short form `provider/model@effort`; {message}"));
+        return;
+    }
+    let is_word = end.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let meant = nearest(end, EFFORTS).map(|meant| format!("did you mean `{meant}`? ")).filter(|_| is_word);
+    if meant.is_some() || is_word && !is_known(text) && is_known(model) {
+        let (meant, efforts) = (meant.unwrap_or_default(), EFFORTS.join(", "));
+        section
+            .reader
+            .problem(*at, format!("no effort {} (in {}); {meant}known efforts: {efforts}", shown(end), shown(text)));
     }
 }
 

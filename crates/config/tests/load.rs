@@ -161,7 +161,11 @@ fn the_environment_wins_over_the_file_where_it_may() {
     let config = parse(&format!("{CLASSIC}\n[server]\nlisten = \"127.0.0.1:1\"\n"), "etc/tierway.toml", &env).unwrap();
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
     assert_eq!(config.ledger.path.to_str(), Some("/var/lib/t.db"));
-    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+    assert!(
+        warning.to_string().starts_with("environment variable TIERWAY_LISTEN: listens beyond this machine"),
+        "{warning}"
+    );
     let origin = |path: &str| config.settings.iter().find(|setting| setting.path == path).unwrap().origin.clone();
     assert_eq!(origin("server.listen"), Origin::Environment("TIERWAY_LISTEN"));
     assert_eq!(origin("server.grace_seconds"), Origin::Default);
@@ -232,6 +236,40 @@ fn models_on_the_way_out_are_named_with_their_last_day() {
         openai/gpt-4o (tier only) is switched off tomorrow, 2026-12-31; name a current model"#]]
     .assert_eq(&told("2026-12-30", 90));
     assert_eq!(told("2026-11-23", 10), "");
+}
+
+/// Lines that work, and what is said of them all the same.
+#[track_caller]
+fn warned(more: &str, want: &[&str]) {
+    let hash = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let more = more.replace("HASH_A", &hash("a")).replace("HASH_B", &hash("b"));
+    let config = read(&format!("{CLASSIC}{more}"));
+    let said: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), want.len(), "{said:#?}");
+    said.iter().zip(want).for_each(|(said, want)| assert!(said.contains(want), "{said} does not say {want}"));
+}
+
+#[test]
+fn what_works_and_was_hardly_meant_is_said() {
+    let unpriced = "[providers.own]\nkind = \"openai_compatible\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
+                    [[tiers]]\nname = \"top\"\ntargets = [\"own/huge\"]\n";
+    let no_price = "no price is known for own/huge: the cost of its calls is unknown, shown as such, left out of savings \
+                    and bounded by no budget";
+    warned(unpriced, &[no_price]);
+    let budget = format!("{unpriced}[teams.web]\nbudget = \"5/day\"\n");
+    warned(&budget, &[no_price, "a budget cannot bound what has no price: calls to own/huge count as nothing"]);
+    warned("[teams.web]\nbudget = \"5/day\"\n", &[]);
+    let misspelt = "[[tiers]]\nname = \"top\"\ntargets = [\"openai/gpt-6.1-slo\"]\n";
+    warned(misspelt, &["for openai/gpt-6.1-slo: did you mean `gpt-6.1-sol`? the cost"]);
+
+    warned("[quality]\nsample = 0.1\n", &["`sample` in [quality] finds nothing: nobody allows the use of texts"]);
+    warned("[quality]\nsample = 0.1\nallow_without_key = true\n", &[]);
+    let key = "[[keys]]\nname = \"app\"\nhash = \"HASH_A\"\nteam = \"wbe\"\n";
+    let nobody = format!("[quality]\nsample = 0.1\nallow_without_key = true\n{key}");
+    warned(&nobody, &["finds nothing"]);
+    warned(&format!("[quality]\nsample = 0.1\nallow_teams = [\"wbe\"]\n{key}"), &[]);
+    warned(&format!("{key}[teams.web]\nfloor = \"nano\"\n"), &["team `wbe` has no section; did you mean `web`?"]);
+    warned(&format!("{key}[teams.other]\nfloor = \"nano\"\n"), &[]);
 }
 
 #[test]

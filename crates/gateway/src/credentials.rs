@@ -14,7 +14,7 @@ const METADATA_HOST: (&str, &str) = ("GCE_METADATA_HOST", "metadata.google.inter
 /// # Errors
 /// See [`KeyError`].
 pub(crate) fn read(source: &KeySource) -> Result<Option<Zeroizing<String>>, KeyError> {
-    let key = source.resolve(&|name| std::env::var(name).ok())?;
+    let key = source.resolve(&tierway_config::environment)?;
     Ok(key.map(|key| key.expose().clone()))
 }
 

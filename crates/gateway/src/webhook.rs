@@ -14,7 +14,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(20);
 /// # Errors
 /// In words, when nobody says where it is or the message was not taken.
 pub async fn post_webhook(address: &KeySource, message: &Value) -> Result<(), String> {
-    let address = address.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let address = address.resolve(&tierway_config::environment).map_err(|error| error.to_string())?;
     let address = address.ok_or("no webhook is configured")?;
     let poster = Poster::new(address.expose(), [], POST_TIMEOUT).map_err(|error| format!("the webhook: {error}"))?;
     let body = Bytes::from(message.to_string());

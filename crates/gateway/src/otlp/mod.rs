@@ -105,7 +105,7 @@ impl Drop for Telemetry {
 
 /// `name=value,name=value`, as `OTEL_EXPORTER_OTLP_HEADERS` has it.
 fn headers(telemetry: &TelemetryConfig) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let secret = telemetry.headers.resolve(&|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let secret = telemetry.headers.resolve(&tierway_config::environment).map_err(|error| error.to_string())?;
     let Some(secret) = secret else { return Ok(Vec::new()) };
     let pairs = secret.expose().split(',').filter(|pair| !pair.trim().is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=')?;
