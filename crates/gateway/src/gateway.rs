@@ -8,7 +8,7 @@ use crate::keys::{Digest, KeyEntry, Keys, Scope};
 use crate::metrics::Metrics;
 use crate::otlp::Telemetry;
 use crate::quality::Looking;
-use crate::server::{Server, ServerOptions};
+use crate::server::{Hurry, Server, ServerOptions};
 use crate::shared::Link;
 use crate::store::{Recorder, Store};
 use crate::tls::{Tls, TlsError};
@@ -246,6 +246,12 @@ impl Gateway {
         })
     }
 
+    /// Cuts a stop short: nobody waits for requests in progress any more. Records are written all the same.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        self.server.hurry()
+    }
+
     /// Stops accepting, lets requests finish, writes every record.
     ///
     /// # Errors
@@ -336,7 +342,7 @@ impl Ground {
     /// The connection to what replicas share, where the config names one.
     fn link(&self, config: &Config) -> Result<Option<Link>, GatewayError> {
         let Some(shared) = &config.shared else { return Ok(None) };
-        let url = shared.url.resolve(&|name| std::env::var(name).ok()).map_err(GatewayError::SharedAddress)?;
+        let url = shared.url.resolve(&tierway_config::environment).map_err(GatewayError::SharedAddress)?;
         let Some(url) = url else { return Ok(None) };
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|error| GatewayError::Random(error.to_string()))?;
@@ -493,7 +499,7 @@ fn bounds(config: &Config, workers: usize) -> Bounds {
 /// # Errors
 /// [`GatewayError::LedgerAddress`], or [`GatewayError::Ledger`] for an address that no database can have.
 pub fn location(config: &Config) -> Result<Location, GatewayError> {
-    let location = Location::from(config.ledger.address(&|name| std::env::var(name).ok())?.expose().as_str());
+    let location = Location::from(config.ledger.address(&tierway_config::environment)?.expose().as_str());
     if let Location::Postgres(url) = &location {
         url.check()?;
     }

@@ -48,7 +48,7 @@ pub use metrics::Metrics;
 pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
 pub use saved::shadows;
-pub use server::{Server, ServerOptions};
+pub use server::{Hurry, Server, ServerOptions};
 pub use store::{Recorder, Store};
 pub use tls::TlsError;
 pub use webhook::post_webhook;

@@ -36,7 +36,7 @@ const FIRST_WORDS: Duration = Duration::from_millis(100);
 /// TLS handshakes in progress, per worker; further ones wait for their turn within the time that a handshake may take. Many
 /// more than a worker can do in that time, so that only clients who do not finish theirs come up against it.
 const MAX_HANDSHAKES: usize = 1024;
-/// After the grace time streams get this long to write their last event.
+/// After the grace time, or when somebody is in a hurry, streams get this long to notice and to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What the listeners need to know.
@@ -69,8 +69,27 @@ pub(crate) struct StartError {
 pub struct Server {
     address: SocketAddr,
     admin: Option<SocketAddr>,
-    stop: watch::Sender<bool>,
+    stop: Hurry,
     workers: Vec<JoinHandle<()>>,
+}
+
+/// Cuts a stop short.
+#[derive(Clone, Debug)]
+pub struct Hurry(watch::Sender<Stop>);
+
+impl Hurry {
+    /// What is in progress ends now, with a clear error.
+    pub fn now(&self) {
+        self.0.send_replace(Stop::Now);
+    }
+}
+
+/// How the workers are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    NotYet,
+    WithGrace,
+    Now,
 }
 
 impl Server {
@@ -100,14 +119,14 @@ impl Server {
             // Within this machine nobody listens in, and a certificate would name another host.
             listeners.push((listener, tls.filter(|_| !wanted.ip().is_loopback())));
         }
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::NotYet);
         let mut workers = Vec::new();
         for (index, (listener, tls)) in listeners.into_iter().enumerate() {
             let (app, stopped, options) = (app(index), stopped.clone(), options.clone());
             let worker = Worker { app, stopped, options, tls: tls.map(Tls::acceptor) };
             workers.push(worker.start(index, listener).map_err(cannot_listen(address))?);
         }
-        Ok(Self { address, admin, stop, workers })
+        Ok(Self { address, admin, stop: Hurry(stop), workers })
     }
 
     /// Where it listens, with the port that was really taken.
@@ -122,10 +141,20 @@ impl Server {
         self.admin
     }
 
+    /// For whoever will not wait for the grace time.
+    #[must_use]
+    pub fn hurry(&self) -> Hurry {
+        self.stop.clone()
+    }
+
     /// Stops accepting, lets running requests finish within the grace time, ends the others with a clear error.
     /// Returns when every worker is done.
     pub fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.0.send_if_modified(|stop| {
+            let first = *stop < Stop::WithGrace;
+            *stop = Stop::WithGrace.max(*stop);
+            first
+        });
         for worker in self.workers {
             let _ = worker.join();
         }
@@ -145,7 +174,7 @@ fn listener(address: SocketAddr) -> io::Result<StdListener> {
 
 struct Worker {
     app: Arc<App>,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Stop>,
     options: ServerOptions,
     tls: Option<TlsAcceptor>,
 }
@@ -176,7 +205,7 @@ impl Worker {
         };
         tokio::select! {
             biased;
-            _ = self.stopped.wait_for(|stopped| *stopped) => {}
+            _ = self.stopped.wait_for(|stop| *stop >= Stop::WithGrace) => {}
             () = door.open(&listener) => {}
         }
         #[cfg(target_os = "linux")]
@@ -193,10 +222,17 @@ impl Worker {
         // Each connection listens until it is over.
         let finished = ending.closed();
         tokio::pin!(finished);
-        if tokio::time::timeout(self.options.grace, &mut finished).await.is_err() {
-            self.app.cut_off.say();
-            let _ = tokio::time::timeout(LAST_WORDS, &mut finished).await;
+        let mut hurried = self.stopped.clone();
+        let hurry = hurried.wait_for(|stop| *stop == Stop::Now);
+        tokio::pin!(hurry);
+        tokio::select! {
+            biased;
+            () = &mut finished => return,
+            _ = &mut hurry => {}
+            () = tokio::time::sleep(self.options.grace) => {}
         }
+        self.app.cut_off.say();
+        let _ = tokio::time::timeout(LAST_WORDS, finished).await;
     }
 }
 

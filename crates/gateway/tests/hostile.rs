@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tierway_gateway::Gateway;
@@ -19,12 +20,22 @@ const HEADER_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// A gateway with short patience; its provider does not exist, so whatever reaches it is told so with 502.
 fn address() -> SocketAddr {
-    static RUNNING: OnceLock<(Gateway, tempfile::TempDir)> = OnceLock::new();
-    RUNNING.get_or_init(|| start("http://127.0.0.1:9", "")).0.address()
+    static RUNNING: OnceLock<Gateway> = OnceLock::new();
+    let begin = || {
+        // What is static is never dropped: a place of the build's own, which the next run begins anew.
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile");
+        let _ = std::fs::remove_dir_all(&dir);
+        gateway(&dir, "http://127.0.0.1:9", "")
+    };
+    RUNNING.get_or_init(begin).address()
 }
 
 fn start(provider: &str, more: &str) -> (Gateway, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
+    (gateway(dir.path(), provider, more), dir)
+}
+
+fn gateway(dir: &Path, provider: &str, more: &str) -> Gateway {
     let text = format!(
         r#"
 [server]
@@ -44,10 +55,10 @@ max_attempts = 1
 [ledger]
 path = "{}/hostile.db"
 {more}"#,
-        dir.path().display()
+        dir.display()
     );
     let config = tierway_config::parse(&text, "hostile.toml", &|_| None).unwrap();
-    (Gateway::start(&config, 1).unwrap(), dir)
+    Gateway::start(&config, 1).unwrap()
 }
 
 /// Sends bytes and reads until the connection ends or is silent for a second.

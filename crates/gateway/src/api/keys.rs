@@ -4,10 +4,9 @@
 //! first key is made on the machine, with `tierway keys add`.
 
 use super::query::decoded;
-use super::{now_ms, refused};
+use super::{body, now_ms, refused};
 use crate::accounts::Holder;
 use crate::app::App;
-use crate::body::read_body;
 use crate::keys::{KeyError, Scope, add_key, key_json, parse_until, revoke_key, rotate_key};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
@@ -127,13 +126,6 @@ fn changes(app: &App, headers: &http::HeaderMap) -> Result<(), Refusal> {
     }
     let json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
     if json { Ok(()) } else { Err(refused(415, "not_json", "send JSON with `content-type: application/json`")) }
-}
-
-async fn body<T: serde::de::DeserializeOwned>(app: &App, request: Request<Incoming>) -> Result<T, Refusal> {
-    let (head, body) = request.into_parts();
-    let body = read_body(body, &head.headers, &app.bounds).await?;
-    let text = if body.is_empty() { &b"{}"[..] } else { &body };
-    serde_json::from_slice(text).map_err(|error| bad(format!("not understood: {error}")))
 }
 
 /// Asks or changes the keys off the event loop.

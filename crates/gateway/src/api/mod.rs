@@ -12,10 +12,12 @@ mod sums;
 mod targets;
 
 use crate::app::{App, json};
+use crate::body::read_body;
 use crate::keys::Scope;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use query::Query;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tierway::{Refusal, Reply};
 use tierway_ledger::{LedgerError, Reader};
@@ -96,6 +98,15 @@ fn method(request: &Request<Incoming>, wanted: &Method) -> Result<(), Refusal> {
     }
     let message = format!("{} is asked with {wanted}", request.uri().path());
     Err(refused(405, "method_not_allowed", message))
+}
+
+/// What a request says in its body; none at all counts as an empty object.
+async fn body<T: DeserializeOwned>(app: &App, request: Request<Incoming>) -> Result<T, Refusal> {
+    let (head, body) = request.into_parts();
+    let body = read_body(body, &head.headers, &app.bounds).await?;
+    let text = if body.is_empty() { &b"{}"[..] } else { &body };
+    serde_json::from_slice(text)
+        .map_err(|error| refused(400, "bad_body", format!("the body is not understood: {error}")))
 }
 
 /// Asks the store off the event loop.

@@ -1,8 +1,7 @@
 //! How good the answers were: the sums, the cells, and people's words about single pairs.
 
-use super::{now_ms, refused};
+use super::{body, now_ms, refused};
 use crate::app::App;
-use crate::body::read_body;
 use crate::keys::Scope;
 use crate::quality::{Order, request_text};
 use crate::quality_report::report;
@@ -170,13 +169,6 @@ pub(super) async fn label(app: &App, request: Request<Incoming>, id: &str) -> Re
 
 fn request_id(text: &str) -> Result<RequestId, Refusal> {
     text.parse().map_err(|error| refused(400, "bad_request_id", format!("{error}")))
-}
-
-async fn body<T: for<'b> Deserialize<'b>>(app: &App, request: Request<Incoming>) -> Result<T, Refusal> {
-    let (head, body) = request.into_parts();
-    let bytes = read_body(body, &head.headers, &app.bounds).await?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| refused(400, "bad_body", format!("the body cannot be read: {error}")))
 }
 
 /// Asks the state off the event loop.

@@ -1,7 +1,7 @@
 //! Keys in the ledger as people handle them: made, listed, rotated, revoked. The same for the command line and the API.
 
 use super::secret::{Digest, new_secret};
-use super::stored::{check_policy, understand};
+use super::stored::{check_names, check_policy, understand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 use tierway_decide::Ladder;
@@ -41,9 +41,11 @@ pub fn add_key(
     ladder: Option<&Ladder>,
     now_ms: i64,
 ) -> Result<Zeroizing<String>, KeyError> {
-    if let Some(ladder) = ladder {
-        check_policy(name, policy, ladder).map_err(KeyError::Policy)?;
-    }
+    let checked = match ladder {
+        Some(ladder) => check_policy(name, policy, ladder),
+        None => check_names(name, policy),
+    };
+    checked.map_err(KeyError::Policy)?;
     if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
         return Err(KeyError::Policy("it would have expired already".into()));
     }
@@ -92,7 +94,10 @@ pub fn parse_until(text: &str, now_ms: i64) -> Result<i64, String> {
         _ => return Err(format!("`{text}` is no time to come; write `12h`, `30d`, `2027-01-31`")),
     };
     let count: i64 = count.parse().map_err(|_| format!("`{text}` is no time to come; write `12h`, `30d`"))?;
-    count.checked_mul(unit_ms).and_then(|span| now_ms.checked_add(span)).ok_or_else(|| format!("`{text}` is too long"))
+    let until_ms = count.checked_mul(unit_ms).and_then(|span| now_ms.checked_add(span));
+    // What no calendar has could not be shown.
+    let until_ms = until_ms.filter(|until_ms| Timestamp::from_millisecond(*until_ms).is_ok());
+    until_ms.ok_or_else(|| format!("`{text}` is too long"))
 }
 
 /// How a key is now: `active`, `expired`, `revoked`, `unusable`.
@@ -142,6 +147,7 @@ mod tests {
             ("12", None),
             ("-1d", None),
             ("99999999999999999d", None),
+            ("99999999999d", None),
             ("soon", None),
         ] {
             assert_eq!(parse_until(text, 0).ok(), want, "{text}");

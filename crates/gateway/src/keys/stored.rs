@@ -25,6 +25,13 @@ pub(crate) struct Understood {
 /// # Errors
 /// What is wrong with it, and what there is instead.
 pub fn check_policy(name: &str, policy: &KeyPolicy, ladder: &Ladder) -> Result<(), String> {
+    check_names(name, policy)?;
+    check_models(&policy.models, ladder)?;
+    understand(policy, ladder).map(|_| ())
+}
+
+/// Checks what a key is called, whatever the ladder.
+pub(super) fn check_names(name: &str, policy: &KeyPolicy) -> Result<(), String> {
     for (what, text) in [("the name", name), ("the team", &policy.team)] {
         if text.len() > MAX_NAME || text.chars().any(char::is_control) {
             return Err(format!("{what} has to be one line of at most {MAX_NAME} letters"));
@@ -33,7 +40,18 @@ pub fn check_policy(name: &str, policy: &KeyPolicy, ladder: &Ladder) -> Result<(
     if name.trim() != name || name.is_empty() {
         return Err("a key needs a name, without spaces around it".into());
     }
-    understand(policy, ladder).map(|_| ())
+    if name.starts_with('(') {
+        return Err("a name does not begin with `(`, as tierway's own do".into());
+    }
+    Ok(())
+}
+
+/// What a key allows has to be something that a request can name. Of `provider/model` only the shape is known here.
+fn check_models(models: &[String], ladder: &Ladder) -> Result<(), String> {
+    let served = |name: &str| ladder.tiers().iter().flat_map(|tier| &tier.targets).any(|target| target.model == name);
+    let known = |name: &String| name == "auto" || name.contains('/') || ladder.find(name).is_some() || served(name);
+    let Some(unknown) = models.iter().find(|name| !known(name)) else { return Ok(()) };
+    Err(format!("no request can name `{unknown}`: it takes `auto`, a tier, a model of a tier, or `provider/model`"))
 }
 
 pub(crate) fn understand(policy: &KeyPolicy, ladder: &Ladder) -> Result<Understood, String> {
