@@ -33,9 +33,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Done {
     let mut config = args.config.load()?;
     if let Some(path) = args.ledger {
+        // Before anything is paid.
+        if let Some(why) = crate::check::unwritable_ledger(&path) {
+            return Err(Failed::told(why));
+        }
         config.ledger.use_file(path);
     }
-    let prompt = if args.prompt == "-" { io::read_to_string(io::stdin())? } else { args.prompt };
+    let prompt = crate::prompt::read(&args.prompt)?;
     let mut messages = Vec::new();
     messages.extend(args.system.map(|system| json!({"role": "system", "content": system})));
     messages.push(json!({"role": "user", "content": prompt}));

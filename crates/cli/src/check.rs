@@ -1,5 +1,9 @@
 //! `tierway check`: is this config what its author meant? Validates it, looks for its keys, runs its tests.
 
+mod writing;
+
+pub(crate) use writing::ledger as unwritable_ledger;
+
 use crate::exit::{Done, Failed, say};
 use crate::load::{ConfigArg, Unread, setup};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -7,7 +11,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tierway::decide::Decision;
-use tierway::{Call, Router};
+use tierway::{Call, Router, Setup};
 use tierway_config::{Config, ConfigTest, Origin};
 use tierway_wire::Format;
 
@@ -18,7 +22,7 @@ pub(crate) struct Args {
     /// Print every value in force and where it comes from
     #[arg(long)]
     show: bool,
-    /// Do not look for the keys of providers (on a build machine)
+    /// Do not look for what only the machine that serves has: keys of providers, room for records (on a build machine)
     #[arg(long)]
     no_keys: bool,
 }
@@ -45,14 +49,23 @@ pub(crate) fn run(args: &Args) -> Done {
     for shutdown in config.shutdowns(today(), SHUTDOWN_NOTICE_DAYS) {
         say(format_args!("WARNING: {shutdown}"));
     }
+    expired_keys(&config);
     if !args.no_keys {
-        faults += missing_keys(&config) + unread_secrets(&config);
+        faults += missing_keys(&config) + unread_secrets(&config) + unwritable(&config);
     }
     if let Err(error) = tierway_gateway::check_certificate(&config) {
-        say(format_args!("{}: {error}", config.file));
+        say(format_args!("{}: {error}", config.place("server.tls.cert_file")));
         faults += 1;
     }
-    faults += run_tests(&config)?;
+    faults += match setup(&config, None) {
+        Ok(setup) => run_tests(&config, setup),
+        Err(Failed::Told(why)) => {
+            let untested = if config.tests.is_empty() { "" } else { "; its tests were not run" };
+            say(format_args!("{}: {why}{untested}", config.place("routing.evidence")));
+            1
+        }
+        Err(failed) => return Err(failed),
+    };
     if faults > 0 {
         return Err(Failed::Silent);
     }
@@ -79,7 +92,7 @@ fn counted(count: usize, what: &str) -> String {
 
 /// Keys that are not to be had: a fault where a tier needs them.
 fn missing_keys(config: &Config) -> usize {
-    let missing = config.missing_keys(&|name| std::env::var(name).ok());
+    let missing = config.missing_keys(&tierway_config::environment);
     for key in &missing {
         let (file, line, provider, error) = (&config.file, key.line, &key.provider, &key.error);
         if key.tiers.is_empty() {
@@ -94,10 +107,12 @@ fn missing_keys(config: &Config) -> usize {
 
 /// Addresses and headers that are kept like keys and are not to be had.
 fn unread_secrets(config: &Config) -> usize {
-    let env = |name: &str| std::env::var(name).ok();
+    let env = tierway_config::environment;
     let weekly = config.report.weekly.as_ref().map(|weekly| ("[report] webhook", &weekly.webhook));
     let telemetry = config.telemetry.as_ref().map(|telemetry| ("[telemetry] headers", &telemetry.headers));
-    let sources = [Some(("[quality] webhook", &config.quality.webhook)), weekly, telemetry];
+    let budgets = Some(("[budgets] webhook", &config.budgets.webhook));
+    let shared = config.shared.as_ref().map(|shared| ("[shared] url", &shared.url));
+    let sources = [Some(("[quality] webhook", &config.quality.webhook)), budgets, weekly, telemetry, shared];
     let unread = sources.into_iter().flatten().filter_map(|(what, source)| Some((what, source.resolve(&env).err()?)));
     let ledger = config.ledger.address(&env).err().map(|error| ("[ledger] url", error));
     let all: Vec<_> = unread.chain(ledger).collect();
@@ -107,9 +122,27 @@ fn unread_secrets(config: &Config) -> usize {
     all.len()
 }
 
+/// Places that `serve` will write to and cannot.
+fn unwritable(config: &Config) -> usize {
+    let faults = writing::faults(config);
+    for (setting, why) in &faults {
+        say(format_args!("{}: {why}", config.place(setting)));
+    }
+    faults.len()
+}
+
+/// Keys that open nothing any more: nobody is harmed, but whoever uses one is.
+fn expired_keys(config: &Config) {
+    let now_ms = crate::store::now_ms();
+    for key in config.keys.iter().filter(|key| key.expires_ms.is_some_and(|until_ms| until_ms <= now_ms)) {
+        let place = config.place(&format!("keys.{}.expires", key.name));
+        say(format_args!("warning: {place}: key `{}` has expired; take it out, or set another day", key.name));
+    }
+}
+
 /// Runs the tests of the config; says those that fail and how many they are.
-fn run_tests(config: &Config) -> Result<usize, Failed> {
-    let router = Router::builder(Arc::new(setup(config, None)?)).build();
+fn run_tests(config: &Config, setup: Setup) -> usize {
+    let router = Router::builder(Arc::new(setup)).build();
     let mut failed = 0;
     for test in &config.tests {
         if let Err(why) = run_test(&router, config, test) {
@@ -120,7 +153,7 @@ fn run_tests(config: &Config) -> Result<usize, Failed> {
     if failed > 0 {
         say(format_args!("{failed} of {} tests failed", config.tests.len()));
     }
-    Ok(failed)
+    failed
 }
 
 fn run_test(router: &Router, config: &Config, test: &ConfigTest) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! `tierway config`: the config of several replicas, kept in a PostgreSQL in versions.
 
 use crate::exit::{Done, Failed, say};
-use crate::load::{Place, parse};
+use crate::load::{ConfigArg, Place, parse};
 use crate::store::now_ms;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ enum What {
         #[arg(long, value_name = "TEXT", default_value = "")]
         why: String,
         #[command(flatten)]
-        database: Database,
+        place: ConfigArg,
     },
     /// List the versions, the newest first; it is in force
     List {
         #[command(flatten)]
-        database: Database,
+        place: ConfigArg,
     },
     /// Print a version
     Show {
@@ -37,7 +37,7 @@ enum What {
         #[arg(value_name = "VERSION")]
         number: Option<i64>,
         #[command(flatten)]
-        database: Database,
+        place: ConfigArg,
     },
     /// Put an older version in force again
     Rollback {
@@ -48,36 +48,25 @@ enum What {
         #[arg(long, value_name = "TEXT", default_value = "")]
         why: String,
         #[command(flatten)]
-        database: Database,
+        place: ConfigArg,
     },
 }
 
-/// The database.
-#[derive(clap::Args)]
-struct Database {
-    /// The database, which `serve` gets as its config: `postgres://user:password@host/database`
-    #[arg(long, short, value_name = "URL", env = "TIERWAY_CONFIG", hide_env_values = true)]
-    config: String,
-}
-
-impl Database {
-    fn open(&self) -> Result<(ConfigStore, PostgresUrl), Failed> {
-        let Place::Database(url) = Place::from(self.config.as_str()) else {
-            return Err(Failed::told(format_args!(
-                "{} is no URL of a PostgreSQL: `--config postgres://…`",
-                self.config
-            )));
-        };
-        Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url))
+/// The database that is named where other commands name a config.
+fn open(place: &ConfigArg) -> Result<(ConfigStore, PostgresUrl), Failed> {
+    match place.place() {
+        Place::Database(url) => Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url)),
+        Place::File(path) => {
+            let path = path.display();
+            Err(Failed::told(format_args!("{path} is a file; name the database: `--config postgres://…`")))
+        }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Done {
-    let (What::Push { database, .. }
-    | What::List { database }
-    | What::Show { database, .. }
-    | What::Rollback { database, .. }) = &args.what;
-    let (mut store, url) = database.open()?;
+    let (What::Push { place, .. } | What::List { place } | What::Show { place, .. } | What::Rollback { place, .. }) =
+        &args.what;
+    let (mut store, url) = open(place)?;
     match &args.what {
         What::Push { file, why, .. } => push(&mut store, &url, file, why),
         What::List { .. } => list(&mut io::stdout().lock(), &mut store),

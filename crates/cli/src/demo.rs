@@ -2,6 +2,7 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::report::{self, Format};
+use crate::stopping::Stopping;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
@@ -12,11 +13,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tempfile::TempDir;
 use tierway::{AUTO, Operation, Provider, WireRequest};
 use tierway_config::init::default_rules;
 use tierway_config::{Config, QualityConfig};
 use tierway_decide::Ladder;
-use tierway_gateway::Gateway;
+use tierway_gateway::{Gateway, GatewayError};
 use tierway_ledger::{Reader, Span, State};
 use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_testkit::StandIn;
@@ -63,20 +65,47 @@ struct Outcome {
 
 pub(crate) fn run(args: &Args) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(demo(args))
+    runtime.block_on(async {
+        let mut stopping = Stopping::new()?;
+        // Dropped in the middle it leaves nothing behind, its folder included.
+        let gateway = tokio::select! {
+            shown = demo(args) => shown?,
+            () = stopping.wanted() => return Err(Failed::told("the demo was broken off")),
+        };
+        if args.serve {
+            stopping.wanted().await;
+        }
+        stopping.stop(gateway.at_work).await.map_err(Failed::told)
+    })
 }
 
-async fn demo(args: &Args) -> Done {
+/// What the demo leaves at work.
+struct Shown {
+    at_work: Gateway,
+    /// Where its records are; goes last.
+    _folder: TempDir,
+    _stand_in: StandIn,
+}
+
+async fn demo(args: &Args) -> Result<Shown, Failed> {
     // On a shared port our prompts would reach somebody else's providers, and be paid for.
     if crate::serve::is_taken(args.listen) {
         let taken = format_args!("another process listens on {}; choose another with --listen", args.listen);
         return Err(Failed::told(taken));
     }
+    if let Some(why) = args.ledger.as_deref().and_then(crate::check::unwritable_ledger) {
+        return Err(Failed::told(why));
+    }
     let stand_in = StandIn::start().await?;
     let folder = tempfile::tempdir()?;
     let ledger = args.ledger.clone().unwrap_or_else(|| folder.path().join("demo.db"));
     let config = config(&stand_in.base_url(), args.listen, &ledger)?;
-    let gateway = Gateway::start(&without_looks(&config), 1).map_err(Failed::told)?;
+    let gateway = Gateway::start(&without_looks(&config), 1).map_err(|error| match error {
+        GatewayError::Listen { address, cause } => {
+            Failed::told(format_args!("cannot listen on {address}: {cause}; choose another address with --listen"))
+        }
+        error => Failed::told(error),
+    })?;
     say("tierway demo: a stand-in answers in place of a provider. No model is asked, nothing is paid;");
     say("routing, records, prices and the report are real. Prompts and expected tiers are ours.\n");
     let prompts = PROMPTS.lines().map(serde_json::from_str).collect::<Result<Vec<Prompt>, _>>();
@@ -91,10 +120,8 @@ async fn demo(args: &Args) -> Done {
         say(format_args!("\ntierway: serving on http://{address} (the stand-in answers) until Ctrl-C; try"));
         say(format_args!("  http://{address}/dashboard in a browser, or"));
         say(format_args!("  curl -si http://{address}/v1/chat/completions -d '{EXAMPLE}'"));
-        tokio::signal::ctrl_c().await?;
     }
-    gateway.stop().map_err(Failed::told)?;
-    Ok(())
+    Ok(Shown { at_work: gateway, _folder: folder, _stand_in: stand_in })
 }
 
 const EXAMPLE: &str = r#"{"model":"auto","messages":[{"role":"user","content":"What is the capital of Peru?"}]}"#;

@@ -27,7 +27,11 @@ impl Failed {
 /// Whoever reads our output went away (`| head`): no reason to complain.
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::HadEnough } else { Self::told(error) }
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::HadEnough,
+            io::ErrorKind::StorageFull => Self::told(format_args!("the output cannot be written: {error}")),
+            _ => Self::told(error),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `tierway explain`: every step of one decision, from its row, and whether it would be made again.
 
-use crate::exit::{Done, Failed};
+use crate::exit::{Done, Failed, say};
 use crate::store::{Source, StoreArg};
 use std::io::{self, Write};
+use tierway_config::Config;
 use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RejectWhy, RequestId, TierId, Usd, savings};
 use tierway_gateway::Again;
 use tierway_ledger::{Filter, Span};
@@ -30,10 +31,11 @@ pub(crate) fn run(args: &Args) -> Done {
     })?;
     let config = source.config.as_ref();
     let again = match config {
-        Some(config) => {
-            let setup = crate::load::setup(config, None)?;
-            Again::of(&stored.call, &setup).map_err(Failed::told)?
-        }
+        // The row is shown whatever became of the config.
+        Some(config) => decided_again(&stored.call, config).unwrap_or_else(|why| {
+            say(format_args!("warning: not decided again: {why}"));
+            Again::default()
+        }),
         None => Again::default(),
     };
     let mut out = io::stdout().lock();
@@ -43,10 +45,16 @@ pub(crate) fn run(args: &Args) -> Done {
         });
         writeln!(out, "{shown:#}")?;
     } else {
-        let names = Names { ladder: config.map(|config| config.table.ladder()) };
+        let ladder = config.map(|config| config.table.ladder());
+        let names = Names { ladder: ladder.filter(|ladder| again.same_table || is_of(ladder, &stored.call)) };
         tell(&mut out, &stored.call, stored.intact, &names, &again)?;
     }
     Ok(())
+}
+
+fn decided_again(call: &CallRecord, config: &Config) -> Result<Again, String> {
+    let setup = tierway_gateway::setup(config).map_err(|error| error.to_string())?;
+    Again::of(call, &setup).map_err(|error| error.to_string())
 }
 
 fn newest(source: &mut Source) -> Result<RequestId, Failed> {
@@ -55,7 +63,20 @@ fn newest(source: &mut Source) -> Result<RequestId, Failed> {
     newest.ok_or_else(|| Failed::told("nothing was recorded yet: `tierway ask \"PROMPT\"` makes a request"))
 }
 
-/// Names of tiers, as far as a config tells them.
+/// Whether a ladder may be the one that decided, as far as the row tells: as many tiers, and all those that it names.
+fn is_of(ladder: &Ladder, call: &CallRecord) -> bool {
+    let of_attempts = call.attempts.iter().map(|attempt| &attempt.tier);
+    let mut named = [&call.tier, &call.served_tier, &call.raised_from].into_iter().chain(of_attempts);
+    let tiers = asked(call);
+    (tiers == 0 || tiers == ladder.tiers().len()) && named.all(|name| name.is_empty() || ladder.find(name).is_some())
+}
+
+/// Tiers of which there is a prediction.
+fn asked(call: &CallRecord) -> usize {
+    call.prediction.p_ok.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1)
+}
+
+/// Names of tiers, as far as a config tells them; else they are numbered from the cheapest.
 struct Names<'a> {
     ladder: Option<&'a Ladder>,
 }
@@ -63,12 +84,12 @@ struct Names<'a> {
 impl Names<'_> {
     fn tier(&self, id: TierId) -> String {
         let tier = self.ladder.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
-        tier.map_or_else(|| format!("tier {}", id.0), |tier| tier.name.clone())
+        tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.clone())
     }
 }
 
 fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, again: &Again) -> io::Result<()> {
-    asked(out, call)?;
+    came(out, call)?;
     looked(out, call, names, again)?;
     chose(out, call, names, again)?;
     called(out, call)?;
@@ -77,7 +98,12 @@ fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, ag
     let word =
         if intact { "it is as it was written" } else { "it was changed after it was written; see `tierway audit`" };
     fact(out, "checksum", word)?;
-    fact(out, "config", &format!("{:016x}{}", call.table_version, if again.same_table { ", in force now" } else { "" }))
+    let config = match (again.same_table, names.ladder.is_some()) {
+        (true, _) => ", in force now",
+        (false, true) => ", not the one at hand, whose names of tiers are shown",
+        (false, false) => ", not at hand: tiers are numbered from the cheapest",
+    };
+    fact(out, "config", &format!("{:016x}{config}", call.table_version))
 }
 
 fn fact(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
@@ -86,7 +112,7 @@ fn fact(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {name:<14}{value}")
 }
 
-fn asked(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+fn came(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
     let time = jiff::Timestamp::from_millisecond(call.id.unix_ms()).map(|time| time.to_string());
     writeln!(out, "Request {}", call.id)?;
     fact(out, "came", &time.unwrap_or_default())?;
@@ -105,8 +131,7 @@ fn looked(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again)
     writeln!(out, "\nPrediction")?;
     fact(out, "complexity", prediction.complexity.name())?;
     fact(out, "task type", prediction.task_type.name())?;
-    let last = prediction.p_ok.iter().rposition(|p| *p > 0.0);
-    let chances = (0u8..).zip(&prediction.p_ok).take(last.map_or(0, |last| last + 1));
+    let chances = (0u8..).zip(&prediction.p_ok).take(asked(call));
     let chances: Vec<_> =
         chances.map(|(at, p)| format!("{} {}", names.tier(TierId(at)), percent(f64::from(*p)))).collect();
     fact(out, "will do", &if chances.is_empty() { "nobody was asked".into() } else { chances.join(", ") })?;
@@ -122,14 +147,11 @@ fn looked(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again)
         let side = if *weight < 0.0 { "for the cheapest tier" } else { "for the baseline" };
         fact(out, "because", &format!("{feature} ({weight:+.2}, {side})"))?;
     }
-    let verdict = if recomputed == prediction {
-        "the same".into()
-    } else {
-        format!(
-            "{} with score {:.3}: predictor or evidence changed since",
-            recomputed.complexity.name(),
-            recomputed.score_strong
-        )
+    let now = format!("{} with score {:.3}", recomputed.complexity.name(), recomputed.score_strong);
+    let verdict = match (recomputed == prediction, again.same_table) {
+        (true, _) => "the same".into(),
+        (false, true) => format!("{now}: predictor or evidence changed since"),
+        (false, false) => format!("{now} under the config at hand, which is not the one that decided"),
     };
     fact(out, "recomputed", &verdict)
 }
@@ -160,7 +182,7 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     fact(out, "took", &format!("{} µs", thousands(call.decide_us.into())))?;
     if let Some(tier) = &again.tier {
         let first = if call.raised_from.is_empty() { &call.tier } else { &call.raised_from };
-        let verdict = if tier == first { "the same".into() } else { format!("{tier} by the config in force") };
+        let verdict = if tier == first { "the same".into() } else { format!("{tier} by the config at hand") };
         fact(out, "decided again", &verdict)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! `tierway init`: a first config for the keys at hand.
 
 use crate::exit::{Done, Failed, say};
+use crate::output::{Inputs, Target};
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -20,7 +21,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Done {
-    let found = Found { keys: keys(&|name| std::env::var(name).ok()), ollama: ollama().unwrap_or_default() };
+    let found = Found { keys: keys(&tierway_config::environment), ollama: ollama().unwrap_or_default() };
     let text = write(&found);
     say(format_args!("tierway: {}", summary(&found)));
     if args.output == Path::new("-") {
@@ -42,24 +43,26 @@ fn keys(env: &dyn Fn(&str) -> Option<String>) -> Vec<(Maker, String)> {
     Maker::ALL.into_iter().filter_map(key).collect()
 }
 
-/// Never overwrites by accident, not even a file that appears at the last moment.
+/// Never overwrites by accident, not even a file that appears at the last moment; whole or not at all.
 fn store(path: &Path, text: &str, force: bool) -> Done {
-    let mut options = OpenOptions::new();
-    options.write(true);
     if force {
-        options.create(true).truncate(true)
-    } else {
-        options.create_new(true)
-    };
-    let mut file = options.open(path).map_err(|error| match error.kind() {
+        return Target::check(Some(path), &Inputs::default())?.write(text.as_bytes());
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists if path.is_dir() => {
+            Failed::told(format_args!("{} is a folder; name a file in it", path.display()))
+        }
         io::ErrorKind::AlreadyExists => Failed::told(format_args!(
             "{} is there already; name another with --output, or replace it with --force",
             path.display()
         )),
         _ => Failed::told(format_args!("cannot write {}: {error}", path.display())),
     })?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| Failed::told(format_args!("cannot write {}: {error}", path.display())))
+    file.write_all(text.as_bytes()).map_err(|error| {
+        // Half a config would be in the way of the next try.
+        let _ = std::fs::remove_file(path);
+        Failed::told(format_args!("cannot write {}: {error}", path.display()))
+    })
 }
 
 /// Longest wait for a local Ollama: it answers in a millisecond, or is not there.

@@ -152,7 +152,13 @@ fn add(wish: &Add) -> Done {
     let first = state.keys().map_err(Failed::told)?.1.is_empty() && config.as_ref().is_none_or(|it| it.keys.is_empty());
     let ladder = config.as_ref().map(|config| config.table.ladder());
     let secret = add_key(&mut state, &wish.name, &policy, expires_ms, ladder, now_ms()).map_err(Failed::told)?;
-    writeln!(io::stdout().lock(), "{}", *secret)?;
+    if let Err(error) = print(&secret) {
+        revoke_key(&mut state, &wish.name, now_ms()).map_err(Failed::told)?;
+        let name = &wish.name;
+        return Err(Failed::told(format_args!(
+            "key `{name}` could not be printed ({error}) and is revoked; choose another name"
+        )));
+    }
     say(format_args!("tierway: key `{}` is made; above it stands, once: only its digest is kept", wish.name));
     if first {
         say("tierway: it is the first one; from now on every request needs a key (`--scope admin` opens everything)");
@@ -204,12 +210,22 @@ fn rotate(wish: &Rotate) -> Done {
     let (mut state, config) = open_there(&wish.place)?;
     refuse_of_config(config.as_ref(), &wish.name)?;
     let secret = rotate_key(&mut state, &wish.name, until_ms, now_ms()).map_err(Failed::told)?;
-    writeln!(io::stdout().lock(), "{}", *secret)?;
+    if let Err(error) = print(&secret) {
+        let message = "could not be printed, and is lost; the old one goes on for now: rotate again";
+        return Err(Failed::told(format_args!("the new secret of `{}` {message} ({error})", wish.name)));
+    }
     say(format_args!(
         "tierway: the old secret of `{}` goes on for {}; change it everywhere until then",
         wish.name, wish.overlap
     ));
     Ok(())
+}
+
+/// A secret, once. Who does not read it has no key: that is no good end, whatever happened to the pipe.
+fn print(secret: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{secret}")?;
+    out.flush()
 }
 
 fn named_in_config(config: Option<&Config>, name: &str) -> bool {

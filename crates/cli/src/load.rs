@@ -10,15 +10,19 @@ use tierway_ledger::{ConfigStore, LedgerError, PostgresUrl};
 /// The file that is looked for when none is named.
 const USUAL: &str = "tierway.toml";
 
+/// The variable that names another one.
+const VARIABLE: &str = "TIERWAY_CONFIG";
+
 /// Days ahead in which every command says that a model will be switched off; `check` says it earlier.
 const SHUTDOWN_NOTICE_DAYS: i32 = 30;
 
 /// Where the config is.
 #[derive(clap::Args, Clone)]
 pub(crate) struct ConfigArg {
-    /// The config: a file, or `postgres://…` where `tierway config push` put one
-    #[arg(long, short, value_name = "FILE", env = "TIERWAY_CONFIG", hide_env_values = true, value_parser = |text: &str| Ok::<_, String>(Place::from(text)))]
-    config: Option<Place>,
+    // Not clap's `env`: it takes an empty variable for an empty argument, and shows a password.
+    /// The config: a file, or `postgres://…` where `tierway config push` put one [env: TIERWAY_CONFIG] [default: tierway.toml]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// A file, or a database that holds versions of a config.
@@ -28,9 +32,9 @@ pub(crate) enum Place {
     Database(PostgresUrl),
 }
 
-impl From<&str> for Place {
-    fn from(text: &str) -> Self {
-        PostgresUrl::recognize(text).map_or_else(|| Self::File(text.into()), Self::Database)
+impl From<PathBuf> for Place {
+    fn from(path: PathBuf) -> Self {
+        path.to_str().and_then(PostgresUrl::recognize).map_or_else(|| Self::File(path.clone()), Self::Database)
     }
 }
 
@@ -40,15 +44,6 @@ impl fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Database(url) => url.fmt(f),
-        }
-    }
-}
-
-impl Place {
-    fn read(&self) -> Result<Config, Unread> {
-        match self {
-            Self::File(path) => tierway_config::load(path).map_err(Unread::Bad),
-            Self::Database(url) => newest(url),
         }
     }
 }
@@ -89,26 +84,35 @@ fn newest(url: &PostgresUrl) -> Result<Config, Unread> {
 
 /// Reads a config that is no file. Files that it names are looked for in the working directory.
 pub(crate) fn parse(text: &str, name: &str) -> Result<Config, Problems> {
-    tierway_config::parse(text, name, &|name| std::env::var(name).ok())
+    tierway_config::parse(text, name, &tierway_config::environment)
 }
 
 impl ConfigArg {
     /// Where the config is that counts.
     pub(crate) fn place(&self) -> Place {
-        self.config.clone().unwrap_or_else(|| Place::File(USUAL.into()))
+        self.named().unwrap_or_else(|| Place::File(USUAL.into()))
     }
 
-    /// Whether there is one; a database has to answer for itself.
-    pub(crate) fn exists(&self) -> bool {
-        match self.place() {
-            Place::File(path) => path.exists(),
-            Place::Database(_) => true,
-        }
+    /// What somebody named, on the command line or in the environment.
+    fn named(&self) -> Option<Place> {
+        let of_variable = || std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.config.clone().or_else(of_variable).map(Place::from)
     }
 
-    /// Reads and checks it.
+    /// Reads and checks it, without a word about what works but should be looked at.
     pub(crate) fn read(&self) -> Result<Config, Unread> {
-        self.place().read()
+        match self.place() {
+            Place::Database(url) => newest(&url),
+            Place::File(path) => tierway_config::load(&path).map_err(|mut problems| {
+                if self.config.is_none() && path != Path::new(USUAL) && !path.exists() {
+                    problems
+                        .0
+                        .iter_mut()
+                        .for_each(|problem| problem.message.push_str(&format!("; {VARIABLE} names it")));
+                }
+                Unread::Bad(problems)
+            }),
+        }
     }
 
     /// Reads and checks it; warnings go to stderr.
@@ -123,10 +127,16 @@ impl ConfigArg {
         Ok(config)
     }
 
+    /// Like [`Self::load`]; none where nobody named one and there is no file of the usual name.
+    pub(crate) fn load_if_any(&self) -> Result<Option<Config>, Failed> {
+        let wanted = self.named().is_some() || Path::new(USUAL).exists();
+        wanted.then(|| self.load()).transpose()
+    }
+
     /// Like [`Self::load`]; without a file, a ladder to decide with that calls nobody.
     pub(crate) fn load_or_example(&self) -> Result<Config, Failed> {
-        if self.config.is_some() || self.exists() {
-            return self.load();
+        if let Some(config) = self.load_if_any()? {
+            return Ok(config);
         }
         say(format_args!("no {USUAL} here: the built-in example decides"));
         tierway_config::parse(EXAMPLE, "(built-in example)", &|_| None).map_err(Failed::told)

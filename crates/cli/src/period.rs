@@ -16,8 +16,11 @@ pub(crate) enum Since {
 impl Since {
     /// For clap.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        Self::read(text)
-            .ok_or_else(|| "wanted hours, days or weeks such as 12h, 7d, 4w, or a day such as 2026-03-02".into())
+        match Self::read(text) {
+            Some(Self::At(ms)) if ms > crate::store::now_ms() => Err("that day is still to come".into()),
+            Some(since) => Ok(since),
+            None => Err("wanted hours, days or weeks such as 12h, 7d, 4w, or a day such as 2026-03-02".into()),
+        }
     }
 
     fn read(text: &str) -> Option<Self> {

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn print(list: &List) -> Done {
-    let prices = if list.config.exists() { list.config.load()?.prices } else { Prices::default() };
+    let prices = list.config.load_if_any()?.map(|config| config.prices).unwrap_or_default();
     let found = prices.list(&list.provider, &list.model);
     if found.is_empty() {
         return Err(Failed::told("no model has these names; `tierway prices list` without a filter shows all"));

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn one(router: &Router, prompt: &str, as_json: bool) -> Done {
-    let prompt = if prompt == "-" { io::read_to_string(io::stdin())? } else { prompt.to_owned() };
+    let prompt = crate::prompt::read(prompt)?;
     let line = json!({"model": AUTO, "messages": [{"role": "user", "content": prompt}]}).to_string();
     let decided = decide(router, line.as_bytes()).map_err(Failed::told)?;
     let ladder = router.setup().table.ladder();

@@ -5,6 +5,7 @@ mod watch;
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
 use crate::recalibrate::Recalibration;
+use crate::stopping::Stopping;
 use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -18,8 +19,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArg,
     /// Worker threads, one core each [default: all cores]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
     /// Logs as JSON lines
     #[arg(long)]
     log_json: bool,
@@ -31,12 +32,12 @@ pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load()?;
     watch.follow(&config);
     let recalibration = Recalibration::new(&config);
-    for missing in config.missing_keys(&|name| std::env::var(name).ok()) {
+    for missing in config.missing_keys(&tierway_config::environment) {
         say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
     }
     let shared = is_taken(config.server.listen);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let gateway = Gateway::start(&config, args.workers.unwrap_or(cores)).map_err(Failed::told)?;
+    let gateway = Gateway::start(&config, args.workers.map_or(cores, usize::from)).map_err(Failed::told)?;
     if shared {
         say(
             "warning: another process listens at this address, too: until one of them stops, each gets a share of the requests",
@@ -44,9 +45,12 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     greet(&config, &gateway);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(until_stopped(&args.config, config, &gateway, watch, recalibration))?;
-    say("tierway: stopping; requests in progress may finish");
-    let stopped = gateway.stop().map_err(Failed::told);
+    let stopped = runtime.block_on(async {
+        let mut stopping = Stopping::new()?;
+        until_stopped(&mut stopping, &args.config, config, &gateway, watch, recalibration).await?;
+        say("tierway: stopping; requests in progress may finish (Ctrl-C again ends now)");
+        stopping.stop(gateway).await.map_err(Failed::told)
+    });
     // A report in the making is made at the next start.
     runtime.shutdown_background();
     stopped
@@ -63,6 +67,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits for SIGTERM or Ctrl-C; SIGHUP, or a change of it, has the config read again.
 async fn until_stopped(
+    stopping: &mut Stopping,
     arg: &ConfigArg,
     mut config: Config,
     gateway: &Gateway,
@@ -71,13 +76,10 @@ async fn until_stopped(
 ) -> std::io::Result<()> {
     let mut week = Schedule::new(&config);
     let leadership = gateway.leadership();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            () = stopping.wanted() => return Ok(()),
             _ = hang_up.recv() => {
                 watch.look();
                 config = reload(arg, gateway, &mut watch).await.unwrap_or(config);

@@ -35,10 +35,12 @@ impl StoreArg {
     /// Where it is, and the config where there is one. With `--db` a config is welcome, but not needed: it knows the order
     /// of the tiers.
     pub(crate) fn locate(&self) -> Result<(Location, Option<Config>), Failed> {
-        let config = match &self.db {
-            Some(_) if !self.config.exists() => None,
-            _ => Some(self.config.load()?),
-        };
+        let config = self.config.load_if_any()?;
+        if self.db.is_none() && config.is_none() {
+            let message = "there is no tierway.toml here; `tierway init` writes one, `--config FILE` names another, \
+                           and `--db FILE` a ledger that needs none";
+            return Err(Failed::told(message));
+        }
         Ok((location(self.db.as_deref(), config.as_ref())?, config))
     }
 
@@ -53,12 +55,10 @@ impl StoreArg {
 impl StoreArg {
     /// Opens the ledger of the usual config where there is one, else that of `other`.
     pub(crate) fn open_beside(&self, other: &Config) -> Result<Source, Failed> {
-        if self.db.is_some() || self.config.exists() {
-            return self.open();
-        }
-        let location = tierway_gateway::location(other).map_err(Failed::told)?;
+        let config = self.config.load_if_any()?;
+        let location = location(self.db.as_deref(), Some(config.as_ref().unwrap_or(other)))?;
         let reader = Reader::open(location.clone()).map_err(Failed::told)?;
-        Ok(Source { reader, location, config: None })
+        Ok(Source { reader, location, config })
     }
 }
 

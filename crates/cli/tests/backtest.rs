@@ -2,30 +2,16 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
+mod common;
+
+use common::{demo_ladder, demo_log, good, tierway};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
 use tierway_config::init::default_rules;
-
-const DEMO: &str = include_str!("../data/demo.toml");
-
-fn tierway(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    command.args(arguments).current_dir(folder).env_remove("TIERWAY_CONFIG").output().unwrap()
-}
-
-#[track_caller]
-fn good(folder: &Path, arguments: &[&str]) -> String {
-    let output = tierway(folder, arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The demo's log, and configs beside it: the demo's own, and others.
 fn log() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    good(folder.path(), &["demo", "--ledger", "log.db"]);
-    let demo = DEMO.replace("BASE_URL", "http://127.0.0.1:9/v1");
+    let (folder, demo) = (demo_log(), demo_ladder());
     let ledger = "\n[ledger]\npath = \"log.db\"\n";
     let rules = default_rules("nano", "standard", "reasoning");
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
@@ -85,8 +71,7 @@ fn what_cannot_be_replayed_is_said() {
     std::fs::write(folder.join("more.toml"), more).unwrap();
     let text = good(folder, &["backtest", "--policy", "more.toml", "--config", "same.toml"]);
     assert!(text.contains("(brand-new) cannot be replayed"), "{text}");
-    let output = tierway(folder, &["backtest", "--policy", "lower.toml", "--since", "yesterday"]);
-    assert_eq!(output.status.code(), Some(2));
-    let output = tierway(folder, &["backtest", "--policy", "lower.toml", "--db", "none.db"]);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(tierway(folder, &["backtest", "--policy", "lower.toml", "--since", "yesterday"]).0, 2);
+    let (code, _, talk) = tierway(folder, &["backtest", "--policy", "lower.toml", "--db", "none.db"]);
+    assert_eq!(code, 1, "{talk}");
 }

@@ -1,9 +1,12 @@
 //! `ask`, `demo`, `serve` and `audit` as their users see them, beside a provider and another tierway.
 #![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
 
+mod common;
+
+use common::command;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use tierway::Call;
 use tierway_ledger::{Ledger, Options};
 use tierway_testkit::Upstream;
@@ -17,11 +20,8 @@ async fn ask(dir: &Path, upstream: &Upstream, more: &[&str]) -> (i32, String, St
         upstream.url()
     );
     std::fs::write(dir.join("tierway.toml"), config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    command.args(["ask", "What is the capital of Peru?"]).args(more).current_dir(dir).env_clear();
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let mut command = command(dir, &[&["ask", "What is the capital of Peru?"], more].concat());
+    tokio::task::spawn_blocking(move || common::ended(&mut command)).await.unwrap()
 }
 
 #[tokio::test]
@@ -51,9 +51,8 @@ fn who_shares_a_port_is_told_and_a_demo_never_does() {
     let first = tierway_gateway::Gateway::start(&config, 1).unwrap();
     let address = first.address().to_string();
     let tierway = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-        command.args(args).current_dir(dir.path()).env_clear().env("TIERWAY_LISTEN", &address);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = command(dir.path(), args);
+        command.env("TIERWAY_LISTEN", &address).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
     let demo = tierway(&["demo", "--listen", &address]).output().unwrap();
@@ -80,8 +79,8 @@ fn the_greeting_counts_the_keys_of_the_ledger() {
                   base_url = \"http://127.0.0.1:9/v1\"\n[[tiers]]\nname = \"standard\"\ntargets = [\"p/m\"]\n";
     std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
     let tierway = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-        command.args(args).current_dir(dir.path()).env_clear().stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut command = command(dir.path(), args);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     };
     let greeted = || {
@@ -119,9 +118,6 @@ async fn an_audit_finds_no_fault_with_embeddings_and_calls_that_failed() {
     let failed = desk.router().chat(call(orphan)).await;
     assert_eq!([embedded, answered, failed].map(|reply| reply.status.as_u16()), [200, 200, 400]);
     desk.close().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = command.arg("audit").current_dir(dir.path()).env_clear().output().unwrap();
-    let page = String::from_utf8(output.stdout).unwrap();
+    let page = common::good(dir.path(), &["audit"]);
     assert!(page.contains("3 rows of the config in force priced anew, 0 differ"), "{page}");
-    assert_eq!(output.status.code(), Some(0), "{page}");
 }

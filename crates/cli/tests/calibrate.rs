@@ -2,45 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
+
+use common::{LADDER, command, tierway};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tierway_decide::quality::{Comparison, Kind, Preference};
 use tierway_decide::{Complexity, RequestId, TaskType, Usd};
 use tierway_ledger::State;
 use tierway_ledger::quality::{Sample, SampleText, Verdict};
-
-const CONFIG: &str = r#"
-[providers.p]
-kind = "openai_compatible"
-base_url = "http://127.0.0.1:1/v1"
-
-[[tiers]]
-name = "nano"
-price = { input = 0.15, output = 0.60 }
-targets = [{ provider = "p", model = "small" }]
-
-[[tiers]]
-name = "standard"
-price = { input = 5.00, output = 15.00 }
-targets = [{ provider = "p", model = "large" }]
-
-[routing]
-baseline = "standard"
-"#;
-
-/// Exit code, standard output, standard error.
-fn tierway(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = command.current_dir(dir).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
 
 /// The small model fails proofs and nothing else. Ids are numbers, as exports of notebooks write them.
 fn outcomes(n: usize) -> String {
@@ -58,8 +34,7 @@ fn outcomes(n: usize) -> String {
 }
 
 fn folder(rows: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("tierway.toml"), CONFIG).unwrap();
+    let dir = common::folder(LADDER);
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(rows.as_bytes()).unwrap();
     std::fs::write(dir.path().join("outcomes.jsonl.gz"), packed.finish().unwrap()).unwrap();
@@ -110,11 +85,11 @@ fn outcomes_that_do_not_serve_are_refused_with_a_reason() {
 fn unknown_costs(reasoning: bool) -> tempfile::TempDir {
     let dir = folder(&outcomes(420));
     let config = match reasoning {
-        true => CONFIG.replace(
+        true => LADDER.replace(
             "model = \"large\" }",
             "model = \"large\", effort = \"high\", parameters = { reasoning = \"always\" } }",
         ),
-        false => CONFIG.replace("price = { input = 0.15, output = 0.60 }\n", ""),
+        false => LADDER.replace("price = { input = 0.15, output = 0.60 }\n", ""),
     };
     std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
     dir
@@ -214,7 +189,7 @@ fn judged(state: &mut State, n: u16, age: i64, chance: f64) {
 /// have been looked at, which had one of 0.1.
 fn logged(n: u16, chance: f64) -> tempfile::TempDir {
     let dir = folder(&outcomes(420));
-    std::fs::write(dir.path().join("tierway.toml"), format!("{CONFIG}\n[ledger]\npath = \"log.db\"\n")).unwrap();
+    std::fs::write(dir.path().join("tierway.toml"), format!("{LADDER}\n[ledger]\npath = \"log.db\"\n")).unwrap();
     let mut state = State::open(dir.path().join("log.db").as_path()).unwrap();
     (0..n).for_each(|at| judged(&mut state, at, if at + 10 < n { 1 } else { 30 }, if at == 0 { 0.1 } else { chance }));
     dir
@@ -257,9 +232,8 @@ struct Serving {
 impl Serving {
     fn start(dir: &Path) -> Self {
         let said = dir.join("said.txt");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-        command.current_dir(dir).args(["serve", "--workers", "1"]).stdout(Stdio::null());
-        let process = command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+        let mut command = command(dir, &["serve", "--workers", "1"]);
+        let process = command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
         Self { process, said }
     }
 
@@ -298,7 +272,7 @@ impl Drop for Serving {
 fn a_gateway_recalibrates_itself_and_goes_back_when_told() {
     let dir = logged(420, 0.1);
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n{CONFIG}quality_target = 0.9\nevidence = \"ledger\"\n[ledger]\npath = \"log.db\"\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\n{LADDER}quality_target = 0.9\nevidence = \"ledger\"\n[ledger]\npath = \"log.db\"\n\
          [quality]\nsample = 0.1\nrecalibrate_hours = 1\n"
     );
     std::fs::write(dir.path().join("tierway.toml"), config).unwrap();

@@ -1,28 +1,20 @@
 //! `init`, `check` and `prices` as a user sees them: what is printed, what is written, how they end.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests stop at the first surprise")]
 
+mod common;
+
 use expect_test::{Expect, expect};
 use std::path::Path;
-use std::process::Command;
 
-/// Runs the command in a directory; gives exit code, stdout and stderr.
+/// Runs the command in a directory, with these variables.
 fn tierway(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tierway"))
-        .args(args)
-        .current_dir(dir)
-        .env_clear()
-        .envs(env.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    common::ended(common::command(dir, args).envs(env.iter().copied()))
 }
 
 /// Checks a config; `want` is exit code and stderr.
 #[track_caller]
 fn check(config: &str, args: &[&str], env: &[(&str, &str)], want: Expect) {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("tierway.toml"), config).unwrap();
+    let dir = common::folder(config);
     let (code, _, talk) = tierway(dir.path(), &[&["check"], args].concat(), env);
     want.assert_eq(&format!("exit {code}\n{talk}"));
 }
@@ -119,6 +111,7 @@ fn every_secret_that_serving_needs_is_looked_for() {
         KEY,
         expect![[r#"
             exit 1
+            warning: tierway.toml:22: `sample` in [quality] finds nothing: nobody allows the use of texts; set `allow_keys`, `allow_teams`, `allow_sampling` of a key or a rule, or, without any keys, `allow_without_key`
             tierway.toml: [quality] webhook: cannot read the key from nope: No such file or directory (os error 2)
             tierway.toml: [report] webhook: environment variable NOPE_R is not set; export it, or name another source of the key
             tierway.toml: [telemetry] headers: environment variable NOPE_T is not set; export it, or name another source of the key
@@ -131,6 +124,7 @@ fn every_secret_that_serving_needs_is_looked_for() {
         KEY,
         expect![[r#"
             exit 0
+            warning: tierway.toml:22: `sample` in [quality] finds nothing: nobody allows the use of texts; set `allow_keys`, `allow_teams`, `allow_sampling` of a key or a rule, or, without any keys, `allow_without_key`
             tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
         "#]],
     );
@@ -309,6 +303,10 @@ fn a_missing_ledger_is_not_made_and_a_password_is_never_printed() {
         ("keys revoke k --db none.db", none, "there is no ledger at none.db"),
         ("keys rotate k --db sqlite:foo", none, "there is no ledger at sqlite:foo"),
         ("report --db URL", none, "it is not one of PostgreSQL"),
+        ("report --db tierway.toml", none, "tierway.toml is no SQLite database: name another file"),
+        ("keys add --name k --db tierway.toml", none, "tierway.toml is no SQLite database: name another file"),
+        ("keys add --name k --db .", none, ". is a folder; name a file in it, such as ./tierway.db"),
+        ("audit --db .", none, ". is a folder; name a file in it"),
         ("keys list --db URL", none, "it is not one of PostgreSQL"),
         ("migrate --from URL --to sqlite:x", none, "neither `sqlite` nor `sqlite:FILE`"),
         ("migrate --from sqlite:none.db --to URL", none, "it is not one of PostgreSQL"),
@@ -322,6 +320,64 @@ fn a_missing_ledger_is_not_made_and_a_password_is_never_printed() {
         assert!(!talk.contains("secretpw") && !out.contains("secretpw"), "{command}: {out} {talk}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{command}");
     }
+}
+
+#[test]
+fn what_is_no_prompt_is_refused_before_anybody_is_asked() {
+    let dir = common::folder(LADDER);
+    for (stdin, prompt, wanted) in [
+        (&b"a\xff\xfe"[..], "-", "stdin is no UTF-8 text (from byte 1 on)"),
+        (b" \n", "-", "the prompt is empty"),
+        (b"", "", "the prompt is empty"),
+    ] {
+        std::fs::write(dir.path().join("stdin"), stdin).unwrap();
+        for command in ["ask", "route"] {
+            let mut command = common::command(dir.path(), &[command, prompt]);
+            let stdin = std::fs::File::open(dir.path().join("stdin")).unwrap();
+            let (code, _, talk) = common::ended(command.stdin(stdin));
+            assert!(code == 1 && talk.contains(wanted), "{code} {talk}");
+        }
+    }
+}
+
+#[test]
+fn a_check_finds_what_serving_would_stumble_over() {
+    let fault = |config: &str, want: &str| {
+        let dir = common::folder(config);
+        std::fs::write(dir.path().join("bad.json"), "{\n \"version\": 1,\n}").unwrap();
+        std::fs::create_dir(dir.path().join("records")).unwrap();
+        let (code, _, talk) = tierway(dir.path(), &["check"], KEY);
+        assert!(code == 1 && talk.contains(want), "{code} {talk}");
+        assert_eq!(tierway(dir.path(), &["check", "--no-keys"], &[]).0, i32::from(want.contains("evidence")), "{want}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "it leaves nothing behind");
+    };
+    let ladder = |more: &str| format!("{more}{LADDER}");
+    fault(&ladder("[ledger]\npath = \"records\"\n"), "tierway.toml:2: records is a folder; name a file in it");
+    fault(&ladder("[ledger]\npath = \"bad.json/x.db\"\n"), "tierway.toml:2: nothing can be written into bad.json");
+    fault(&ladder("[ledger]\npath = \"bad.json\"\n"), "tierway.toml:2: bad.json is no SQLite database");
+    let weekly = "[report]\nweekly = \"monday 08:00\"\nfolder = \"bad.json\"\n";
+    fault(&ladder(weekly), "tierway.toml:3: nothing can be written into bad.json");
+    let evidence = "[routing]\nevidence = \"bad.json\"\n";
+    fault(
+        &ladder(evidence),
+        "tierway.toml:2: evidence, bad.json: not evidence of `tierway calibrate`: trailing comma at line 3",
+    );
+}
+
+#[test]
+fn a_key_that_opens_nothing_any_more_is_a_warning() {
+    let key =
+        format!("{LADDER}[[keys]]\nname = \"old\"\nhash = \"sha256:{}\"\nexpires = \"2020-01-01\"\n", "1".repeat(64));
+    check(
+        &key,
+        &[],
+        KEY,
+        expect![[r#"
+        exit 0
+        warning: tierway.toml:15: key `old` has expired; take it out, or set another day
+        tierway.toml: good. tiers nano < standard (baseline); 2 providers, 0 rules, 0 tests passed
+    "#]],
+    );
 }
 
 #[test]

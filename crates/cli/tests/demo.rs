@@ -1,15 +1,16 @@
-//! `demo` as its users see it: the whole road, judging included.
-#![allow(missing_docs)]
+//! `demo` as its user sees it: the whole road, judging included; and broken off.
+#![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
 
-use std::process::Command;
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn the_demo_says_what_was_saved_and_what_quality_was_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = command.arg("demo").current_dir(folder.path()).env_remove("TIERWAY_CONFIG").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let out = String::from_utf8(output.stdout).unwrap();
+    let out = common::good(folder.path(), &["demo"]);
     let line = |begin: &str| -> Vec<&str> {
         let line = out.lines().find(|line| line.trim_start().starts_with(begin));
         line.unwrap_or_else(|| panic!("{begin} is missing in\n{out}")).split_whitespace().collect()
@@ -24,4 +25,40 @@ fn the_demo_says_what_was_saved_and_what_quality_was_kept() {
     let cost = line("cost");
     assert!(cost[1].trim_start_matches('$').parse::<f64>().unwrap() > 0.0, "{cost:?}");
     assert_eq!((cost[3].parse(), cost[5], cost[8]), (Ok(verdicts), "0", "0"), "{cost:?}");
+}
+
+/// Starts one that keeps its files in `temporary`, and interrupts it once it has said a line with these words.
+fn interrupted(temporary: &Path, args: &[&str], words: &str) -> (Option<i32>, String) {
+    let mut command = common::command(temporary, args);
+    let mut demo = command.env("TMPDIR", temporary).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains(words)));
+    assert!(Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap().success());
+    let rest: Vec<_> = lines.collect();
+    (demo.wait().unwrap().code(), rest.join("\n"))
+}
+
+#[test]
+fn a_demo_that_is_broken_off_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let left = || std::fs::read_dir(temporary.path()).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    let (code, said) = interrupted(temporary.path(), &["demo"], "tierway demo: a stand-in answers");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the demo was broken off"), "{said}");
+    assert_eq!(left(), [] as [&Path; 0]);
+    let (code, said) = interrupted(temporary.path(), &["demo", "--serve"], "curl -si http://");
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(left(), [] as [&Path; 0]);
+}
+
+#[test]
+fn a_folder_is_no_ledger_and_gets_no_lock_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("records")).unwrap();
+    let (code, _, talk) = common::tierway(folder.path(), &["demo", "--ledger", "records"]);
+    assert_eq!(
+        (code, talk.as_str()),
+        (1, "tierway: records is a folder; name a file in it, such as records/tierway.db\n")
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

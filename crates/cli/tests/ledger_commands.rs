@@ -2,11 +2,11 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
+mod common;
 #[path = "../../ledger/tests/synthetic/mod.rs"]
 mod synthetic;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tempfile::TempDir;
 use tierway_decide::{CallRecord, CallStatus, Features, Predictor, Reason, RequestId};
@@ -22,25 +22,23 @@ fn ledger() -> (TempDir, PathBuf, Vec<CallRecord>) {
     (dir, path, calls)
 }
 
-/// Runs in a directory without a config.
-fn tierway(db: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    command.args(arguments).arg("--db").arg(db).current_dir(db.parent().unwrap());
-    command.env_remove("TIERWAY_CONFIG").output().unwrap()
+/// Runs in the folder of a ledger.
+fn on(db: &Path, arguments: &[&str]) -> (i32, String, String) {
+    common::tierway(db.parent().unwrap(), &[arguments, &["--db", db.to_str().unwrap()]].concat())
 }
 
 #[track_caller]
 fn good(db: &Path, arguments: &[&str]) -> String {
-    let output = tierway(db, arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let (code, out, talk) = on(db, arguments);
+    assert_eq!(code, 0, "{talk}");
+    out
 }
 
 #[track_caller]
 fn bad(db: &Path, arguments: &[&str]) -> (String, String) {
-    let output = tierway(db, arguments);
-    assert_eq!(output.status.code(), Some(1));
-    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    let (code, out, talk) = on(db, arguments);
+    assert_eq!(code, 1, "{talk}");
+    (out, talk)
 }
 
 #[test]
@@ -102,7 +100,7 @@ fn explain_shows_every_step_of_the_row() {
     assert!(good(&db, &["explain"]).contains(&newest), "without an id it is the newest");
     let (_, told) = bad(&db, &["explain", "0000000000000"]);
     assert!(told.contains("no record of request 0000000000000"), "{told}");
-    assert_eq!(tierway(&db, &["explain", "not-an-id"]).status.code(), Some(2));
+    assert_eq!(on(&db, &["explain", "not-an-id"]).0, 2);
 }
 
 #[test]
@@ -183,6 +181,57 @@ fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
     }
     let text = good(&db, &["explain", &changed.id.to_string()]);
     assert!(text.contains("predictor or evidence changed since"), "{text}");
+
+    // Under a config that did not decide nobody is to blame, and where it has other tiers these lend no names.
+    let other = std::fs::read_to_string(&toml).unwrap().replace("\"standard\"", "\"middle\"");
+    std::fs::write(&toml, other).unwrap();
+    let text = good(&db, &["explain", &changed.id.to_string()]);
+    for wanted in
+        ["under the config at hand, which is not the one that decided", "tier 1 ", "not at hand: tiers are numbered"]
+    {
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+    }
+    assert!(!text.contains("changed since") && !text.contains("passed over   nano"), "{text}");
+    let missing = std::fs::read_to_string(&toml).unwrap().replace("[routing]", "[routing]\nevidence = \"none.json\"");
+    std::fs::write(&toml, missing).unwrap();
+    let (code, text, talk) = on(&db, &["explain", &call.id.to_string()]);
+    assert!(
+        code == 0 && text.contains("Decision") && talk.contains("warning: not decided again: evidence, "),
+        "{talk}{text}"
+    );
+}
+
+#[test]
+fn shares_of_nothing_are_nothing() {
+    let (_dir, db, _) = ledger();
+    let told: serde_json::Value = serde_json::from_str(&good(&db, &["quality", "--json"])).unwrap();
+    let quality = &told["quality"];
+    for share in
+        [&quality["overall"]["quality"], &quality["ruled"]["quality"], &quality["too_low"], &quality["too_high"]]
+    {
+        assert!(share.is_null(), "{quality:#}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_printed_is_no_key() {
+    let (dir, db, _) = ledger();
+    let add = |out: std::process::Stdio, name: &str| {
+        let mut command = common::command(dir.path(), &["keys", "add", "--db", "ledger.db", "--name", name]);
+        let output =
+            command.stdout(out).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, talk) = add(full.into(), "lost");
+    assert!(
+        code == Some(1) && talk.contains("key `lost` could not be printed") && talk.contains("is revoked"),
+        "{talk}"
+    );
+    assert_eq!(add(std::process::Stdio::null(), "kept").0, Some(0));
+    let list: serde_json::Value = serde_json::from_str(&good(&db, &["keys", "list", "--format", "json"])).unwrap();
+    let states: Vec<_> = list.as_array().unwrap().iter().map(|key| (&key["name"], &key["state"])).collect();
+    assert_eq!(states, [(&"kept".into(), &"active".into()), (&"lost".into(), &"revoked".into())]);
 }
 
 /// What the provider would have counted for the calls to it, as its usage page exports them.

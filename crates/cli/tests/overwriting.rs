@@ -1,29 +1,17 @@
 //! Commands that write a file: never over what they read, whole or not at all, and refused before the work.
 #![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
 
+mod common;
+
+use common::LADDER;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-const CONFIG: &str = r#"
-[providers.p]
-kind = "openai_compatible"
-base_url = "http://127.0.0.1:1/v1"
-[[tiers]]
-name = "nano"
-price = { input = 0.15, output = 0.60 }
-targets = [{ provider = "p", model = "small" }]
-[[tiers]]
-name = "standard"
-price = { input = 5.00, output = 15.00 }
-targets = [{ provider = "p", model = "large" }]
-"#;
-
-/// Exit code and standard error.
-fn tierway(dir: &Path, command: &str) -> (i32, String) {
-    let mut tierway = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = tierway.args(command.split(' ')).current_dir(dir).env_remove("TIERWAY_CONFIG").output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+/// Exit code and standard error of a line.
+fn run(dir: &Path, line: &str) -> (i32, String) {
+    let (code, _, talk) = common::tierway(dir, &line.split(' ').collect::<Vec<_>>());
+    (code, talk)
 }
 
 /// A folder with a ledger, outcomes, a list of prices, prompts and a config: all that commands read.
@@ -37,11 +25,11 @@ fn folder() -> tempfile::TempDir {
         )
     };
     write("mine.jsonl", &(0..200).map(outcome).collect::<String>());
-    write("k.toml", CONFIG);
+    write("k.toml", LADDER);
     write("in.jsonl", "{\"id\":1,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}\n");
     let prices = r#"{"m": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 7e-06, "output_cost_per_token": 9e-06}}"#;
     write("l.json", prices);
-    assert_eq!(tierway(dir.path(), "demo --ledger c.db").0, 0);
+    assert_eq!(run(dir.path(), "demo --ledger c.db").0, 0);
     symlink("c.db", dir.path().join("link.db")).unwrap();
     std::fs::hard_link(dir.path().join("mine.jsonl"), dir.path().join("twin.jsonl")).unwrap();
     dir
@@ -80,7 +68,7 @@ fn nothing_that_a_command_reads_is_overwritten() {
         ("route -c k.toml --input in.jsonl --output ./in.jsonl", "./in.jsonl", "input"),
         ("route -c k.toml --input in.jsonl --output k.toml", "k.toml", "config"),
     ] {
-        let (code, talk) = tierway(dir.path(), command);
+        let (code, talk) = run(dir.path(), command);
         let want = format!("tierway: {path} is the {what} that is read here: name another file to write\n");
         assert_eq!((code, talk), (1, want), "{command}");
         assert!(contents(dir.path()) == before, "{command}");
@@ -105,7 +93,7 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
         ("report --db c.db -o /proc/none", "/proc/none cannot be written: "),
         ("export --db c.db -o /dev/full", "/dev/full cannot be written: No space left on device"),
     ] {
-        let (code, talk) = tierway(dir.path(), command);
+        let (code, talk) = run(dir.path(), command);
         assert!(code == 1 && talk.contains(wanted), "{command}: {code} {talk}");
         assert!(contents(dir.path()) == before, "{command}");
     }
@@ -118,10 +106,10 @@ fn a_result_takes_the_place_of_an_older_one_with_its_permissions() {
     std::fs::write(&old, "old").unwrap();
     std::fs::set_permissions(&old, PermissionsExt::from_mode(0o640)).unwrap();
     symlink("old.csv", &link).unwrap();
-    assert_eq!(tierway(dir.path(), "export --db c.db -o link.csv"), (0, String::new()));
+    assert_eq!(run(dir.path(), "export --db c.db -o link.csv"), (0, String::new()));
     assert!(link.is_symlink() && std::fs::read_to_string(&old).unwrap().starts_with("id,time_utc"));
     assert_eq!(std::fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(tierway(dir.path(), "calibrate -c k.toml --outcomes mine.jsonl --out e.json"), (0, String::new()));
+    assert_eq!(run(dir.path(), "calibrate -c k.toml --outcomes mine.jsonl --out e.json"), (0, String::new()));
     let names = contents(dir.path()).into_iter().map(|(name, _)| name);
     assert!(names.clone().all(|name| !name.ends_with(".part")), "{:?}", names.collect::<Vec<_>>());
 }

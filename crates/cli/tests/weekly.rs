@@ -2,33 +2,18 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
+mod common;
+
+use common::{command, demo_ladder, demo_log, good, tierway};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-const DEMO: &str = include_str!("../data/demo.toml");
-
-fn tierway(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    command.current_dir(folder).env_remove("TIERWAY_CONFIG");
-    command
-}
-
-#[track_caller]
-fn good(folder: &Path, arguments: &[&str]) -> String {
-    let output = tierway(folder).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The demo's log with its config beside it, and these lines in it.
 fn log(more: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    good(folder.path(), &["demo", "--ledger", "log.db"]);
-    let demo = DEMO.replace("BASE_URL", "http://127.0.0.1:9/v1");
+    let (folder, demo) = (demo_log(), demo_ladder());
     let text = format!("{demo}\n[ledger]\npath = \"log.db\"\n[server]\nlisten = \"127.0.0.1:0\"\n{more}");
     std::fs::write(folder.path().join("tierway.toml"), text).unwrap();
     folder
@@ -60,8 +45,8 @@ fn the_week_says_what_to_do_and_every_advice_is_a_config_that_can_be_tried() {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
     assert!(good(folder.path(), &["report", "--weekly", "--format", "html"]).starts_with("<!doctype html>"));
-    let refused = tierway(folder.path()).args(["report", "--weekly", "--post"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no webhook is configured"));
+    let (_, _, talk) = tierway(folder.path(), &["report", "--weekly", "--post"]);
+    assert!(talk.contains("no webhook is configured"), "{talk}");
 }
 
 /// Takes one request and answers it.
@@ -89,8 +74,7 @@ fn serve_makes_the_week_that_is_due_and_tells_the_chat() {
     let chat = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = log("[report]\nweekly = \"monday 08:00\"\nfolder = \"weeks\"\nwebhook = \"env:WEEK_HOOK\"\n");
     let hook = format!("http://{}/services/T0/secret", chat.local_addr().unwrap());
-    let mut serving = tierway(folder.path())
-        .args(["serve", "--workers", "1"])
+    let mut serving = command(folder.path(), &["serve", "--workers", "1"])
         .env("WEEK_HOOK", hook)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

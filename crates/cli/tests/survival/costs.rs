@@ -2,11 +2,11 @@
 //! that the provider reported.
 
 use crate::client::{Client, Received};
+use crate::common::good;
 use crate::process::Process;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tierway_testkit::{Traits, Upstream};
@@ -121,12 +121,6 @@ async fn ten_thousand_requests_are_ten_thousand_rows_with_their_costs() {
     }
 }
 
-fn tierway(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tierway")).args(args).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// What was paid and what the baseline would have cost, by request.
 pub(crate) fn rows(dir: &Path) -> BTreeMap<String, (u64, u64)> {
     let row = |line: &str| {
@@ -134,9 +128,9 @@ pub(crate) fn rows(dir: &Path) -> BTreeMap<String, (u64, u64)> {
         let number = |name: &str| row[name].as_u64().unwrap_or_else(|| panic!("{name}: {row}"));
         (row["request_id"].as_str().unwrap().to_owned(), (number("paid"), number("baseline")))
     };
-    tierway(dir, &["export", "--format", "jsonl", "--db", "costs.db"]).lines().map(row).collect()
+    good(dir, &["export", "--format", "jsonl", "--db", "costs.db"]).lines().map(row).collect()
 }
 
 fn report(dir: &Path) -> Value {
-    serde_json::from_str(&tierway(dir, &["report", "--format", "json", "--config", "tierway.toml"])).unwrap()
+    serde_json::from_str(&good(dir, &["report", "--format", "json", "--config", "tierway.toml"])).unwrap()
 }

@@ -12,6 +12,8 @@
 
 mod budgets;
 mod client;
+#[path = "../common/mod.rs"]
+mod common;
 mod configs;
 mod costs;
 mod keys;

@@ -57,8 +57,13 @@ impl Process {
     }
 
     /// Asks it to stop and waits until it did.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.signal("-TERM");
+        self.ends_well();
+    }
+
+    /// Waits until it stopped, as it was told.
+    pub(crate) fn ends_well(mut self) {
         let ended = self.child.wait().unwrap();
         assert!(ended.success(), "{ended}:\n{}", self.said.iter().collect::<Vec<_>>().join("\n"));
     }

@@ -4,6 +4,7 @@
 use crate::client::{Client, rest};
 use crate::process::Process;
 use http_body_util::BodyExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tierway_testkit::{Pace, Traits, Upstream};
@@ -15,30 +16,8 @@ const GRACE: Duration = Duration::from_secs(6);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_streams_end_well_or_with_an_error_and_have_their_rows() {
     let upstream = Upstream::start().await.unwrap();
-    // One ends within the grace time, the other long after it.
-    let paced = |tokens, ms: u64| Traits {
-        answer_tokens: tokens,
-        pace: Pace { first_ms: 0, per_token_us: ms * 1_000 },
-        ..Traits::default()
-    };
-    upstream.traits("short", paced(40, 50));
-    upstream.traits("long", paced(400, 200));
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("tierway.toml");
-    let tier = |name: &str| {
-        format!(
-            "[[tiers]]\nname = \"{name}\"\nprovider = \"p\"\nmodel = \"{name}\"\nprice = {{ input = 1, output = 2 }}\n"
-        )
-    };
-    let url = upstream.url();
-    let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\ngrace_seconds = {}\n[providers.p]\nkind = \"openai_compatible\"\nbase_url = \"{url}/v1\"\n{}{}[routing]\nbaseline = \"long\"\n[ledger]\npath = \"costs.db\"\n",
-        GRACE.as_secs(),
-        tier("short"),
-        tier("long")
-    );
-    std::fs::write(&path, text).unwrap();
-    let process = Process::start(&path);
+    let process = start(&upstream, dir.path(), GRACE);
     let client = Arc::new(Client::of(process.address));
     let begun: Vec<_> = (0..STREAMS).map(|number| tokio::spawn(begin(client.clone(), number))).collect();
     let mut open = Vec::new();
@@ -63,6 +42,53 @@ async fn five_hundred_streams_end_well_or_with_an_error_and_have_their_rows() {
     println!("{} streams finished, {} ended with an error; stopped in {} ms", ended[0], ended[1], took.as_millis());
     assert!(took < GRACE + Duration::from_secs(5), "{took:?}");
     assert_eq!(super::costs::rows(dir.path()).len(), STREAMS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_interrupt_ends_it_at_once_with_everything_recorded() {
+    let upstream = Upstream::start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // Far longer than anybody waits: what ends it is the second interrupt, or nothing.
+    let process = start(&upstream, dir.path(), Duration::from_secs(3_600));
+    let (answer, first) = begin(Arc::new(Client::of(process.address)), 1).await;
+    process.signal("-INT");
+    process.hear("stopping; requests in progress may finish (Ctrl-C again ends now)");
+    // Supervisors repeat this one, and mean no hurry by it.
+    process.signal("-TERM");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    process.signal("-INT");
+    let stopping = tokio::task::spawn_blocking(move || process.ends_well());
+    let reply = rest(answer, first).await;
+    assert!(!reply.broken && reply.body.contains("shutting down"), "{}", reply.body);
+    assert!(reply.body.matches("\"content\":\"").count() > 3, "it went on until then: {}", reply.body);
+    stopping.await.unwrap();
+    assert_eq!(super::costs::rows(dir.path()).len(), 1);
+}
+
+/// A router with two tiers: answers of `short` end within seconds, those of `long` much later.
+fn start(upstream: &Upstream, dir: &Path, grace: Duration) -> Process {
+    let paced = |tokens, ms: u64| Traits {
+        answer_tokens: tokens,
+        pace: Pace { first_ms: 0, per_token_us: ms * 1_000 },
+        ..Traits::default()
+    };
+    upstream.traits("short", paced(40, 50));
+    upstream.traits("long", paced(400, 200));
+    let path = dir.join("tierway.toml");
+    let tier = |name: &str| {
+        format!(
+            "[[tiers]]\nname = \"{name}\"\nprovider = \"p\"\nmodel = \"{name}\"\nprice = {{ input = 1, output = 2 }}\n"
+        )
+    };
+    let url = upstream.url();
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\ngrace_seconds = {}\n[providers.p]\nkind = \"openai_compatible\"\nbase_url = \"{url}/v1\"\n{}{}[routing]\nbaseline = \"long\"\n[ledger]\npath = \"costs.db\"\n",
+        grace.as_secs(),
+        tier("short"),
+        tier("long")
+    );
+    std::fs::write(&path, text).unwrap();
+    Process::start(&path)
 }
 
 /// A stream whose first content has come.

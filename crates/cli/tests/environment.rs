@@ -1,0 +1,73 @@
+//! What comes from the environment is looked at like the config, and blamed by its name.
+#![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
+
+mod common;
+
+use common::{LADDER, command, ended};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+const KEYED: &str =
+    "[providers.openai]\nkind = \"openai\"\n[[tiers]]\nname = \"standard\"\ntargets = [\"openai/gpt-4o\"]\n";
+
+/// Runs a line in a folder with a config, and with one variable; gives exit code and what was said.
+#[track_caller]
+fn check(config: &str, line: &str, variable: (&str, &[u8]), code: i32, wanted: &str) {
+    let dir = common::folder(config);
+    let mut command = command(dir.path(), &line.split(' ').collect::<Vec<_>>());
+    let (got, _, talk) = ended(command.env(variable.0, OsStr::from_bytes(variable.1)));
+    assert_eq!(got, code, "{talk}");
+    assert!(talk.contains(wanted), "{talk}");
+    let blamed = code == 1 && talk.contains("tierway.toml:");
+    assert!(!blamed || wanted.contains("tierway.toml:"), "the file is not to blame: {talk}");
+}
+
+#[test]
+fn what_is_wrong_is_the_variable() {
+    for bad in [&b"nonsense"[..], b"127.0.0.1", b"\xff:1"] {
+        let wanted = "environment variable TIERWAY_LISTEN: is `";
+        check(LADDER, "check", ("TIERWAY_LISTEN", bad), 1, wanted);
+    }
+    let wanted = "environment variable TIERWAY_LEDGER: holds bytes that are no UTF-8 text";
+    check(LADDER, "check", ("TIERWAY_LEDGER", b"\xffx.db"), 1, wanted);
+    let wanted =
+        "none.toml: cannot read the config: there is no such file; `tierway init` writes one; TIERWAY_CONFIG names it";
+    check(LADDER, "check", ("TIERWAY_CONFIG", b"none.toml"), 1, wanted);
+    check(LADDER, "prices list", ("TIERWAY_CONFIG", b"none.toml"), 1, wanted);
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    for name in ["TIERWAY_LISTEN", "TIERWAY_LEDGER", "TIERWAY_CONFIG"] {
+        check(LADDER, "check", (name, b""), 0, "good. tiers nano < standard (baseline)");
+    }
+}
+
+#[test]
+fn a_key_that_no_header_carries_is_found_before_it_is_used() {
+    let place = "tierway.toml:1: provider `openai` (tiers standard): ";
+    for (key, wanted) in [
+        (&b"\xff\xfe"[..], "environment variable OPENAI_API_KEY holds bytes that are no UTF-8 text"),
+        (b"sk-one\nsk-two", "the key in environment variable OPENAI_API_KEY has a line end"),
+        (
+            "sk-\u{fc}ber".as_bytes(),
+            "the key in environment variable OPENAI_API_KEY has a line end, or another character",
+        ),
+        (b" ", "environment variable OPENAI_API_KEY is not set"),
+    ] {
+        check(KEYED, "check", ("OPENAI_API_KEY", key), 1, &format!("{place}{wanted}"));
+    }
+    check(KEYED, "check", ("OPENAI_API_KEY", b" sk-good\n"), 0, "good. tiers standard (baseline)");
+}
+
+#[test]
+fn a_config_that_is_named_has_to_be_there() {
+    let dir = common::demo_log();
+    for line in
+        ["report --db log.db --config nope.toml", "explain --db log.db -c nope.toml", "prices list -c nope.toml"]
+    {
+        let (code, _, talk) = common::tierway(dir.path(), &line.split(' ').collect::<Vec<_>>());
+        assert!(code == 1 && talk.contains("nope.toml: cannot read the config"), "{line}: {code} {talk}");
+    }
+    common::good(dir.path(), &["report", "--db", "log.db"]);
+}
