@@ -2,9 +2,9 @@
 //! it is kept, and a database that is away changes nothing.
 
 use crate::client::Client;
+use crate::common;
 use crate::process::{Process, config};
 use std::path::Path;
-use std::process::Command;
 use tierway_testkit::postgres::Postgres;
 use tierway_testkit::{Fault, Plan, Upstream};
 use tokio::runtime::Handle;
@@ -24,6 +24,7 @@ fn following(providers: [&str; 2]) {
     let ledger = format!("[ledger]\npath = '{}'\n", dir.path().join("s.db").display());
     let file = config(dir.path(), providers, "127.0.0.1:0", &ledger);
     let file = file.to_str().unwrap();
+    let tierway = |args: &[&str]| common::tierway(dir.path(), args);
     let (code, _, said) = tierway(&["check", "--config", &url]);
     assert!(code == 1 && said.contains("holds no config yet"), "{said}");
     assert_eq!(tierway(&["config", "push", file, "--config", &url, "--why", "the first"]).0, 0);
@@ -62,11 +63,4 @@ fn answers(process: &Process, tier: &str) {
     let body = format!(r#"{{"model":"{tier}","messages":[{{"role":"user","content":"hello"}}]}}"#);
     let reply = Handle::current().block_on(Client::of(process.address).ask(body));
     assert_eq!(reply.status, 200, "{tier}: {}", reply.body);
-}
-
-/// Runs the command; gives exit code, stdout and stderr.
-fn tierway(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tierway")).args(args).env_remove("TIERWAY_CONFIG").output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
