@@ -1,4 +1,5 @@
-//! What several replicas share through Redis or Valkey: limits, the reservations of budgets, which targets are ill.
+//! What several replicas share through Redis or Valkey: limits, the reservations of budgets, which targets are ill, where
+//! conversations are.
 //!
 //! One connection for all workers, on a thread of its own ([`keeper`]). A request whose caller has bounds asks once; those
 //! that come at the same time ask together. What is told afterwards (how much was settled) waits for nobody, and is told
@@ -10,6 +11,7 @@ mod ask;
 mod books;
 mod illness;
 mod keeper;
+mod sessions;
 
 pub(crate) use ask::{Answer, Ask, Part, Wanted, Why};
 pub(crate) use books::{Book, Pace};

@@ -56,6 +56,7 @@ pub use seam::{
     BoxFuture, BrokenBody, Clock, Held, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody,
     WireRequest,
 };
+pub use sessions::{SessionKey, SessionNote};
 pub use setup::{IdSource, Queue, Setup, Timeouts, Upstream};
 pub use tallies::Tallies;
 pub use witness::{Seen, Wanted, Witness};

@@ -1,10 +1,12 @@
 //! Where conversations are: who answered last, and how much of the prompt that provider's cache probably still holds.
 //!
 //! A fixed table in memory: two conversations that fall into one slot push each other out, which costs a cold cache and
-//! nothing else. Conversations without a name are known by their caller and how they begin.
+//! nothing else. Conversations without a name are known by their caller and how they begin. What is learned can be noted for
+//! other replicas, and what they have learned is heard; it never replaces what is newer.
 
+use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tierway_decide::{Session, TargetId};
 use tierway_wire::{Outline, Role};
 
@@ -15,21 +17,32 @@ const WARM_MS: u64 = 5 * 60_000;
 /// How much of the first turns is looked at.
 const LOOK: usize = 256;
 
-/// A conversation, by name or beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SessionKey(u64);
+/// Notes that wait for somebody who takes them; more are not made.
+const MOST_NOTES: usize = 16_384;
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: SessionKey,
-    target: TargetId,
-    tokens: u32,
-    at_ms: u64,
+/// A conversation, by name or beginning. The same in every process of one build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionKey(u64);
+
+/// Where a conversation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionNote {
+    /// Which.
+    pub key: SessionKey,
+    /// Who answered last.
+    pub target: TargetId,
+    /// Tokens of prompt and answer, which are in its provider's cache.
+    pub tokens: u32,
+    /// When, by the clock that never goes back, milliseconds.
+    pub at_ms: u64,
 }
 
-/// All conversations of one config.
+/// All conversations of one ladder.
 pub(crate) struct Sessions {
-    slots: Box<[Mutex<Option<Entry>>]>,
+    slots: Box<[Mutex<Option<SessionNote>>]>,
+    /// What was learned here since it was last taken; nothing while nobody wants it.
+    notes: OnceLock<Mutex<Vec<SessionNote>>>,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -40,7 +53,7 @@ impl std::fmt::Debug for Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Mutex::new(None)).collect() }
+        Self { slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(), notes: OnceLock::new() }
     }
 }
 
@@ -86,10 +99,31 @@ impl Sessions {
     /// The conversation was answered by this target; `tokens` of prompt and answer are now in its cache.
     pub(crate) fn remember(&self, key: SessionKey, target: TargetId, tokens: u64, at_ms: u64) {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        *self.slot(key).lock().unwrap_or_else(PoisonError::into_inner) = Some(Entry { key, target, tokens, at_ms });
+        let note = SessionNote { key, target, tokens, at_ms };
+        *self.slot(key).lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
+        if let Some(notes) = self.notes.get() {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            if notes.len() < MOST_NOTES {
+                notes.push(note);
+            }
+        }
     }
 
-    fn slot(&self, key: SessionKey) -> &Mutex<Option<Entry>> {
+    /// What was learned here since the last time, oldest first; the first time nothing.
+    pub(crate) fn take_notes(&self) -> Vec<SessionNote> {
+        let notes = self.notes.get_or_init(Mutex::default);
+        std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What another replica has learned, unless something newer is known.
+    pub(crate) fn hear(&self, note: SessionNote) {
+        let mut slot = self.slot(note.key).lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none_or(|known| known.at_ms < note.at_ms) {
+            *slot = Some(note);
+        }
+    }
+
+    fn slot(&self, key: SessionKey) -> &Mutex<Option<SessionNote>> {
         &self.slots[(key.0 % SLOTS as u64) as usize]
     }
 }
@@ -120,6 +154,22 @@ mod tests {
         let sessions = Sessions::default();
         sessions.remember(SessionKey(7), TARGET, 10, 0);
         assert_eq!(sessions.find(SessionKey(7 + SLOTS as u64), 0, 1, false), None);
+    }
+
+    #[test]
+    fn what_is_learned_is_noted_once_for_others_and_what_they_tell_never_replaces_what_is_newer() {
+        let (here, there) = (Sessions::default(), Sessions::default());
+        here.remember(SessionKey(7), TARGET, 10, 1);
+        assert_eq!(here.take_notes(), [], "nobody wanted them");
+        here.remember(SessionKey(7), TARGET, 20, 2);
+        let notes = here.take_notes();
+        assert_eq!((notes.len(), here.take_notes().len()), (1, 0));
+        there.hear(notes[0]);
+        let tokens = |sessions: &Sessions| sessions.find(SessionKey(7), 3, 9, false).map(|found| found.warm_tokens);
+        assert_eq!(tokens(&there), Some(20));
+        assert_eq!(there.take_notes(), [], "hearsay is not told on");
+        there.hear(SessionNote { tokens: 5, at_ms: 1, ..notes[0] });
+        assert_eq!(tokens(&there), Some(20));
     }
 
     #[test]

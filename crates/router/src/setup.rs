@@ -6,7 +6,7 @@ use crate::passing::Passing;
 use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
-use crate::sessions::Sessions;
+use crate::sessions::{SessionNote, Sessions};
 use crate::tallies::Tallies;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub struct Setup {
     passing: Arc<Passing>,
     /// Breaker rules, and share and reserve of the retry budget, where they are not the usual ones.
     health: Option<(BreakerRules, u16, u16)>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 /// Bounds of the line at each provider's account.
@@ -93,7 +93,7 @@ impl Setup {
             accounts: BTreeMap::new(),
             passing: Arc::default(),
             health: None,
-            sessions: Sessions::default(),
+            sessions: Arc::default(),
         }
     }
 
@@ -138,6 +138,9 @@ impl Setup {
             }
         }
         self.passing = earlier.passing.clone();
+        if places(&self) == places(earlier) {
+            self.sessions = earlier.sessions.clone();
+        }
         let known = |tier: &Tier, target: &Target| {
             let (tiers, states) = (earlier.table.ladder().tiers(), &earlier.states);
             let (at, old) = tiers.iter().enumerate().find(|(_, old)| old.name == tier.name)?;
@@ -155,6 +158,18 @@ impl Setup {
         self
     }
 
+    /// What was learned here of conversations since the last time, oldest first, for replicas with the same ladder. From the
+    /// first time on it is kept for the next.
+    #[must_use]
+    pub fn session_notes(&self) -> Vec<SessionNote> {
+        self.sessions.take_notes()
+    }
+
+    /// What a replica with the same ladder has learned. It never replaces what is newer.
+    pub fn hear_session(&self, note: SessionNote) {
+        self.sessions.hear(note);
+    }
+
     /// What is known of a target of the ladder.
     #[must_use]
     pub fn state(&self, id: TargetId) -> &Arc<TargetState> {
@@ -170,6 +185,13 @@ impl Setup {
             None => self.passing.state(target, now_ms, || fresh(self.health)),
         }
     }
+}
+
+/// All targets in their places, by which conversations know them.
+fn places(setup: &Setup) -> Vec<(&str, &str, &str)> {
+    let ladder = setup.table.ladder();
+    let targets = ladder.ids().flat_map(|tier| ladder.targets_of(tier).map(move |(_, target)| (tier, target)));
+    targets.map(|(tier, target)| (&*ladder.tier(tier).name, &*target.provider, &*target.model)).collect()
 }
 
 fn fresh(health: Option<(BreakerRules, u16, u16)>) -> TargetState {

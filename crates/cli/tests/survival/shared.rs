@@ -156,6 +156,38 @@ async fn a_budget_for_ten_is_for_ten_on_three_replicas_with_redis_without_and_wi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_finds_its_cache_warm_on_another_replica() {
+    let upstream = Upstream::start().await.unwrap();
+    let house = House::open(&upstream.url(), "").await;
+    let clients = house.clients();
+    let first = json!({"role": "user", "content": "Please translate into French: the weather is lovely, and we are going to the beach."});
+    let answer = json!({"role": "assistant", "content": "Il fait beau, et nous allons à la plage."});
+    let more =
+        json!({"role": "user", "content": "Now translate the same sentence into German, please, and keep its tone."});
+    let turns = [vec![first.clone()], vec![first, answer, more]];
+    let say = async |client: &Client, turn: usize, session: &'static str| {
+        let body = json!({"model": "auto", "max_tokens": 100, "messages": turns[turn]}).to_string();
+        let headers = [("authorization", "Bearer app"), ("x-tierway-session", session)];
+        let reply = rest(client.begin(Format::OpenaiChat, &headers, body).await, String::new()).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.header("x-tierway-reason").to_owned()
+    };
+    // It is told within seconds, on a busy machine later: a new conversation for each longer wait.
+    let mut reasons = Vec::new();
+    for (session, seconds) in [("a", 2), ("b", 4), ("c", 8), ("d", 16), ("e", 32)] {
+        assert_eq!(say(&clients[0], 0, session).await, "predicted");
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        reasons.push(say(&clients[1], 1, session).await);
+        if reasons.last().unwrap() == "session_held" {
+            break;
+        }
+    }
+    assert_eq!(reasons.last().unwrap(), "session_held", "{reasons:?}");
+    assert_eq!(say(&clients[2], 1, "unheard").await, "predicted");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_a_minute_and_in_work_are_counted_together() {
     let upstream = Upstream::start().await.unwrap();
     let house = House::open(&upstream.url(), "rpm = 240\nmax_concurrent = 200").await;

@@ -661,7 +661,7 @@ pub static BUDGETS: Spec = Spec {
 /// `[shared]`
 pub static SHARED: Spec = Spec {
     title: "[shared]",
-    doc: "A Redis (6.2 or later) or Valkey in which several replicas share limits, the reservations of budgets, and which targets are ill. Without it each process keeps its own. A change takes a restart.",
+    doc: "A Redis (6.2 or later) or Valkey in which several replicas share limits, the reservations of budgets, which targets are ill and where conversations are. Without it each process keeps its own. A change takes a restart.",
     fields: &[
         field(
             "url",

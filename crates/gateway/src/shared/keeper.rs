@@ -6,6 +6,7 @@
 use super::ask::{Answer, Ask, number};
 use super::books::{Book, Pace};
 use super::illness::{Now, ill, learn};
+use super::sessions::Reading;
 use super::{Shared, Told};
 use crate::metrics::Metrics;
 use redis::aio::MultiplexedConnection;
@@ -134,6 +135,7 @@ struct Keeper {
     books: HashMap<String, Arc<Book>>,
     paces: HashMap<String, Arc<Pace>>,
     heard: usize,
+    sessions: Reading,
 }
 
 impl Keeper {
@@ -158,6 +160,7 @@ impl Keeper {
             books,
             paces,
             heard: 0,
+            sessions: Reading::new(),
         }
     }
 
@@ -345,6 +348,7 @@ impl Keeper {
         let mut pipe = Pipeline::new();
         self.say_alive(&mut pipe);
         let (replicas, targets) = (self.shared.name("replicas"), self.shared.name("ill"));
+        self.sessions.ask(&mut pipe, &self.shared.name("sessions"), &self.shared.me, setup.as_deref(), now);
         pipe.cmd("ZREMRANGEBYSCORE").arg(&replicas).arg("-inf").arg(gone_s).ignore();
         for (target, until) in ill {
             pipe.cmd("HSET").arg(&targets).arg(target).arg(until).ignore();
@@ -356,7 +360,8 @@ impl Keeper {
             pipe.cmd("HGETALL").arg(&book.name);
         }
         let Some(answers) = self.query(&pipe).await else { return };
-        if let [members, targets, purses @ ..] = &*answers {
+        if let [sessions, members, targets, purses @ ..] = &*answers {
+            self.sessions.hear(sessions, &self.shared.me, setup.as_deref(), now);
             self.count(members).await;
             if let Some(setup) = &setup {
                 let over = learn(setup, targets, now);
