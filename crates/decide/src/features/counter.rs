@@ -1,5 +1,7 @@
 //! The counters that describe a request, each with its scale and its name in words.
 
+use std::sync::LazyLock;
+
 /// How a raw figure becomes one byte. Logarithmic where size matters by factor, linear where it is a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scale {
@@ -32,7 +34,19 @@ impl Scale {
     }
 }
 
+/// The bytes of small counts, from [`Scale::quantise`] once for all: logarithms take most of the end of a pass.
+static SMALL_COUNTS: LazyLock<[u8; 256]> =
+    LazyLock::new(|| std::array::from_fn(|count| Scale::Count.quantise(count as f32)));
+
 impl Scale {
+    /// The byte for a count.
+    pub(crate) fn quantise_count(self, count: u32) -> u8 {
+        match SMALL_COUNTS.get(count as usize) {
+            Some(byte) if self == Self::Count => *byte,
+            _ => self.quantise(count as f32),
+        }
+    }
+
     /// What a byte stands for in the predictor: doublings, a share, a mean, or 0 and 1.
     pub(crate) const fn value(self, byte: u8) -> f32 {
         let byte = byte as f32;
@@ -219,9 +233,70 @@ counters! {
 /// Number of counters.
 pub const COUNTERS: usize = Counter::ALL.len();
 
+impl Counter {
+    /// The counters of the ask itself.
+    pub(super) const LEADS: std::ops::RangeInclusive<usize> = Self::LeadFact as usize..=Self::LeadEither as usize;
+
+    /// What counts the same thing where the ask itself says it, from a table: asked for every word that is known.
+    #[inline]
+    pub(super) const fn lead(self) -> Option<Self> {
+        LEAD_OF[self as usize]
+    }
+
+    /// What counts the same thing where the ask itself says it.
+    const fn in_lead(self) -> Option<Self> {
+        Some(match self {
+            Self::Fact => Self::LeadFact,
+            Self::What => Self::LeadWhat,
+            Self::How => Self::LeadHow,
+            Self::Why => Self::LeadWhy,
+            Self::Summarise => Self::LeadSummarise,
+            Self::Extract => Self::LeadExtract,
+            Self::Classify => Self::LeadClassify,
+            Self::Translate => Self::LeadTranslate,
+            Self::Compose => Self::LeadCompose,
+            Self::Prose => Self::LeadProse,
+            Self::Rework => Self::LeadRework,
+            Self::Code => Self::LeadCode,
+            Self::ProgLang => Self::LeadProgLang,
+            Self::Bug => Self::LeadBug,
+            Self::NatLang => Self::LeadNatLang,
+            Self::MathVerb => Self::LeadMathVerb,
+            Self::MathNoun => Self::LeadMathNoun,
+            Self::Rigor => Self::LeadRigor,
+            Self::Compare => Self::LeadCompare,
+            Self::Plan => Self::LeadPlan,
+            Self::Brief => Self::LeadBrief,
+            Self::Format => Self::LeadFormat,
+            Self::Greeting => Self::LeadGreeting,
+            Self::Persona => Self::LeadPersona,
+            Self::You => Self::LeadYou,
+            Self::Command => Self::LeadCommand,
+            Self::Either => Self::LeadEither,
+            _ => return None,
+        })
+    }
+}
+
+const LEAD_OF: [Option<Counter>; COUNTERS] = {
+    let (mut leads, mut at) = ([None; COUNTERS], 0);
+    while at < COUNTERS {
+        leads[at] = Counter::ALL[at].in_lead();
+        at += 1;
+    }
+    leads
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_of_the_ask_itself_stand_together() {
+        let leads: Vec<_> =
+            Counter::ALL.iter().filter_map(|counter| counter.lead()).map(|lead| lead as usize).collect();
+        assert_eq!(leads, Counter::LEADS.collect::<Vec<_>>());
+    }
 
     #[test]
     fn scales_keep_order_and_stay_in_a_byte() {

@@ -40,6 +40,9 @@ impl GramKind {
 /// A set of ids in place, by kind.
 pub(super) struct GramSet {
     kinds: [[u64; SLOTS]; 4],
+    /// The bit that adding sets: 1, or 0 for all but words of the lead while only those are wanted. What is asked for
+    /// nearly every letter of a text should not need a branch.
+    bit: u64,
 }
 
 /// Words of bits for each kind.
@@ -47,7 +50,12 @@ const SLOTS: usize = (1 << KIND_BITS) / 64;
 
 impl GramSet {
     pub(super) const fn new() -> Self {
-        Self { kinds: [[0; SLOTS]; 4] }
+        Self { kinds: [[0; SLOTS]; 4], bit: 1 }
+    }
+
+    /// From now on adds either words of the lead only, or everything.
+    pub(super) fn leads_only(&mut self, only: bool) {
+        self.bit = u64::from(!only);
     }
 
     /// Adds; says whether it is new. An id is the upper bits of its hash: the first eight of them are its slot, the next
@@ -55,40 +63,42 @@ impl GramSet {
     #[inline]
     pub(super) fn add(&mut self, kind: GramKind, hash: u32) -> bool {
         let slot = &mut self.kinds[kind as usize][usize::from((hash >> 24) as u8)];
-        let bit = 1u64 << (hash >> 18 & 63);
+        let bit = if matches!(kind, GramKind::Lead) { 1 } else { self.bit } << (hash >> 18 & 63);
         let new = *slot & bit == 0;
         *slot |= bit;
         new
     }
 
-    /// Adds letters with the upper half of this hash as theirs, unless `really` is 0. Once for every letter of a text.
+    /// Adds letters that have the upper half of this hash as theirs.
     #[inline]
-    pub(super) fn add_letters(&mut self, hash: u64, really: u64) {
-        self.kinds[GramKind::Letters as usize][usize::from((hash >> 56) as u8)] |= really << (hash >> 50 & 63);
-    }
-
-    /// Forgets all but the words of the lead.
-    pub(super) fn keep_leads(&mut self) {
-        self.kinds[1..].fill([0; SLOTS]);
+    pub(super) fn add_letters(&mut self, hash: u64) {
+        self.kinds[GramKind::Letters as usize][usize::from((hash >> 56) as u8)] |= self.bit << (hash >> 50 & 63);
     }
 
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
-        let (mut ids, mut count) = ([0; MAX_GRAMS], 0);
+        // A slot may hold more ids than are still wanted: room for all of it, so that not every id has to be asked.
+        let (mut ids, mut count) = ([0; (MAX_GRAMS + 64).next_power_of_two()], 0);
+        let room = ids.len() - 1;
         for (kind, slots) in self.kinds.iter().enumerate() {
-            let until = (count + KEPT[kind]).min(MAX_GRAMS);
-            'kind: for (at, slot) in slots.iter().enumerate() {
+            let until = count + KEPT[kind];
+            for (at, slot) in slots.iter().enumerate() {
                 let mut left = *slot;
+                if left == 0 {
+                    continue;
+                }
+                let first = (kind << KIND_BITS | at << 6) as u16;
                 while left != 0 {
-                    if count == until {
-                        break 'kind;
-                    }
-                    ids[count] = (kind << KIND_BITS | at << 6) as u16 | left.trailing_zeros() as u16;
+                    ids[count & room] = first | left.trailing_zeros() as u16;
                     count += 1;
                     left &= left - 1;
                 }
+                if count >= until {
+                    count = until;
+                    break;
+                }
             }
         }
-        ids[..count].to_vec()
+        ids[..count.min(MAX_GRAMS)].to_vec()
     }
 }

@@ -1,10 +1,26 @@
 //! The one pass over the text of an ask.
+//!
+//! Most of most texts is plain words with a space behind them: those have a way of their own, with a few steps for each
+//! letter and none of the questions that other letters raise. What every letter would have to add one to (letters in
+//! quotation, in a line) is told from where it began and ended.
 
+mod line;
+mod plain;
+mod quoting;
+mod script;
+mod shares;
+mod word;
+
+use super::COUNTERS;
 use super::counter::Counter;
 use super::grams::{GramKind, GramSet};
-use super::words::{Class, HASH_START, STEMS, Table, hash_step, stem_key, word_key};
-use super::{COUNTERS, Features};
+use super::words::{Class, HASH_START, Table, hash_letters, hash_step, word_key};
+use line::Line;
+use quoting::Quoting;
+use script::Script;
+use std::ops::Range;
 use tierway_wire::runs;
+use word::{HashAt, NO_WORD, Word};
 
 /// The opening of an ask in which its instruction is expected, in bytes.
 const LEAD_HEAD: usize = 240;
@@ -21,9 +37,10 @@ pub(super) struct Scan<'g> {
     word: Word,
     hash_at: HashAt,
     line: Line,
-    letters: u64,
+    quoting: Quoting,
+    four: FourLetters,
     chars: u32,
-    letters_seen: u32,
+    syllables: u32,
     word_chars: u32,
     distinct: u32,
     no_vowel: u32,
@@ -31,88 +48,20 @@ pub(super) struct Scan<'g> {
     upper: u32,
     digits: u32,
     brackets: u32,
-    quoted: u32,
     long_words: u32,
     longest_word: u32,
     common: u32,
     known: u32,
-    scripts: [u32; 7],
+    scripts: [u32; Script::LETTERS],
     previous: u32,
     words: u32,
-    fenced: bool,
-    quote: Option<char>,
-    blank_lines: u32,
-    lead_ended: bool,
-    tail_from: usize,
+    /// From where its opening ends to where its last paragraph begins, an ask is not expected to say what it wants.
+    middle: Range<usize>,
     offset: usize,
     read: usize,
     last_char: char,
     last_visible: char,
     han: u32,
-}
-
-/// The hash of a word as it was at each length up to the longest stem's; the last place takes all that is longer. Written
-/// before it is read, so it is never cleared; beside the [`Word`], which is small enough to be kept in registers.
-type HashAt = [u64; *STEMS.end() + 2];
-
-/// The word that is being read.
-#[derive(Clone, Copy)]
-struct Word {
-    hash: u64,
-    len: u32,
-    upper: u32,
-    digits: u32,
-    /// Which letters it has, by their last five bits.
-    has: u32,
-    latin: bool,
-    joined: bool,
-    inner_upper: bool,
-}
-
-const NO_WORD: Word =
-    Word { hash: HASH_START, len: 0, upper: 0, digits: 0, has: 0, latin: true, joined: false, inner_upper: false };
-
-/// The letters a, e, i, o, u and y by their last five bits, which no digit or sign of a word shares.
-const VOWELS: u32 = 1 << 1 | 1 << 5 | 1 << 9 | 1 << 15 | 1 << 21 | 1 << 25;
-
-impl Word {
-    #[inline]
-    fn grow(&mut self, letter: u32, hash_at: &mut HashAt) {
-        self.hash = hash_step(self.hash, letter);
-        self.len += 1;
-        self.has |= if letter > 0x7f { VOWELS } else { 1 << (letter & 31) };
-        hash_at[(self.len as usize).min(*STEMS.end() + 1)] = self.hash;
-    }
-
-    const fn has_vowel(&self) -> bool {
-        self.has & VOWELS != 0
-    }
-
-    /// Keys of its first seven to four letters, as far as it has them.
-    fn stems(&self, hash_at: HashAt) -> impl Iterator<Item = u32> {
-        STEMS.rev().filter(|length| *length <= self.len as usize).map(move |length| stem_key(hash_at[length]))
-    }
-}
-
-/// The line that is being read.
-#[derive(Default)]
-struct Line {
-    start: [char; 4],
-    visible: u32,
-    indent: u32,
-    chars: u32,
-    pipes: u32,
-    code_marks: u32,
-}
-
-impl Line {
-    /// Keeps a letter that is one of its first.
-    #[inline]
-    fn begins_with(&mut self, letter: char) {
-        if let Some(slot) = self.start.get_mut(self.visible as usize) {
-            *slot = letter;
-        }
-    }
 }
 
 impl<'g> Scan<'g> {
@@ -127,11 +76,12 @@ impl<'g> Scan<'g> {
             tally: [0; COUNTERS],
             grams,
             word: NO_WORD,
-            hash_at: [0; *STEMS.end() + 2],
+            hash_at: [0; _],
             line: Line::default(),
-            letters: 0,
+            quoting: Quoting::default(),
+            four: FourLetters(0),
             chars: 0,
-            letters_seen: 0,
+            syllables: 0,
             word_chars: 0,
             distinct: 0,
             no_vowel: 0,
@@ -139,19 +89,14 @@ impl<'g> Scan<'g> {
             upper: 0,
             digits: 0,
             brackets: 0,
-            quoted: 0,
             long_words: 0,
             longest_word: 0,
             common: 0,
             known: 0,
-            scripts: [0; 7],
+            scripts: [0; _],
             previous: 0,
             words: 0,
-            fenced: false,
-            quote: None,
-            blank_lines: 0,
-            lead_ended: false,
-            tail_from,
+            middle: LEAD_HEAD..tail_from,
             offset: 0,
             read: 0,
             last_char: '\n',
@@ -161,16 +106,16 @@ impl<'g> Scan<'g> {
     }
 
     /// Reads text around the ask (instructions, the ask before this one) for what it asks for, and nothing else.
-    /// To be called before the ask itself is read.
     pub(super) fn read_context(&mut self, text: &str) {
+        self.grams.leads_only(true);
         let mut side = Scan::new(&[text], text.len(), self.grams);
         side.read(0, text);
         side.end_word();
         let said = side.tally;
-        for counter in Counter::ALL.iter().filter_map(|counter| lead_of(*counter)) {
-            self.tally[counter as usize] += said[counter as usize];
+        for lead in Counter::LEADS {
+            self.tally[lead] += said[lead];
         }
-        self.grams.keep_leads();
+        self.grams.leads_only(false);
     }
 
     #[inline]
@@ -178,9 +123,13 @@ impl<'g> Scan<'g> {
         self.tally[counter as usize] += 1;
     }
 
+    fn count_if(&mut self, counter: Counter, really: bool) {
+        self.tally[counter as usize] += u32::from(really);
+    }
+
+    #[inline]
     fn is_lead(&self) -> bool {
-        let head = !self.lead_ended && self.offset < LEAD_HEAD;
-        (head || self.offset >= self.tail_from) && !self.fenced && self.quote.is_none()
+        !self.middle.contains(&self.offset) && !self.quoting.is_open()
     }
 
     /// Reads one stretch that starts `offset` bytes into the ask.
@@ -189,76 +138,137 @@ impl<'g> Scan<'g> {
             self.end_word();
             self.last_char = ' ';
         }
-        let mut rest = text;
-        loop {
-            rest = self.take_letters(rest);
-            self.offset = offset + text.len() - rest.len();
-            // What most words end with, without asking what else it could be.
-            if let Some(after) = rest.strip_prefix(' ') {
-                self.take_space();
-                rest = after;
-                continue;
-            }
-            let mut letters = rest.chars();
-            let Some(letter) = letters.next() else { break };
-            self.take(letter);
-            rest = letters.as_str();
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            self.offset = offset + at;
+            at += if self.word.len == 0 && plain::is_letter(*byte) {
+                self.take_plain(&bytes[at..])
+            } else {
+                self.take_next(&text[at..])
+            };
         }
         self.offset = offset + text.len();
         self.read += text.len();
     }
 
-    /// Takes the letters a to z at the start of a text, of which most texts consist, all at once: they only make a word
-    /// and a line longer. Gives what follows them.
+    /// Takes the letters that a word begins with: small ones, the first of them perhaps large, and the space behind them.
+    /// Gives the bytes of it. Each letter is looked at once, for all that it may tell; most words are over then.
     #[inline]
-    fn take_letters<'t>(&mut self, text: &'t str) -> &'t str {
-        let length = runs::small_letters(text.as_bytes());
-        let (letters, rest) = text.split_at(length);
-        let Some(last) = letters.bytes().next_back() else { return text };
-        let count = length as u32;
-        self.chars += count;
-        self.quoted += if self.fenced || self.quote.is_some() { count } else { 0 };
-        self.letters_seen += count;
-        self.han = 0;
-        let (mut word, mut last_four) = (self.word, self.letters);
-        for letter in letters.bytes() {
-            word.grow(u32::from(letter), &mut self.hash_at);
-            last_four = last_four << 16 | u64::from(letter);
-            self.grams.add_letters(letters_hash(last_four), u64::from(word.len >= 2));
+    fn take_plain(&mut self, text: &[u8]) -> usize {
+        let Some((&first, others)) = text.split_first() else { return 0 };
+        let letter = u32::from(plain::lower(first));
+        let (mut seen, mut hash, mut four) =
+            (plain::class(first), hash_step(HASH_START, letter), self.four.then(letter));
+        let mut len = 1;
+        for &letter in others {
+            let class = plain::class(letter);
+            if class & plain::SMALL == 0 {
+                break;
+            }
+            seen |= class;
+            hash = hash_step(hash, u32::from(letter));
+            four = four.then(u32::from(letter));
+            self.grams.add_letters(four.hash());
+            len += 1;
         }
-        (self.word, self.letters) = (word, last_four);
-        let line = &mut self.line;
-        if (line.visible as usize) < line.start.len() {
-            let open = line.start.iter_mut().skip(line.visible as usize);
-            open.zip(letters.chars()).for_each(|(slot, letter)| *slot = letter);
+        self.four = four;
+        self.offset += len;
+        let (letters, rest) = text.split_at(len);
+        self.pass(letters);
+        match rest.first() {
+            Some(&next) if plain::class(next) & plain::IN_WORDS != 0 => {
+                self.word = Word::of(letters, &mut self.hash_at);
+            }
+            next => {
+                self.end_plain_word(letters, hash, seen);
+                if next == Some(&b' ') {
+                    self.take_space();
+                    len += 1;
+                }
+            }
         }
-        line.chars += count;
-        line.visible += count;
-        self.last_char = char::from(last);
-        self.last_visible = self.last_char;
-        rest
+        len
     }
 
+    /// Takes whatever a text begins with: the rest of a run of small letters, or one letter. Gives its bytes. Kept out of
+    /// the way of plain words, whose loop needs all registers.
+    #[inline(never)]
+    fn take_next(&mut self, text: &str) -> usize {
+        let run = runs::small_letters(text.as_bytes());
+        if run > 0 {
+            self.take_letters(&text.as_bytes()[..run]);
+            return run;
+        }
+        let Some(letter) = text.chars().next() else { return 0 };
+        match letter {
+            ' ' => {
+                self.end_word();
+                self.take_space();
+            }
+            _ => self.take(letter),
+        }
+        letter.len_utf8()
+    }
+
+    /// What letters do that stand for nothing but themselves: the text and its line go on.
+    #[inline]
+    fn pass(&mut self, letters: &[u8]) {
+        self.chars += letters.len() as u32;
+        if !self.line.has_started() {
+            letters.iter().take(4).for_each(|letter| self.line.starts_with(char::from(*letter)));
+        }
+        self.han = 0;
+        self.last_char = letters.last().map_or(self.last_char, |last| char::from(*last));
+        self.last_visible = self.last_char;
+    }
+
+    /// Ends a word of plain letters, in which these classes of letters were seen.
+    #[inline(always)]
+    fn end_plain_word(&mut self, letters: &[u8], hash: u64, seen: u8) {
+        let lead = self.is_lead();
+        self.count_word(letters.len() as u32);
+        let capital = u32::from(seen & plain::CAPITAL != 0);
+        self.upper += capital;
+        self.capitalised += capital;
+        match letters {
+            [one] => self.count_if(Counter::Variables, !matches!(one, b'a' | b'A' | b'i' | b'I')),
+            [_, _] => {}
+            _ => self.no_vowel += u32::from(seen & plain::VOWEL == 0),
+        }
+        let begins = |length| hash_letters(letters.iter().take(length).map(|letter| plain::lower(*letter)));
+        let key = word_key(hash);
+        let class = self.table.find(key).or_else(|| self.table.find_stem(letters.len(), begins));
+        self.found_word(key, class, lead);
+    }
+
+    /// Takes small letters that make a word longer.
+    fn take_letters(&mut self, letters: &[u8]) {
+        self.pass(letters);
+        let (mut word, mut four) = (self.word, self.four);
+        for &letter in letters {
+            word.grow(u32::from(letter), &mut self.hash_at);
+            four = four.then(u32::from(letter));
+            if word.len > 1 {
+                self.grams.add_letters(four.hash());
+            }
+        }
+        (self.word, self.four) = (word, four);
+    }
+
+    /// Takes a space where no word is open.
     #[inline]
     fn take_space(&mut self) {
-        self.end_word();
         self.chars += 1;
-        self.quoted += u32::from(self.fenced || self.quote.is_some());
-        self.letters = self.letters << 16 | ' ' as u64;
-        self.line.chars += 1;
-        if self.line.visible == 0 {
-            self.line.indent += 1;
-        } else {
-            self.line.begins_with(' ');
-            self.line.visible += 1;
+        self.four = self.four.then(' ' as u32);
+        if !self.line.has_started() {
+            self.line.starts_with(' ');
         }
         self.last_char = ' ';
     }
 
-    #[inline]
     fn take(&mut self, letter: char) {
         self.chars += 1;
-        self.quoted += u32::from(self.fenced || self.quote.is_some());
         let letter = if letter == '\u{2019}' { '\'' } else { letter };
         if letter.is_ascii() {
             self.take_ascii(letter);
@@ -276,13 +286,11 @@ impl<'g> Scan<'g> {
         match letter {
             'a'..='z' => self.grow_word(letter as u32),
             'A'..='Z' => {
-                self.upper += 1;
                 self.word.upper += 1;
                 self.word.inner_upper |= self.word.len > 0 && self.last_char.is_ascii_lowercase();
                 self.grow_word(letter.to_ascii_lowercase() as u32);
             }
             '0'..='9' => {
-                self.digits += 1;
                 self.word.digits += 1;
                 // small numbers keep their value, of longer ones the first digits and the length are kept
                 self.grow_word(if self.word.len < 2 { letter as u32 } else { '0' as u32 });
@@ -291,7 +299,7 @@ impl<'g> Scan<'g> {
                 self.word.joined = true;
                 self.grow_word('_' as u32);
             }
-            '\'' if self.word.len > 0 && self.quote != Some('\'') => self.grow_word('\'' as u32),
+            '\'' if self.word.len > 0 && self.quoting.quote != Some('\'') => self.grow_word('\'' as u32),
             _ => {
                 self.end_word();
                 self.punctuation(letter);
@@ -302,10 +310,10 @@ impl<'g> Scan<'g> {
 
     fn punctuation(&mut self, letter: char) {
         if letter.is_ascii_whitespace() {
-            self.letters = self.letters << 16 | ' ' as u64;
+            self.four = self.four.then(' ' as u32);
             return;
         }
-        self.letters = self.letters << 16 | letter as u64;
+        self.four = self.four.then(letter as u32);
         match letter {
             '.' | '!' | '?' => {
                 self.count(Counter::Sentences);
@@ -341,29 +349,29 @@ impl<'g> Scan<'g> {
 
     fn toggle_quote(&mut self, open: char, close: char) {
         self.count(Counter::Quotes);
-        match self.quote {
-            Some(end) if end == close => self.quote = None,
-            None if !self.fenced => self.quote = Some(if open == close { open } else { close }),
+        self.quoting.change(self.chars, |quoting| match quoting.quote {
+            Some(end) if end == close => quoting.quote = None,
+            None if !quoting.fenced => quoting.quote = Some(if open == close { open } else { close }),
             _ => {}
-        }
+        });
     }
 
     fn single_quote(&mut self) {
-        match self.quote {
-            Some('\'') => self.quote = None,
-            None if self.last_char.is_whitespace() || self.last_char == '(' => self.quote = Some('\''),
+        let may_open = self.last_char.is_whitespace() || self.last_char == '(';
+        self.quoting.change(self.chars, |quoting| match quoting.quote {
+            Some('\'') => quoting.quote = None,
+            None if may_open => quoting.quote = Some('\''),
             _ => {}
-        }
+        });
     }
 
     fn take_other(&mut self, letter: char) {
-        let script = script_of(letter);
+        let script = Script::of(letter);
         match script {
             Script::Latin | Script::Cyrillic | Script::Arabic | Script::Indic | Script::Other => {
                 self.scripts[script as usize] += 1;
                 self.word.latin &= matches!(script, Script::Latin);
                 let lower = letter.to_lowercase().next().unwrap_or(letter);
-                self.upper += u32::from(lower != letter);
                 self.word.upper += u32::from(lower != letter);
                 self.grow_word(lower as u32);
             }
@@ -391,13 +399,14 @@ impl<'g> Scan<'g> {
         }
         self.words += 1;
         self.word_chars += 2;
-        self.letters = self.letters << 16 | letter as u64 & 0xffff;
+        self.syllables += 1;
+        self.four = self.four.then(letter as u32);
         self.han = letter as u32;
         self.previous = 0;
     }
 
     fn sign(&mut self, letter: char) {
-        self.letters = self.letters << 16 | letter as u64 & 0xffff;
+        self.four = self.four.then(letter as u32);
         self.han = 0;
         match letter {
             '。' | '？' | '！' | '؟' | '।' => {
@@ -415,13 +424,21 @@ impl<'g> Scan<'g> {
         }
     }
 
-    #[inline]
     fn grow_word(&mut self, letter: u32) {
         self.han = 0;
         self.word.grow(letter, &mut self.hash_at);
-        self.letters = self.letters << 16 | u64::from(letter & 0xffff);
-        self.letters_seen += 1;
-        self.grams.add_letters(letters_hash(self.letters), u64::from(self.word.len >= 2));
+        self.four = self.four.then(letter);
+        if self.word.len > 1 {
+            self.grams.add_letters(self.four.hash());
+        }
+    }
+
+    #[inline]
+    fn count_word(&mut self, len: u32) {
+        self.words += 1;
+        self.word_chars += len;
+        self.long_words += u32::from(len >= 8);
+        self.longest_word = self.longest_word.max(len);
     }
 
     fn end_word(&mut self) {
@@ -429,31 +446,27 @@ impl<'g> Scan<'g> {
             return;
         }
         let lead = self.is_lead();
-        let word = self.word;
-        self.word = NO_WORD;
-        self.words += 1;
-        self.word_chars += word.len;
-        self.long_words += u32::from(word.len >= 8);
-        self.longest_word = self.longest_word.max(word.len);
+        let word = std::mem::replace(&mut self.word, NO_WORD);
+        self.count_word(word.len);
+        self.upper += word.upper;
+        self.digits += word.digits;
         if word.digits == word.len {
             self.count(Counter::Numbers);
-            self.tally[Counter::LongNumbers as usize] += u32::from(word.len >= 4);
+            self.count_if(Counter::LongNumbers, word.len >= 4);
         } else {
-            self.no_vowel += u32::from(!word.has_vowel() && word.len >= 3 && word.latin && word.digits == 0);
+            self.no_vowel += u32::from(!word.has_vowel && word.len >= 3 && word.latin && word.digits == 0);
             self.capitalised += u32::from(word.upper == 1);
-            self.tally[Counter::Shouted as usize] += u32::from(word.upper >= 2 && word.upper == word.len);
-            let identifier = word.joined || word.inner_upper || (word.digits > 0 && word.digits < word.len);
-            self.tally[Counter::Identifiers as usize] += u32::from(identifier);
-            self.tally[Counter::Variables as usize] +=
-                u32::from(word.len == 1 && word.latin && word.hash != A && word.hash != I);
+            self.count_if(Counter::Shouted, word.upper >= 2 && word.upper == word.len);
+            self.count_if(Counter::Identifiers, word.is_identifier());
+            self.count_if(Counter::Variables, word.len == 1 && word.latin && word.hash != A && word.hash != I);
         }
         let key = word_key(word.hash);
-        let table = self.table;
-        let class = table.find(key).or_else(|| word.stems(self.hash_at).find_map(|stem| table.find(stem)));
+        let (table, hash_at) = (self.table, &self.hash_at);
+        let class = table.find(key).or_else(|| table.find_stem(word.len as usize, |length| hash_at[length]));
         self.found_word(key, class, lead);
     }
 
-    #[inline]
+    #[inline(always)]
     fn found_word(&mut self, key: u32, class: Option<Class>, lead: bool) {
         match class {
             Some(Class::Ignored) => return self.common += 1,
@@ -461,7 +474,7 @@ impl<'g> Scan<'g> {
             Some(Class::Counts(counter)) => {
                 self.known += 1;
                 self.count(counter);
-                if lead && let Some(lead) = lead_of(counter) {
+                if lead && let Some(lead) = counter.lead() {
                     self.count(lead);
                 }
                 if self.words <= 1 && matches!(counter, Counter::Fact | Counter::What | Counter::How | Counter::Why) {
@@ -481,111 +494,71 @@ impl<'g> Scan<'g> {
         self.previous = key;
     }
 
-    #[inline]
     fn line_char(&mut self, letter: char) {
         if letter == '\n' {
-            return self.end_line();
+            return self.end_line(self.chars - 1);
         }
-        let line = &mut self.line;
-        line.chars += 1;
-        if line.visible == 0 && (letter == ' ' || letter == '\t') {
-            line.indent += 1;
-            return;
-        }
-        line.begins_with(letter);
-        line.visible += 1;
+        self.line.starts_with(letter);
         match letter {
-            '|' => line.pipes += 1,
-            ')' if self.last_char == '(' => line.code_marks += 1,
-            '=' | '>' if matches!(self.last_char, '=' | '-' | '+' | '!' | ':') => line.code_marks += 1,
+            '|' => self.line.pipes += 1,
+            ')' if self.last_char == '(' => self.line.code_marks += 1,
+            '=' | '>' if matches!(self.last_char, '=' | '-' | '+' | '!' | ':') => self.line.code_marks += 1,
             _ => {}
         }
     }
 
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
+    /// An empty line, or a colon at a line's end, ends the opening of an ask, unless it ends a mere greeting.
+    fn end_lead(&mut self) {
+        if self.offset > 12 {
+            self.middle.start = 0;
+        }
+    }
+
+    /// Ends the line, whose last letter is the `end`th of the text.
+    fn end_line(&mut self, end: u32) {
+        let line = std::mem::replace(&mut self.line, Line::beginning_at(self.chars));
         self.count(Counter::Lines);
         let longest = &mut self.tally[Counter::LongestLine as usize];
-        *longest = (*longest).max(line.chars);
+        *longest = (*longest).max(end - line.began);
         self.previous = 0;
-        if line.visible == 0 {
-            self.blank_lines += 1;
+        if line.is_blank() {
             self.count(Counter::Paragraphs);
-            self.lead_ended |= self.offset > 12;
-            self.quote = self.quote.filter(|quote| !matches!(quote, '"' | '\''));
+            self.end_lead();
+            self.quoting
+                .change(self.chars, |quoting| quoting.quote = quoting.quote.filter(|end| !matches!(end, '"' | '\'')));
             return;
         }
-        self.quote = self.quote.filter(|quote| *quote != '\'');
-        self.lead_ended |= self.last_visible == ':' && self.offset > 12;
-        let [a, b, c, _] = line.start;
-        match (a, b) {
-            ('`', '`') if c == '`' => {
-                self.count(Counter::Fences);
-                self.fenced = !self.fenced;
-            }
-            ('-' | '*' | '•', ' ') => self.count(Counter::Bullets),
-            ('0'..='9', '.' | ')') => self.count(Counter::Numbered),
-            ('0'..='9', '0'..='9') if matches!(c, '.' | ')') => self.count(Counter::Numbered),
-            ('A'..='J' | 'a'..='e', '.' | ')' | ':') if c == ' ' => self.count(Counter::OptionLines),
-            ('(', 'A'..='J' | 'a'..='e') if c == ')' => self.count(Counter::OptionLines),
-            ('Q' | 'A', ':') => self.count(Counter::ShotLines),
-            ('I', 'n') if line.start == ['I', 'n', 'p', 'u'] => self.count(Counter::ShotLines),
-            _ => {}
+        if self.last_visible == ':' {
+            self.end_lead();
+        }
+        self.quoting.change(self.chars, |quoting| {
+            quoting.quote = quoting.quote.filter(|end| *end != '\'');
+            quoting.fenced ^= line.is_fence();
+        });
+        if let Some(kind) = line.kind() {
+            self.count(kind);
         }
         let ends_code = matches!(self.last_visible, ';' | '{' | '}');
-        self.tally[Counter::CodeLines as usize] += u32::from(ends_code || line.code_marks > 0);
-        self.tally[Counter::Indented as usize] += u32::from(line.indent >= 2);
-        self.tally[Counter::TableRows as usize] += u32::from(line.pipes >= 2);
-    }
-
-    /// Ends the pass.
-    pub(super) fn finish(mut self, bytes: usize) -> Features {
-        self.end_word();
-        if self.line.visible > 0 {
-            self.end_line();
-        }
-        let mut features = Features { grams: self.grams.kept(), ..Features::default() };
-        for (counter, tally) in Counter::ALL.iter().zip(self.tally).filter(|(_, tally)| *tally > 0) {
-            features.set(*counter, tally as f32);
-        }
-        let share = |part: u32, whole: u32| part as f32 / whole.max(1) as f32;
-        // what was read of a long ask stands for all of it
-        let grown = bytes as f32 / self.read.max(1) as f32;
-        let [latin, cyrillic, arabic, indic, other, han, kana] = self.scripts;
-        let visible = self.letters_seen + han + kana;
-        for (counter, raw) in [
-            (Counter::Words, self.words as f32 * grown.max(1.0)),
-            (Counter::WordLength, share(self.word_chars, self.words)),
-            (Counter::LongWords, share(self.long_words, self.words)),
-            (Counter::LongestWord, self.longest_word as f32),
-            (Counter::Distinct, share(self.distinct, self.words)),
-            (Counter::NoVowel, share(self.no_vowel, self.words)),
-            (Counter::Capitalised, share(self.capitalised, self.words)),
-            (Counter::Common, share(self.common, self.words)),
-            (Counter::Known, share(self.known, self.words)),
-            (Counter::Uppercase, share(self.upper, visible)),
-            (Counter::Digits, share(self.digits, self.chars)),
-            (Counter::Brackets, share(self.brackets, self.chars)),
-            (Counter::QuotedShare, share(self.quoted, self.chars)),
-            (Counter::NonAscii, share(latin + cyrillic + arabic + indic + other + han + kana, visible)),
-            (Counter::Han, share(han, visible)),
-            (Counter::Kana, share(kana, visible)),
-            (Counter::Cyrillic, share(cyrillic, visible)),
-            (Counter::Arabic, share(arabic, visible)),
-            (Counter::Indic, share(indic, visible)),
-            (Counter::OtherScript, share(other, visible)),
-            (Counter::EndsAsking, f32::from(u8::from(matches!(self.last_visible, '?' | '？' | '؟')))),
-        ] {
-            features.set(counter, raw);
-        }
-        features
+        self.count_if(Counter::CodeLines, ends_code || line.code_marks > 0);
+        self.count_if(Counter::Indented, line.is_indented());
+        self.count_if(Counter::TableRows, line.pipes >= 2);
     }
 }
 
-/// The hash of four letters, 16 bits each.
-#[inline]
-const fn letters_hash(letters: u64) -> u64 {
-    (letters ^ (letters >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// The last four letters that were read, 16 bits each.
+#[derive(Clone, Copy)]
+struct FourLetters(u64);
+
+impl FourLetters {
+    #[inline]
+    const fn then(self, letter: u32) -> Self {
+        Self(self.0 << 16 | (letter & 0xffff) as u64)
+    }
+
+    #[inline]
+    const fn hash(self) -> u64 {
+        (self.0 ^ (self.0 >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// Where the last two line ends in a row begin.
@@ -595,63 +568,3 @@ fn last_empty_line(text: &[u8]) -> Option<usize> {
 
 const A: u64 = hash_step(HASH_START, 'a' as u32);
 const I: u64 = hash_step(HASH_START, 'i' as u32);
-
-#[derive(Clone, Copy)]
-enum Script {
-    Latin = 0,
-    Cyrillic = 1,
-    Arabic = 2,
-    Indic = 3,
-    Other = 4,
-    Han = 5,
-    Kana = 6,
-    Sign,
-}
-
-fn script_of(letter: char) -> Script {
-    match letter as u32 {
-        0xd7 | 0xf7 => Script::Sign,
-        0xc0..=0x24f | 0x1e00..=0x1eff | 0x300..=0x36f => Script::Latin,
-        0x400..=0x52f => Script::Cyrillic,
-        0x60c | 0x61b | 0x61f | 0x964 | 0x965 => Script::Sign,
-        0x590..=0x77f | 0xfb1d..=0xfeff => Script::Arabic,
-        0x900..=0xdff => Script::Indic,
-        0x3400..=0x9fff | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff => Script::Han,
-        0x3041..=0x30fa | 0x30fc..=0x31ff | 0x1100..=0x11ff | 0xac00..=0xd7af => Script::Kana,
-        _ if letter.is_alphanumeric() => Script::Other,
-        _ => Script::Sign,
-    }
-}
-
-const fn lead_of(counter: Counter) -> Option<Counter> {
-    Some(match counter {
-        Counter::Fact => Counter::LeadFact,
-        Counter::What => Counter::LeadWhat,
-        Counter::How => Counter::LeadHow,
-        Counter::Why => Counter::LeadWhy,
-        Counter::Summarise => Counter::LeadSummarise,
-        Counter::Extract => Counter::LeadExtract,
-        Counter::Classify => Counter::LeadClassify,
-        Counter::Translate => Counter::LeadTranslate,
-        Counter::Compose => Counter::LeadCompose,
-        Counter::Prose => Counter::LeadProse,
-        Counter::Rework => Counter::LeadRework,
-        Counter::Code => Counter::LeadCode,
-        Counter::ProgLang => Counter::LeadProgLang,
-        Counter::Bug => Counter::LeadBug,
-        Counter::NatLang => Counter::LeadNatLang,
-        Counter::MathVerb => Counter::LeadMathVerb,
-        Counter::MathNoun => Counter::LeadMathNoun,
-        Counter::Rigor => Counter::LeadRigor,
-        Counter::Compare => Counter::LeadCompare,
-        Counter::Plan => Counter::LeadPlan,
-        Counter::Brief => Counter::LeadBrief,
-        Counter::Format => Counter::LeadFormat,
-        Counter::Greeting => Counter::LeadGreeting,
-        Counter::Persona => Counter::LeadPersona,
-        Counter::You => Counter::LeadYou,
-        Counter::Command => Counter::LeadCommand,
-        Counter::Either => Counter::LeadEither,
-        _ => return None,
-    })
-}

@@ -217,10 +217,8 @@ impl Table {
         let mut present = [0; BITS / 64];
         for (class, list) in LISTS {
             for word in list.split_ascii_whitespace() {
-                let hash = word.strip_suffix('*').map_or_else(
-                    || hash_of(word),
-                    |stem| stem_key(stem.chars().fold(HASH_START, |hash, letter| hash_step(hash, letter as u32))),
-                );
+                let hash =
+                    word.strip_suffix('*').map_or_else(|| hash_of(word), |stem| stem_key(hash_letters(stem.chars())));
                 let mut at = hash as usize & MASK;
                 // the first class that names a word keeps it
                 while slots[at].0 != 0 && slots[at].0 != hash {
@@ -228,19 +226,37 @@ impl Table {
                 }
                 if slots[at].0 == 0 {
                     slots[at] = (hash, *class);
-                    let (slot, bit) = bit_of(hash);
-                    present[slot] |= bit;
+                    mark(&mut present, hash);
+                }
+                if word.ends_with('*') {
+                    mark(&mut present, stem_key(hash_letters(word.chars().take(*STEMS.start()))));
                 }
             }
         }
         Self { slots, present }
     }
 
+    /// The class of the longest stem that a word of `len` letters begins with; `hash_at` gives the hash of its first so
+    /// many letters. The first four of each stem are marked: one look tells of most words that they begin with none.
+    #[inline]
+    pub(crate) fn find_stem(&self, len: usize, hash_at: impl Fn(usize) -> u64) -> Option<Class> {
+        if len < *STEMS.start() || !self.may_have(stem_key(hash_at(*STEMS.start()))) {
+            return None;
+        }
+        STEMS.rev().filter(|length| *length <= len).find_map(|length| self.find(stem_key(hash_at(length))))
+    }
+
+    /// Whether the table may have a hash; false is certain.
+    #[inline]
+    const fn may_have(&self, hash: u32) -> bool {
+        let (slot, bit) = bit_of(hash);
+        self.present[slot] & bit != 0
+    }
+
     /// The class of a finished hash.
     #[inline]
     pub(crate) fn find(&self, hash: u32) -> Option<Class> {
-        let (slot, bit) = bit_of(hash);
-        if self.present[slot] & bit == 0 {
+        if !self.may_have(hash) {
             return None;
         }
         let mut at = hash as usize & MASK;
@@ -255,6 +271,12 @@ impl Table {
             at = (at + 1) & MASK;
         }
     }
+}
+
+/// Says that a hash is in the table.
+fn mark(present: &mut [u64; BITS / 64], hash: u32) {
+    let (slot, bit) = bit_of(hash);
+    present[slot] |= bit;
 }
 
 /// Where the upper bits of a hash stand in [`Table::present`]; its lower ones choose the slot.
@@ -285,8 +307,14 @@ pub(crate) const fn stem_key(hash: u64) -> u32 {
     ((mixed >> 32) as u32 & !1) | 2
 }
 
+/// The hash of letters.
+#[inline]
+pub(crate) fn hash_letters(letters: impl Iterator<Item = impl Into<u32>>) -> u64 {
+    letters.fold(HASH_START, |hash, letter| hash_step(hash, letter.into()))
+}
+
 fn hash_of(word: &str) -> u32 {
-    word_key(word.chars().fold(HASH_START, |hash, letter| hash_step(hash, letter as u32)))
+    word_key(hash_letters(word.chars()))
 }
 
 #[cfg(test)]
