@@ -4,7 +4,10 @@
 //! without a length cap. Refuses patterns that would match every request: such a rule is a typo, not a route.
 //! Pure; does not decide who overrides whom, only which rule speaks first.
 
+mod openings;
+
 use crate::{RuleHit, TierId};
+use openings::Openings;
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind, PatternSet, meta};
@@ -121,6 +124,8 @@ pub struct RuleSet {
 /// Rules that look at the same strings, best rank first, compiled into one search.
 #[derive(Clone, Debug)]
 struct Group {
+    /// Tells most texts apart without a search.
+    openings: Option<Openings>,
     /// Finds candidates: all patterns, without Unicode word boundaries (see [`relaxed`]).
     candidates: meta::Regex,
     members: Vec<Member>,
@@ -265,11 +270,13 @@ impl RuleSet {
             return;
         }
         // Most texts hold no candidate at all, which is told faster than which ones there are.
-        if !group.candidates.is_match(text) {
+        let Some(from) = group.openings.as_ref().map_or(Some(0), |openings| openings.first(text)) else { return };
+        let input = Input::new(text).range(from..);
+        if !group.candidates.is_match(input.clone()) {
             return;
         }
         let mut found = PatternSet::new(group.members.len());
-        group.candidates.which_overlapping_matches(&Input::new(text), &mut found);
+        group.candidates.which_overlapping_matches(&input, &mut found);
         for pattern in found.iter() {
             let member = &group.members[pattern.as_usize()];
             let rule = &self.rules[member.rule];
@@ -322,11 +329,12 @@ impl Group {
             let index = order.get(culprit).copied().unwrap_or(first);
             RuleError { index, name: rules[index].name.clone(), problem }
         })?;
+        let openings = Openings::of(&patterns);
         let member = |rule: usize| {
             let left_out = hirs[rule].properties().look_set().contains_word_unicode();
             Member { rule, whole: left_out.then(|| hirs[rule].clone()), exact: OnceLock::new() }
         };
-        Ok(Some(Self { candidates, members: order.into_iter().map(member).collect() }))
+        Ok(Some(Self { openings, candidates, members: order.into_iter().map(member).collect() }))
     }
 }
 
@@ -367,16 +375,24 @@ fn build(hirs: &[Hir], limit: Option<usize>) -> Result<meta::Regex, RuleProblem>
 /// A fast automaton cannot look around letters of several bytes; one that does not have to, runs on any text at full
 /// speed. Patterns have no negation, so dropping an assertion can only widen them.
 fn relaxed(hir: &Hir) -> Hir {
+    rewritten(hir, &|part| matches!(part.kind(), HirKind::Look(look) if is_word_unicode(*look)).then(Hir::empty))
+}
+
+/// A pattern in which each part that has a replacement is replaced.
+fn rewritten(hir: &Hir, replacement: &dyn Fn(&Hir) -> Option<Hir>) -> Hir {
+    if let Some(part) = replacement(hir) {
+        return part;
+    }
+    let all = |parts: &[Hir]| parts.iter().map(|part| rewritten(part, replacement)).collect();
     match hir.kind() {
-        HirKind::Look(look) if is_word_unicode(*look) => Hir::empty(),
         HirKind::Repetition(repetition) => {
             let mut repetition = repetition.clone();
-            repetition.sub = Box::new(relaxed(&repetition.sub));
+            repetition.sub = Box::new(rewritten(&repetition.sub, replacement));
             Hir::repetition(repetition)
         }
-        HirKind::Capture(capture) => relaxed(&capture.sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(relaxed).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(relaxed).collect()),
+        HirKind::Capture(capture) => rewritten(&capture.sub, replacement),
+        HirKind::Concat(parts) => Hir::concat(all(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(all(parts)),
         _ => hir.clone(),
     }
 }
