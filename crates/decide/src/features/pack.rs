@@ -8,8 +8,8 @@ use super::{COUNTERS, Features, MAX_GRAMS};
 pub const FEATURE_VERSION: u8 = 1;
 
 const BITMAP: usize = COUNTERS.div_ceil(8);
-/// No features take more bytes: a gap takes at most three.
-const MOST: usize = 1 + BITMAP + COUNTERS + 3 * MAX_GRAMS;
+/// No features take more bytes: a gap takes at most three. One more is written to and not kept.
+const MOST: usize = 1 + BITMAP + COUNTERS + 3 * MAX_GRAMS + 1;
 
 /// Bytes that are not features of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,25 +28,19 @@ impl Features {
     pub fn pack(&self) -> Vec<u8> {
         let mut bytes = [0; MOST];
         bytes[0] = FEATURE_VERSION;
-        let mut at = 1 + BITMAP;
-        for (counter, byte) in self.counters.iter().enumerate().filter(|(_, byte)| **byte != 0) {
-            bytes[1 + counter / 8] |= 1 << (counter % 8);
-            bytes[at] = *byte;
-            at += 1;
-        }
-        let mut last = 0;
-        for gram in self.grams.iter().take(MAX_GRAMS) {
-            let mut gap = gram - last;
-            last = *gram;
-            while gap > 0x7f {
-                bytes[at] = (gap & 0x7f) as u8 | 0x80;
-                at += 1;
-                gap >>= 7;
+        let (bitmap, rest) = bytes[1..].split_at_mut(BITMAP);
+        let mut at = 0;
+        for (bits, counters) in bitmap.iter_mut().zip(self.counters.chunks(8)) {
+            for (bit, counter) in counters.iter().enumerate() {
+                // Written in any case, kept or not without a guess: about every other counter is 0.
+                let some = u8::from(*counter != 0);
+                *bits |= some << bit;
+                rest[at] = *counter;
+                at += usize::from(some);
             }
-            bytes[at] = gap as u8;
-            at += 1;
         }
-        bytes[..at].to_vec()
+        at += pack_gaps(&self.grams[..self.grams.len().min(MAX_GRAMS)], &mut rest[at..]);
+        bytes[..1 + BITMAP + at].to_vec()
     }
 
     /// From bytes.
@@ -84,4 +78,49 @@ impl Features {
         }
         Ok(features)
     }
+}
+
+/// Writes the gaps between n-grams; gives the bytes that they take.
+fn pack_gaps(grams: &[u16], bytes: &mut [u8]) -> usize {
+    // Seven bits a byte, as if all of them took two bytes: worked out for many at once.
+    let mut twos = [0u16; MAX_GRAMS];
+    let mut largest = 0;
+    twos[..grams.len()].copy_from_slice(grams);
+    for ((two, gram), before) in twos.iter_mut().zip(grams).skip(1).zip(grams) {
+        *two = gram - before;
+    }
+    for gap in &mut twos[..grams.len()] {
+        largest = largest.max(*gap);
+        let more = if *gap > 0x7f { 0x80 } else { 0 };
+        *gap = *gap & 0x7f | more | (*gap & 0x3f80) << 1;
+    }
+    if largest > 0x3fff {
+        return pack_wide_gaps(grams, bytes);
+    }
+    let mut at = 0;
+    for two in &twos[..grams.len()] {
+        // About as many take one byte as two: both are written, the second one kept or not without a guess.
+        if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = two.to_le_bytes();
+        }
+        at += 1 + usize::from(*two >> 7 & 1);
+    }
+    at
+}
+
+/// The same where a gap may take three bytes: in short texts only, whose n-grams are few.
+fn pack_wide_gaps(grams: &[u16], bytes: &mut [u8]) -> usize {
+    let (mut at, mut last) = (0, 0);
+    for gram in grams {
+        let mut gap = gram - last;
+        last = *gram;
+        while gap > 0x7f {
+            bytes[at] = (gap & 0x7f) as u8 | 0x80;
+            at += 1;
+            gap >>= 7;
+        }
+        bytes[at] = gap as u8;
+        at += 1;
+    }
+    at
 }

@@ -142,23 +142,36 @@ impl Bank {
 
     /// What each head says without its trees.
     fn linear(&self, features: &Features) -> [f32; MAX_HEADS] {
+        match self.names.len() {
+            0..=8 => self.linear_in::<8>(features),
+            9..=16 => self.linear_in::<16>(features),
+            _ => self.linear_in::<MAX_HEADS>(features),
+        }
+    }
+
+    /// `LANES` is a fixed number of heads that are worked out at once, at least the bank's: what those beyond its last head
+    /// add up lies behind the row, and means nothing.
+    fn linear_in<const LANES: usize>(&self, features: &Features) -> [f32; MAX_HEADS] {
         let width = self.names.len();
-        let mut out = [0.0; MAX_HEADS];
-        let sums = match width {
-            0..=8 => self.gram_sums::<8>(features),
-            9..=16 => self.gram_sums::<16>(features),
-            _ => self.gram_sums::<MAX_HEADS>(features),
-        };
+        let sums = self.gram_sums::<LANES>(features);
         let norm = 1.0 / (features.grams().len().max(1) as f32).sqrt();
-        for at in 0..width {
-            out[at] = self.bias[at] + sums[at] as f32 * self.gram_scale[at] * norm;
+        let mut lanes = [0.0; LANES];
+        for at in 0..width.min(LANES) {
+            lanes[at] = self.bias[at] + sums[at] as f32 * self.gram_scale[at] * norm;
         }
         for (counter, byte) in features.counters().iter().enumerate().filter(|(_, byte)| **byte != 0) {
-            let (byte, at) = (f32::from(*byte), counter * width);
-            for (out, weight) in out.iter_mut().zip(&self.counters[at..at + width]) {
-                *out += weight * byte;
+            let byte = f32::from(*byte);
+            let row = &self.counters[counter * width..];
+            if let Some(row) = row.first_chunk::<LANES>() {
+                for lane in 0..LANES {
+                    lanes[lane] += row[lane] * byte;
+                }
+            } else {
+                lanes.iter_mut().zip(row).for_each(|(lane, weight)| *lane += weight * byte);
             }
         }
+        let mut out = [0.0; MAX_HEADS];
+        out[..width].copy_from_slice(&lanes[..width]);
         out
     }
 
@@ -174,25 +187,27 @@ impl Bank {
         }
     }
 
-    /// Sums of the n-gram weights by head. `LANES` is a fixed number of heads that are added at once, at least the bank's:
-    /// those beyond its last head add up what lies behind, and mean nothing.
-    fn gram_sums<const LANES: usize>(&self, features: &Features) -> [i32; MAX_HEADS] {
+    /// Sums of the n-gram weights by head.
+    fn gram_sums<const LANES: usize>(&self, features: &Features) -> [i32; LANES] {
         let width = self.names.len();
-        let mut all = [0; MAX_HEADS];
-        for ids in features.grams().chunks(SHORT_SUM) {
+        // Nearly all rows have enough behind them to be read in lanes where they lie.
+        let in_lanes = self.grams.len().saturating_sub(LANES) / width.max(1);
+        let (ids, last_ids) =
+            features.grams().split_at(features.grams().partition_point(|id| usize::from(*id) <= in_lanes));
+        let mut all = [0; LANES];
+        for ids in ids.chunks(SHORT_SUM) {
             let mut sums = [0i16; LANES];
             for id in ids {
-                let rest = &self.grams[usize::from(*id) * width..];
-                let row = rest.first_chunk::<LANES>().copied().unwrap_or_else(|| {
-                    let mut row = [0; LANES];
-                    row[..width].copy_from_slice(&rest[..width]);
-                    row
-                });
+                let Some(row) = self.grams[usize::from(*id) * width..].first_chunk::<LANES>() else { continue };
                 for lane in 0..LANES {
                     sums[lane] += i16::from(row[lane].cast_signed());
                 }
             }
             all.iter_mut().zip(sums).for_each(|(all, sum)| *all += i32::from(sum));
+        }
+        for id in last_ids {
+            let row = &self.grams[usize::from(*id) * width..][..width];
+            all.iter_mut().zip(row).for_each(|(all, weight)| *all += i32::from(weight.cast_signed()));
         }
         all
     }
