@@ -21,7 +21,14 @@ pub fn small_letters(text: &[u8]) -> usize {
 
 #[inline]
 fn run(text: &[u8], others: impl Fn(u64) -> u64, is_one: impl Fn(&u8) -> bool) -> usize {
-    let mut rest = text;
+    // Most words end within the first eight bytes: those take no loop.
+    let Some((eight, mut rest)) = text.split_first_chunk() else {
+        return text.iter().take_while(|byte| is_one(byte)).count();
+    };
+    let first = others(u64::from_le_bytes(*eight));
+    if first != 0 {
+        return first.trailing_zeros() as usize / 8;
+    }
     while let Some((eight, after)) = rest.split_first_chunk() {
         let others = others(u64::from_le_bytes(*eight));
         if others != 0 {
