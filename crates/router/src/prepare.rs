@@ -145,7 +145,8 @@ impl<'a> Asked<'a> {
             _ => Vec::new(),
         };
         let (structured_tool, custom_tools) = (encoded.structured_tool, encoded.custom_tools);
-        let context = Context { structured_tool, custom_tools, echo, ..context };
+        let legacy_functions = self.call.format == Format::OpenaiChat && self.fields.get("functions").is_some();
+        let context = Context { structured_tool, custom_tools, legacy_functions, echo, ..context };
         Ok((encoded.body, encoded.adaptations, context))
     }
 }

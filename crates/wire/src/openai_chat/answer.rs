@@ -1,6 +1,6 @@
 //! Whole Chat Completions answers.
 
-use super::decode::{parts, tool_call as decode_call};
+use super::decode::{function_call, parts, tool_call as decode_call};
 use super::encode::tool_call;
 use super::thought::{detail, reasoning_parts};
 use super::usage::usage;
@@ -43,9 +43,9 @@ fn choice(mut choice: Node<'_>, context: &Context) -> Choice {
             *citations = Some(notes.raw.to_owned());
         }
         said.extend(message.str("refusal").map(|text| Part::new(Content::Refusal(text.to_owned()))));
-        let calls = message.get("tool_calls").map_or(&[][..], Node::items).iter();
-        said.extend((0..).zip(calls).map(|(number, call)| {
-            let mut call = decode_call(call);
+        let calls = message.get("tool_calls").map_or(&[][..], Node::items).iter().map(decode_call);
+        let calls = calls.chain(message.get("function_call").map(function_call));
+        said.extend((0..).zip(calls).map(|(number, mut call)| {
             if let Content::ToolCall { id, .. } = &mut call
                 && id.is_empty()
             {
@@ -71,10 +71,11 @@ pub(super) fn finish(word: &str) -> Finish {
     }
 }
 
-pub(super) const fn finish_word(finish: &Finish) -> &'static str {
+pub(super) const fn finish_word(finish: &Finish, context: &Context) -> &'static str {
     match finish {
         Finish::Stop | Finish::StopSequence(_) | Finish::Pause => "stop",
         Finish::Length | Finish::ContextFull => "length",
+        Finish::ToolCalls if context.legacy_functions => "function_call",
         Finish::ToolCalls => "tool_calls",
         Finish::ContentFilter => "content_filter",
         // OpenRouter's word; OpenAI has none for a model that failed.
@@ -90,9 +91,9 @@ pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
     body.num("created", context.created_s).str("model", &answer.model);
     let choices = (0u32..).zip(&answer.choices).map(|(index, choice)| {
         let mut object = Obj::new();
-        object.num("index", index).raw("message", &message(choice));
+        object.num("index", index).raw("message", &message(choice, context));
         object.raw("logprobs", choice.logprobs.as_deref().unwrap_or("null"));
-        object.str("finish_reason", finish_word(&choice.finish)).end()
+        object.str("finish_reason", finish_word(&choice.finish, context)).end()
     });
     body.raw("choices", &Arr::of(choices));
     body.opt_raw("usage", answer.usage.map(|usage| encode_usage(&usage)).as_deref());
@@ -100,9 +101,9 @@ pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
     body.end().into_bytes()
 }
 
-fn message(choice: &Choice) -> String {
+fn message(choice: &Choice, context: &Context) -> String {
     let (mut text, mut refusal, mut reasoning) = (None::<String>, None::<String>, String::new());
-    let (mut calls, mut details, mut notes) = (Arr::new(), Arr::new(), None);
+    let (mut calls, mut details, mut notes, mut only_call) = (Arr::new(), Arr::new(), None, None);
     for part in &choice.parts {
         match &part.content {
             Content::Text { text: more, citations } => {
@@ -114,6 +115,10 @@ fn message(choice: &Choice) -> String {
                 reasoning.push_str(text);
                 let entry = detail(text, signature.as_deref(), encrypted.as_deref(), id.as_deref(), *origin);
                 entry.iter().for_each(|entry| details.push(entry));
+            }
+            Content::ToolCall { name, arguments, .. } if context.legacy_functions => {
+                // There is room for one; the provider was asked for no more.
+                only_call.get_or_insert_with(|| Obj::new().str("name", name).str("arguments", arguments).end());
             }
             Content::ToolCall { .. } => calls.push(&tool_call(&part.content, None, true)),
             _ => {}
@@ -132,6 +137,7 @@ fn message(choice: &Choice) -> String {
     if !calls.is_empty() {
         object.raw("tool_calls", &calls.end());
     }
+    object.opt_raw("function_call", only_call.as_deref());
     object.end()
 }
 

@@ -57,7 +57,9 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
         Some(choice) => tool_choice(&choice),
         None => top.node("function_call", 1)?.map_or(ToolChoice::Unset, |choice| tool_choice(&choice)),
     };
-    request.parallel_tool_calls = top.bool("parallel_tool_calls")?;
+    // A client of the API's first years reads one call.
+    let one_call = (top.0.get("functions").is_some() && request.tools.len() > 0).then_some(false);
+    request.parallel_tool_calls = top.bool("parallel_tool_calls")?.or(one_call);
     request.output = top.node("response_format", 2)?.map_or(Output::Text, |format| output(&format));
     request.max_output_tokens = match top.u32("max_completion_tokens", 1, u32::MAX)? {
         Some(limit) => Some(limit),
@@ -124,8 +126,11 @@ fn message(request: &mut Request, mut message: Node<'_>, at: At<'_>) -> Result<(
     };
     let name = message.str("name").map(str::to_owned);
     if role == Role::Tool {
+        // Results of the API's first years name the function: its last call is meant.
+        let named = || calls_of(request, name.as_deref()?).last().map(str::to_owned);
+        let id = message.str("tool_call_id").map(str::to_owned).or_else(named);
         let result = Content::ToolResult {
-            call_id: message.str("tool_call_id").or(name.as_deref()).unwrap_or_default().to_owned(),
+            call_id: id.or_else(|| name.clone()).unwrap_or_default(),
             content: parts(message.take("content")).into_iter().map(|part| part.content).collect(),
             name,
             is_error: false,
@@ -148,12 +153,25 @@ fn message(request: &mut Request, mut message: Node<'_>, at: At<'_>) -> Result<(
         said.extend(message.str("refusal").map(|text| Part::new(Content::Refusal(text.to_owned()))));
         said.extend(message.get("tool_calls").map_or(&[][..], Node::items).iter().map(tool_call).map(Part::new));
         if let Some(call) = message.get("function_call") {
-            let name = call.str("name").unwrap_or_default();
-            said.push(Part::new(call_of(name.to_owned(), name, call.str("arguments").unwrap_or_default(), false)));
+            let mut call = function_call(call);
+            if let Content::ToolCall { id, name, .. } = &mut call {
+                // It has none, and the same function may be called again later.
+                let earlier = calls_of(request, name).count();
+                *id = if earlier == 0 { name.clone() } else { format!("{name}_{earlier}") };
+            }
+            said.push(Part::new(call));
         }
     }
     request.messages.push(Message { role, parts: said, name });
     Ok(())
+}
+
+/// Ids of the calls of a tool, in order.
+fn calls_of<'r>(request: &'r Request, tool: &str) -> impl DoubleEndedIterator<Item = &'r str> {
+    request.messages.iter().flat_map(|message| &message.parts).filter_map(move |part| match &part.content {
+        Content::ToolCall { id, name, .. } if name == tool => Some(id.as_str()),
+        _ => None,
+    })
 }
 
 pub(super) fn parts(content: Option<Node<'_>>) -> Vec<Part> {
@@ -205,6 +223,12 @@ pub(super) fn tool_call(call: &Node<'_>) -> Content {
             .map(str::to_owned);
     }
     content
+}
+
+/// The one call that a message of the API's first years holds; it has no id.
+pub(super) fn function_call(call: &Node<'_>) -> Content {
+    let text = |name: &str| call.str(name).unwrap_or_default();
+    call_of(String::new(), text("name"), text("arguments"), false)
 }
 
 fn call_of(id: String, name: &str, arguments: &str, custom: bool) -> Content {

@@ -1,6 +1,7 @@
 //! Streamed Chat Completions answers.
 
 use super::answer::{encode_usage, finish, finish_word};
+use super::decode::{function_call, tool_call as decode_call};
 use super::encode::tool_call;
 use super::error::{decode_error, encode_error};
 use super::thought::detail;
@@ -108,7 +109,11 @@ impl Decoder {
                 out.extend(notes.chain(odds).map(|delta| Event::Delta { choice: index, block, delta }));
             }
             for (place, call) in delta.get("tool_calls").map_or(&[][..], Node::items).iter().enumerate() {
-                state.call(index, place as u64, call, &self.context, out)?;
+                state.call(index, call_index(call, place, &state.calls), &decode_call(call), &self.context, out)?;
+            }
+            // The one call of the API's first years, which some servers still stream.
+            if let Some(call) = delta.get("function_call") {
+                state.call(index, LEGACY, &function_call(call), &self.context, out)?;
             }
         }
         if let Some(word) = node.str("finish_reason") {
@@ -165,20 +170,17 @@ impl ChoiceState {
         out.extend(self.open.take().map(|(block, _)| Event::BlockStop { choice, block }));
     }
 
+    /// More of the call of that index: its begin, a piece of its arguments, or both.
     fn call(
         &mut self,
         choice: u32,
-        place: u64,
-        node: &Node<'_>,
+        index: u64,
+        call: &Content,
         context: &Context,
         out: &mut Vec<Event>,
     ) -> Result<(), DecodeError> {
-        // Servers that leave the index out send whole calls: each named one is new.
-        let named = decode_name(node).is_some();
-        let index = match node.u64("index") {
-            Some(index) => index,
-            None if named => self.calls.len() as u64,
-            None => place,
+        let Content::ToolCall { id, name, arguments, custom, signature } = call else {
+            return Ok(());
         };
         let block = match self.calls.iter().find(|(known, _)| *known == index) {
             Some((_, block)) => *block,
@@ -187,29 +189,32 @@ impl ChoiceState {
                 let block = self.next_block()?;
                 let number = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
                 self.calls.push((index, block));
-                let Content::ToolCall { id, name, custom, signature, .. } = super::decode::tool_call(node) else {
-                    return Ok(());
-                };
-                let id = if id.is_empty() { context.call_id(number) } else { id };
-                out.push(Event::BlockStart {
-                    choice,
-                    block,
-                    kind: BlockKind::ToolCall { id, name, custom, signature },
-                });
+                let id = if id.is_empty() { context.call_id(number) } else { id.clone() };
+                let kind =
+                    BlockKind::ToolCall { id, name: name.clone(), custom: *custom, signature: signature.clone() };
+                out.push(Event::BlockStart { choice, block, kind });
                 block
             }
         };
-        if let Content::ToolCall { arguments, .. } = super::decode::tool_call(node)
-            && !arguments.is_empty()
-        {
-            out.push(Event::Delta { choice, block, delta: Delta::Arguments(arguments) });
+        if !arguments.is_empty() {
+            out.push(Event::Delta { choice, block, delta: Delta::Arguments(arguments.clone()) });
         }
         Ok(())
     }
 }
 
-fn decode_name<'n>(call: &'n Node<'_>) -> Option<&'n str> {
-    call.get("custom").or_else(|| call.get("function"))?.str("name")
+/// Stands for the index of a call that has none and is the only one.
+const LEGACY: u64 = u64::MAX;
+
+/// A call's index. Servers that leave it out send whole calls: each named one is new.
+fn call_index(call: &Node<'_>, place: usize, calls: &[(u64, u32)]) -> u64 {
+    let inner = call.get("custom").or_else(|| call.get("function"));
+    let named = inner.is_some_and(|inner| inner.str("name").is_some());
+    match call.u64("index") {
+        Some(index) => index,
+        None if named => calls.len() as u64,
+        None => place as u64,
+    }
 }
 
 /// Events into chunks.
@@ -229,8 +234,18 @@ pub(crate) struct Encoder {
 enum Block {
     Text,
     Refusal,
-    Reasoning { text: String, signature: Option<String>, encrypted: Option<String>, id: Option<String> },
-    Call { index: u32, custom: bool },
+    Reasoning {
+        text: String,
+        signature: Option<String>,
+        encrypted: Option<String>,
+        id: Option<String>,
+    },
+    Call {
+        index: u32,
+        custom: bool,
+    },
+    /// As in the API's first years.
+    OnlyCall,
     Other,
 }
 
@@ -267,7 +282,7 @@ impl Encoder {
             }
             Event::Finish { choice, finish } => {
                 self.speak(*choice, out);
-                self.say(*choice, "{}", None, Some(finish_word(finish)), out);
+                self.say(*choice, "{}", None, Some(finish_word(finish, &self.context)), out);
             }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Error(error) => self.data(&String::from_utf8_lossy(&encode_error(error)), out),
@@ -296,6 +311,15 @@ impl Encoder {
                 let next = self.calls.entry(choice).or_default();
                 let index = *next;
                 *next += 1;
+                if self.context.legacy_functions {
+                    // There is room for one; the provider was asked for no more.
+                    if index == 0 {
+                        let call = Obj::new().str("name", name).str("arguments", "").end();
+                        self.say(choice, &Obj::new().raw("function_call", &call).end(), None, None, out);
+                        self.blocks.insert((choice, block), Block::OnlyCall);
+                    }
+                    return;
+                }
                 let call = Content::ToolCall {
                     id: id.clone(),
                     name: name.clone(),
@@ -341,6 +365,9 @@ impl Encoder {
                 let inner = Obj::new().str(field, text).end();
                 let call = Obj::new().num("index", *index).raw(kind, &inner).end();
                 said.raw("tool_calls", &Arr::of([call]))
+            }
+            (Block::OnlyCall, Delta::Arguments(text)) => {
+                said.raw("function_call", &Obj::new().str("arguments", text).end())
             }
             _ => return,
         };

@@ -55,7 +55,8 @@ pub(super) fn parts(content: &Node<'_>) -> Vec<Part> {
     }
 }
 
-fn part(node: &Node<'_>) -> Part {
+/// One part.
+pub(super) fn part(node: &Node<'_>) -> Part {
     let text = |name: &str| node.str(name).map(str::to_owned);
     let raw = || Content::Raw { origin: Format::OpenaiResponses, json: node.raw.to_owned() };
     let file_id = || text("file_id").map(|id| Source::FileId { id, origin: Format::OpenaiResponses });
