@@ -113,6 +113,13 @@ pub struct Desk {
     ledger: Arc<Ledger>,
 }
 
+/// A config made ready once for all workers: what decides, and who is asked.
+struct Prepared<'c> {
+    config: &'c Config,
+    setup: Arc<Setup>,
+    upstreams: Upstreams,
+}
+
 /// What outlives a reload.
 struct Ground {
     /// Where the ledger is, whatever a later config says.
@@ -136,27 +143,20 @@ impl Gateway {
         let replica = Replica::join(&location)?;
         let (ground, ledger) =
             Ground::open(config, location.clone(), Options::default().close_within, replica.number())?;
-        let setup = Arc::new(setup(config)?);
-        let upstreams = Upstreams::prepare(config, WithoutKey::Serves)?;
+        let prepared = Prepared::first(config)?;
         let mut state = KeyDesk::open(&location);
         let known = Known::read(ground.keys(config), state.as_mut());
         let link = ground.link(config)?;
         let accounts = Arc::new(Accounts::new(ground.clock.clone(), link.as_ref().map(|link| link.shared().clone())));
-        let keys = known.keys(setup.table.ladder(), &accounts);
+        let keys = known.keys(prepared.setup.table.ladder(), &accounts);
         reread(&accounts, &keys, &location, false);
         let keys = Arc::new(keys);
         let tls = tls(config)?;
         let (workers, admin) = (workers.max(1), config.server.admin_listen.is_some());
-        let quality = ground.looking(config, &setup, &upstreams, replica.leadership())?;
+        let quality = ground.looking(&prepared, replica.leadership())?;
         let mut live = Vec::new();
         for _ in 0..workers + usize::from(admin) {
-            live.push(Arc::new(ArcSwap::from_pointee(ground.live(
-                config,
-                &setup,
-                &upstreams,
-                &keys,
-                quality.as_ref(),
-            )?)));
+            live.push(Arc::new(ArcSwap::from_pointee(ground.live(&prepared, &keys, quality.as_ref())?)));
         }
         let options = server_options(config, workers);
         let bounds = bounds(config, workers);
@@ -175,7 +175,7 @@ impl Gateway {
             .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
         if let Some(link) = &link {
-            link.shared().watch(setup);
+            link.shared().watch(prepared.setup);
         }
         Ok(Self { server, workers: live, tls, ground, keys, link, quality: Mutex::new(quality), replica, ledger })
     }
@@ -220,16 +220,15 @@ impl Gateway {
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let tls = tls(config)?;
-        let upstreams = Upstreams::prepare(config, WithoutKey::Refused)?;
-        let setup = Arc::new(setup(config)?.after(first.load().router.setup()));
+        let prepared = Prepared::after(config, first.load().router.setup())?;
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
         match (quality.as_ref(), config.quality.sample) {
-            (Some(looking), _) => looking.reload(config, self.ground.router(config, &setup, &upstreams)?.build()),
-            (None, Some(_)) => *quality = self.ground.looking(config, &setup, &upstreams, self.leadership())?,
+            (Some(looking), _) => looking.reload(config, self.ground.router(&prepared)?.build()),
+            (None, Some(_)) => *quality = self.ground.looking(&prepared, self.leadership())?,
             (None, None) => {}
         }
-        self.keys.desk().reload(self.ground.keys(config), setup.table.ladder(), |keys| {
-            let live = |_| self.ground.live(config, &setup, &upstreams, keys, quality.as_ref());
+        self.keys.desk().reload(self.ground.keys(config), prepared.setup.table.ladder(), |keys| {
+            let live = |_| self.ground.live(&prepared, keys, quality.as_ref());
             let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
                 worker.store(Arc::new(live));
@@ -240,7 +239,7 @@ impl Gateway {
                 _ => tracing::warn!("[server.tls] came or went; that takes a restart"),
             }
             if let Some(link) = &self.link {
-                link.shared().watch(setup.clone());
+                link.shared().watch(prepared.setup.clone());
             }
             Ok(())
         })
@@ -274,9 +273,8 @@ impl Desk {
     /// See [`GatewayError`].
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let (ground, ledger) = Ground::open(config, location(config)?, DESK_CLOSES_WITHIN, None)?;
-        let upstreams = Upstreams::prepare(config, WithoutKey::Serves)?;
         // Whoever has the command line needs no key.
-        let live = ground.live(config, &Arc::new(setup(config)?), &upstreams, &Arc::default(), None)?;
+        let live = ground.live(&Prepared::first(config)?, &Arc::default(), None)?;
         Ok(Self { live, ledger })
     }
 
@@ -293,6 +291,20 @@ impl Desk {
     pub fn close(self) -> Result<(), GatewayError> {
         drop(self.live);
         Ok(self.ledger.close()?)
+    }
+}
+
+impl<'c> Prepared<'c> {
+    /// At a start: a provider whose key is missing is left in, and refuses its calls.
+    fn first(config: &'c Config) -> Result<Self, GatewayError> {
+        let setup = Arc::new(setup(config)?);
+        Ok(Self { config, setup, upstreams: Upstreams::prepare(config, WithoutKey::Serves)? })
+    }
+
+    /// In place of an earlier one, some of whose knowledge goes on ([`Setup::after`]).
+    fn after(config: &'c Config, earlier: &Setup) -> Result<Self, GatewayError> {
+        let upstreams = Upstreams::prepare(config, WithoutKey::Refused)?;
+        Ok(Self { config, setup: Arc::new(setup(config)?.after(earlier)), upstreams })
     }
 }
 
@@ -324,17 +336,12 @@ impl Ground {
     }
 
     /// Begins to look at how good the answers are, where the config wants that.
-    fn looking(
-        &self,
-        config: &Config,
-        setup: &Arc<Setup>,
-        upstreams: &Upstreams,
-        leadership: Leadership,
-    ) -> Result<Option<Looking>, GatewayError> {
+    fn looking(&self, prepared: &Prepared<'_>, leadership: Leadership) -> Result<Option<Looking>, GatewayError> {
+        let config = prepared.config;
         if config.quality.sample.is_none() {
             return Ok(None);
         }
-        let router = self.router(config, setup, upstreams)?.build();
+        let router = self.router(prepared)?.build();
         let looking = Looking::start(config, router, self.metrics.clone(), self.location.clone(), leadership);
         looking.map(Some).map_err(GatewayError::Thread)
     }
@@ -383,15 +390,9 @@ impl Ground {
     }
 
     /// What one worker serves under a config.
-    fn live(
-        &self,
-        config: &Config,
-        setup: &Arc<Setup>,
-        upstreams: &Upstreams,
-        keys: &Arc<Keys>,
-        quality: Option<&Looking>,
-    ) -> Result<Live, GatewayError> {
-        let mut router = self.router(config, setup, upstreams)?;
+    fn live(&self, prepared: &Prepared<'_>, keys: &Arc<Keys>, quality: Option<&Looking>) -> Result<Live, GatewayError> {
+        let config = prepared.config;
+        let mut router = self.router(prepared)?;
         if let Some(looking) = quality.filter(|_| config.quality.sample.is_some()) {
             router = router.witness(looking.witness());
         }
@@ -400,19 +401,14 @@ impl Ground {
     }
 
     /// A router with providers of its own, so that connections stay on its core.
-    fn router(
-        &self,
-        config: &Config,
-        setup: &Arc<Setup>,
-        upstreams: &Upstreams,
-    ) -> Result<RouterBuilder, GatewayError> {
-        let router = Router::builder(setup.clone())
+    fn router(&self, prepared: &Prepared<'_>) -> Result<RouterBuilder, GatewayError> {
+        let router = Router::builder(prepared.setup.clone())
             .sink(self.recorder.clone())
             .clock(self.clock.clone())
             .ids(self.ids.clone())
             .cut_off(self.cut_off.clone())
-            .foreign(foreign(config));
-        upstreams.add_to(router)
+            .foreign(foreign(prepared.config));
+        prepared.upstreams.add_to(router)
     }
 }
 
