@@ -118,6 +118,12 @@ impl Predictor {
     }
 }
 
+/// From the gain of the baseline over the cheapest tier to a score from 0 to 1. Weights that run over say nothing: doubt goes
+/// to the baseline.
+fn score_strong(need: f32) -> f32 {
+    if need.is_nan() { 1.0 } else { (0.5 + 0.5 * need).clamp(0.0, 1.0) }
+}
+
 /// The prediction by evidence. Complexity stays derived from the chances: of the cheapest tier, and of more than the
 /// baseline.
 fn calibrated(loaded: &Loaded, features: &Features, baseline: usize, cold: Prediction) -> Prediction {
@@ -134,12 +140,32 @@ fn calibrated(loaded: &Loaded, features: &Features, baseline: usize, cold: Predi
     let unfamiliar = (novelty > 1.0).then_some(crate::Abstain::Unfamiliar);
     Prediction {
         p_ok,
-        score_strong: (0.5 + 0.5 * need).clamp(0.0, 1.0),
+        score_strong: score_strong(need),
         complexity,
         novelty,
         abstain: cold.abstain.filter(|why| *why == crate::Abstain::NoAsk).or(unfamiliar),
         output_tokens: loaded.output_tokens(cold.task_type),
         calibrated: true,
         ..cold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_between_0_and_1_whatever_the_weights() {
+        for (need, want) in [
+            (-3.0, 0.0),
+            (-0.5, 0.25),
+            (0.0, 0.5),
+            (3.0, 1.0),
+            (f32::INFINITY, 1.0),
+            (f32::NEG_INFINITY, 0.0),
+            (f32::NAN, 1.0),
+        ] {
+            assert_eq!(score_strong(need), want, "{need}");
+        }
     }
 }
