@@ -3,7 +3,7 @@
 use crate::exit::Failed;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use tierway_learn::Outcome;
 
@@ -14,14 +14,18 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Outcome>, Failed> {
         let named = |error: &dyn std::fmt::Display| Failed::told(format_args!("{}: {error}", path.display()));
         let lines = open(path).map_err(|error| named(&error))?.lines();
         for (number, line) in (1usize..).zip(lines) {
-            let line = line.map_err(|error| named(&error))?;
+            let numbered =
+                |error: &dyn std::fmt::Display| Failed::told(format_args!("{}:{number}: {error}", path.display()));
+            let line = line.map_err(|error| match error.kind() {
+                ErrorKind::InvalidData => numbered(&"no UTF-8 text; outcomes are JSON lines, plain or gzipped"),
+                _ => numbered(&error),
+            })?;
             // some editors and shells put a byte order mark before the first line
             let line = line.trim_start_matches('\u{feff}');
             if line.trim().is_empty() {
                 continue;
             }
-            let outcome = Outcome::parse(line);
-            outcomes.push(outcome.map_err(|error| Failed::told(format_args!("{}:{number}: {error}", path.display())))?);
+            outcomes.push(Outcome::parse(line).map_err(|error| numbered(&error))?);
         }
     }
     Ok(outcomes)

@@ -1,5 +1,6 @@
 //! When a command that serves is told to stop: once in good order, and once more in a hurry.
 
+use crate::exit::say;
 use std::io;
 use tierway_gateway::Gateway;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +35,10 @@ impl Stopping {
                 done = &mut stopped => {
                     return done.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
                 }
-                _ = self.interrupt.recv() => hurry.now(),
+                _ = self.interrupt.recv() => {
+                    say("tierway: ending now; records are written first");
+                    hurry.now();
+                }
             }
         }
     }

@@ -317,6 +317,7 @@ fn a_missing_ledger_is_not_made_and_a_password_is_never_printed() {
         let line = command.replace("URL", &my);
         let (code, out, talk) = tierway(dir.path(), &line.split(' ').collect::<Vec<_>>(), env);
         assert!(code != 0 && talk.contains(wanted), "{command}: {code} {out} {talk}");
+        assert!(!talk.contains("goes on by itself"), "a command that ends goes on with nothing: {talk}");
         assert!(!talk.contains("secretpw") && !out.contains("secretpw"), "{command}: {out} {talk}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{command}");
     }

@@ -57,6 +57,7 @@ async fn another_interrupt_ends_it_at_once_with_everything_recorded() {
     process.signal("-TERM");
     tokio::time::sleep(Duration::from_secs(1)).await;
     process.signal("-INT");
+    process.hear("ending now; records are written first");
     let stopping = tokio::task::spawn_blocking(move || process.ends_well());
     let reply = rest(answer, first).await;
     assert!(!reply.broken && reply.body.contains("shutting down"), "{}", reply.body);
