@@ -82,19 +82,22 @@ impl GramSet {
         let room = ids.len() - 1;
         for (kind, slots) in self.kinds.iter().enumerate() {
             let until = count + KEPT[kind];
-            for (at, slot) in slots.iter().enumerate() {
-                let mut left = *slot;
-                if left == 0 {
+            for (group, four) in slots.as_chunks::<4>().0.iter().enumerate() {
+                // Of few n-grams most slots are empty.
+                if four.iter().fold(0, |all, slot| all | slot) == 0 {
                     continue;
                 }
-                let first = (kind << KIND_BITS | at << 6) as u16;
-                while left != 0 {
-                    ids[count & room] = first | left.trailing_zeros() as u16;
-                    count += 1;
-                    left &= left - 1;
+                for (at, slot) in four.iter().enumerate() {
+                    let first = (kind << KIND_BITS | (4 * group + at) << 6) as u16;
+                    let mut left = *slot;
+                    while left != 0 {
+                        ids[count & room] = first | left.trailing_zeros() as u16;
+                        count += 1;
+                        left &= left - 1;
+                    }
+                    count = count.min(until);
                 }
-                if count >= until {
-                    count = until;
+                if count == until {
                     break;
                 }
             }

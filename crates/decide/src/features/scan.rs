@@ -14,7 +14,7 @@ mod word;
 use super::COUNTERS;
 use super::counter::Counter;
 use super::grams::{GramKind, GramSet};
-use super::words::{Class, HASH_START, Table, hash_letters, hash_step, word_key};
+use super::words::{Class, HASH_START, STEMS, Table, hash_letters, hash_step, word_key};
 use line::Line;
 use quoting::Quoting;
 use script::Script;
@@ -46,6 +46,8 @@ pub(super) struct Scan<'g> {
     no_vowel: u32,
     capitalised: u32,
     upper: u32,
+    /// Plain words that begin with a capital: both of the former.
+    plain_capitals: u32,
     digits: u32,
     brackets: u32,
     long_words: u32,
@@ -87,6 +89,7 @@ impl<'g> Scan<'g> {
             no_vowel: 0,
             capitalised: 0,
             upper: 0,
+            plain_capitals: 0,
             digits: 0,
             brackets: 0,
             long_words: 0,
@@ -160,7 +163,7 @@ impl<'g> Scan<'g> {
         let letter = u32::from(plain::lower(first));
         let (mut seen, mut hash, mut four) =
             (plain::class(first), hash_step(HASH_START, letter), self.four.then(letter));
-        let mut len = 1;
+        let (mut len, mut last) = (1, first);
         for &letter in others {
             let class = plain::class(letter);
             if class & plain::SMALL == 0 {
@@ -170,13 +173,14 @@ impl<'g> Scan<'g> {
             hash = hash_step(hash, u32::from(letter));
             four = four.then(u32::from(letter));
             self.grams.add_letters(four.hash());
+            last = letter;
             len += 1;
         }
         self.four = four;
         self.offset += len;
-        let (letters, rest) = text.split_at(len);
-        self.pass(letters);
-        match rest.first() {
+        let letters = &text[..len];
+        self.pass(letters, last);
+        match text.get(len) {
             Some(&next) if plain::class(next) & plain::IN_WORDS != 0 => {
                 self.word = Word::of(letters, &mut self.hash_at);
             }
@@ -195,8 +199,8 @@ impl<'g> Scan<'g> {
     /// the way of plain words, whose loop needs all registers.
     #[inline(never)]
     fn take_next(&mut self, text: &str) -> usize {
-        let run = runs::small_letters(text.as_bytes());
-        if run > 0 {
+        if text.starts_with(|first: char| first.is_ascii_lowercase()) {
+            let run = runs::small_letters(text.as_bytes());
             self.take_letters(&text.as_bytes()[..run]);
             return run;
         }
@@ -211,15 +215,15 @@ impl<'g> Scan<'g> {
         letter.len_utf8()
     }
 
-    /// What letters do that stand for nothing but themselves: the text and its line go on.
+    /// What plain letters do whatever word they stand in, the last one of them given: the text and its line go on.
     #[inline]
-    fn pass(&mut self, letters: &[u8]) {
+    fn pass(&mut self, letters: &[u8], last: u8) {
         self.chars += letters.len() as u32;
         if !self.line.has_started() {
             letters.iter().take(4).for_each(|letter| self.line.starts_with(char::from(*letter)));
         }
         self.han = 0;
-        self.last_char = letters.last().map_or(self.last_char, |last| char::from(*last));
+        self.last_char = char::from(last);
         self.last_visible = self.last_char;
     }
 
@@ -228,9 +232,7 @@ impl<'g> Scan<'g> {
     fn end_plain_word(&mut self, letters: &[u8], hash: u64, seen: u8) {
         let lead = self.is_lead();
         self.count_word(letters.len() as u32);
-        let capital = u32::from(seen & plain::CAPITAL != 0);
-        self.upper += capital;
-        self.capitalised += capital;
+        self.plain_capitals += u32::from(seen & plain::CAPITAL != 0);
         match letters {
             [one] => self.count_if(Counter::Variables, !matches!(one, b'a' | b'A' | b'i' | b'I')),
             [_, _] => {}
@@ -238,13 +240,17 @@ impl<'g> Scan<'g> {
         }
         let begins = |length| hash_letters(letters.iter().take(length).map(|letter| plain::lower(*letter)));
         let key = word_key(hash);
-        let class = self.table.find(key).or_else(|| self.table.find_stem(letters.len(), begins));
+        let class = match self.table.find(key) {
+            None if letters.len() >= *STEMS.start() => self.table.find_stem(letters.len(), begins),
+            found => found,
+        };
         self.found_word(key, class, lead);
     }
 
     /// Takes small letters that make a word longer.
     fn take_letters(&mut self, letters: &[u8]) {
-        self.pass(letters);
+        let Some(&last) = letters.last() else { return };
+        self.pass(letters, last);
         let (mut word, mut four) = (self.word, self.four);
         for &letter in letters {
             word.grow(u32::from(letter), &mut self.hash_at);

@@ -15,6 +15,10 @@ const MAGIC: &[u8; 8] = b"TIERWAY\x01";
 const FORMAT: u8 = 1;
 /// So many weights of a byte each can be added up in two bytes.
 const SHORT_SUM: usize = 256;
+/// What raises eight signed bytes by 128 each when it is xored.
+const RAISED: u64 = 0x8080_8080_8080_8080;
+/// Every other byte of eight.
+const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
 /// The most heads of a bank.
 pub const MAX_HEADS: usize = 24;
 
@@ -143,17 +147,16 @@ impl Bank {
     /// What each head says without its trees.
     fn linear(&self, features: &Features) -> [f32; MAX_HEADS] {
         match self.names.len() {
-            0..=8 => self.linear_in::<8>(features),
-            9..=16 => self.linear_in::<16>(features),
-            _ => self.linear_in::<MAX_HEADS>(features),
+            0..=8 => self.linear_in::<8>(features, self.gram_sums::<1>(features)),
+            9..=16 => self.linear_in::<16>(features, self.gram_sums::<2>(features)),
+            _ => self.linear_in::<MAX_HEADS>(features, self.gram_sums::<3>(features)),
         }
     }
 
     /// `LANES` is a fixed number of heads that are worked out at once, at least the bank's: what those beyond its last head
     /// add up lies behind the row, and means nothing.
-    fn linear_in<const LANES: usize>(&self, features: &Features) -> [f32; MAX_HEADS] {
+    fn linear_in<const LANES: usize>(&self, features: &Features, sums: [i32; MAX_HEADS]) -> [f32; MAX_HEADS] {
         let width = self.names.len();
-        let sums = self.gram_sums::<LANES>(features);
         let norm = 1.0 / (features.grams().len().max(1) as f32).sqrt();
         let mut lanes = [0.0; LANES];
         for at in 0..width.min(LANES) {
@@ -187,25 +190,33 @@ impl Bank {
         }
     }
 
-    /// Sums of the n-gram weights by head.
-    fn gram_sums<const LANES: usize>(&self, features: &Features) -> [i32; LANES] {
+    /// Sums of the n-gram weights by head, of as many heads as eight times `WORDS`, at least the bank's.
+    ///
+    /// Eight weights of a byte are added at once as one word of eight bytes: every other one of them in the even sums, the
+    /// rest in the odd ones, two bytes for each. They are raised by 128 to have no sign, which is taken off at the end.
+    fn gram_sums<const WORDS: usize>(&self, features: &Features) -> [i32; MAX_HEADS] {
         let width = self.names.len();
-        // Nearly all rows have enough behind them to be read in lanes where they lie.
-        let in_lanes = self.grams.len().saturating_sub(LANES) / width.max(1);
-        let (ids, last_ids) =
-            features.grams().split_at(features.grams().partition_point(|id| usize::from(*id) <= in_lanes));
-        let mut all = [0; LANES];
+        // Ids rise, and nearly all rows have enough behind them to be read as words where they lie.
+        let in_words = self.grams.len().saturating_sub(8 * WORDS) / width.max(1);
+        let (ids, last) =
+            features.grams().split_at(features.grams().partition_point(|id| usize::from(*id) <= in_words));
+        let mut all = [0; MAX_HEADS];
         for ids in ids.chunks(SHORT_SUM) {
-            let mut sums = [0i16; LANES];
+            let (mut even, mut odd) = ([0u64; WORDS], [0u64; WORDS]);
             for id in ids {
-                let Some(row) = self.grams[usize::from(*id) * width..].first_chunk::<LANES>() else { continue };
-                for lane in 0..LANES {
-                    sums[lane] += i16::from(row[lane].cast_signed());
+                let Some(row) = self.grams[usize::from(*id) * width..].get(..8 * WORDS) else { continue };
+                for (at, eight) in row.as_chunks().0.iter().enumerate().take(WORDS) {
+                    let raised = u64::from_le_bytes(*eight) ^ RAISED;
+                    even[at] += raised & EVEN;
+                    odd[at] += raised >> 8 & EVEN;
                 }
             }
-            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += i32::from(sum));
+            for (at, all) in all.iter_mut().enumerate().take(width) {
+                let sums = if at % 2 == 0 { even[at / 8] } else { odd[at / 8] };
+                *all += i32::from((sums >> (at % 8 / 2 * 16)) as u16) - 128 * ids.len() as i32;
+            }
         }
-        for id in last_ids {
+        for id in last {
             let row = &self.grams[usize::from(*id) * width..][..width];
             all.iter_mut().zip(row).for_each(|(all, weight)| *all += i32::from(weight.cast_signed()));
         }
