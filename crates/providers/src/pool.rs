@@ -1,9 +1,10 @@
 //! The connections to one endpoint, of one worker: opened when none is free, kept while they are used.
 //!
 //! HTTP/1.1 connections ([`Line`]) carry one request at a time and are taken and given back like tools from a box; the one
-//! used last is the first to be taken again, so that those which a quiet hour does not need grow old and are closed. An
-//! HTTP/2 connection carries many requests; beyond what servers allow there is another. Refuses to repeat what may have
-//! reached the provider: only a request that a dying connection never began to write goes out on another.
+//! used last is the first to be taken again. An HTTP/2 connection carries many requests; beyond what servers allow there is
+//! another, and the first with room is taken. Those which a quiet hour does not need grow old so, and are closed. Refuses to
+//! repeat what may have reached the provider: only a request that a dying connection never began to write goes out on
+//! another.
 //!
 //! Why not hyper-util's `legacy::Client`: its pool is for many hosts and many threads, and cost a tenth of a request.
 
@@ -23,7 +24,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tierway::BrokenBody;
 use tokio::runtime::Handle;
 use tower_service::Service;
@@ -32,10 +33,11 @@ use tower_service::Service;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-/// Idle connections are closed before most providers close them (60 s and more), so that none is used as it dies.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// How often it is looked for such.
+/// How often it is looked for connections that grew old.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Looks that find a connection idle before it is closed: 50 s, before most providers close it (60 s and more), so that none
+/// is used as it dies. Counted in looks, as a clock would be read for every request.
+const OLD: u32 = 10;
 
 /// Requests at once on one HTTP/2 connection. Servers allow 100 and more; beyond their number requests would wait unseen, and
 /// all of them share one window.
@@ -92,17 +94,24 @@ struct Shared {
     sender: Http2,
     /// Held by each request on it, too.
     load: Arc<()>,
+    /// Looks since a request was last seen on it.
+    looks: u32,
 }
 
 impl Shared {
     fn has_room(&self) -> bool {
         Arc::strong_count(&self.load) <= REQUESTS_EACH
     }
+
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.load) == 1
+    }
 }
 
 struct Idle {
     line: Line,
-    since: Instant,
+    /// Looks since it was given back.
+    looks: u32,
 }
 
 /// A connection for one request.
@@ -138,7 +147,7 @@ impl Pool {
                         Err(refused) => (refused, used),
                     }
                 }
-                Taken::Shared(Shared { mut sender, load }) => {
+                Taken::Shared(Shared { mut sender, load, .. }) => {
                     *request.uri_mut() = self.absolute(&path);
                     request.headers_mut().remove(HOST);
                     match sender.try_send_request(request).await {
@@ -159,7 +168,7 @@ impl Pool {
         tokio::time::timeout(self.dial.timeout, self.make()).await.map_err(late)?
     }
 
-    async fn make(&self) -> Result<Taken, CallError> {
+    async fn make(self: &Arc<Self>) -> Result<Taken, CallError> {
         // Those who wait here find the connection that the first of them made.
         let _one = if self.speaks_http2.load(Ordering::Relaxed) { Some(self.connecting.lock().await) } else { None };
         let made = self.kept().take();
@@ -169,7 +178,7 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<Taken, CallError> {
+    async fn connect(self: &Arc<Self>) -> Result<Taken, CallError> {
         let stream = self.dial.connector.clone().call(self.absolute(&PathAndQuery::from_static("/")));
         let stream = stream.await.map_err(CallError::Connect)?;
         let failed = |error: hyper::Error| CallError::Connect(error.into());
@@ -177,8 +186,10 @@ impl Pool {
             let (sender, connection) = http2_builder().handshake(stream).await.map_err(failed)?;
             tokio::spawn(connection);
             self.speaks_http2.store(true, Ordering::Relaxed);
-            let shared = Shared { sender, load: Arc::default() };
-            self.kept().shared.push(shared.clone());
+            let shared = Shared { sender, load: Arc::default(), looks: 0 };
+            let mut kept = self.kept();
+            kept.shared.push(shared.clone());
+            self.look_after(&mut kept);
             return Ok(Taken::Shared(shared));
         }
         Ok(Taken::Alone(Line::new(stream).await.map_err(failed)?, false))
@@ -203,7 +214,11 @@ impl Pool {
         if kept.idle.len() >= self.dial.max_idle {
             return;
         }
-        kept.idle.push(Idle { line, since: Instant::now() });
+        kept.idle.push(Idle { line, looks: 0 });
+        self.look_after(&mut kept);
+    }
+
+    fn look_after(self: &Arc<Self>, kept: &mut Kept) {
         if !std::mem::replace(&mut kept.swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
@@ -220,7 +235,8 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
 impl Kept {
     fn take(&mut self) -> Option<Taken> {
         self.shared.retain(|shared| !shared.sender.is_closed());
-        if let Some(shared) = self.shared.iter().find(|shared| shared.has_room()) {
+        if let Some(shared) = self.shared.iter_mut().find(|shared| shared.has_room()) {
+            shared.looks = 0;
             return Some(Taken::Shared(shared.clone()));
         }
         self.idle.pop().map(|Idle { line, .. }| Taken::Alone(line, true))
@@ -228,8 +244,15 @@ impl Kept {
 
     /// Closes what grew old or was closed by the provider; false when nothing is left to look after.
     fn sweep(&mut self) -> bool {
-        self.idle.retain_mut(|idle| idle.since.elapsed() < IDLE_TIMEOUT && idle.line.is_free());
-        self.swept = !self.idle.is_empty();
+        let is_young = |looks: &mut u32| {
+            *looks += 1;
+            *looks < OLD
+        };
+        self.idle.retain_mut(|idle| is_young(&mut idle.looks) && idle.line.is_free());
+        // One that is let go of here ends by itself: nobody else has it.
+        self.shared
+            .retain_mut(|shared| !shared.sender.is_closed() && (!shared.is_idle() || is_young(&mut shared.looks)));
+        self.swept = !(self.idle.is_empty() && self.shared.is_empty());
         self.swept
     }
 }
@@ -243,7 +266,7 @@ fn host(dial: &Dial) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
     }
 }
 
-/// Looks after idle connections as long as there are any.
+/// Looks after connections as long as there are any.
 async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -320,5 +343,69 @@ impl Body for Received {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+    use super::*;
+    use http_body_util::Empty;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use std::convert::Infallible;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A provider on HTTP/2, and how many connections it has.
+    async fn provider() -> (Arc<Pool>, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let open = Arc::<AtomicUsize>::default();
+        let count = open.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let (served, count) = (server.serve_connection(TokioIo::new(stream), service), count.clone());
+                tokio::spawn(async move {
+                    let _ = served.await;
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        let connector =
+            hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http2().build();
+        let (scheme, timeout) = (Scheme::HTTP, Duration::from_secs(5));
+        let dial = Dial { connector, scheme, authority, http2_only: true, max_idle: 1, timeout };
+        (Pool::new(dial).unwrap(), open)
+    }
+
+    async fn call(pool: &Arc<Pool>) -> Response<Received> {
+        pool.call(PathAndQuery::from_static("/"), Request::new(Full::default())).await.unwrap()
+    }
+
+    /// So many looks pass; gives how many connections the provider has then.
+    async fn look(pool: &Pool, looks: u32, open: &AtomicUsize) -> usize {
+        for _ in 0..looks {
+            pool.kept().sweep();
+        }
+        // Both ends of a connection that is closed need a moment.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        open.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn what_only_a_burst_needed_is_closed_when_it_is_over() {
+        let (pool, open) = provider().await;
+        let answers = futures_util::future::join_all((0..250).map(|_| call(&pool))).await;
+        assert_eq!(look(&pool, 2 * OLD, &open).await, 3, "all are in use");
+        drop(answers);
+        assert_eq!(look(&pool, OLD - 1, &open).await, 3, "all may be needed again");
+        drop(call(&pool).await);
+        assert_eq!(look(&pool, OLD - 1, &open).await, 1, "one was, two were not");
+        assert_eq!(look(&pool, 1, &open).await, 0);
+        drop(call(&pool).await);
+        assert_eq!(open.load(Ordering::SeqCst), 1, "and the next request has one all the same");
     }
 }
