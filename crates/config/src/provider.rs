@@ -50,7 +50,7 @@ pub struct ProviderConfig {
     /// Longest time for one call.
     pub total_ms: u32,
     /// Idle connections that are kept.
-    pub max_connections: u32,
+    pub max_idle_connections: u32,
     /// What the account allows.
     pub limits: RoomLimits,
     /// HTTP/2 over plain http without asking.
@@ -143,7 +143,7 @@ fn one(name: &str, section: &Section<'_, '_>, base: &Path) -> Option<ProviderCon
         first_byte_ms: section.int32("first_byte_ms"),
         between_chunks_ms: section.int32("between_chunks_ms"),
         total_ms: section.int32("total_ms"),
-        max_connections: section.int32("max_connections"),
+        max_idle_connections: section.int32("max_idle_connections"),
         limits: RoomLimits {
             rpm: section.opt_int32("rpm"),
             tpm: section.opt_int32("tpm"),

@@ -105,7 +105,7 @@ fn endpoint(provider: &ProviderConfig, without_key: WithoutKey) -> Result<Endpoi
         headers,
         connect_timeout: Duration::from_millis(provider.connect_ms.into()),
         http2_only: provider.http2,
-        max_idle_connections: provider.max_connections as usize,
+        max_idle_connections: provider.max_idle_connections as usize,
     })
 }
 

@@ -205,7 +205,12 @@ pub static PROVIDER: Spec = Spec {
         ),
         field("between_chunks_ms", int(1, HOUR_MS), Some("60000"), "Longest silence inside a stream, milliseconds."),
         field("total_ms", int(1, 24 * HOUR_MS), Some("600000"), "Longest time for one call, milliseconds."),
-        field("max_connections", int(1, 100_000), Some("512"), "Idle connections that are kept, for each worker."),
+        field(
+            "max_idle_connections",
+            int(1, 100_000),
+            Some("512"),
+            "Idle HTTP/1.1 connections that are kept, for each worker. How many are open is bounded by `max_concurrent`.",
+        ),
         field(
             "rpm",
             int(1, 1_000_000_000),
