@@ -7,6 +7,8 @@ use tierway::{Call, Purpose, Refusal};
 use tierway_decide::{Caller, Ladder, Pins, TierId};
 use tierway_wire::{ApiError, Format};
 
+/// How all headers begin that are for us.
+const OURS: &str = "x-tierway-";
 /// Longest name of a session or user that is kept.
 const MAX_NAME: usize = 200;
 
@@ -21,10 +23,22 @@ pub(crate) fn call(
     caller: Arc<Caller>,
     ladder: &Ladder,
 ) -> Result<Call, Refusal> {
+    let (pins, purpose) = (Pins::default(), Purpose::Client);
+    let mut call =
+        Call { format, body, headers, caller, account: None, pins, session: None, user: None, dry_run: false, purpose };
+    // Most requests have none of them, and six look-ups cost more than one pass over the few names that there are.
+    if call.headers.keys().any(|name| name.as_str().starts_with(OURS)) {
+        read(&mut call, ladder)?;
+    }
+    Ok(call)
+}
+
+fn read(call: &mut Call, ladder: &Ladder) -> Result<(), Refusal> {
+    let headers = &call.headers;
     let pins = Pins {
-        exact: tier(&headers, "x-tierway-tier", ladder)?,
-        floor: tier(&headers, "x-tierway-min-tier", ladder)?,
-        ceiling: tier(&headers, "x-tierway-max-tier", ladder)?,
+        exact: tier(headers, "x-tierway-tier", ladder)?,
+        floor: tier(headers, "x-tierway-min-tier", ladder)?,
+        ceiling: tier(headers, "x-tierway-max-tier", ladder)?,
     };
     if let (Some(floor), Some(ceiling)) = (pins.floor, pins.ceiling)
         && floor > ceiling
@@ -33,10 +47,11 @@ pub(crate) fn call(
         let message = format!("x-tierway-min-tier `{floor}` is above x-tierway-max-tier `{ceiling}`; send one of them");
         return Err(Refusal::caller(ApiError::new(400, message).with_param("x-tierway-min-tier")));
     }
-    let session = name(&headers, "x-tierway-session")?;
-    let user = name(&headers, "x-tierway-user")?;
-    let dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");
-    Ok(Call { format, body, headers, caller, account: None, pins, session, user, dry_run, purpose: Purpose::Client })
+    call.pins = pins;
+    call.session = name(headers, "x-tierway-session")?;
+    call.user = name(headers, "x-tierway-user")?;
+    call.dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");
+    Ok(())
 }
 
 fn tier(headers: &HeaderMap, header: &'static str, ladder: &Ladder) -> Result<Option<TierId>, Refusal> {
