@@ -68,7 +68,7 @@ impl Recorder {
 }
 
 impl Sink for Recorder {
-    fn offer(&self, record: CallRecord) {
+    fn offer(&self, record: Box<CallRecord>) {
         self.count(&record);
         if let Some(store) = &self.store {
             // A full queue is counted by the ledger and shown in /metrics.
@@ -76,7 +76,7 @@ impl Sink for Recorder {
         }
     }
 
-    fn offer_before_end(&self, record: CallRecord) -> Option<Held> {
+    fn offer_before_end(&self, record: Box<CallRecord>) -> Option<Held> {
         let store = self.store.as_ref().filter(|store| store.ledger.durability() == Durability::Strict);
         let Some(store) = store else {
             self.offer(record);

@@ -65,7 +65,7 @@ impl Engine {
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
     /// refused by themselves.
-    pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
+    pub(crate) fn write(&mut self, group: &[Box<CallRecord>]) -> Result<Vec<usize>, LedgerError> {
         match self {
             Self::Sqlite(store) => store.write(group),
             Self::Postgres(store) => store.write(group),

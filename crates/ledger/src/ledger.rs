@@ -95,15 +95,15 @@ pub struct Ledger {
     close_within: Duration,
 }
 
-/// A record on its way.
+/// A record on its way: in the box in which it was made, so that nobody copies it.
 pub(crate) struct Entry {
-    pub(crate) call: CallRecord,
+    pub(crate) call: Box<CallRecord>,
     pub(crate) promise: Option<Promise>,
 }
 
 /// What the door and the writer both see.
 pub(crate) struct Shared {
-    pub(crate) queue: ArrayQueue<Box<Entry>>,
+    pub(crate) queue: ArrayQueue<Entry>,
     /// The writer sleeps until somebody wakes it.
     pub(crate) idle: AtomicBool,
     /// Somebody waits: do not gather any longer.
@@ -160,14 +160,14 @@ impl Ledger {
     }
 
     /// Takes a record to be written soon. Never blocks; false when it had to be dropped (and was counted).
-    pub fn offer(&self, call: CallRecord) -> bool {
-        self.enqueue(call, None).is_ok()
+    pub fn offer(&self, call: impl Into<Box<CallRecord>>) -> bool {
+        self.enqueue(call.into(), None).is_ok()
     }
 
     /// Takes a record and gives a ticket that resolves when it is on disk. Does not block either.
-    pub fn offer_with_ticket(&self, call: CallRecord) -> Ticket {
+    pub fn offer_with_ticket(&self, call: impl Into<Box<CallRecord>>) -> Ticket {
         let (promise, ticket) = ticket::pair();
-        if let Err((entry, why)) = self.enqueue(call, Some(promise))
+        if let Err((entry, why)) = self.enqueue(call.into(), Some(promise))
             && let Some(promise) = entry.promise
         {
             promise.resolve(Err(why));
@@ -175,9 +175,9 @@ impl Ledger {
         ticket
     }
 
-    fn enqueue(&self, mut call: CallRecord, promise: Option<Promise>) -> Result<(), (Box<Entry>, NotRecorded)> {
+    fn enqueue(&self, mut call: Box<CallRecord>, promise: Option<Promise>) -> Result<(), (Entry, NotRecorded)> {
         bounds::cut(&mut call);
-        let entry = Box::new(Entry { call, promise });
+        let entry = Entry { call, promise };
         if self.shared.closing.load(Ordering::Acquire) {
             self.shared.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return Err((entry, NotRecorded::Closed));

@@ -82,7 +82,7 @@ pub fn migrate(from: &Location, to: &Location, progress: &mut dyn FnMut(u64, u64
     let (mut batch, mut failed) = (Vec::with_capacity(BATCH), Ok(()));
     source.each(span, |stored| {
         match stored {
-            Ok(stored) if stored.intact => batch.push(stored.call),
+            Ok(stored) if stored.intact => batch.push(Box::new(stored.call)),
             Ok(stored) => copy.done.rows_changed.push(stored.call.id),
             Err(LedgerError::BadRow { id, .. }) => copy.done.rows_changed.push(id),
             Err(error) => failed = Err(error),
@@ -107,7 +107,7 @@ struct Copy {
 
 impl Copy {
     /// Writes what is not there yet, and then looks whether all of it is.
-    fn rows(&mut self, batch: &mut Vec<CallRecord>) -> Result<(), LedgerError> {
+    fn rows(&mut self, batch: &mut Vec<Box<CallRecord>>) -> Result<(), LedgerError> {
         let mut wanted = HashMap::with_capacity(batch.len());
         for call in batch.iter_mut() {
             bounds::cut(call);

@@ -54,7 +54,7 @@ struct Writer {
     engine: Option<Engine>,
     options: Options,
     /// The group that is being written; kept over failures.
-    calls: Vec<CallRecord>,
+    calls: Vec<Box<CallRecord>>,
     /// Who waits for which record of the group, by its place.
     promises: Vec<(usize, Promise)>,
     outage: Option<Outage>,
@@ -118,7 +118,7 @@ impl Writer {
         self.shared.urgent.store(false, Ordering::SeqCst);
         while self.calls.len() < MOST_IN_GROUP {
             let Some(entry) = self.shared.queue.pop() else { break };
-            let Entry { call, promise } = *entry;
+            let Entry { call, promise } = entry;
             if let Some(promise) = promise {
                 self.promises.push((self.calls.len(), promise));
             }

@@ -35,7 +35,7 @@ impl Provider for Parrot {
 struct Printer;
 
 impl Sink for Printer {
-    fn offer(&self, record: CallRecord) {
+    fn offer(&self, record: Box<CallRecord>) {
         println!("recorded: {} answered on {} ({})", record.served_model, record.served_tier, record.reason.summary());
     }
 }

@@ -31,8 +31,8 @@ impl Router {
         log.asked(&outline, ServiceTier::Standard);
         may_name(&call.caller, &outline.requested_model)?;
         let target = self.embedding_target(&outline)?;
-        let decided = named(target, call, &outline);
-        log.decided(&decided);
+        let mut decided = named(target, call, &outline);
+        log.decided(&mut decided);
         let asked = Asked::embedding(call, &outline, &fields, decided.input_tokens);
         self.reserve(&asked, &decided, Usd::ZERO, log).await?;
         self.dispatch(&asked, &decided, log).await

@@ -129,10 +129,11 @@ impl Log {
         });
     }
 
-    pub(crate) fn decided(&mut self, decided: &Decided) {
+    /// Notes a decision. What only the record wants of it goes over.
+    pub(crate) fn decided(&mut self, decided: &mut Decided) {
         self.foreign.clone_from(&decided.foreign);
         self.session = Some(decided.session_key);
-        let decision = &decided.decision;
+        let decision = &mut decided.decision;
         let ground = self.ground.clone();
         let name = |tier: TierId| match ground.setup.table.ladder().tiers().get(usize::from(tier.0)) {
             Some(tier) => tier.name.clone(),
@@ -142,13 +143,13 @@ impl Log {
             record.tier = name(decision.tier);
             record.raised_from = decision.raised_from.map(name).unwrap_or_default();
             record.reason = decision.reason.clone();
-            record.rejected.clone_from(&decision.rejected);
+            record.rejected = std::mem::take(&mut decision.rejected);
             record.prediction = decision.prediction;
             record.table_version = ground.setup.table.version();
             if record.session.is_empty() {
                 record.session = decided.session_key.to_string();
             }
-            record.features.clone_from(&decided.features);
+            record.features = std::mem::take(&mut decided.features);
             record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
         });
     }
@@ -274,7 +275,11 @@ impl Log {
             usage,
             paid: price_of(target, &usage, self.id().unix_ms()),
         };
-        self.note(|record| record.attempts.push(attempt));
+        self.note(|record| {
+            // Nearly always the only one; a vector that grows by itself begins with room for four, a kilobyte.
+            record.attempts.reserve_exact(1);
+            record.attempts.push(attempt);
+        });
     }
 
     /// The calls in progress are given up. Providers charge for what they had read and said by then.
@@ -418,7 +423,7 @@ impl Log {
         record.paid = savings::paid(&record.attempts);
         record.usage_estimated |= self.guessed;
         self.settle_account(&record);
-        let record = CallRecord { status, http_status, total_ms, ..*record };
+        (record.status, record.http_status, record.total_ms) = (status, http_status, total_ms);
         if let (Some(listening), Some(witness)) = (self.listening.take(), &self.ground.witness)
             && status == CallStatus::Answered
             && let Some(seen) = listening.seen(&record)
@@ -449,7 +454,7 @@ impl Drop for Log {
         });
         if let Some(record) = self.record.take() {
             self.settle_account(&record);
-            self.ground.sink.offer(*record);
+            self.ground.sink.offer(record);
         }
     }
 }

@@ -35,7 +35,7 @@ pub type ForeignTarget = dyn Fn(&str, &str) -> Option<Target> + Send + Sync;
 struct NoSink;
 
 impl Sink for NoSink {
-    fn offer(&self, _: tierway_decide::CallRecord) {}
+    fn offer(&self, _: Box<tierway_decide::CallRecord>) {}
 }
 
 impl RouterBuilder {

@@ -107,12 +107,12 @@ pub type Held = BoxFuture<'static, bool>;
 
 /// Takes finished records. Must not block: a full queue drops and counts.
 pub trait Sink: Send + Sync {
-    /// Offers one record.
-    fn offer(&self, record: CallRecord);
+    /// Offers one record, in the box in which it was made.
+    fn offer(&self, record: Box<CallRecord>);
 
     /// Offers the record of an answer whose last bytes have not gone out. They wait for what is returned; a sink that
     /// promises nothing lets them go.
-    fn offer_before_end(&self, record: CallRecord) -> Option<Held> {
+    fn offer_before_end(&self, record: Box<CallRecord>) -> Option<Held> {
         self.offer(record);
         None
     }

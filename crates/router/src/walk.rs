@@ -76,7 +76,7 @@ impl Router {
         if let Some(reason) = call.purpose.reason() {
             decided.decision.reason = reason;
         }
-        log.decided(&decided);
+        log.decided(&mut decided);
         let ladder = self.ground.setup.table.ladder();
         let last_model = decided.session.map(|session| ladder.target(session.target).model.as_str());
         // A second turn within the cache's life has shown that the conversation goes on: a quarter of the prompt more now, nine
@@ -118,11 +118,11 @@ impl Router {
         self.reserve(asked, &decided, asking, log).await?;
         let Some(opinion) = self.opinion(how, asked.outline, log).await else { return Ok(decided) };
         // The wait for the opinion is not time that it took to decide.
-        let advised = Decided { decide_us: decided.decide_us, ..self.choose(looked, Some(opinion))? };
+        let mut advised = Decided { decide_us: decided.decide_us, ..self.choose(looked, Some(opinion))? };
         if !self.affords_tier(asked, &advised, log).await {
             return Ok(decided);
         }
-        log.decided(&advised);
+        log.decided(&mut advised);
         Ok(advised)
     }
 

@@ -166,9 +166,9 @@ fn sustain(seconds: usize) -> Result<(), Failed> {
 struct Keep(Mutex<Option<CallRecord>>);
 
 impl Sink for Keep {
-    fn offer(&self, record: CallRecord) {
+    fn offer(&self, record: Box<CallRecord>) {
         if let Ok(mut kept) = self.0.lock() {
-            *kept = Some(record);
+            *kept = Some(*record);
         }
     }
 }

@@ -73,7 +73,7 @@ impl Store {
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
     /// refused, each by itself, because their id is taken.
-    pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
+    pub(crate) fn write(&mut self, group: &[Box<CallRecord>]) -> Result<Vec<usize>, LedgerError> {
         // After an error all that was in memory is forgotten, too.
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -120,7 +120,7 @@ impl Open {
         Ok(Self { link, writer, copy, replace_cells, words, known, hours, days })
     }
 
-    fn write(&mut self, group: &[CallRecord], unsure: bool) -> Result<Vec<usize>, LedgerError> {
+    fn write(&mut self, group: &[Box<CallRecord>], unsure: bool) -> Result<Vec<usize>, LedgerError> {
         self.number_words(group)?;
         self.make_partitions(group)?;
         let mut ids = HashSet::with_capacity(group.len());
@@ -160,8 +160,8 @@ impl Open {
 
     /// Gives numbers to texts that have none yet, while there are some left. In a transaction of its own, so that nobody
     /// waits for a whole group of somebody else.
-    fn number_words(&mut self, group: &[CallRecord]) -> Result<(), LedgerError> {
-        let all = group.iter().flat_map(words_of);
+    fn number_words(&mut self, group: &[Box<CallRecord>]) -> Result<(), LedgerError> {
+        let all = group.iter().flat_map(|call| words_of(call));
         self.number_texts(&all.filter(|text| self.words.get(text).is_none()).collect())
     }
 
@@ -192,7 +192,7 @@ impl Open {
         Ok(())
     }
 
-    fn make_partitions(&mut self, group: &[CallRecord]) -> Result<(), LedgerError> {
+    fn make_partitions(&mut self, group: &[Box<CallRecord>]) -> Result<(), LedgerError> {
         let days: BTreeSet<i64> = group.iter().map(|call| hour_of(call).div_euclid(HOURS_PER_DAY)).collect();
         for day in days {
             // Tomorrow's as well: at midnight nobody waits.
@@ -205,7 +205,7 @@ impl Open {
         Ok(())
     }
 
-    fn pack(&self, group: &[CallRecord], places: &[usize]) -> Packed {
+    fn pack(&self, group: &[Box<CallRecord>], places: &[usize]) -> Packed {
         let (mut rows, mut sums) = (copy::Rows::new(places.len()), Sums::default());
         let mut checksums = Vec::with_capacity(places.len());
         for call in places.iter().map(|place| &group[*place]) {
@@ -271,7 +271,7 @@ impl Open {
     }
 
     /// Ids that are there already, with the checksums of their rows.
-    fn taken(&self, group: &[CallRecord], places: &[usize]) -> Result<HashMap<i64, i64>, LedgerError> {
+    fn taken(&self, group: &[Box<CallRecord>], places: &[usize]) -> Result<HashMap<i64, i64>, LedgerError> {
         self.checksums(&places.iter().map(|place| group[*place].id.as_i64()).collect::<Vec<_>>())
     }
 

@@ -75,7 +75,7 @@ impl Store {
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
     /// refused, each by itself, because their id is taken.
-    pub(crate) fn write(&mut self, group: &[CallRecord]) -> Result<Vec<usize>, LedgerError> {
+    pub(crate) fn write(&mut self, group: &[Box<CallRecord>]) -> Result<Vec<usize>, LedgerError> {
         if self.open.is_none() {
             self.open = Some(Open::new(&self.path, self.settings)?);
         }
@@ -139,7 +139,12 @@ impl Open {
         Ok(Self { db, words, known: Known::default(), identity: identity(path) })
     }
 
-    fn write(&mut self, group: &[CallRecord], scratch: &mut Scratch, path: &Path) -> Result<Vec<usize>, LedgerError> {
+    fn write(
+        &mut self,
+        group: &[Box<CallRecord>],
+        scratch: &mut Scratch,
+        path: &Path,
+    ) -> Result<Vec<usize>, LedgerError> {
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
         let (mut refused, mut sums) = (Vec::new(), Sums::default());
