@@ -7,6 +7,7 @@ use crate::codes::{Code, ReasonKind};
 use crate::value::{Fields, Unfit};
 use crate::words::Words;
 use crate::{Figures, LedgerError};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use tierway_decide::savings::Savings;
 use tierway_decide::{CallRecord, Usd};
@@ -144,7 +145,8 @@ pub(crate) const fn hour_of(call: &CallRecord) -> i64 {
 /// What some calls add: those of a group, or of an hour that is audited.
 #[derive(Default)]
 pub(crate) struct Sums {
-    cells: HashMap<Place, Figures>,
+    /// Two of them are looked up for each call.
+    cells: HashMap<Place, Figures, RandomState>,
     /// Calls and digest by hour.
     hours: HashMap<i64, (i64, i64)>,
 }

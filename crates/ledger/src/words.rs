@@ -5,6 +5,7 @@
 //! in full into their row.
 
 use crate::value::Value;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// The most texts that are numbered.
@@ -16,14 +17,15 @@ pub(crate) const OTHERS: &str = "(others)";
 /// The writer's side: text to number.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
-    ids: HashMap<Box<str>, i64>,
+    /// The table is bounded and its hashes are seeded at random: texts that collide cost little, and nobody can know which do.
+    ids: HashMap<Box<str>, i64, RandomState>,
     /// Added by the transaction that is open: forgotten again when it is rolled back.
     fresh: Vec<Box<str>>,
 }
 
 impl Words {
-    pub(crate) fn of(ids: HashMap<Box<str>, i64>) -> Self {
-        Self { ids, fresh: Vec::new() }
+    pub(crate) fn of(ids: impl IntoIterator<Item = (Box<str>, i64)>) -> Self {
+        Self { ids: ids.into_iter().collect(), fresh: Vec::new() }
     }
 
     pub(crate) fn get(&self, text: &str) -> Option<i64> {
@@ -82,6 +84,6 @@ impl Spelling {
 
     /// The side of the writer.
     pub(crate) fn words(&self) -> Words {
-        Words::of(self.0.iter().map(|(id, text)| (text.as_str().into(), *id)).collect())
+        Words::of(self.0.iter().map(|(id, text)| (text.as_str().into(), *id)))
     }
 }
