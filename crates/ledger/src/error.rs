@@ -212,7 +212,10 @@ impl LedgerError {
     pub(crate) fn from_postgres(place: &str, cause: &tokio_postgres::Error) -> Self {
         let place = place.to_owned();
         let Some(said) = cause.as_db_error() else {
-            return Self::Unreachable { place, cause: cause.to_string() };
+            // What the system said says more; other causes may quote the address.
+            let system = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>());
+            let cause = system.map_or_else(|| cause.to_string(), |system| format!("{cause} ({system})"));
+            return Self::Unreachable { place, cause };
         };
         let code = said.code().code();
         let cause = format!("{} (SQLSTATE {code})", said.message());

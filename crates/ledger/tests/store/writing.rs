@@ -169,8 +169,8 @@ fn a_file_that_is_not_ours_is_left_alone() {
             "has schema version 99, this tierway knows versions up to 2; run the newer tierway, or set another path",
         ),
         (&foreign, "is a SQLite database, but not a tierway ledger; set another path"),
-        (&garbage, "is damaged (file is not a database); move it away"),
-        (&folder, "cannot be written: unable to open database file"),
+        (&garbage, "is no SQLite database: name another file"),
+        (&folder, "is a folder; name a file in it"),
     ] {
         let before = std::fs::read(path).ok();
         let error = Ledger::open(path, quick()).unwrap_err().to_string();
