@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Done {
 
 fn push(store: &mut ConfigStore, url: &PostgresUrl, file: &Path, why: &str) -> Done {
     let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
+    let text = tierway_config::read_text(file).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
     keep(store, url, &text, &name.to_string(), why)
 }
 

@@ -310,7 +310,11 @@ fn a_missing_ledger_is_not_made_and_a_password_is_never_printed() {
         ("keys list --db URL", none, "it is not one of PostgreSQL"),
         ("migrate --from URL --to sqlite:x", none, "neither `sqlite` nor `sqlite:FILE`"),
         ("migrate --from sqlite:none.db --to URL", none, "it is not one of PostgreSQL"),
-        ("report", &[("TIERWAY_LEDGER", &post)], "postgres://127.0.0.1:1/x cannot be reached"),
+        (
+            "report",
+            &[("TIERWAY_LEDGER", &post)],
+            "postgres://127.0.0.1:1/x cannot be reached: error connecting to server (Connection refused",
+        ),
         ("serve", &[("TIERWAY_LEDGER", &my), ("TIERWAY_LISTEN", "127.0.0.1:0")], "it is not one of PostgreSQL"),
         ("route --output x hi", none, "cannot be used with"),
     ] {

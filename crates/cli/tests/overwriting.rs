@@ -81,12 +81,13 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
     std::fs::write(dir.path().join("precious"), "mine").unwrap();
     std::fs::write(dir.path().join("broken.jsonl"), "{}\n").unwrap();
     std::fs::write(dir.path().join("few.jsonl"), "").unwrap();
+    std::fs::write(dir.path().join("bytes"), b"\xff\n").unwrap();
     let before = contents(dir.path());
     for (command, wanted) in [
         ("route --input . --output precious", "Is a directory"),
         ("calibrate -c k.toml --outcomes broken.jsonl --out precious", "broken.jsonl:1"),
         ("calibrate -c k.toml --outcomes few.jsonl --out precious", "0 outcomes"),
-        ("calibrate -c k.toml --outcomes c.db --out precious", "c.db:1: no UTF-8 text; outcomes are JSON lines"),
+        ("calibrate -c k.toml --outcomes bytes --out precious", "bytes:1: no UTF-8 text; outcomes are JSON lines"),
         ("calibrate -c k.toml --outcomes few.jsonl --out nowhere/e.json", "there is no folder nowhere"),
         ("train --outcomes broken.jsonl --out nowhere/m", "there is no folder nowhere"),
         ("train --outcomes broken.jsonl --out .", ". cannot be written: Is a directory"),

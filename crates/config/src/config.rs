@@ -176,7 +176,11 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// Larger than any config: what has no end, such as a device, is refused.
 const MOST_BYTES: u64 = 16 << 20;
 
-fn read_text(path: &Path) -> std::io::Result<String> {
+/// The text of a config, unchecked.
+///
+/// # Errors
+/// What the system says, and of a file that is too large.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
     let read = std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;

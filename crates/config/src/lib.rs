@@ -28,7 +28,7 @@ mod weekly;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use callers::{Allowance, Bounds, ClientKey, KeyScope};
-pub use config::{Config, MissingKey, Shutdown, load, parse};
+pub use config::{Config, MissingKey, Shutdown, load, parse, read_text};
 pub use environment::environment;
 pub use problem::{Problem, Problems};
 pub use provider::{KeyError, KeyHeader, KeySource, ProviderConfig, ProviderKind};
