@@ -58,7 +58,7 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
         None => top.node("function_call", 1)?.map_or(ToolChoice::Unset, |choice| tool_choice(&choice)),
     };
     // A client of the API's first years reads one call.
-    let one_call = (top.0.get("functions").is_some() && request.tools.len() > 0).then_some(false);
+    let one_call = (top.0.get("functions").is_some() && !request.tools.is_empty()).then_some(false);
     request.parallel_tool_calls = top.bool("parallel_tool_calls")?.or(one_call);
     request.output = top.node("response_format", 2)?.map_or(Output::Text, |format| output(&format));
     request.max_output_tokens = match top.u32("max_completion_tokens", 1, u32::MAX)? {
