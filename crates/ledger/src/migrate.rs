@@ -107,6 +107,7 @@ struct Copy {
 
 impl Copy {
     /// Writes what is not there yet, and then looks whether all of it is.
+    #[expect(clippy::vec_box, reason = "what a store writes")]
     fn rows(&mut self, batch: &mut Vec<Box<CallRecord>>) -> Result<(), LedgerError> {
         let mut wanted = HashMap::with_capacity(batch.len());
         for call in batch.iter_mut() {

@@ -54,6 +54,7 @@ struct Writer {
     engine: Option<Engine>,
     options: Options,
     /// The group that is being written; kept over failures.
+    #[expect(clippy::vec_box, reason = "records stay in the boxes in which they were made")]
     calls: Vec<Box<CallRecord>>,
     /// Who waits for which record of the group, by its place.
     promises: Vec<(usize, Promise)>,
