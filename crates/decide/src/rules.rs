@@ -4,9 +4,11 @@
 //! without a length cap. Refuses patterns that would match every request: such a rule is a typo, not a route.
 //! Pure; does not decide who overrides whom, only which rule speaks first.
 
+mod confirmation;
 mod openings;
 
 use crate::{RuleHit, TierId};
+use confirmation::Confirmation;
 use openings::Openings;
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::syntax;
@@ -14,8 +16,8 @@ use regex_automata::{Input, MatchKind, PatternSet, meta};
 use regex_syntax::hir::{Hir, HirKind, Look};
 use std::borrow::Cow;
 use std::fmt;
+use std::slice;
 use std::str::FromStr;
-use std::sync::OnceLock;
 use tierway_wire::{Outline, Part, Role};
 
 /// Where a rule looks.
@@ -134,19 +136,8 @@ struct Group {
 #[derive(Clone, Debug)]
 struct Member {
     rule: usize,
-    /// The whole pattern, where the search left something out of it.
-    whole: Option<Hir>,
-    /// Confirms a candidate; compiled when the first one comes, so that start-up does not pay for it.
-    exact: OnceLock<Option<meta::Regex>>,
-}
-
-impl Member {
-    /// Whether a candidate is a match of the whole pattern.
-    fn confirms(&self, text: &str) -> bool {
-        let Some(whole) = &self.whole else { return true };
-        let compiled = self.exact.get_or_init(|| build(std::slice::from_ref(whole), None).ok());
-        compiled.as_ref().is_some_and(|exact| exact.is_match(text))
-    }
+    /// What confirms a candidate, where the search left something out of the pattern.
+    confirmation: Option<Confirmation>,
 }
 
 impl<'a> RuleMatch<'a> {
@@ -281,7 +272,10 @@ impl RuleSet {
             let member = &group.members[pattern.as_usize()];
             let rule = &self.rules[member.rule];
             let better = best.rule.is_none_or(|best| rank(&self.rules, member.rule) < rank(&self.rules, best));
-            if better && applies(&rule.scope) && member.confirms(text) {
+            if better
+                && applies(&rule.scope)
+                && member.confirmation.as_ref().is_none_or(|whole| whole.matches(text, from))
+            {
                 best.rule = Some(member.rule);
                 return;
             }
@@ -324,7 +318,7 @@ impl Group {
         let patterns: Vec<Hir> = order.iter().map(|index| relaxed(&hirs[*index])).collect();
         let candidates = build(&patterns, Some(COMPILED_LIMIT)).map_err(|problem| {
             // The set does not tell which one: the first that is too large by itself, or else the last straw.
-            let too_large = |pattern: &Hir| build(std::slice::from_ref(pattern), Some(COMPILED_LIMIT / 2)).is_err();
+            let too_large = |pattern: &Hir| build(slice::from_ref(pattern), Some(COMPILED_LIMIT / 2)).is_err();
             let culprit = patterns.iter().position(too_large).unwrap_or(patterns.len() - 1);
             let index = order.get(culprit).copied().unwrap_or(first);
             RuleError { index, name: rules[index].name.clone(), problem }
@@ -332,7 +326,7 @@ impl Group {
         let openings = Openings::of(&patterns);
         let member = |rule: usize| {
             let left_out = hirs[rule].properties().look_set().contains_word_unicode();
-            Member { rule, whole: left_out.then(|| hirs[rule].clone()), exact: OnceLock::new() }
+            Member { rule, confirmation: left_out.then(|| Confirmation::of(&hirs[rule])) }
         };
         Ok(Some(Self { openings, candidates, members: order.into_iter().map(member).collect() }))
     }
@@ -349,7 +343,7 @@ fn parse(rule: &Rule) -> Result<Hir, RuleProblem> {
     let hir = syntax::parse_with(&rule.pattern, &config).map_err(|error| explain(&error))?;
     let on_text = matches!(rule.scope, Scope::LastUser | Scope::AllMessages | Scope::System);
     if on_text && hir.properties().minimum_len() == Some(0) {
-        let regex = build(std::slice::from_ref(&hir), Some(COMPILED_LIMIT))?;
+        let regex = build(slice::from_ref(&hir), Some(COMPILED_LIMIT))?;
         if regex.is_match("~") || regex.is_match("x") {
             return Err(RuleProblem::MatchesAll);
         }
@@ -357,12 +351,16 @@ fn parse(rule: &Rule) -> Result<Hir, RuleProblem> {
     Ok(hir)
 }
 
-/// `limit`: bytes; none for patterns that were within the limit before.
+/// For finding out whether, and which: `limit` in bytes; none for patterns that were within the limit before.
 fn build(hirs: &[Hir], limit: Option<usize>) -> Result<meta::Regex, RuleProblem> {
+    build_as(MatchKind::All, hirs, limit)
+}
+
+fn build_as(kind: MatchKind, hirs: &[Hir], limit: Option<usize>) -> Result<meta::Regex, RuleProblem> {
     // Skipping ahead to a literal pays only where that is done with vectors; otherwise the automaton itself is faster.
-    let literals = Prefilter::from_hirs_prefix(MatchKind::All, hirs).filter(Prefilter::is_fast);
+    let literals = Prefilter::from_hirs_prefix(kind, hirs).filter(Prefilter::is_fast);
     let config = meta::Regex::config()
-        .match_kind(MatchKind::All)
+        .match_kind(kind)
         .auto_prefilter(false)
         .prefilter(literals)
         .nfa_size_limit(limit)
