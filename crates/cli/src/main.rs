@@ -19,6 +19,7 @@ mod export;
 mod from_log;
 mod init;
 mod keys;
+mod lines;
 mod load;
 mod migrate;
 mod outcomes;

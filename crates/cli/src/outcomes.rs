@@ -3,7 +3,7 @@
 use crate::exit::Failed;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use tierway_learn::Outcome;
 
@@ -11,21 +11,16 @@ use tierway_learn::Outcome;
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Outcome>, Failed> {
     let mut outcomes = Vec::new();
     for path in paths {
-        let named = |error: &dyn std::fmt::Display| Failed::told(format_args!("{}: {error}", path.display()));
-        let lines = open(path).map_err(|error| named(&error))?.lines();
-        for (number, line) in (1usize..).zip(lines) {
+        let file = open(path).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
+        for (number, line) in (1usize..).zip(crate::lines::of(file)) {
             let numbered =
                 |error: &dyn std::fmt::Display| Failed::told(format_args!("{}:{number}: {error}", path.display()));
-            let line = line.map_err(|error| match error.kind() {
-                ErrorKind::InvalidData => numbered(&"no UTF-8 text; outcomes are JSON lines, plain or gzipped"),
-                _ => numbered(&error),
-            })?;
-            // some editors and shells put a byte order mark before the first line
-            let line = line.trim_start_matches('\u{feff}');
-            if line.trim().is_empty() {
-                continue;
+            let line = line.map_err(|error| numbered(&error))?;
+            let line = std::str::from_utf8(&line)
+                .map_err(|_| numbered(&"no UTF-8 text; outcomes are JSON lines, plain or gzipped"))?;
+            if !line.trim().is_empty() {
+                outcomes.push(Outcome::parse(line).map_err(|error| numbered(&error))?);
             }
-            outcomes.push(Outcome::parse(line).map_err(|error| numbered(&error))?);
         }
     }
     Ok(outcomes)

@@ -99,13 +99,12 @@ fn batch(router: &Router, input: &Path, target: Target) -> Done {
     let mut out = target.open()?;
     let ladder = router.setup().table.ladder();
     let mut bad = 0usize;
-    for (number, line) in (1usize..).zip(lines.split(b'\n')) {
-        let line = line.map_err(|error| Failed::told(format_args!("{}: {error}", input.display())))?;
-        let line = if number == 1 { without_bom(&line) } else { &line };
+    for (number, line) in (1usize..).zip(crate::lines::of(lines)) {
+        let line = line.map_err(|error| Failed::told(format_args!("{}:{number}: {error}", input.display())))?;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match routed(router, ladder, line) {
+        match routed(router, ladder, &line) {
             Ok(row) => writeln!(out, "{row}").map_err(|error| out.failed(error))?,
             Err(problem) => {
                 bad += 1;
@@ -115,11 +114,6 @@ fn batch(router: &Router, input: &Path, target: Target) -> Done {
     }
     out.finish()?;
     if bad == 0 { Ok(()) } else { Err(Failed::told(format_args!("{bad} bad lines were left out"))) }
-}
-
-/// Some editors and shells put a byte order mark before the first line.
-fn without_bom(line: &[u8]) -> &[u8] {
-    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 fn routed(router: &Router, ladder: &Ladder, line: &[u8]) -> Result<Value, String> {

@@ -85,6 +85,7 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
     let before = contents(dir.path());
     for (command, wanted) in [
         ("route --input . --output precious", "Is a directory"),
+        ("route --input /dev/zero --output precious", "/dev/zero:1: a line is longer than 64 MB"),
         ("calibrate -c k.toml --outcomes broken.jsonl --out precious", "broken.jsonl:1"),
         ("calibrate -c k.toml --outcomes few.jsonl --out precious", "0 outcomes"),
         ("calibrate -c k.toml --outcomes bytes --out precious", "bytes:1: no UTF-8 text; outcomes are JSON lines"),
