@@ -106,6 +106,7 @@ impl ConfigTest {
             tool_forced: false,
             output: OutputForm::Text,
             max_output_tokens: None,
+            speaks: false,
             answers: 1,
             effort: None,
             user: None,

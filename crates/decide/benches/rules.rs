@@ -43,6 +43,7 @@ fn outline(text: &str) -> Outline<'_> {
         tool_forced: false,
         output: OutputForm::Text,
         max_output_tokens: None,
+        speaks: false,
         answers: 1,
         effort: None,
         user: None,

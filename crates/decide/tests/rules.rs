@@ -37,6 +37,7 @@ fn outline<'a>(turns: Vec<Turn<'a>>) -> Outline<'a> {
         tool_forced: false,
         output: OutputForm::Text,
         max_output_tokens: None,
+        speaks: false,
         answers: 1,
         effort: None,
         user: None,

@@ -4,8 +4,8 @@ use crate::neutral::{Answer, Request};
 use crate::options::Changes;
 use crate::splice::Fields;
 use crate::{
-    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, gemini,
-    ollama_chat, openai_chat, openai_responses, strangers,
+    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, fit, gemini,
+    ollama_chat, openai_chat, openai_responses, restore, strangers,
 };
 
 /// Reads what routing needs from a request of that API, and its top-level fields for splicing.
@@ -33,7 +33,7 @@ pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, De
         Format::Gemini => gemini::decode_request(fields),
         Format::OllamaChat => ollama_chat::decode_request(fields),
     }?;
-    request.unknown = strangers::unknown_fields(format, fields);
+    request.unknown.extend(strangers::unknown_fields(format, fields));
     Ok(request)
 }
 
@@ -43,6 +43,9 @@ pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, De
 /// When the request would lose its meaning on this target.
 pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions) -> Result<Encoded, EncodeError> {
     strangers::refuse(format, request)?;
+    let mut changes = Changes::default();
+    let (fitted, renamed_tools) = fit::fitted(format, request, &mut changes);
+    let request = &*fitted;
     let mut encoded = match format {
         Format::OpenaiChat => openai_chat::encode_request(request, options),
         Format::OpenaiResponses => openai_responses::encode_request(request, options),
@@ -50,10 +53,14 @@ pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions
         Format::Gemini => gemini::encode_request(request, options),
         Format::OllamaChat => ollama_chat::encode_request(request, options),
     }?;
-    let mut changes = Changes(encoded.adaptations);
+    changes.0.append(&mut encoded.adaptations);
     strangers::tell(request, &mut changes);
-    encoded.adaptations = changes.0;
-    Ok(encoded)
+    let own_name = |mut name: String| {
+        restore::own_name(&renamed_tools, &mut name);
+        name
+    };
+    let custom_tools = encoded.custom_tools.into_iter().map(own_name).collect();
+    Ok(Encoded { adaptations: changes.0, custom_tools, renamed_tools, ..encoded })
 }
 
 /// Reads a whole answer.

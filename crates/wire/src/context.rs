@@ -11,6 +11,8 @@ pub struct Context {
     pub structured_tool: Option<String>,
     /// Tools of free text that went out as functions, from [`Encoded::custom_tools`](crate::Encoded::custom_tools).
     pub custom_tools: Vec<String>,
+    /// Tools that the model knows by other names, from [`Encoded::renamed_tools`](crate::Encoded::renamed_tools).
+    pub renamed_tools: Vec<(String, String)>,
     /// The client speaks Chat Completions as in its first years: it offered `functions` and reads `function_call`.
     pub legacy_functions: bool,
     /// What a Responses answer repeats of its request, from [`echo`](crate::openai_responses::echo).

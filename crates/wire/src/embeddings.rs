@@ -30,6 +30,7 @@ pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
         tool_forced: false,
         output: OutputForm::Text,
         max_output_tokens: None,
+        speaks: false,
         answers: 1,
         effort: None,
         user: top.loose_string("user"),

@@ -13,11 +13,26 @@ pub(crate) fn fitting_id(id: &str, most: usize) -> Cow<'_, str> {
     if id.len() <= most && !id.is_empty() && id.bytes().all(plain) {
         return Cow::Borrowed(id);
     }
-    // FNV-1a, 64 bits.
-    let hash = id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    Cow::Owned(format!("call_{hash:016x}"))
+    Cow::Owned(format!("call_{:016x}", digest(id)))
+}
+
+/// A number that stands for a text, the same every time (FNV-1a, 64 bits): no secret is kept by it.
+pub(crate) fn digest(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// OpenAI refuses longer names of users; Anthropic's may be four times as long.
+const MAX_USER: usize = 64;
+
+/// The end user's name for OpenAI's APIs.
+pub(crate) fn fitting_user<'r>(request: &'r Request, changes: &mut Changes) -> Option<Cow<'r, str>> {
+    let user = request.user.as_deref()?;
+    if user.chars().count() <= MAX_USER {
+        return Some(Cow::Borrowed(user));
+    }
+    changes.changed("user", format!("OpenAI takes {MAX_USER} characters; a digest stands for it"));
+    Some(Cow::Owned(format!("user_{:016x}", digest(user))))
 }
 
 /// Instructions become the head of the first user turn, for models that know no system role.

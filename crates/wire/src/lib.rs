@@ -9,10 +9,12 @@
 
 mod adapt;
 pub mod anthropic;
+mod citations;
 mod codec;
 mod context;
 pub mod embeddings;
 mod error;
+mod fit;
 mod format;
 pub mod gemini;
 pub mod grammar;

@@ -1,6 +1,6 @@
 //! What a target takes, and what had to change so that it takes a request.
 
-use crate::neutral::{ReasoningAsk, Request};
+use crate::neutral::{Output, ReasoningAsk, Request, ToolChoice};
 use serde::{Deserialize, Serialize};
 
 /// How one target wants to be asked. Plain data: the caller fills it from its table of models.
@@ -153,6 +153,8 @@ pub struct Encoded {
     pub structured_tool: Option<String>,
     /// Tools of free text that went out as functions with one string argument.
     pub custom_tools: Vec<String>,
+    /// Tools whose names the API does not take: their names there, and their own.
+    pub renamed_tools: Vec<(String, String)>,
 }
 
 /// A request that this target cannot take without losing its meaning.
@@ -361,10 +363,43 @@ impl Changes {
         }
     }
 
+    /// A choice of a tool where there is none.
+    pub(crate) fn no_choice(&mut self, request: &Request) {
+        if !matches!(request.tool_choice, ToolChoice::Unset | ToolChoice::Auto | ToolChoice::None) {
+            self.dropped("tool_choice", "there is no tool to choose");
+        }
+    }
+
+    /// What a schema is for, where the target's API takes the schema alone.
+    pub(crate) fn no_schema_description(&mut self, request: &Request) {
+        if matches!(request.output, Output::JsonSchema { description: Some(_), .. }) {
+            self.dropped("json_schema.description", "the target's API takes the schema alone");
+        }
+    }
+
+    /// A turn in which nothing is said, or nothing that can be said here.
+    pub(crate) fn left_out_silent(&mut self) {
+        self.dropped("messages", "a turn that says nothing was left out, as the API refuses it");
+    }
+
+    /// The fields that both of OpenAI's APIs have, for a target that takes them; drops all others.
+    pub(crate) fn split_extra<'r>(&mut self, request: &'r Request, taken: bool) -> Vec<&'r (String, String)> {
+        let openai = matches!(request.origin, crate::Format::OpenaiChat | crate::Format::OpenaiResponses);
+        let shared = |name: &str| taken && openai && SHARED_BY_OPENAI.contains(&name);
+        let (kept, gone): (Vec<_>, Vec<_>) = request.extra.iter().partition(|(name, _)| shared(name));
+        gone.into_iter().for_each(|(name, _)| self.dropped(name.clone(), NO_SUCH_FIELD));
+        kept
+    }
+
     /// Drops every field that only the origin understands.
     pub(crate) fn drop_extra(&mut self, request: &Request) {
         for (name, _) in &request.extra {
-            self.dropped(name.clone(), "the target's API has no such field");
+            self.dropped(name.clone(), NO_SUCH_FIELD);
         }
     }
 }
+
+/// Top-level fields that mean the same in both of OpenAI's APIs and have no neutral meaning.
+const SHARED_BY_OPENAI: [&str; 2] = ["prompt_cache_key", "prompt_cache_retention"];
+
+const NO_SUCH_FIELD: &str = "the target's API has no such field";

@@ -27,6 +27,8 @@ pub struct Outline<'a> {
     pub output: OutputForm,
     /// The most output that the client wants, reasoning included where the API counts it so.
     pub max_output_tokens: Option<u32>,
+    /// The client wants to hear the answer.
+    pub speaks: bool,
     /// How many answers are wanted (`n`), at least 1.
     pub answers: u32,
     /// Reasoning effort as the client named it, if it did.
@@ -144,6 +146,7 @@ impl Outline<'_> {
             tools: !self.tools.is_empty(),
             json_schema: self.output == OutputForm::JsonSchema,
             streaming: self.stream,
+            audio: self.speaks,
             ..Needs::default()
         };
         for part in self.turns.iter().flat_map(|turn| &turn.parts) {

@@ -12,6 +12,7 @@ impl Context {
             let mut answered = false;
             for part in &mut choice.parts {
                 let Content::ToolCall { name, arguments, custom, .. } = &mut part.content else { continue };
+                own_name(&self.renamed_tools, name);
                 if self.structured_tool.as_ref() == Some(name) {
                     answered = true;
                     part.content = Content::text(std::mem::take(arguments));
@@ -27,6 +28,13 @@ impl Context {
     }
 }
 
+/// A tool's own name, where the model knows it by another.
+pub(crate) fn own_name(renamed: &[(String, String)], name: &mut String) {
+    if let Some((_, own)) = renamed.iter().find(|(there, _)| there == name) {
+        name.clone_from(own);
+    }
+}
+
 /// The text in `{"input":"..."}`, or what came when it is something else.
 fn free_text(arguments: &str) -> String {
     let node = Node::parse(arguments, 1).ok();
@@ -38,6 +46,7 @@ fn free_text(arguments: &str) -> String {
 pub(crate) struct Restore {
     structured_tool: Option<String>,
     custom_tools: Vec<String>,
+    renamed_tools: Vec<(String, String)>,
     answers: Vec<(u32, u32)>,
     /// Free text is known only when its JSON is whole.
     held: Vec<((u32, u32), String)>,
@@ -48,6 +57,7 @@ impl Restore {
         Self {
             structured_tool: context.structured_tool.clone(),
             custom_tools: context.custom_tools.clone(),
+            renamed_tools: context.renamed_tools.clone(),
             answers: Vec::new(),
             held: Vec::new(),
         }
@@ -55,7 +65,7 @@ impl Restore {
 
     /// Rewrites the events from that place on.
     pub(crate) fn apply(&mut self, from: usize, events: &mut Vec<Event>) {
-        if self.structured_tool.is_none() && self.custom_tools.is_empty() {
+        if self.structured_tool.is_none() && self.custom_tools.is_empty() && self.renamed_tools.is_empty() {
             return;
         }
         for event in events.split_off(from.min(events.len())) {
@@ -67,6 +77,7 @@ impl Restore {
         match &mut event {
             Event::BlockStart { choice, block, kind } => {
                 if let BlockKind::ToolCall { name, custom, .. } = kind {
+                    own_name(&self.renamed_tools, name);
                     if self.structured_tool.as_ref() == Some(name) {
                         self.answers.push((*choice, *block));
                         *kind = BlockKind::Text;

@@ -5,7 +5,7 @@
 //! at here; they stand in [`Request::extra`].
 
 use crate::json::{Kind, Node};
-use crate::neutral::{Content, Request, Role};
+use crate::neutral::{Content, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::options::Changes;
 use crate::splice::Fields;
 use crate::{EncodeError, Format};
@@ -39,8 +39,11 @@ const CHAT: Table = &[
     ("messages[].content[].image_url", &["url", "detail"]),
     ("messages[].content[].input_audio", &["data", "format"]),
     ("messages[].content[].file", &["file_id", "file_data", "filename"]),
+    ("messages[].tool_calls[]", &["id", "type", "index", "function", "custom", "extra_content"]),
     ("tools[]", &["type", "function", "custom", "cache_control"]),
     ("tools[].function", &["name", "description", "parameters", "strict"]),
+    ("tool_choice", &["type", "function", "custom", "allowed_tools", "name"]),
+    ("reasoning", &["effort", "max_tokens", "enabled"]),
     ("response_format", &["type", "json_schema"]),
     ("response_format.json_schema", &["name", "description", "schema", "strict"]),
     ("stream_options", &["include_usage", "include_obfuscation"]),
@@ -171,7 +174,9 @@ impl Walk {
                 // What is run by its provider, or only its provider understands, is told as a whole.
                 let known = self.table.iter().find(|(place, _)| *place == self.place).map(|(_, known)| *known);
                 for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-                    if known.is_some_and(|known| !known.contains(&name.as_ref())) {
+                    // A document's wish for citations, where text would have a list of them.
+                    let wish = name == "citations" && matches!(value.kind, Kind::Object(_));
+                    if wish || known.is_some_and(|known| !known.contains(&name.as_ref())) {
                         self.add(name);
                     }
                     self.within(&format!(".{name}"), |walk| walk.value(value));
@@ -198,11 +203,74 @@ pub(crate) fn tell(request: &Request, changes: &mut Changes) {
     }
 }
 
-/// Refuses a target that would get only a part of what the user, or the instructions, say.
+/// Top-level fields that hold a part of the conversation which only a provider of that API can look up.
+const KEPT_ELSEWHERE: [(Format, &str); 3] = [
+    (Format::OpenaiResponses, "previous_response_id"),
+    (Format::OpenaiResponses, "conversation"),
+    (Format::OpenaiResponses, "prompt"),
+];
+
+/// Top-level fields that are tools run by the provider.
+const HOSTED_TOOLS: [(Format, &str); 2] =
+    [(Format::OpenaiChat, "web_search_options"), (Format::AnthropicMessages, "mcp_servers")];
+
+/// Refuses a target for which the request would lose its meaning: one that would get only a part of what the user, or the
+/// instructions, say, no tool at all of those on offer, or could not answer in the form that is wanted.
 ///
 /// # Errors
-/// For a part of theirs that only its origin understands, and when nothing else is said at all.
+/// Names the field at fault.
 pub(crate) fn refuse(format: Format, request: &Request) -> Result<(), EncodeError> {
+    if format != request.origin {
+        refuse_fields(request)?;
+        refuse_tools(format, request)?;
+    }
+    refuse_parts(format, request)
+}
+
+fn refuse_fields(request: &Request) -> Result<(), EncodeError> {
+    let of = |name: &str| request.extra.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str());
+    let origin = request.origin;
+    for (_, name) in KEPT_ELSEWHERE.iter().filter(|(format, _)| *format == origin) {
+        if of(name).is_some_and(|json| json != "null") {
+            let reason = format!("only the {} provider that keeps it can look it up", origin.name());
+            return Err(EncodeError::new(*name, reason));
+        }
+    }
+    if origin == Format::OpenaiChat && wants_sound(of("modalities")) {
+        return Err(EncodeError::new("modalities", "only openai_chat targets answer in sound"));
+    }
+    Ok(())
+}
+
+/// Whether a client of Chat Completions wants to hear the answer.
+pub(crate) fn wants_sound(modalities: Option<&str>) -> bool {
+    let list = modalities.and_then(|json| Node::parse(json, 1).ok());
+    list.is_some_and(|list| list.items().iter().any(|one| one.as_str() == Some("audio")))
+}
+
+/// Some of several tools may stay behind, and are named; all of them may not, nor the one that has to be called.
+fn refuse_tools(format: Format, request: &Request) -> Result<(), EncodeError> {
+    let stays = |tool: &&Tool| matches!(&tool.kind, ToolKind::Hosted { origin, .. } if *origin != format);
+    let field = |(origin, name): &&(Format, &str)| {
+        let there = |(known, json): &(String, String)| known == name && !matches!(json.as_str(), "null" | "[]");
+        *origin == request.origin && request.extra.iter().any(there)
+    };
+    let hosted = request.tools.iter().find(stays).map(|tool| tool.name.as_str());
+    let hosted = hosted.or_else(|| HOSTED_TOOLS.iter().find(field).map(|(_, name)| *name));
+    let (Some(hosted), origin) = (hosted, request.origin.name()) else { return Ok(()) };
+    let left = || request.tools.iter().filter(|tool| !stays(tool));
+    if left().next().is_none() {
+        return Err(EncodeError::new("tools", format!("only {origin} targets run the tool `{hosted}`")));
+    }
+    match &request.tool_choice {
+        ToolChoice::Named(name) if !left().any(|tool| tool.name == *name) => {
+            Err(EncodeError::new("tool_choice", format!("only {origin} targets run the tool `{name}`")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_parts(format: Format, request: &Request) -> Result<(), EncodeError> {
     let mut said = false;
     for message in &request.messages {
         for part in &message.parts {

@@ -72,6 +72,12 @@ impl Obj {
         self
     }
 
+    pub(crate) fn all_raw<'f>(&mut self, fields: impl IntoIterator<Item = &'f (String, String)>) {
+        for (name, json) in fields {
+            self.raw(name, json);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.len() == 1
     }

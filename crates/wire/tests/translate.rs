@@ -1,10 +1,14 @@
 //! What translation undoes, reorders and reports: stand-in tools, calls in turns, errors in mid-stream.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use expect_test::{Expect, expect};
-use tierway_wire::neutral::{Collector, Content, Event, Finish};
-use tierway_wire::{Context, Format, StreamDecoder, StreamEncoder, decode_answer, grammar};
+use tierway_wire::neutral::{Answer, Collector, Content, Event, Finish};
+use tierway_wire::splice::Fields;
+use tierway_wire::{
+    Context, EncodeOptions, Format, StreamDecoder, StreamEncoder, decode_answer, decode_request, encode_request,
+    grammar,
+};
 
 fn context() -> Context {
     Context { request_id: "r1".to_owned(), ..Context::default() }
@@ -242,4 +246,69 @@ fn log_probabilities_arrive_whoever_gave_them() {
             [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]
             [{"token":"a","logprob":-0.5,"bytes":[1],"top_logprobs":[]},{"token":"b","logprob":-0.5,"bytes":[1],"top_logprobs":[]}]"#]],
     );
+}
+
+#[test]
+fn a_tool_that_went_out_under_another_name_comes_back_under_its_own() {
+    let long = format!("mcp__files__{}", "x".repeat(80));
+    let body = format!(
+        r#"{{"model":"auto","messages":[{{"role":"user","content":"a"}}],"tools":[{{"type":"custom","custom":{{"name":"{long}"}}}},{{"type":"function","function":{{"name":"a.b"}}}},{{"type":"function","function":{{"name":"a_b"}}}}],"tool_choice":{{"type":"function","function":{{"name":"a.b"}}}}}}"#
+    );
+    let request = decode_request(Format::OpenaiChat, &Fields::parse(body.as_bytes()).unwrap()).unwrap();
+    let sent = encode_request(Format::AnthropicMessages, &request, &EncodeOptions::new("m")).unwrap();
+    let names: Vec<&str> = sent.renamed_tools.iter().map(|(there, _)| there.as_str()).collect();
+    expect![[r#"
+        [
+            "mcp__files__xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx_b86f22e19d8edc22",
+            "a_b_e61d99190466522c",
+        ]
+    "#]]
+    .assert_debug_eq(&names);
+    assert!(names.iter().all(|name| name.len() <= 64 && String::from_utf8_lossy(&sent.body).contains(name)));
+    let (custom_tools, renamed_tools) = (sent.custom_tools.clone(), sent.renamed_tools.clone());
+    let context = Context { custom_tools, renamed_tools, ..context() };
+    for (there, (own, custom)) in names.iter().zip([(long.as_str(), true), ("a.b", false)]) {
+        let body = format!(
+            r#"{{"id":"m","model":"c","content":[{{"type":"tool_use","id":"t","name":"{there}","input":{{"input":"x"}}}}],"stop_reason":"tool_use"}}"#
+        );
+        let whole = decode_answer(Format::AnthropicMessages, body.as_bytes(), &context).unwrap();
+        let Content::ToolCall { name, custom: is_custom, .. } = &whole.choices[0].parts[0].content else {
+            panic!("a call");
+        };
+        assert_eq!((name.as_str(), *is_custom), (own, custom));
+        let stream = written(Format::AnthropicMessages, Format::AnthropicMessages, &whole_again(&body).events());
+        let mut collector = Collector::new(Format::AnthropicMessages);
+        read(Format::AnthropicMessages, &context, &stream).iter().for_each(|event| collector.push(event));
+        assert_eq!(collector.finish().unwrap().choices[0].parts[0], whole.choices[0].parts[0]);
+    }
+}
+
+/// The answer as the model gave it.
+fn whole_again(body: &str) -> Answer {
+    decode_answer(Format::AnthropicMessages, body.as_bytes(), &context()).unwrap()
+}
+
+/// The notes of a whole answer, or of the chunks or events of a stream.
+fn notes(to: Format, answer: &Answer, streamed: bool) -> String {
+    let text = if streamed {
+        written(to, answer.origin, &answer.events())
+    } else {
+        String::from_utf8(tierway_wire::encode_answer(to, answer, &context())).unwrap()
+    };
+    let notes = text.split(r#"{"type":"url_citation""#).skip(1).filter_map(|rest| rest.split('}').next());
+    notes.map(str::to_owned).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn links_that_an_answer_cites_are_told_in_the_clients_words() {
+    let body = br#"{"id":"m","model":"c","content":[{"type":"text","text":"So: "},{"type":"text","text":"it rains","citations":[{"type":"web_search_result_location","url":"https://e.org","title":"E","encrypted_index":"x","cited_text":"rain"},{"type":"char_location","cited_text":"c","document_index":0}]}],"stop_reason":"end_turn"}"#;
+    let answer = decode_answer(Format::AnthropicMessages, body, &context()).unwrap();
+    let nested = r#","url_citation":{"start_index":4,"end_index":12,"url":"https://e.org","title":"E""#;
+    let flat = r#","start_index":0,"end_index":8,"url":"https://e.org","title":"E""#;
+    for streamed in [false, true] {
+        assert_eq!(notes(Format::OpenaiChat, &answer, streamed), nested, "streamed {streamed}");
+        // A Responses stream repeats what it said: the event, its part, its item, and the whole.
+        let times = if streamed { 4 } else { 1 };
+        assert_eq!(notes(Format::OpenaiResponses, &answer, streamed), [flat].repeat(times).join("\n"));
+    }
 }

@@ -16,6 +16,7 @@ fn outline<'a>(turns: &[(Role, &'a str)]) -> Outline<'a> {
         tool_forced: false,
         output: OutputForm::Text,
         max_output_tokens: None,
+        speaks: false,
         answers: 1,
         effort: None,
         user: None,

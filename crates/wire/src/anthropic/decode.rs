@@ -162,7 +162,10 @@ pub(super) fn block(node: &Node<'_>) -> Part {
         },
         _ => raw(),
     };
-    Part { content, cache: node.get("cache_control").map(|mark| mark.raw.to_owned()) }
+    // A mark within a result ends the same prefix as one behind it.
+    let within = node.get("content").filter(|_| node.str("type") == Some("tool_result"));
+    let within = within.map_or(&[][..], Node::items).iter().rev().find_map(|block| block.get("cache_control"));
+    Part { content, cache: node.get("cache_control").or(within).map(|mark| mark.raw.to_owned()) }
 }
 
 fn source(node: &Node<'_>) -> Option<Source> {

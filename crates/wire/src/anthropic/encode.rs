@@ -69,7 +69,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         changes.drop_extra(request);
     }
     let custom_tools = crate::ids::custom_tools(request);
-    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool, custom_tools })
+    let body = body.end().into_bytes();
+    Ok(Encoded { body, adaptations: changes.0, structured_tool, custom_tools, renamed_tools: Vec::new() })
 }
 
 /// Thinking that the rules of this API allow beside the rest of the request.
@@ -146,6 +147,7 @@ fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, nati
     if let Output::JsonSchema { schema, .. } = &request.output
         && native
     {
+        changes.no_schema_description(request);
         config.raw("format", &Obj::new().str("type", "json_schema").raw("schema", schema).end());
     }
     if !config.is_empty() {
@@ -244,6 +246,7 @@ fn tools(
         changes.changed("response_format", "the schema became a tool that the model has to call");
     }
     if list.is_empty() {
+        changes.no_choice(request);
         return false;
     }
     body.raw("tools", &list.end());

@@ -45,6 +45,7 @@ pub fn outline_to_count(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), Decode
         tool_forced: tool_forced(&top)?,
         output: output_form(&top, config.as_ref())?,
         max_output_tokens,
+        speaks: false,
         answers: 1,
         effort: config.and_then(|mut config| config.take("effort")).and_then(Node::into_string),
         user,

@@ -5,8 +5,10 @@ use crate::ids::{
 };
 use crate::neutral::{Content, Part, Request, Role, Source, Tool, ToolKind};
 use crate::options::Changes;
+use crate::splice::{Edit, Fields};
 use crate::write::{Arr, Obj};
 use crate::{EncodeError, EncodeOptions, Format, Structured, SystemRole};
+use std::borrow::Cow;
 
 /// Length that keeps ids of every provider as they are.
 const MAX_ID: usize = 128;
@@ -46,6 +48,9 @@ pub(super) fn system_and_turns(
                     changes.dropped("messages.name", "the API knows no names of speakers");
                 }
                 let blocks = blocks(&message.parts, options, changes)?;
+                if blocks.is_empty() {
+                    changes.left_out_silent();
+                }
                 add_turn(&mut turns, role != Role::Assistant, blocks);
             }
         }
@@ -77,7 +82,14 @@ fn add_turn(turns: &mut Vec<Turn>, user: bool, blocks: Vec<String>) {
     let unsigned_calls = holds(r#"{"type":"tool_use""#) && !thinking;
     match turns.last_mut() {
         Some(last) if last.user == user => {
-            last.blocks.extend(blocks);
+            // Results go before what else the user says; those of one message never stand among texts.
+            let is_result = |block: &String| block.starts_with(r#"{"type":"tool_result""#);
+            let place = if holds(r#"{"type":"tool_result""#) {
+                last.blocks.iter().take_while(|block| is_result(block)).count()
+            } else {
+                last.blocks.len()
+            };
+            last.blocks.splice(place..place, blocks);
             last.unsigned_calls |= unsigned_calls;
         }
         _ => turns.push(Turn { user, blocks, unsigned_calls }),
@@ -205,13 +217,24 @@ fn source(source: &Source, field: &str) -> Result<String, EncodeError> {
     Ok(object.end())
 }
 
+/// The schema with the type that this API wants to be told; others take an empty one.
+fn object_schema(schema: &str) -> Cow<'_, str> {
+    match Fields::parse(schema.as_bytes()) {
+        Ok(fields) if fields.get("type").is_none() => {
+            let typed = fields.apply(&[Edit::Set("type", "\"object\"".into())]);
+            String::from_utf8_lossy(&typed).into_owned().into()
+        }
+        _ => schema.into(),
+    }
+}
+
 /// The definition of a tool.
 pub(super) fn tool_block(tool: &Tool, request: &Request, options: &EncodeOptions, changes: &mut Changes) -> String {
     let mut object = Obj::new();
     object.str("name", &tool.name).opt_str("description", tool.description.as_deref());
     match &tool.kind {
         ToolKind::Function { parameters, strict } => {
-            object.raw("input_schema", parameters.as_deref().unwrap_or(EMPTY_SCHEMA));
+            object.raw("input_schema", &object_schema(parameters.as_deref().unwrap_or(EMPTY_SCHEMA)));
             match strict {
                 // Models without structured output know no strict tools either.
                 Some(true) if options.structured != Structured::Native => {

@@ -45,7 +45,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         changes.drop_extra(request);
     }
     let custom_tools = crate::ids::custom_tools(request);
-    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool: None, custom_tools })
+    let body = body.end().into_bytes();
+    Ok(Encoded { body, adaptations: changes.0, structured_tool: None, custom_tools, renamed_tools: Vec::new() })
 }
 
 /// The API has OpenAI's tiers, but for those that it does not name; Anthropic's words mean something else.
@@ -120,6 +121,7 @@ fn generation(request: &Request, options: &EncodeOptions, changes: &mut Changes)
             config.str("responseMimeType", "application/json");
         }
         Output::JsonSchema { schema, .. } => {
+            changes.no_schema_description(request);
             config.str("responseMimeType", "application/json").raw("responseJsonSchema", schema);
         }
     }
@@ -208,7 +210,7 @@ fn tools(body: &mut Obj, request: &Request, options: &EncodeOptions, changes: &m
         body.raw("tools", &groups.end());
     }
     let (mode, names) = match &request.tool_choice {
-        _ if !any => return,
+        _ if !any => return changes.no_choice(request),
         ToolChoice::Unset => return,
         ToolChoice::Auto => ("AUTO", Vec::new()),
         ToolChoice::None => ("NONE", Vec::new()),
@@ -265,7 +267,7 @@ fn contents(
         let said = parts(&message.parts, request, options, changes)?;
         match turns.last_mut() {
             Some((last, parts)) if *last == role => parts.extend(said),
-            _ if said.is_empty() => {}
+            _ if said.is_empty() => changes.left_out_silent(),
             _ => turns.push((role, said)),
         }
     }

@@ -348,7 +348,23 @@ impl Request {
     }
 }
 
+impl Tool {
+    /// It is run by its provider.
+    #[must_use]
+    pub const fn is_hosted(&self) -> bool {
+        matches!(self.kind, ToolKind::Hosted { .. })
+    }
+}
+
 impl Part {
+    /// The id of the call that it is the result of.
+    pub(crate) fn answers(&self) -> Option<&str> {
+        match &self.content {
+            Content::ToolResult { call_id, .. } => Some(call_id),
+            _ => None,
+        }
+    }
+
     /// A part without a cache mark.
     #[must_use]
     pub const fn new(content: Content) -> Self {

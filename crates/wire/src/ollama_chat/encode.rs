@@ -26,6 +26,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
             body.str("format", "json");
         }
         Output::JsonSchema { schema, .. } => {
+            changes.no_schema_description(request);
             body.raw("format", schema);
         }
     }
@@ -73,7 +74,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         changes.drop_extra(request);
     }
     let custom_tools = crate::ids::custom_tools(request);
-    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool: None, custom_tools })
+    let body = body.end().into_bytes();
+    Ok(Encoded { body, adaptations: changes.0, structured_tool: None, custom_tools, renamed_tools: Vec::new() })
 }
 
 fn sampling(request: &Request, options: &EncodeOptions, thought: &Thought, changes: &mut Changes) -> String {
@@ -125,6 +127,7 @@ fn tools(body: &mut Obj, request: &Request, changes: &mut Changes) {
             }
             return;
         }
+        _ if request.tools.is_empty() => changes.no_choice(request),
         _ => changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides"),
     }
     let mut list = Arr::new();
@@ -191,6 +194,9 @@ fn tool_results(
         let Content::ToolResult { call_id, name, content, is_error } = &part.content else { continue };
         if *is_error {
             changes.dropped("is_error", "the API has no mark for failed tools; the text stays");
+        }
+        if part.cache.is_some() {
+            changes.dropped("cache_control", "the target caches by itself");
         }
         let (text, rest) = result_text(content);
         let images = rest.into_iter().map(|content| image(content, changes)).filter_map(Result::transpose);

@@ -4,6 +4,7 @@ use super::decode::{function_call, parts, tool_call as decode_call};
 use super::encode::tool_call;
 use super::thought::{detail, reasoning_parts};
 use super::usage::usage;
+use crate::citations::for_chat;
 use crate::json::{At, Node};
 use crate::neutral::{Answer, Choice, Content, Finish, Part};
 use crate::write::{Arr, Obj, quoted};
@@ -103,12 +104,18 @@ pub fn encode_answer(answer: &Answer, context: &Context) -> Vec<u8> {
 
 fn message(choice: &Choice, context: &Context) -> String {
     let (mut text, mut refusal, mut reasoning) = (None::<String>, None::<String>, String::new());
-    let (mut calls, mut details, mut notes, mut only_call) = (Arr::new(), Arr::new(), None, None);
+    let (mut calls, mut details, mut notes, mut only_call) = (Arr::new(), Arr::new(), Arr::new(), None);
     for part in &choice.parts {
         match &part.content {
             Content::Text { text: more, citations } => {
-                text.get_or_insert_default().push_str(more);
-                notes = notes.or(citations.as_deref());
+                let whole = text.get_or_insert_default();
+                let start = whole.chars().count();
+                whole.push_str(more);
+                let list = citations.as_deref().and_then(|list| Node::parse(list, 1).ok());
+                for note in list.iter().flat_map(Node::items) {
+                    let place = start..start + more.chars().count();
+                    for_chat(note.raw, &place).iter().for_each(|note| notes.push(note));
+                }
             }
             Content::Refusal(more) => refusal.get_or_insert_default().push_str(more),
             Content::Reasoning { text, signature, encrypted, id, origin } => {
@@ -127,7 +134,10 @@ fn message(choice: &Choice, context: &Context) -> String {
     let mut object = Obj::new();
     object.str("role", "assistant");
     object.raw("content", text.map(|text| quoted(&text)).as_deref().unwrap_or("null"));
-    object.str_or_null("refusal", refusal.as_deref()).opt_raw("annotations", notes);
+    object.str_or_null("refusal", refusal.as_deref());
+    if !notes.is_empty() {
+        object.raw("annotations", &notes.end());
+    }
     if !reasoning.is_empty() {
         object.str("reasoning_content", &reasoning);
     }

@@ -69,7 +69,10 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
     request.reasoning = reasoning(&top)?;
     request.verbosity = top.string("verbosity")?.map(Into::into);
     request.service_tier = top.string("service_tier")?.map(Into::into);
-    request.user = top.loose_string("safety_identifier").or_else(|| top.loose_string("user")).map(Into::into);
+    let (user, safety) = (top.loose_string("user"), top.loose_string("safety_identifier"));
+    // One of them names the end user to every API.
+    request.unknown.extend((safety.is_some() && user.is_some() && user != safety).then(|| "user".to_owned()));
+    request.user = safety.or(user).map(Into::into);
     request.metadata = top.metadata()?.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     request.stream = top.bool("stream")?.unwrap_or(false);
     let options = top.node("stream_options", 1)?;

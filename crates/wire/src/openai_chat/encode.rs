@@ -1,6 +1,6 @@
 //! A neutral request as a Chat Completions body.
 
-use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, arguments_object, fitting_id};
+use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, arguments_object, fitting_id, fitting_user};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
@@ -8,6 +8,9 @@ use crate::{EncodeError, EncodeOptions, Encoded, Format, MaxTokensField, SystemR
 
 /// OpenAI refuses longer ids.
 const MAX_ID: usize = 64;
+
+/// OpenAI refuses more.
+const MAX_STOPS: usize = 4;
 
 /// Writes a request for a target.
 ///
@@ -39,7 +42,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     }
     body.opt_str("verbosity", request.verbosity.as_deref());
     service_tier(&mut body, request, &mut changes);
-    body.opt_str("user", request.user.as_deref());
+    body.opt_str("user", fitting_user(request, &mut changes).as_deref());
     if !request.metadata.is_empty() {
         let mut object = Obj::new();
         for (key, value) in &request.metadata {
@@ -48,14 +51,15 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         body.raw("metadata", &object.end());
     }
     if request.origin == Format::OpenaiChat {
-        for (name, json) in &request.extra {
-            body.raw(name, json);
-        }
+        body.all_raw(&request.extra);
     } else {
-        changes.drop_extra(request);
+        // Servers that are not OpenAI's may refuse them.
+        let openai = options.max_tokens_field == MaxTokensField::MaxCompletionTokens;
+        body.all_raw(changes.split_extra(request, openai));
     }
     let custom_tools = if options.custom_tools { Vec::new() } else { crate::ids::custom_tools(request) };
-    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool: None, custom_tools })
+    let body = body.end().into_bytes();
+    Ok(Encoded { body, adaptations: changes.0, structured_tool: None, custom_tools, renamed_tools: Vec::new() })
 }
 
 /// Tiers of the OpenAI APIs go to either of them; other providers' tiers mean something else.
@@ -118,7 +122,13 @@ fn sampling(body: &mut Obj, request: &Request, options: &EncodeOptions, changes:
     }
     if !request.stop.is_empty() {
         if options.stop {
-            body.raw("stop", &Arr::of_strings(&request.stop));
+            // Compatible servers take more, and other models of OpenAI's none.
+            let most =
+                if options.max_tokens_field == MaxTokensField::MaxCompletionTokens { MAX_STOPS } else { usize::MAX };
+            if request.stop.len() > most {
+                changes.changed("stop", format!("the API takes {most} stop sequences; the first ones were kept"));
+            }
+            body.raw("stop", &Arr::of_strings(request.stop.iter().take(most)));
         } else {
             changes.dropped("stop", "the model takes no stop sequences");
         }
@@ -158,9 +168,7 @@ fn tools(body: &mut Obj, request: &Request, options: &EncodeOptions, changes: &m
         }
     }
     if list.is_empty() {
-        if !matches!(request.tool_choice, ToolChoice::Unset | ToolChoice::Auto | ToolChoice::None) {
-            changes.dropped("tool_choice", "no tool is left to choose");
-        }
+        changes.no_choice(request);
         return;
     }
     body.raw("tools", &list.end());
@@ -259,11 +267,10 @@ fn messages(request: &Request, options: &EncodeOptions, changes: &mut Changes) -
     for message in messages {
         match message.role {
             Role::Tool => tool_results(message, options, changes, &mut list)?,
-            Role::Assistant => {
-                if let Some(turn) = assistant(message, options, changes)? {
-                    list.push(&turn);
-                }
-            }
+            Role::Assistant => match assistant(message, options, changes)? {
+                Some(turn) => list.push(&turn),
+                None => changes.left_out_silent(),
+            },
             role => {
                 let word = match role {
                     Role::Developer if options.system_role == SystemRole::Both => "developer",
@@ -300,6 +307,7 @@ fn tool_results(
         if *is_error {
             changes.dropped("is_error", "the API has no mark for failed tools; the text stays");
         }
+        note_losses(false, part.cache.is_some(), changes);
         let (text, other): (Vec<_>, Vec<_>) =
             said.iter().cloned().map(Part::new).partition(|part| matches!(part.content, Content::Text { .. }));
         if !other.is_empty() {
@@ -312,9 +320,10 @@ fn tool_results(
         object.opt_str("name", name.as_deref());
         list.push(&object.end());
     }
-    if !pictures.is_empty() {
-        let content = content(pictures.iter(), options, changes)?;
-        list.push(&Obj::new().str("role", "user").raw("content", &content).end());
+    let pictures = if pictures.is_empty() { String::new() } else { content(pictures.iter(), options, changes)? };
+    // Nothing of them may be left that this API can say.
+    if pictures.len() > "[]".len() {
+        list.push(&Obj::new().str("role", "user").raw("content", &pictures).end());
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
         tool_forced: tool_forced(&top)?,
         output: output_form(&top)?,
         max_output_tokens: max_output_tokens(&top)?,
+        speaks: crate::strangers::wants_sound(top.0.get("modalities")),
         answers: top.u32("n", 1, MAX_ANSWERS)?.unwrap_or(1),
         effort: effort(&top)?,
         user: top.loose_string("safety_identifier").or_else(|| top.loose_string("user")),

@@ -6,6 +6,7 @@ use super::encode::tool_call;
 use super::error::{decode_error, encode_error};
 use super::thought::detail;
 use super::usage::usage;
+use crate::citations::for_chat;
 use crate::json::Node;
 use crate::neutral::{BlockKind, Content, Delta, Event};
 use crate::stream::{MAX_BLOCKS, MAX_CHOICES};
@@ -226,13 +227,19 @@ pub(crate) struct Encoder {
     /// Per (choice, block): what the block is.
     blocks: BTreeMap<(u32, u32), Block>,
     calls: BTreeMap<u32, u32>,
+    /// Characters of text so far, by choice.
+    lengths: BTreeMap<u32, usize>,
     spoke: Vec<u32>,
     usage: Option<crate::Usage>,
 }
 
 #[derive(Debug)]
 enum Block {
-    Text,
+    /// Characters before it, and of it so far.
+    Text {
+        start: usize,
+        length: usize,
+    },
     Refusal,
     Reasoning {
         text: String,
@@ -257,6 +264,7 @@ impl Encoder {
             model: String::new(),
             blocks: BTreeMap::new(),
             calls: BTreeMap::new(),
+            lengths: BTreeMap::new(),
             spoke: Vec::new(),
             usage: None,
         }
@@ -302,7 +310,7 @@ impl Encoder {
     fn block_start(&mut self, choice: u32, block: u32, kind: &BlockKind, out: &mut Vec<u8>) {
         self.speak(choice, out);
         let state = match kind {
-            BlockKind::Text => Block::Text,
+            BlockKind::Text => Block::Text { start: self.lengths.get(&choice).copied().unwrap_or_default(), length: 0 },
             BlockKind::Refusal => Block::Refusal,
             BlockKind::Reasoning { encrypted, id } => {
                 Block::Reasoning { text: String::new(), signature: None, encrypted: encrypted.clone(), id: id.clone() }
@@ -341,10 +349,18 @@ impl Encoder {
         let mut said = Obj::new();
         let mut odds = None;
         match (state, delta) {
-            (Block::Text, Delta::Text(text)) => said.str("content", text),
+            (Block::Text { start, length }, Delta::Text(text)) => {
+                *length += text.chars().count();
+                self.lengths.insert(choice, *start + *length);
+                said.str("content", text)
+            }
             (Block::Refusal, Delta::Text(text)) => said.str("refusal", text),
-            (Block::Text, Delta::Citation(note)) => said.raw("annotations", &Arr::of([note.clone()])),
-            (Block::Text, Delta::Logprobs(json)) => {
+            (Block::Text { start, length }, Delta::Citation(note)) => match for_chat(note, &(*start..*start + *length))
+            {
+                Some(note) => said.raw("annotations", &Arr::of([note])),
+                None => return,
+            },
+            (Block::Text { .. }, Delta::Logprobs(json)) => {
                 odds = Some(json.as_str());
                 &mut said
             }

@@ -26,6 +26,9 @@ const KNOWN: [&str; 16] = [
     "stream",
 ];
 
+/// Items that cannot be left out and have no meaning elsewhere.
+const NATIVE: [&str; 3] = ["additional_tools", "item_reference", "mcp_approval_response"];
+
 /// The wish for log probabilities, among what an answer is to include.
 pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 
@@ -69,7 +72,10 @@ pub fn decode_request(fields: &Fields<'_>) -> Result<Request, DecodeError> {
     let wanted = included.iter().any(|one| one.as_str() == Some(LOGPROBS));
     request.logprobs = wanted || request.top_logprobs.is_some();
     request.service_tier = top.string("service_tier")?.map(Into::into);
-    request.user = top.loose_string("safety_identifier").or_else(|| top.loose_string("user")).map(Into::into);
+    let (user, safety) = (top.loose_string("user"), top.loose_string("safety_identifier"));
+    // One of them names the end user to every API.
+    request.unknown.extend((safety.is_some() && user.is_some() && user != safety).then(|| "user".to_owned()));
+    request.user = safety.or(user).map(Into::into);
     request.metadata = top.metadata()?.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     request.stream = top.bool("stream")?.unwrap_or(false);
     request.usage_wanted = true;
@@ -105,9 +111,9 @@ fn item(request: &mut Request, item: &Node<'_>, at: At<'_>) -> Result<(), Decode
             };
             request.push(Role::Tool, vec![Part::new(result)], true);
         }
-        // Tools are not to be lost, and those in here (scripts that call tools) have no place in other APIs.
-        // So would be what an item refers to.
-        Some(kind @ ("additional_tools" | "item_reference")) => {
+        // Tools are not to be lost, and those in here (scripts that call tools) have no place in other APIs. So would be
+        // what an item refers to, and what the client reports of the provider's own tools.
+        Some(kind) if NATIVE.contains(&kind) || kind.ends_with("_output") => {
             let message = format!("`{kind}` is understood by models of the Responses API only");
             return Err(At::Field(&at, "type").error(&message));
         }

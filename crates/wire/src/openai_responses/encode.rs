@@ -2,7 +2,7 @@
 
 use super::decode::LOGPROBS;
 use super::item::{call_item, reasoning_item};
-use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fold_instructions};
+use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fitting_user, fold_instructions};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
@@ -47,7 +47,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         _ if request.service_tier.is_some() => changes.dropped("service_tier", "the target's tiers are others"),
         _ => {}
     }
-    body.opt_str("user", request.user.as_deref());
+    body.opt_str("user", fitting_user(request, &mut changes).as_deref());
     if !request.metadata.is_empty() {
         let mut object = Obj::new();
         for (key, value) in &request.metadata {
@@ -56,11 +56,9 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         body.raw("metadata", &object.end());
     }
     if request.origin == Format::OpenaiResponses {
-        for (name, json) in &request.extra {
-            body.raw(name, json);
-        }
+        body.all_raw(&request.extra);
     } else {
-        changes.drop_extra(request);
+        body.all_raw(changes.split_extra(request, true));
         body.bool("store", false);
     }
     if !request.extra.iter().any(|(name, _)| name == "include") {
@@ -73,7 +71,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         }
     }
     let custom_tools = if options.custom_tools { Vec::new() } else { crate::ids::custom_tools(request) };
-    Ok(Encoded { body: body.end().into_bytes(), adaptations: changes.0, structured_tool: None, custom_tools })
+    let body = body.end().into_bytes();
+    Ok(Encoded { body, adaptations: changes.0, structured_tool: None, custom_tools, renamed_tools: Vec::new() })
 }
 
 fn reasoning(body: &mut Obj, request: &Request, thought: &Thought) {
@@ -171,7 +170,7 @@ fn tools(body: &mut Obj, request: &Request, options: &EncodeOptions, changes: &m
         }
     }
     if list.is_empty() {
-        return;
+        return changes.no_choice(request);
     }
     body.raw("tools", &list.end());
     if let Some(parallel) = request.parallel_tool_calls {
@@ -262,6 +261,9 @@ fn messages(
     };
     let mut items = Arr::new();
     for message in messages {
+        if message.name.is_some() {
+            changes.dropped("messages.name", "the API knows no names of speakers");
+        }
         match message.role {
             Role::Assistant => assistant(message, options, changes, &mut items),
             Role::Tool => {
@@ -289,8 +291,8 @@ fn messages(
                     Role::System | Role::Developer => "system",
                     _ => "user",
                 };
-                if message.name.is_some() {
-                    changes.dropped("messages.name", "the API knows no names of speakers");
+                if role == Role::Developer && word == "system" {
+                    changes.changed("messages.role", "developer became system");
                 }
                 let marked = message.parts.iter().any(|part| part.cache.is_some());
                 note_cache(marked, changes);

@@ -1,6 +1,7 @@
 //! Input and output items into neutral parts and back.
 
 use crate::Format;
+use crate::citations::for_responses;
 use crate::ids::Carried;
 use crate::json::{Kind, Node};
 use crate::neutral::{Content, Part, Source};
@@ -120,15 +121,20 @@ pub(super) fn call_item(id: &str, status: &str, call: &Content) -> String {
     item.end()
 }
 
+/// The notes of a text that this API can say, whichever one wrote them.
+pub(super) fn annotations(citations: Option<&str>, text: &str) -> String {
+    let list = citations.and_then(|list| Node::parse(list, 1).ok());
+    let notes = list.iter().flat_map(Node::items);
+    Arr::of(notes.filter_map(|note| for_responses(note.raw, &(0..text.chars().count()))))
+}
+
 /// A part of what the model said; `odds`: the log probabilities of its tokens, a list.
 pub(super) fn output_part(content: &Content, odds: &str) -> Option<String> {
     match content {
         Content::Text { text, citations } => {
-            // Citations of other APIs have another shape, which clients of this one could not read.
-            let ours = citations.as_deref().filter(|list| !list.contains("_location\""));
             let mut part = Obj::new();
             part.str("type", "output_text").str("text", text);
-            Some(part.raw("annotations", ours.unwrap_or("[]")).raw("logprobs", odds).end())
+            Some(part.raw("annotations", &annotations(citations.as_deref(), text)).raw("logprobs", odds).end())
         }
         Content::Refusal(text) => Some(Obj::new().str("type", "refusal").str("refusal", text).end()),
         _ => None,

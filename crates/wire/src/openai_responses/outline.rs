@@ -32,6 +32,7 @@ pub fn outline(body: &[u8]) -> Result<(Outline<'_>, Fields<'_>), DecodeError> {
         tool_forced: tool_forced(&top)?,
         output: output_form(&top)?,
         max_output_tokens: top.u32("max_output_tokens", 1, u32::MAX)?,
+        speaks: false,
         answers: 1,
         effort: reasoning.and_then(|mut node| node.take("effort")).and_then(Node::into_string),
         user: top.loose_string("safety_identifier").or_else(|| top.loose_string("user")),

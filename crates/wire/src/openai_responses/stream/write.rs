@@ -1,5 +1,6 @@
 //! Neutral events into the events of a Responses stream.
 
+use crate::citations::for_responses;
 use crate::logprobs::{self, Gathered};
 use crate::neutral::{BlockKind, Content, Delta, Event, Finish};
 use crate::openai_responses::answer::{State, item_id};
@@ -159,18 +160,15 @@ impl Encoder {
                 let mut fields = place(&item.id, index, "content_index");
                 self.say("response.refusal.delta", fields.str("delta", more), out);
             }
-            (Content::Text { citations, .. }, Delta::Citation(json)) if !json.contains("_location\"") => {
-                let number = citations.as_deref().map_or(0, |list| list.matches("\"type\"").count());
-                let list = citations.get_or_insert_with(|| "[]".to_owned());
-                list.pop();
-                if list.len() > 1 {
-                    list.push(',');
+            (content @ Content::Text { .. }, Delta::Citation(json)) => {
+                let Content::Text { text, citations } = &*content else { return };
+                if let Some(note) = for_responses(json, &(0..text.chars().count())) {
+                    let number = citations.as_deref().map_or(0, |list| list.matches("\"type\"").count());
+                    let mut fields = place(&item.id, index, "content_index");
+                    fields.num("annotation_index", number as u64).raw("annotation", &note);
+                    self.say("response.output_text.annotation.added", &mut fields, out);
+                    Delta::Citation(note).append_to(content);
                 }
-                list.push_str(json);
-                list.push(']');
-                let mut fields = place(&item.id, index, "content_index");
-                fields.num("annotation_index", number as u64).raw("annotation", json);
-                self.say("response.output_text.annotation.added", &mut fields, out);
             }
             (Content::Reasoning { text, .. }, Delta::Reasoning(more)) => {
                 text.push_str(more);
