@@ -6,9 +6,9 @@ use crate::provider::ProviderConfig;
 use crate::reader::{Entry, Origin, Section, Text, quoted};
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
 use tierway_decide::{
-    Capabilities, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
+    Capabilities, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
 };
-use tierway_wire::Format;
+use tierway_wire::{Format, Vocabulary};
 
 /// The names of the tiers, for everything that refers to one.
 pub(crate) struct TierNames(pub(crate) Vec<String>);
@@ -70,6 +70,7 @@ pub(crate) fn read(root: &Section<'_, '_>, known: &Known<'_>) -> Vec<Tier> {
         }
         tiers.extend(tier);
     }
+    settle_guesses(&mut tiers);
     tiers
 }
 
@@ -225,7 +226,7 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
         effort: asked.effort.clone(),
         weight: asked.weight,
         prices: facts.prices,
-        limits: facts.limits,
+        limits: Limits { vocabulary: Vocabulary::of_model(&asked.model.text), ..facts.limits },
         capabilities: facts.capabilities,
         parameters: facts.parameters,
         shutdown: facts.shutdown,
@@ -357,10 +358,31 @@ fn long_price(section: &Section<'_, '_>) -> Option<LongPrice> {
 }
 
 fn capabilities(section: &Section<'_, '_>, into: &mut Capabilities) {
-    let Capabilities { vision, tools, json_schema, streaming, audio, files } = into;
-    let fields = [vision, tools, json_schema, streaming, audio, files];
-    for (name, flag) in ["vision", "tools", "json_schema", "streaming", "audio", "files"].into_iter().zip(fields) {
-        *flag = section.opt_flag(name).unwrap_or(*flag);
+    let Capabilities { vision, tools, json_schema, streaming, audio, files, guessed } = into;
+    for (name, flag, guessed) in [
+        ("vision", vision, &mut guessed.vision),
+        ("tools", tools, &mut guessed.tools),
+        ("json_schema", json_schema, &mut guessed.json_schema),
+        ("streaming", streaming, &mut guessed.streaming),
+        ("audio", audio, &mut guessed.audio),
+        ("files", files, &mut guessed.files),
+    ] {
+        if let Some(said) = section.opt_flag(name) {
+            (*flag, *guessed) = (said, false);
+        }
+    }
+}
+
+/// Nobody said whether some models take sound or documents: they are tried only where their API can say it, and no other
+/// model of the ladder is known to take it.
+fn settle_guesses(tiers: &mut [Tier]) {
+    let targets = || tiers.iter().flat_map(|tier| &tier.targets).map(|target| target.capabilities);
+    let hears = targets().any(|can| can.audio && !can.guessed.audio);
+    let reads = targets().any(|can| can.files && !can.guessed.files);
+    for target in tiers.iter_mut().flat_map(|tier| &mut tier.targets) {
+        let (can, format) = (&mut target.capabilities, target.format);
+        can.audio &= !can.guessed.audio || (!hears && format.carries_sound());
+        can.files &= !can.guessed.files || (!reads && format.carries_documents());
     }
 }
 

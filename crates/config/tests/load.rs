@@ -106,6 +106,41 @@ fn targets_take_a_short_and_a_long_form_and_inherit_from_their_tier() {
     assert_eq!(config.table.ladder().baseline(), TierId(0));
 }
 
+/// Who takes sound, and who documents, of models of which the catalogue knows nothing.
+#[track_caller]
+fn check_guesses(of_the_dear: &str, want: [(bool, bool); 3]) {
+    let config = read(&format!(
+        r#"
+        [providers.a]
+        kind = "openai_compatible"
+        base_url = "http://127.0.0.1:9000/v1/"
+        [providers.b]
+        kind = "ollama"
+        format = "ollama_chat"
+        [[tiers]]
+        name = "cheap"
+        targets = ["a/unheard-of", "b/unheard-of"]
+        [[tiers]]
+        name = "dear"
+        targets = ["a/other"]
+        capabilities = {of_the_dear}
+        [routing]
+        baseline = "dear"
+        "#
+    ));
+    let targets = config.table.ladder().tiers().iter().flat_map(|tier| &tier.targets);
+    let can: Vec<_> = targets.map(|target| (target.capabilities.audio, target.capabilities.files)).collect();
+    assert_eq!(can, want, "{of_the_dear}");
+}
+
+#[test]
+fn sound_and_documents_go_to_strangers_only_where_nobody_is_known_to_take_them() {
+    check_guesses("{ vision = true }", [(true, true), (false, false), (true, true)]);
+    check_guesses("{ audio = true }", [(false, true), (false, false), (true, true)]);
+    check_guesses("{ files = true }", [(true, false), (false, false), (true, true)]);
+    check_guesses("{ audio = false, files = false }", [(true, true), (false, false), (false, false)]);
+}
+
 #[test]
 fn rules_users_keys_and_routing_refer_to_tiers_by_name() {
     let hash = "ab".repeat(32);

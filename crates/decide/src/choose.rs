@@ -235,12 +235,13 @@ fn mille(p: f32) -> u16 {
 pub fn expected_cost(ladder: &Ladder, tier: TierId, ask: &Ask<'_>) -> Option<Usd> {
     let (id, target) = ladder.targets_of(tier).find(|(_, target)| misfit(target, ask).is_none())?;
     let price = target.prices.as_ref()?.on_day(ask.day)?;
-    Some(price.cost(&expected_usage(id, price, ask)))
+    let input_tokens = target.limits.vocabulary.tokens(ask.input_tokens);
+    Some(price.cost(&expected_usage(id, price, input_tokens, ask)))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "forecasts are small and not negative")]
-fn expected_usage(id: TargetId, price: &Price, ask: &Ask<'_>) -> Usage {
-    let input = u64::from(ask.input_tokens);
+fn expected_usage(id: TargetId, price: &Price, input_tokens: u32, ask: &Ask<'_>) -> Usage {
+    let input = u64::from(input_tokens);
     let warm = ask.session.filter(|session| session.target == id).map_or(0, |session| u64::from(session.warm_tokens));
     let cached_input_tokens = if price.cached_input.is_some() { warm.min(input) } else { 0 };
     let output_tokens = ask.prediction.output_tokens[usize::from(id.tier.0)].max(0.0) as u64;
@@ -274,11 +275,12 @@ pub fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
     if let Some(capability) = target.capabilities.lacking(ask.needs) {
         return Some(RejectWhy::Lacks { capability: capability.into() });
     }
-    if let Some(window) = target.limits.max_input.filter(|most| ask.input_tokens > *most) {
-        return Some(RejectWhy::TooLong { tokens: ask.input_tokens, window });
+    let input_tokens = target.limits.vocabulary.tokens(ask.input_tokens);
+    if let Some(window) = target.limits.max_input.filter(|most| input_tokens > *most) {
+        return Some(RejectWhy::TooLong { tokens: input_tokens, window });
     }
     let window = target.limits.context_window?;
-    let tokens = ask.input_tokens.saturating_add(ask.wanted_output);
+    let tokens = input_tokens.saturating_add(ask.wanted_output);
     (tokens > window).then_some(RejectWhy::TooLong { tokens, window })
 }
 

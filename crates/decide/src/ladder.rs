@@ -2,7 +2,7 @@
 
 use crate::pricing::PriceHistory;
 use serde::{Deserialize, Serialize};
-use tierway_wire::{Format, MaxTokensField, Needs, Reasoning, Sampling};
+use tierway_wire::{Format, MaxTokensField, Needs, Reasoning, Sampling, Vocabulary};
 
 /// The most tiers that a ladder may have; predictions hold one probability for each in place.
 pub const MAX_TIERS: usize = 8;
@@ -98,9 +98,12 @@ pub struct Limits {
     pub max_output: Option<u32>,
     /// Input, where it may not fill the whole window.
     pub max_input: Option<u32>,
+    /// Whose tokens these are: estimates of a prompt are put into them.
+    pub vocabulary: Vocabulary,
 }
 
-/// What a model can do. What is unknown is taken for possible: a refusal by the provider is clearer than one by guess.
+/// What a model can do. What is unknown is taken for possible, as a refusal by the provider is clearer than one by guess; but
+/// no sound or document goes to a model on a guess where another one of the ladder is known to take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "independent capabilities, each named")]
@@ -117,6 +120,9 @@ pub struct Capabilities {
     pub audio: bool,
     /// Reads documents (PDF).
     pub files: bool,
+    /// Which of these nobody said.
+    #[serde(skip)]
+    pub guessed: Needs,
 }
 
 /// How a model is told to think, in the APIs that have several ways.
@@ -174,7 +180,8 @@ pub struct ParameterRules {
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { vision: true, tools: true, json_schema: true, streaming: true, audio: true, files: true }
+        let all = Needs { vision: true, tools: true, json_schema: true, audio: true, files: true, streaming: true };
+        Self { vision: true, tools: true, json_schema: true, streaming: true, audio: true, files: true, guessed: all }
     }
 }
 
@@ -198,6 +205,12 @@ impl Default for ParameterRules {
 }
 
 impl Capabilities {
+    /// The needs of a request for which this model is tried on a guess, among those that few models meet: as words.
+    pub fn guessed_of(self, needs: Needs) -> impl Iterator<Item = &'static str> {
+        let words = [("audio", needs.audio && self.guessed.audio), ("files", needs.files && self.guessed.files)];
+        words.into_iter().filter(|(_, guessed)| *guessed).map(|(word, _)| word)
+    }
+
     /// The first need that is not met, as a word for messages.
     #[must_use]
     pub const fn lacking(self, needs: Needs) -> Option<&'static str> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tierway::{RouterBuilder, Timeouts, Upstream};
 use tierway_config::{Config, KeyError, ProviderConfig};
-use tierway_decide::Target;
+use tierway_decide::{Limits, Target};
 use tierway_providers::{Endpoint, EndpointError, HttpProvider};
+use tierway_wire::Vocabulary;
 
 /// What becomes of a provider whose key cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(crate) fn foreign(config: &Config) -> Arc<impl Fn(&str, &str) -> Option<Targ
             effort: None,
             weight: 1,
             prices: facts.prices,
-            limits: facts.limits,
+            limits: Limits { vocabulary: Vocabulary::of_model(model), ..facts.limits },
             capabilities: facts.capabilities,
             parameters: facts.parameters,
             shutdown: facts.shutdown,

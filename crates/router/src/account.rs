@@ -136,7 +136,7 @@ impl Router {
         let wanted = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output).unwrap_or(most);
         let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
         let service_tier = log.asked_service_tier();
-        target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens), output)
+        target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens_of(target)), output)
     }
 }
 

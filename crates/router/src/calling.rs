@@ -31,7 +31,7 @@ impl Router {
         log: &mut Log,
     ) -> Result<Served, Broken> {
         let Opened { task, adapted, began_ms } = opened;
-        log.attempt_begins(to.id, asked.input_tokens, adapted);
+        log.attempt_begins(to.id, asked.input_tokens_of(to.target), adapted);
         let served = attempt(task).await;
         self.closed(served, asked, to, began_ms, log)
     }
@@ -55,7 +55,7 @@ impl Router {
             left: Duration::from_millis(deadline_ms.saturating_sub(began_ms)),
             tariff: log.tariff(&self.ground, target),
             clock,
-            input_tokens: asked.input_tokens,
+            input_tokens: asked.input_tokens_of(target),
             answers: asked.outline.answers,
         };
         Ok(Opened { task, adapted, began_ms })

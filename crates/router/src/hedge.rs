@@ -40,7 +40,7 @@ impl Router {
     ) -> Outcome<'a> {
         let clock = &*self.ground.clock;
         let Opened { task, adapted, began_ms } = opened;
-        log.attempt_begins(to.id, asked.input_tokens, adapted);
+        log.attempt_begins(to.id, asked.input_tokens_of(to.target), adapted);
         let first = Side { place, to, began_ms };
         let mut first_call = pin!(attempt(task));
         tokio::select! {
@@ -51,7 +51,7 @@ impl Router {
         let Some((second, opened)) = self.beside(asked, dispatch, log) else {
             return self.alone(first_call.await, asked, first, log);
         };
-        log.attempt_begins_beside(second.to.id, asked.input_tokens);
+        log.attempt_begins_beside(second.to.id, asked.input_tokens_of(second.to.target));
         let mut second_call = pin!(attempt(opened.task));
         let (served, first_is_done) = tokio::select! {
             biased;
@@ -123,7 +123,7 @@ impl Router {
     fn outrun(&self, loser: &Side<'_>, asked: &Asked<'_>, log: &mut Log) {
         let took_ms = self.ground.clock.monotonic_ms().saturating_sub(loser.began_ms);
         loser.to.state.first_bytes(asked.outline.stream).saw(took_ms);
-        let read = Usage { input_tokens: asked.input_tokens.into(), ..Usage::default() };
+        let read = Usage { input_tokens: asked.input_tokens_of(loser.to.target).into(), ..Usage::default() };
         log.one_ends(loser.to.id, AttemptEnd::Outrun, read, true);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use tierway_decide::{MaxTokensField, ParameterRules, Target, Thinking};
 use tierway_wire::neutral::Request;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Outline, Structured, SystemRole};
+use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Needs, Outline, Structured, SystemRole};
 
 /// Headers of the client that mean something to a provider. Everything else stays here, credentials above all.
 const FORWARDED: [HeaderName; 4] = [
@@ -61,6 +61,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Our estimate of its tokens, as this target counts them.
+    pub(crate) fn input_tokens_of(&self, target: &Target) -> u32 {
+        target.limits.vocabulary.tokens(self.input_tokens)
+    }
+
     /// Whether its answer is made of tokens that are paid for.
     pub(crate) fn has_output(&self) -> bool {
         self.operation == Operation::Chat
@@ -103,7 +108,18 @@ impl<'a> Asked<'a> {
             headers: if same { forwarded(&self.call.headers) } else { HeaderMap::new() },
             body: Bytes::from(body),
         };
-        Ok(Prepared { request, adapted: adaptations.iter().map(said).collect(), context })
+        let guesses = self.guesses(target).map(|what| {
+            format!("{what} sent on a guess (nobody said whether this model takes it; see capabilities.{what})")
+        });
+        Ok(Prepared { request, adapted: adaptations.iter().map(said).chain(guesses).collect(), context })
+    }
+
+    /// What of the request this target may not take, for all that is known. A client that names a model knows better.
+    fn guesses(&self, target: &Target) -> impl Iterator<Item = &'static str> {
+        let guessed = target.capabilities.guessed;
+        let open = (guessed.audio || guessed.files) && !is_named(self, target);
+        let needs = if open { self.outline.needs() } else { Needs::default() };
+        target.capabilities.guessed_of(needs)
     }
 
     fn embedding_for(&self, target: &Target, context: Context) -> Prepared {

@@ -383,6 +383,7 @@ fn stream_reply(
     log.note_first_byte();
     log.head(&mut headers);
     let timeouts = to.timeouts(log.monotonic_ms(), deadline_ms);
+    let input_tokens = to.target.limits.vocabulary.tokens(input_tokens);
     let relay = Relay::new(begun, log.hand_over(), to.in_flight, timeouts, input_tokens, onward);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
 }

@@ -35,6 +35,18 @@ impl Format {
         }
     }
 
+    /// Whether a request can hold sound.
+    #[must_use]
+    pub const fn carries_sound(self) -> bool {
+        matches!(self, Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini)
+    }
+
+    /// Whether a request can hold documents.
+    #[must_use]
+    pub const fn carries_documents(self) -> bool {
+        !matches!(self, Self::OllamaChat)
+    }
+
     /// The format of this [name](Self::name), if it is one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

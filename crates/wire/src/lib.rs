@@ -39,6 +39,7 @@ mod stream;
 pub mod tokens;
 mod top;
 mod usage;
+mod vocabulary;
 mod write;
 
 pub use adapt::{Fitted, adapt};
@@ -56,3 +57,4 @@ pub use repeats::Repeats;
 pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
 pub use usage::{Usage, usage};
+pub use vocabulary::Vocabulary;

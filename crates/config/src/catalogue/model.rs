@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory, Terms, Variant};
 use tierway_decide::{Capabilities, Limits, MaxTokensField, ParameterRules, Reasoning, Sampling, Thinking, Usd};
+use tierway_wire::Needs;
 
 /// Which ids mean a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +196,7 @@ impl Model {
                 context_window: self.context_window,
                 max_output: self.max_output,
                 max_input: self.max_input,
+                ..Limits::default()
             },
             capabilities: self.capabilities.unwrap_or_default().known(),
             parameters: ParameterRules {
@@ -218,6 +220,14 @@ impl Abilities {
             streaming: self.streaming.unwrap_or(unknown.streaming),
             audio: self.audio.unwrap_or(unknown.audio),
             files: self.pdf.unwrap_or(unknown.files),
+            guessed: Needs {
+                vision: self.vision.is_none(),
+                tools: self.tools.is_none(),
+                json_schema: self.json_schema.is_none(),
+                audio: self.audio.is_none(),
+                files: self.pdf.is_none(),
+                streaming: self.streaming.is_none(),
+            },
         }
     }
 }

@@ -359,7 +359,7 @@ pub static LONG_PRICE: Spec = Spec {
 /// `capabilities`
 pub static CAPABILITIES: Spec = Spec {
     title: "capabilities = { .. }",
-    doc: "What a model can do; a request that needs more goes to a higher tier.",
+    doc: "What a model can do; a request that needs more goes to a higher tier. Default: as the catalogue says. What nobody says counts as possible; but sound and documents go to such a model only where its API can carry them and no other model of the ladder is known to take them, and `x-tierway-adapted` says that it was a guess.",
     fields: &[
         field("vision", Kind::Flag, None, "Sees pictures."),
         field("tools", Kind::Flag, None, "Calls tools."),
