@@ -83,11 +83,16 @@ pub fn task_of(bank: &Bank, features: &Features) -> TaskType {
     best.map_or(TaskType::Other, |best| TaskType::ALL[best])
 }
 
-fn task_heads(train: &[&Labelled]) -> Vec<Head> {
+/// How the heads of the kind of work are fitted, as five folds of the labels that teach want it (`bars -- DATA tasks`).
+const TASK_FIT: Softmax = Softmax { counters: 0.005, grams: 0.001, gram_size: 8.0, steps: 300 };
+
+/// The heads of the kind of work, one for each of [`TaskType::ALL`].
+#[must_use]
+pub fn task_heads(train: &[&Labelled]) -> Vec<Head> {
     let rows: Vec<&Features> = train.iter().map(|label| &label.features).collect();
     let class: Vec<usize> = train.iter().map(|label| label.task as usize).collect();
     let names: Vec<String> = TaskType::ALL.iter().map(|task| task.name().to_owned()).collect();
-    logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &Softmax::default())
+    logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &TASK_FIT)
 }
 
 fn tier_rows<'a>(

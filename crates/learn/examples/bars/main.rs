@@ -1,5 +1,5 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: splits, cold, robust, tutorial, promise, certified. Without one, all. A number among them is that of the random
+//! Parts: tasks, splits, cold, robust, tutorial, promise, certified. Without one, all. A number among them is that of the random
 //! splits of `promise` and `certified`.
 
 #![allow(
@@ -17,6 +17,7 @@ mod data;
 mod promise;
 mod robust;
 mod splits;
+mod tasks;
 mod tutorial;
 
 use std::path::Path;
@@ -27,7 +28,7 @@ const SPLITS: u64 = 200;
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [splits|cold|robust|tutorial|promise|certified].. [SPLITS]");
+        eprintln!("usage: bars DIR [tasks|splits|cold|robust|tutorial|promise|certified].. [SPLITS]");
         std::process::exit(2);
     };
     let (numbers, parts): (Vec<String>, Vec<String>) = args.partition(|arg| arg.parse::<u64>().is_ok());
@@ -35,6 +36,9 @@ fn main() {
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|own| own == part);
     let all = data::load(Path::new(&dir));
     println!("{} outcomes of {} sources", all.values().map(Vec::len).sum::<usize>(), all.len());
+    if wanted("tasks") {
+        tasks::run(&all);
+    }
     if wanted("splits") {
         splits::run(&all);
     }
