@@ -97,7 +97,9 @@ async fn demo(args: &Args) -> Result<Shown, Failed> {
         return Err(Failed::told(why));
     }
     let stand_in = StandIn::start().await?;
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failed::told(format_args!("no temporary folder can be made: {error}; TMPDIR names another place for it"))
+    })?;
     let ledger = args.ledger.clone().unwrap_or_else(|| folder.path().join("demo.db"));
     let config = config(&stand_in.base_url(), args.listen, &ledger)?;
     let gateway = Gateway::start(&without_looks(&config), 1).map_err(|error| match error {

@@ -52,6 +52,13 @@ fn a_demo_that_is_broken_off_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_demo_without_a_place_says_which_variable_names_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, talk) = common::ended(common::command(folder.path(), &["demo"]).env("TMPDIR", "/nowhere"));
+    assert!(code == 1 && talk.contains("no temporary folder can be made: ") && talk.contains("TMPDIR"), "{talk}");
+}
+
+#[test]
 fn a_folder_is_no_ledger_and_gets_no_lock_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("records")).unwrap();
