@@ -73,6 +73,7 @@ fn outline<'a>(turns: &[(Role, &'a str)]) -> Outline<'a> {
         user: None,
         metadata: Vec::new(),
         bound_to_model: false,
+        speaks: false,
         fields: Vec::new(),
         body_bytes: 0,
     }
@@ -151,17 +152,17 @@ fn check(requests: impl IntoIterator<Item = (String, String)>, want: &Expect) {
 
 #[test]
 fn whole_prompts_are_seen_as_ever() {
-    check(TEXTS.iter().map(|text| (String::new(), (*text).to_owned())), &expect!["80e9b114d6ae71a5"]);
+    check(TEXTS.iter().map(|text| (String::new(), (*text).to_owned())), &expect!["86cfdf9662b584ef"]);
 }
 
 #[test]
 fn mixed_texts_are_seen_as_ever() {
     let mut mix = Mix(8);
-    check((0..1_500).map(|_| (mix.text(6), mix.text(30))), &expect!["d83d728773b223fd"]);
+    check((0..1_500).map(|_| (mix.text(6), mix.text(30))), &expect!["7e59e042d5f6f078"]);
 }
 
 #[test]
 fn long_texts_are_seen_as_ever() {
     let mut mix = Mix(9);
-    check((0..12).map(|_| (mix.text(40), mix.text(2_000))), &expect!["995df09ade4064da"]);
+    check((0..12).map(|_| (mix.text(40), mix.text(2_000))), &expect!["913c22fa4b7d894b"]);
 }
