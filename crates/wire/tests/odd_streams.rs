@@ -86,9 +86,9 @@ fn a_responses_stream_is_read_whichever_events_carry_it() {
     let streams: [(&str, Vec<String>); 6] = [
         ("the closing event alone", vec![]),
         ("and that it began", vec![created.clone()]),
-        ("items when they are whole", [&[created.clone()], &done[..]].concat()),
-        ("a begin of each, then items", [&[created.clone()], &begun[..], &done[..]].concat()),
-        ("a part, the rest at the end", [&[created.clone()], &begun[..1], &[part.to_owned()]].concat()),
+        ("items when they are whole", [std::slice::from_ref(&created), &done[..]].concat()),
+        ("a begin of each, then items", [std::slice::from_ref(&created), &begun[..], &done[..]].concat()),
+        ("a part, the rest at the end", [std::slice::from_ref(&created), &begun[..1], &[part.to_owned()]].concat()),
         ("all of it", [&[created], &begun[..], &pieces[..], &[part.to_owned()], &done[..]].concat()),
     ];
     for (name, events) in streams {
