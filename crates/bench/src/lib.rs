@@ -1,7 +1,8 @@
 //! What the benches share: requests and answers of a stated size, a config with everything on, a provider that answers at
-//! once, and the little HTTP that the tools of the load bench speak.
+//! once, and the little HTTP that the tools of the load bench speak, times by the clock.
 
 pub mod canned;
+pub mod times;
 pub mod traffic;
 pub mod wire;
 

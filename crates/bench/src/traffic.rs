@@ -41,6 +41,30 @@ pub fn request(model: &str, chars: usize, stream: bool) -> String {
     )
 }
 
+/// The demo's prompts, a request a line.
+const PROMPTS: &str = include_str!("../../cli/data/demo_prompts.jsonl");
+
+/// A chat request whose ask is of `chars` characters of the demo's prompts, from the `at`th on: each is another one.
+///
+/// # Errors
+/// When the file of prompts is none.
+pub fn varied(at: usize, chars: usize) -> Result<String, Failed> {
+    let mut ask = String::with_capacity(chars + 4096);
+    for line in PROMPTS.lines().cycle().skip(at % PROMPTS.lines().count()) {
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        for message in line["messages"].as_array().into_iter().flatten() {
+            ask.push_str(message["content"].as_str().unwrap_or_default());
+            ask.push_str("\n\n");
+        }
+        if ask.len() >= chars {
+            break;
+        }
+    }
+    ask.truncate(ask.floor_char_boundary(chars));
+    let messages = serde_json::json!([{ "role": "user", "content": ask }]);
+    Ok(serde_json::json!({ "model": "auto", "messages": messages, "max_tokens": 256 }).to_string())
+}
+
 /// A whole answer with a text of `chars` characters.
 #[must_use]
 pub fn answer(chars: usize) -> String {

@@ -2,7 +2,9 @@
 //!
 //! What a scenario needs beforehand is done once; the script takes the difference between two counts, so it drops out.
 //!
-//! `scenario sustain SECONDS` is for people: 20,000 records a second into SQLite for so long, and what became of them.
+//! Some are for people: `scenario sustain SECONDS` writes 20,000 records a second into SQLite for so long and says what became
+//! of them; `scenario decide-times COUNT` and `scenario load-times COUNT` say how long decisions, and loading what they are
+//! made with, take by the clock.
 
 use bytes::Bytes;
 use http_body::Body;
@@ -16,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tierway::{Call, Router, Sink, Timeouts, Upstream};
 use tierway_bench::canned::Canned;
-use tierway_bench::{Failed, traffic};
+use tierway_bench::{Failed, times, traffic};
 use tierway_decide::{CallRecord, RequestId};
 use tierway_gateway::Gateway;
 use tierway_ledger::{Ledger, Options};
@@ -51,6 +53,8 @@ fn run(name: &str, count: usize) -> Result<(), Failed> {
         "record" => record(count),
         "request" => request(count),
         "sustain" => sustain(count),
+        "decide-times" => times::decisions(&router(Canned::new([]), None)?, count),
+        "load-times" => times::loading(count),
         _ => Err(format!("there is no scenario `{name}`").into()),
     }
 }
