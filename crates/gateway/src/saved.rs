@@ -16,8 +16,7 @@ const MOST_SHADOWS: usize = 2_000;
 /// Shadows of so long before the end of a period tell about it, however short it is.
 const SHADOW_DAYS: i64 = 30;
 const DAY_MS: i64 = 86_400_000;
-/// 95 % of a normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
+/// The chance that an interval holds, at every look.
 const CONFIDENCE: f64 = 0.95;
 
 /// What shadows say of the baseline's bill, for one ladder.
@@ -62,7 +61,7 @@ impl<'a> Sure<'a> {
     }
 
     /// Between what the savings of some hours or days lie, all together.
-    pub(crate) fn between<'b>(&self, bills: impl IntoIterator<Item = &'b Bill>) -> Option<SavedBetween> {
+    pub(crate) fn between<'b>(&self, bills: impl IntoIterator<Item = &'b Bill>) -> SavedBetween {
         let (mut paid, mut certain, mut elsewhere) = (Usd::ZERO, Usd::ZERO, Vec::new());
         for bill in bills {
             paid += bill.paid;
@@ -78,15 +77,15 @@ impl<'a> Sure<'a> {
             }
             same
         });
-        let bill = self.ratio.bill(&elsewhere, certain, Z)?;
+        let bill = self.ratio.bill(&elsewhere, certain, CONFIDENCE);
         let less = |dollars: f64| Usd::from_f64(dollars) - paid;
-        Some(SavedBetween {
+        SavedBetween {
             value: less(bill.value),
             low: less(bill.low),
             high: less(bill.high),
             shadows: self.ratio.pairs() as u64,
             confidence: CONFIDENCE,
-        })
+        }
     }
 }
 
@@ -100,10 +99,9 @@ pub(crate) fn tell(
     let Some(sure) = Sure::of(reader, shadows, ladder)? else { return Ok(()) };
     let span = Span { from_ms: report.from_ms, to_ms: report.to_ms };
     let bills = reader.bills(span, Step::Day)?;
-    report.saved_between = sure.between(&bills);
+    report.saved_between = Some(sure.between(&bills));
     for day in &mut report.days {
-        day.saved_between =
-            bills.iter().find(|bill| bill.start_ms == day.start_ms).and_then(|bill| sure.between([bill]));
+        day.saved_between = bills.iter().find(|bill| bill.start_ms == day.start_ms).map(|bill| sure.between([bill]));
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(super) async fn series(app: &App, mut query: Query) -> Result<Value, Refusal
         let bills = if sure.is_some() { reader.bills(span, step)? } else { Vec::new() };
         let between = |start_ms| {
             let bill = bills.iter().find(|bill| bill.start_ms == start_ms)?;
-            sure.as_ref()?.between([bill])
+            Some(sure.as_ref()?.between([bill]))
         };
         Ok(reader.series(span, step)?.iter().map(|at| point(at, between(at.start_ms))).collect::<Vec<_>>())
     })

@@ -4,9 +4,10 @@
 //! `-- 1000 savings` for one part).
 #![allow(clippy::print_stdout, reason = "it prints figures")]
 
-use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
+mod savings;
+
 use tierway_decide::quality::{Alarm, Cell, CellState, Design, Hold, Kind, MeanSequence, Rules, Stratum};
-use tierway_decide::{Chance, RequestId, TaskType, Usd};
+use tierway_decide::{Chance, RequestId};
 
 /// Kinds of requests: share of the traffic, how good the cheap answer is, what the sampler sees of it.
 const KINDS: [(f64, f64, Stratum); 4] = [
@@ -27,7 +28,7 @@ fn main() {
     let runs: u64 = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(1_000);
     let only = arguments.next();
     for (name, part) in
-        [("intervals", intervals as fn(u64)), ("power", power), ("quarters", quarters), ("savings", savings)]
+        [("intervals", intervals as fn(u64)), ("power", power), ("quarters", quarters), ("savings", savings::savings)]
     {
         if only.as_ref().is_none_or(|only| only == name) {
             part(runs);
@@ -213,50 +214,4 @@ fn quarter(wrong: f64, quality: f64, seed: u64) -> bool {
         let held = cells[cell].take(Kind::Down, score, 1.0).is_some_and(|change| change.to == CellState::Held);
         held | overall.take(score, 1.0)
     })
-}
-
-/// Shadows after which the interval of savings is looked at.
-const SHADOWS: [usize; 5] = [30, 60, 120, 500, 2_000];
-/// Kinds of work: same-token bill in dollars, how much longer the baseline's answers are on average, chance to be sampled.
-const WORK: [(TaskType, f64, f64, f64); 3] =
-    [(TaskType::Qa, 60.0, 1.3, 1.0), (TaskType::Coding, 30.0, 0.8, 0.5), (TaskType::Writing, 10.0, 2.0, 0.25)];
-
-/// Whether the interval of savings holds: that of a planned look, and at all of [`SHADOWS`] together.
-fn savings(runs: u64) {
-    let truth: f64 = WORK.iter().map(|(_, dollars, longer, _)| dollars * longer).sum();
-    println!("\nInterval of the baseline's bill (95 %), truth {truth} dollars, same tokens say 100, {runs} runs\n");
-    println!("shadows   right    mean width, dollars");
-    let (mut right, mut width, mut always) = ([0u64; SHADOWS.len()], [0.0; SHADOWS.len()], 0u64);
-    for seed in 0..runs {
-        let looks = SHADOWS.map(|shadows| bill(seed, shadows));
-        for (at, (low, high)) in looks.iter().enumerate() {
-            right[at] += u64::from((*low..=*high).contains(&truth));
-            width[at] += (high - low) / runs as f64;
-        }
-        always += u64::from(looks.iter().all(|(low, high)| (*low..=*high).contains(&truth)));
-    }
-    for ((shadows, right), width) in SHADOWS.iter().zip(right).zip(width) {
-        println!("{shadows:>7}   {:>5.1} %   {width:>8.1}", 100.0 * right as f64 / runs as f64);
-    }
-    println!("right at all five looks: {:.1} %", 100.0 * always as f64 / runs as f64);
-}
-
-/// The interval after so many shadows of one run.
-fn bill(seed: u64, shadows: usize) -> (f64, f64) {
-    let mut chance = Chance::new(seed);
-    let mut pairs = Vec::with_capacity(shadows);
-    while pairs.len() < shadows {
-        let (task_type, _, longer, sampled) = WORK[chance.up_to(WORK.len() as u64 - 1) as usize];
-        if chance.share() > sampled {
-            continue;
-        }
-        // Few large, many small; the length of an answer is half constant, half exponential.
-        let same_tokens = 0.001 + 0.01 * chance.share() * chance.share();
-        let found = same_tokens * longer * (0.5 - 0.5 * chance.share().ln());
-        let [same_tokens, found] = [same_tokens, found].map(Usd::from_f64);
-        pairs.push(Pair { task_type, same_tokens, found, weight: 1.0 / sampled });
-    }
-    let elsewhere = WORK.map(|(task_type, dollars, ..)| (task_type, Usd::from_f64(dollars)));
-    let bill = BaselineRatio::of(&pairs).and_then(|ratio| ratio.bill(&elsewhere, Usd::ZERO, 1.959_964));
-    bill.map_or((f64::NEG_INFINITY, f64::INFINITY), |bill| (bill.low, bill.high))
 }
