@@ -21,9 +21,15 @@ const between = (share) => `${percent(share.low)} to ${percent(share.high)}`;
 
 function verdict(told, sum) {
   const { overall } = sum;
+  const waiting = told.samples.waiting > 0 && h("p", { class: "dim" }, `${count(told.samples.waiting)} samples wait for a verdict.`);
+  if (!overall.verdicts && !told.samples.judged) {
+    return card("Not measured in this period", h("p", {}, told.on ? "Samples are being taken; nothing was judged yet." : prose("Nobody compares these answers with the baseline's. `[quality]` in the config samples some and has them judged, blind and in both orders.")), waiting);
+  }
   if (!overall.verdicts) {
-    return card("Not measured in this period", h("p", {}, told.on ? "Samples are being taken; nothing was judged yet." : prose("Nobody compares these answers with the baseline's. `[quality]` in the config samples some and has them judged, blind and in both orders.")),
-      told.samples.waiting > 0 && h("p", { class: "dim" }, `${count(told.samples.waiting)} samples wait for a verdict.`));
+    const held = told.samples.judged - sum.too_high_verdicts;
+    return card("No cheaper answer that was served was compared in this period",
+      sum.too_high_verdicts > 0 && h("p", {}, `Of ${count(sum.too_high_verdicts)} requests that went to the baseline tier, the cheapest would have done for ${percent(sum.too_high.value)} (${between(sum.too_high)}).`),
+      held > 0 && h("p", {}, `${count(held)} comparisons are of kinds of work that are held at the baseline tier: the cheaper tier answered in the background. What they say is below.`), waiting);
   }
   const fact = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
   const under = overall.quality.high < told.target;

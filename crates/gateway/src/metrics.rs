@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tierway::Reply;
+use tierway_decide::quality::{CellSummary, Interval};
 use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Usd, savings};
 
 /// Label names and values of one series.
@@ -129,6 +130,8 @@ pub struct Metrics {
     quality_paid: Dollars,
     quality_alarms: Counter,
     held_cells: Gauge,
+    quality_share: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    quality_verdicts: Gauge,
     budgets: Family<Labels<3>, Gauge<f64, AtomicU64>>,
     over_budget: Family<Labels<2>, Counter>,
     budget_alarms: Family<Labels<3>, Counter>,
@@ -169,6 +172,8 @@ impl Default for Metrics {
             quality_paid: Dollars::default(),
             quality_alarms: Counter::default(),
             held_cells: Gauge::default(),
+            quality_share: Family::default(),
+            quality_verdicts: Gauge::default(),
             budgets: Family::default(),
             over_budget: Family::default(),
             budget_alarms: Family::default(),
@@ -211,6 +216,10 @@ impl Metrics {
         registry.register("quality_alarms", "Times that quality fell below its target", self.quality_alarms.clone());
         let held = "Kinds of work that go to the baseline because their quality fell below the target";
         registry.register("quality_held_cells", held, self.held_cells.clone());
+        let share = "Share of the cheaper tiers' answers of the last 30 days that were at least as good as the baseline's, and \
+                     between what it lies; absent while none was compared";
+        registry.register("quality_share", share, self.quality_share.clone());
+        registry.register("quality_verdicts", "Comparisons behind it", self.quality_verdicts.clone());
         let budgets = "Dollars of each budget's window: limit, spent, reserved by requests in progress";
         registry.register("budget_usd", budgets, self.budgets.clone());
         let over = "Requests refused because a budget did not allow their worst case";
@@ -251,6 +260,19 @@ impl Metrics {
     /// How many cells are held now.
     pub(crate) fn held_cells(&self, count: u32) {
         self.held_cells.set(i64::from(count));
+    }
+
+    /// What clients got from cheaper tiers, as far as it was compared.
+    pub(crate) fn quality_kept(&self, kept: &CellSummary) {
+        self.quality_verdicts.set(i64::try_from(kept.verdicts).unwrap_or(i64::MAX));
+        if kept.verdicts == 0 {
+            self.quality_share.clear();
+            return;
+        }
+        let Interval { value, low, high } = kept.quality;
+        for (figure, share) in [("value", value), ("low", low), ("high", high)] {
+            self.quality_share.get_or_create_owned(&labels([("figure", figure)])).set(share);
+        }
     }
 
     /// Counts a request that a budget did not allow.

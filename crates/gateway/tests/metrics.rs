@@ -83,11 +83,10 @@ async fn the_grafana_dashboard_asks_for_what_is_there() {
     door.chat("auto", true).await;
     door.chat("nobody-knows", false).await;
     door.ask(Method::POST, "/v1/chat/completions", " ".repeat(2 << 20)).await;
-    // Counted when the record is offered or the sample is judged, which comes after the answer.
+    // Counted when the record is offered or the sample is judged, which comes after the answer, or seconds later.
     let mut page = door.metrics().await;
-    for _ in 0..100 {
-        let late =
-            ["tierway_time_to_first_token_seconds_bucket", "tierway_refused_total{", "tierway_quality_samples_total{"];
+    for _ in 0..1_000 {
+        let late = ["tierway_time_to_first_token_seconds_bucket", "tierway_refused_total{", "tierway_quality_share{"];
         if late.iter().all(|name| page.contains(name)) {
             break;
         }

@@ -25,16 +25,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tierway::Router;
 use tierway_config::Config;
-use tierway_decide::quality::{CellKey, CellState, Design, Judged, Kind};
+use tierway_decide::quality::{CellKey, CellState, Design, Judged, Kind, Quality};
 use tierway_decide::{RequestId, Usd};
 use tierway_ledger::quality::Verdict;
-use tierway_ledger::{Leadership, LedgerError, Location, State};
+use tierway_ledger::{Leadership, LedgerError, Location, Span, State};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 
 /// How often the rate is fitted to what is left of the budget, old texts are forgotten, and the store is tried again.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// What all verdicts say together is about so many days, as on the dashboard's page.
+const TOLD_DAYS: u32 = 30;
+/// It is told anew when there is a new verdict, and at least so often: old ones fall out, other processes judge.
+const TOLD_MS: i64 = 60_000;
 /// Alarms that are looked through for one that nobody heard of.
 const MOST_ALARMS: usize = 100;
 /// Samples that wait in the store of which so many are taken up at a time.
@@ -115,6 +119,8 @@ struct Open {
     config: Arc<Config>,
     leads: bool,
     version: i64,
+    /// Until when what is told of all verdicts together is what they say.
+    told_until_ms: i64,
     waiting: VecDeque<Task>,
     /// Waiting or being looked at.
     at_work: BTreeSet<RequestId>,
@@ -233,6 +239,7 @@ impl Bench {
             cost: verdict.cost,
         };
         let led = open.cells.take(&judged, now);
+        open.told_until_ms = 0;
         let config = self.shared.config.load();
         if let (Kind::Down | Kind::Held, Some(tier)) = (taken.kind, config.table.ladder().find(&taken.cell.tier)) {
             self.shared.verdicts(taken.cell.task_type, tier).fetch_add(1, Ordering::Relaxed);
@@ -294,7 +301,8 @@ impl Bench {
             Some(led) => self.cells_were_read(&config, &led),
             None => Ok(()),
         });
-        if let Err(error) = kept.and_then(|()| self.fit_rate(&config, now)).and_then(|()| self.tell_equals()) {
+        let kept = kept.and_then(|()| self.fit_rate(&config, now)).and_then(|()| self.tell_equals());
+        if let Err(error) = kept.and_then(|()| self.tell_kept(&config, now)) {
             return self.lost(&error);
         }
         self.hold();
@@ -305,6 +313,16 @@ impl Bench {
     fn tell_equals(&mut self) -> Result<(), LedgerError> {
         let Some(open) = &mut self.open else { return Ok(()) };
         equals::refresh(self.router.load().setup(), &mut open.state)
+    }
+
+    /// What quality was kept, as `/api/v1/quality` says it. Every process tells it, whoever judged.
+    fn tell_kept(&mut self, config: &Config, now: i64) -> Result<(), LedgerError> {
+        let Some(open) = self.open.as_mut().filter(|open| open.told_until_ms <= now) else { return Ok(()) };
+        let span = Span::last_days(TOLD_DAYS, now);
+        let verdicts = open.state.verdicts(span.from_ms, span.to_ms)?;
+        self.metrics.quality_kept(&Quality::of(&verdicts, &config.quality.rules).overall);
+        open.told_until_ms = now + TOLD_MS;
+        Ok(())
     }
 
     fn say_once(&mut self, error: &LedgerError) {
@@ -390,7 +408,7 @@ impl Open {
         }
         let (config, budget) = (config.clone(), Budget::new(purse));
         let (waiting, at_work) = (VecDeque::new(), BTreeSet::new());
-        Ok((Self { state, cells, config, leads, version, waiting, at_work, budget }, led))
+        Ok((Self { state, cells, config, leads, version, told_until_ms: 0, waiting, at_work, budget }, led))
     }
 
     /// Reads the cells again where what they hang on has changed; gives what follows from them, or none where nothing has.

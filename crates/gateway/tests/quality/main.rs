@@ -31,6 +31,15 @@ async fn a_routed_down_answer_is_compared_and_its_cost_is_a_loss() {
         (&json!("small"), &json!(0))
     );
 
+    let metrics = stage.metrics_with("tierway_quality_verdicts 3").await;
+    for name in ["value", "low", "high"] {
+        let series = format!("tierway_quality_share{{figure=\"{name}\"}} ");
+        let told = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
+        // Both print what they have, but not to the same digit.
+        let same = told.zip(quality["overall"]["quality"][name].as_f64()).is_some_and(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(same, "{name}: {told:?} {quality}");
+    }
+
     let records = stage.records();
     let by = |reason: &str| -> Vec<_> { records.iter().filter(|call| call.reason.summary() == reason).collect() };
     assert_eq!((by("predicted").len(), by("shadow").len(), by("judge").len()), (3, 3, 6));

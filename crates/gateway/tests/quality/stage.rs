@@ -77,15 +77,33 @@ impl Stage {
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value, String) {
+        let (head, body) = self.send(method, path, body).await;
+        let id = head.headers.get("x-tierway-request-id").map(|id| id.to_str().unwrap().to_owned());
+        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null), id.unwrap_or_default())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> (http::response::Parts, Bytes) {
         let address = self.gateway.as_ref().unwrap().address();
         let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        let key = KEYS[usize::from(path.starts_with("/api"))];
+        let key = KEYS[usize::from(path.starts_with("/api") || path == "/metrics")];
         let request = request.header("authorization", format!("Bearer {key}"));
         let request = request.body(Full::from(body.to_string())).unwrap();
         let (head, body) = self.client.request(request).await.unwrap().into_parts();
-        let id = head.headers.get("x-tierway-request-id").map(|id| id.to_str().unwrap().to_owned());
-        let body = body.collect().await.unwrap().to_bytes();
-        (head.status, serde_json::from_slice(&body).unwrap_or(Value::Null), id.unwrap_or_default())
+        (head, body.collect().await.unwrap().to_bytes())
+    }
+
+    /// The page of metrics, once it has this line.
+    pub(crate) async fn metrics_with(&self, line: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let (_, page) = self.send(Method::GET, "/metrics", &Value::Null).await;
+            let page = String::from_utf8(page.to_vec()).unwrap();
+            if page.lines().any(|there| there == line) {
+                return page;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{page}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Asks a question; gives the id.
