@@ -241,7 +241,15 @@ fn by_length(table: &Table<'_>, train: &[&Row<'_>]) -> Vec<Head> {
     fitted.into_iter().enumerate().map(head).collect()
 }
 
+/// Rows that learn have to have so many answers of a tier: of a tier that was hardly heard nothing is known, and what is not
+/// known is not good enough.
+const LEAST_HEARD: usize = 30;
+
 fn gains(table: &Table<'_>, train: &[&Row<'_>], tier: usize) -> Vec<f32> {
+    let heard = train.iter().filter(|row| row.own[tier]).count();
+    if heard < LEAST_HEARD.min(train.len()) {
+        return vec![-1.0; train.len()];
+    }
     let gain = |row: &&Row<'_>| {
         let base = if tier == table.baseline { 0.0 } else { row.tiers[table.baseline].score };
         (row.tiers[tier].score - base) as f32

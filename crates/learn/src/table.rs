@@ -22,8 +22,10 @@ pub struct Graded {
 pub struct Row<'a> {
     /// The outcome.
     pub outcome: &'a Outcome,
-    /// By tier; a tier without an answer stands in for the baseline, as it would be served.
+    /// By tier; where a tier has no answer the baseline's stands in.
     pub tiers: [Graded; MAX_TIERS],
+    /// Which tiers have an answer of their own.
+    pub own: [bool; MAX_TIERS],
 }
 
 /// Rows that can be used, and how many cannot.
@@ -90,7 +92,8 @@ impl<'a> Table<'a> {
             }
             match (graded[0], graded[baseline]) {
                 (Some(_), Some(base)) => {
-                    rows.push(Row { outcome, tiers: graded.map(|grade| grade.unwrap_or(base)) });
+                    let own = graded.map(|grade| grade.is_some());
+                    rows.push(Row { outcome, tiers: graded.map(|grade| grade.unwrap_or(base)), own });
                 }
                 _ => table.left_out += 1,
             }
