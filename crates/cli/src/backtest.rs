@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let policy = tierway_config::load(&args.policy).map_err(Failed::told)?;
     let mut source = args.store.open_beside(&policy)?;
     let setup = crate::load::setup(&policy, None)?;
-    let span = args.since.until(now_ms());
+    let span = args.since.until(now_ms()).map_err(Failed::told)?;
     let totals = source.reader.summary(span).map_err(Failed::told)?.totals;
     let bar = progress(totals.calls);
     let keys = tierway_gateway::key_pins(&policy);

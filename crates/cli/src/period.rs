@@ -40,18 +40,32 @@ impl Since {
     }
 
     /// From then until now.
-    pub(crate) const fn until(self, now_ms: i64) -> Span {
+    ///
+    /// # Errors
+    /// A day that is still to come.
+    pub(crate) fn until(self, now_ms: i64) -> Result<Span, String> {
         let from_ms = match self {
             Self::Ago(ms) => now_ms - ms,
+            Self::At(ms) if ms > now_ms => {
+                return Err("--since names a day that is still to come: there are no requests since then".into());
+            }
             Self::At(ms) => ms,
         };
-        Span { from_ms, to_ms: now_ms + 1 }
+        Ok(Span { from_ms, to_ms: now_ms + 1 })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_since_a_day_to_come() {
+        let span = |since: Since| since.until(1_000).map(|span| (span.from_ms, span.to_ms));
+        assert_eq!(span(Since::Ago(400)), Ok((600, 1_001)));
+        assert_eq!(span(Since::At(1_000)), Ok((1_000, 1_001)));
+        assert!(span(Since::At(1_001)).unwrap_err().contains("still to come"));
+    }
 
     #[test]
     fn spans_are_read_as_people_write_them() {

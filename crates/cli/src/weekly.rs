@@ -1,6 +1,7 @@
 //! The weekly report: made on request, or by `serve` when it is due.
 
 use crate::exit::{Failed, say};
+use crate::output::{Inputs, Target};
 use crate::store::now_ms;
 use std::path::Path;
 use tierway_config::{Config, KeySource, WeeklyConfig};
@@ -98,8 +99,13 @@ fn write(week: &Weekly, weekly: &WeeklyConfig, due: i64) -> Result<(), String> {
         let Some(path) = file(weekly, due, ending) else { return Ok(()) };
         let text = render(week, form).map_err(|_| "it has no form".to_owned())?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
-        written.map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        std::fs::create_dir_all(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        // Whole or not at all: a page that is there is not made again.
+        let written = Target::check(Some(&path), &Inputs::default()).and_then(|target| target.write(text.as_bytes()));
+        written.map_err(|failed| match failed {
+            Failed::Told(why) => why,
+            Failed::Silent | Failed::HadEnough => format!("{} cannot be written", path.display()),
+        })?;
     }
     Ok(())
 }

@@ -37,7 +37,8 @@ impl WeekTime {
         let (hour, minute) = time.trim().split_once(':')?;
         let two = |digits: &str, end: u16| {
             let number: u16 = digits.parse().ok()?;
-            (digits.len() == 2 && number < end).then_some(number)
+            let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            (plain && number < end).then_some(number)
         };
         let of_day = two(hour, 24)? * 60 + two(minute, 60)?;
         Some(Self { minute: u16::try_from(day).ok()? * 24 * 60 + of_day })
@@ -90,7 +91,17 @@ mod tests {
         assert_eq!(at("Monday 08:00", 8 * 60 * MINUTE_MS), 480);
         assert_eq!(at("monday 08:00", 8 * 60 * MINUTE_MS - 1), 480 - 7 * 24 * 60);
         assert_eq!(at("sunday 23:59", 0), -1);
-        for bad in ["", "monday", "monday 8:00", "monday 24:00", "someday 08:00", "monday 08:60", "08:00 monday"] {
+        for bad in [
+            "",
+            "monday",
+            "monday 8:00",
+            "monday 24:00",
+            "someday 08:00",
+            "monday 08:60",
+            "08:00 monday",
+            "monday +8:00",
+            "monday 08:+5",
+        ] {
             assert_eq!(WeekTime::parse(bad), None, "{bad}");
         }
     }

@@ -107,6 +107,8 @@ pub struct Moved {
     pub from: String,
     /// Where it would go.
     pub to: String,
+    /// The model that answered.
+    pub from_model: String,
     /// The model that it would go to.
     pub to_model: String,
     /// The kind of work.
@@ -225,6 +227,7 @@ impl Backtest {
             id: call.id,
             from: call.tier.clone(),
             to: to.to_owned(),
+            from_model: call.served_model.clone(),
             to_model: ladder.target(outcome.target).model.clone(),
             task_type: prediction.task_type,
             complexity: prediction.complexity,

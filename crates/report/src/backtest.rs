@@ -116,7 +116,7 @@ fn moves(out: &mut String, sum: &Backtest) {
     out.push_str(&format!("\n{:<34}{:<15}{:>9}{:>12}{:>12}\n", "What would move", "task", "calls", "cost", "good"));
     let (fit, more) = crate::shown(moves.len(), MOST_MOVES);
     for ((from, to, task), moves) in &moves[..fit] {
-        let way = format!("{from} → {to}");
+        let way = if from == to { format!("{from}, another model") } else { format!("{from} → {to}") };
         let cost = signed(moves.dearer);
         let better = format!("{:+.1}", moves.better);
         out.push_str(&format!("{way:<34}{:<15}{:>9}{cost:>12}{better:>12}\n", task.name(), thousands(moves.calls)));
@@ -140,7 +140,12 @@ fn requests(out: &mut String, sum: &Backtest) {
         let (was, would) = one.chances;
         let chance = format!("{} → {}", percent(was.into()), percent(would.into()));
         let cost = |paid: Option<Usd>| paid.map_or_else(|| "?".into(), dollars);
-        let way = format!("{} → {}", one.from, one.to);
+        // Where the tier stays the same it is the model that changes.
+        let way = if one.from == one.to {
+            format!("{} → {}", one.from_model, one.to_model)
+        } else {
+            format!("{} → {}", one.from, one.to)
+        };
         let (task, paid) = (one.task_type.name(), format!("{} → {}", cost(one.paid.0), cost(one.paid.1)));
         out.push_str(&format!("{}  {way:<24}{task:<15}will do {chance:<18}{paid}\n", one.id));
     }
@@ -173,8 +178,6 @@ fn notes(report: &BacktestReport<'_>) -> Vec<String> {
 #[must_use]
 pub fn backtest_json(report: &BacktestReport<'_>) -> Value {
     let sum = report.backtest;
-    let kept: serde_json::Map<_, _> =
-        sum.kept.iter().map(|(why, count)| (kept_name(*why).to_owned(), json!(count))).collect();
     let moves = sum.moves.iter().map(|((from, to, task), moves)| {
         json!({
             "from": from, "to": to, "task_type": task, "calls": moves.calls,
@@ -187,7 +190,7 @@ pub fn backtest_json(report: &BacktestReport<'_>) -> Value {
         "policy": report.policy,
         "read": sum.read,
         "replayed": sum.replayed,
-        "kept": kept,
+        "kept": sum.kept,
         "unpriced": sum.unpriced,
         "calibrated": sum.calibrated,
         "moved": sum.moved(),
@@ -211,20 +214,9 @@ pub fn side_json(side: &Side) -> Value {
 fn request_json(one: &Moved) -> Value {
     let dollars = |paid: Option<Usd>| paid.map(Usd::as_f64);
     json!({
-        "request_id": one.id.to_string(), "from": one.from, "to": one.to, "to_model": one.to_model,
-        "task_type": one.task_type, "complexity": one.complexity,
+        "request_id": one.id.to_string(), "from": one.from, "to": one.to, "from_model": one.from_model,
+        "to_model": one.to_model, "task_type": one.task_type, "complexity": one.complexity,
         "p_ok_before": one.chances.0, "p_ok_after": one.chances.1,
         "paid_usd": dollars(one.paid.0), "would_pay_usd": dollars(one.paid.1), "weight": one.weight,
     })
-}
-
-const fn kept_name(why: Kept) -> &'static str {
-    match why {
-        Kept::NotAnswered => "not_answered",
-        Kept::Own => "own",
-        Kept::NamedModel => "named_model",
-        Kept::NoFeatures => "no_features",
-        Kept::TierGone => "tier_gone",
-        Kept::NothingFits => "nothing_fits",
-    }
 }

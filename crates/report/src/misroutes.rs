@@ -204,20 +204,14 @@ fn by_policy(tier: &str, now: &InForce) -> (String, String) {
             "[routing]\npolicy = \"target\"".into(),
         );
     }
-    if !now.calibrated {
-        return (
-            "Thresholds are the built-in ones. Evidence of your own outcomes moves them to where your traffic is; until then the quality target does."
-                .into(),
-            format!("[routing]\nquality_target = {:.2}", (now.quality_target - STEP).max(STEP)),
-        );
-    }
-    (
-        format!(
-            "Thresholds were proven for the quality kept now, {}. A lower target sends fewer up.",
-            percent(now.quality_target)
-        ),
-        format!("[routing]\nquality_target = {:.2}", (now.quality_target - STEP).max(STEP)),
-    )
+    let words = if now.calibrated {
+        let kept = percent(now.quality_target);
+        format!("Thresholds were proven for the quality kept now, {kept}. A lower target sends fewer up.")
+    } else {
+        "Thresholds are the built-in ones. Evidence of your own outcomes moves them to where your traffic is; until then the quality target does."
+            .into()
+    };
+    (words, format!("[routing]\nquality_target = {:.2}", (now.quality_target - STEP).max(STEP)))
 }
 
 impl Misroute {

@@ -136,8 +136,8 @@ pub(crate) fn note(note: &Note) -> String {
     match note {
         Note::Empty => "No calls in this period.".into(),
         Note::NotCalibrated { calls } => format!(
-            "Not calibrated: {} calls went by built-in thresholds. What was saved is measured, what the answers were \
-             worth is not; `tierway calibrate` proves thresholds on your own outcomes.",
+            "Not calibrated: {} calls went by built-in thresholds, which nothing proves on your traffic; `tierway calibrate` \
+             proves thresholds on your own outcomes.",
             thousands(*calls)
         ),
         Note::OwnCalls { calls, paid } => format!(

@@ -143,8 +143,8 @@ fn a_wide_terminal_gets_tables() {
         key-7                                     120   10.0%       $0.40    60.0%   531 ms    4.2 s
         … and 2 more
 
-        Not calibrated: 800 calls went by built-in thresholds. What was saved is measured, what the answers
-        were worth is not; `tierway calibrate` proves thresholds on your own outcomes.
+        Not calibrated: 800 calls went by built-in thresholds, which nothing proves on your traffic;
+        `tierway calibrate` proves thresholds on your own outcomes.
     "#]]
     .assert_eq(&text(&report(), 100));
 }
@@ -234,10 +234,9 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
         … and 2 more
 
         Not calibrated: 800 calls went by built-in
-        thresholds. What was saved is measured, what
-        the answers were worth is not; `tierway
-        calibrate` proves thresholds on your own
-        outcomes.
+        thresholds, which nothing proves on your
+        traffic; `tierway calibrate` proves
+        thresholds on your own outcomes.
     "#]]
     .assert_eq(&text(&report(), 44));
     for width in 32..130 {

@@ -115,7 +115,7 @@ fn markdown_says_what_is_not_known() {
         against $11.00 on standard; no interval yet: same tokens. $0.25 were lost on 12 requests and are counted in.
 
         **Quality kept: not measured**
-        nobody has compared these answers with the baseline's; `\[quality\]` in the config samples some.
+        nobody has compared these answers with the baseline's; `[quality]` in the config samples some.
 
         **Always cheapest: $10.56 (96.0%)**
         would have been saved by sending everything to nano, whatever its answers are worth.
@@ -123,7 +123,7 @@ fn markdown_says_what_is_not_known() {
         **Paid in all: $4.38**
         for 1,200 requests; $0.05 of it to decide. Week before: +20.0 % requests, +4.8 % paid; 55.0% saved then, 61.4% now.
 
-        > Not calibrated: 800 calls went by built-in thresholds. What was saved is measured, what the answers were worth is not; `tierway calibrate` proves thresholds on your own outcomes.
+        > Not calibrated: 800 calls went by built-in thresholds, which nothing proves on your traffic; `tierway calibrate` proves thresholds on your own outcomes.
 
         ## What to do
 

@@ -14,6 +14,7 @@ use crate::{
     Ask, CallRecord, CallStatus, Caller, Choosing, Classifier, Counter, Features, Pins, Prediction, Predictor, Reason,
     RejectWhy, RouteTable, RuleHit, Session, Target, TargetId, TierId, Usd, decide,
 };
+use serde::Serialize;
 use tierway_wire::{Needs, Usage};
 
 /// What requests are decided by.
@@ -28,7 +29,8 @@ pub struct Under<'a> {
 }
 
 /// Why a request stays as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kept {
     /// It got no whole answer: what another tier would have done is not known.
     NotAnswered,

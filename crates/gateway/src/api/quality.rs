@@ -30,7 +30,7 @@ pub(super) async fn quality(app: &App, mut query: super::query::Query) -> Result
     Ok(value)
 }
 
-/// All changes of cells, the newest first.
+/// Changes of cells, the newest first.
 pub(super) async fn history(app: &App) -> Result<Value, Refusal> {
     let changes = ask(app, |state| state.cell_history(SHOWN)).await?;
     Ok(json!({"changes": changes.iter().map(change).collect::<Vec<_>>()}))
@@ -68,8 +68,7 @@ pub(super) async fn rollback(app: &App, request: Request<Incoming>, version: &st
     let author = app.admit(request.headers(), Scope::Admin)?.key.clone();
     let wanted: i64 =
         version.parse().map_err(|_| refused(400, "bad_version", "versions of cells are whole numbers"))?;
-    let history = ask(app, |state| state.cell_history(usize::MAX)).await?;
-    let change = history.into_iter().find(|change| change.version == wanted);
+    let change = ask(app, move |state| state.cell_changed(wanted)).await?;
     let change = change.ok_or_else(|| refused(404, "no_such_version", format!("there is no change {wanted}")))?;
     order(app, change.cell, change.from, author, format!("rollback of change {wanted}")).await
 }

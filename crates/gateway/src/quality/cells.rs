@@ -50,7 +50,7 @@ const NEW: Standing = Standing { state: CellState::Open, since_ms: 0, by_config:
 impl Cells {
     /// As the store has them, and what follows from that.
     pub(super) fn read(config: &Config, state: &mut State, now_ms: i64) -> Result<(Self, Led), LedgerError> {
-        let standing = standing(&state.cell_history(usize::MAX)?);
+        let standing = standing(&state.cells_since()?);
         let alarms = state.alarms(now_ms - MEMORY_MS, MOST_ALARMS)?;
         let mut sounded = alarms.iter().find(|alarm| alarm.task_type.is_none()).map(|alarm| alarm.at_ms);
         let rules = cell_rules(config);

@@ -18,7 +18,7 @@ use tierway_decide::{Caller, RequestId, Usd};
 use tierway_ledger::quality::Verdict;
 use tierway_wire::neutral::Output;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Format, OutputForm};
+use tierway_wire::{Format, Outline, OutputForm};
 
 /// A sample that is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,11 @@ struct Shadow {
 
 impl Looking {
     async fn run(&mut self, judge: &str) -> Result<Verdict, String> {
-        let (wanted, request) = self.read_request()?;
-        let shadow = self.shadow().await?;
+        let (format, body) = (self.task.format, self.task.request.clone());
+        let (outline, fields) =
+            tierway_wire::outline(format, &body).map_err(|_| "the request cannot be read again".to_owned())?;
+        let (wanted, request) = (wanted(format, &outline, &fields), answers::conversation(&outline));
+        let shadow = self.shadow(&fields).await?;
         let (cheap, baseline) = if self.task.taken.kind.served_cheap() {
             (&self.task.served, &shadow.said)
         } else {
@@ -91,35 +94,19 @@ impl Looking {
         Ok(Verdict { judge: by, why, ..verdict })
     }
 
-    /// What a good answer needs, and the conversation as the judge reads it.
-    fn read_request(&self) -> Result<(Wanted, String), String> {
-        let unreadable = |_| "the request cannot be read again".to_owned();
-        let (outline, fields) = tierway_wire::outline(self.task.format, &self.task.request).map_err(unreadable)?;
-        let schema = match (outline.output, tierway_wire::decode_request(self.task.format, &fields)) {
-            (OutputForm::JsonSchema, Ok(request)) => match request.output {
-                Output::JsonSchema { schema, .. } => serde_json::from_str(&schema).ok(),
-                _ => None,
-            },
-            _ => None,
-        };
-        let tools = outline.tools.iter().map(|tool| tool.name.clone().into_owned()).collect();
-        Ok((Wanted { output: outline.output, schema, tools }, answers::conversation(&outline)))
-    }
-
     /// The other tier's answer to the same request, whole.
-    async fn shadow(&mut self) -> Result<Shadow, String> {
+    async fn shadow(&mut self, request: &Fields<'_>) -> Result<Shadow, String> {
         let ladder = self.router.setup().table.ladder();
         let baseline = &ladder.tier(ladder.baseline()).name;
         let tier = if self.task.taken.kind.served_cheap() { baseline } else { &self.task.taken.cell.tier };
         let name = Value::from(tier.as_str()).to_string();
-        let fields = Fields::parse(&self.task.request).map_err(|_| "the request cannot be read again")?;
         let mut edits = vec![Edit::Set("model", name.into()), Edit::Remove("stream"), Edit::Remove("stream_options")];
         if self.task.format == Format::OpenaiResponses {
             // Nobody will ever go on from it.
             edits.push(Edit::Set("store", "false".into()));
         }
         let tier = tier.clone();
-        let answer = self.ask(Purpose::Shadow, self.task.format, fields.apply(&edits).into()).await?;
+        let answer = self.ask(Purpose::Shadow, self.task.format, request.apply(&edits).into()).await?;
         if answer.tier != tier {
             return Err(format!("`{tier}` could not take it"));
         }
@@ -158,6 +145,19 @@ impl Looking {
         let who = if purpose == Purpose::Shadow { "the second answer" } else { "the judge" };
         Err(format!("{who} failed with HTTP {}", answer.status))
     }
+}
+
+/// What a good answer needs.
+fn wanted(format: Format, outline: &Outline<'_>, request: &Fields<'_>) -> Wanted {
+    let schema = match (outline.output, tierway_wire::decode_request(format, request)) {
+        (OutputForm::JsonSchema, Ok(request)) => match request.output {
+            Output::JsonSchema { schema, .. } => serde_json::from_str(&schema).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let tools = outline.tools.iter().map(|tool| tool.name.clone().into_owned()).collect();
+    Wanted { output: outline.output, schema, tools }
 }
 
 /// A reply to one of our own calls.

@@ -38,9 +38,44 @@ pub fn weekly_markdown(weekly: &Weekly) -> String {
     out
 }
 
-/// Text of clients stays text: no table cell, heading, link or tag begins in it.
+/// Text of clients stays text: no table cell, heading, link or tag begins in it. What is code stays as it is, because there
+/// nothing else begins, and an escape would be shown; code is what a reader of Markdown takes for it: from some backticks to the
+/// next as many.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('`') {
+        let ticks = rest[at..].bytes().take_while(|byte| *byte == b'`').count();
+        let (before, after) = (&rest[..at], &rest[at + ticks..]);
+        put_escaped(&mut out, before);
+        let Some(end) = closing(after, ticks) else {
+            out.extend(std::iter::repeat_n("\\`", ticks));
+            rest = after;
+            continue;
+        };
+        let code = &rest[at..at + ticks + end + ticks];
+        // In a table a bar ends the cell even there.
+        out.extend(code.chars().map(|letter| if letter.is_control() || letter == '|' { ' ' } else { letter }));
+        rest = &rest[code.len() + at..];
+    }
+    put_escaped(&mut out, rest);
+    out
+}
+
+/// Where the next run of exactly so many backticks begins.
+fn closing(text: &str, ticks: usize) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find('`') {
+        let run = text[at + found..].bytes().take_while(|byte| *byte == b'`').count();
+        if run == ticks {
+            return Some(at + found);
+        }
+        at += found + run;
+    }
+    None
+}
+
+fn put_escaped(out: &mut String, text: &str) {
     for letter in text.chars() {
         match letter {
             '|' | '<' | '>' | '[' | ']' | '*' | '_' | '#' | '\\' => {
@@ -51,5 +86,24 @@ fn escaped(text: &str) -> String {
             letter => out.push(letter),
         }
     }
-    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn text_stays_text_and_code_stays_code() {
+        for (text, want) in [
+            ("a_b | <i>", "a\\_b \\| \\<i\\>"),
+            ("`text_days` in [quality]", "`text_days` in \\[quality\\]"),
+            ("one ` <b>alone</b>", "one \\` \\<b\\>alone\\</b\\>"),
+            ("a`b_c; `d_e` f_g", "a`b_c; `d\\_e\\` f\\_g"),
+            ("``a`b_c`` d_e", "``a`b_c`` d\\_e"),
+            ("`a|b\nc`", "`a b c`"),
+            ("``", "\\`\\`"),
+        ] {
+            assert_eq!(escaped(text), want, "{text}");
+        }
+    }
 }

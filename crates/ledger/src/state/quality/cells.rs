@@ -49,7 +49,26 @@ impl State {
         all(self.statements(), &sql, &[], cell_change)
     }
 
-    /// All changes, the newest first.
+    /// Of every cell that was ever changed the last change, and the last after which other traffic is looked at than before
+    /// (any but from open to proven); the newest first.
+    pub fn cells_since(&mut self) -> Result<Vec<CellChange>, LedgerError> {
+        let sql = format!(
+            "SELECT {CHANGE} FROM cell_changes
+            WHERE version IN (SELECT max(version) FROM cell_changes GROUP BY task_type, tier)
+            OR version IN (SELECT max(version) FROM cell_changes WHERE NOT (was = ?1 AND state = ?2)
+            GROUP BY task_type, tier) ORDER BY version DESC"
+        );
+        let values = [Text(CellState::Open.name()), Text(CellState::Proven.name())];
+        all(self.statements(), &sql, &values, cell_change)
+    }
+
+    /// The change of that number.
+    pub fn cell_changed(&mut self, version: i64) -> Result<Option<CellChange>, LedgerError> {
+        let sql = format!("SELECT {CHANGE} FROM cell_changes WHERE version = ?1");
+        one(self.statements(), &sql, &[Integer(version)], cell_change)
+    }
+
+    /// So many changes, the newest first.
     pub fn cell_history(&mut self, limit: usize) -> Result<Vec<CellChange>, LedgerError> {
         let sql = format!("SELECT {CHANGE} FROM cell_changes ORDER BY version DESC LIMIT ?1");
         all(self.statements(), &sql, &[number(limit as u64)], cell_change)
