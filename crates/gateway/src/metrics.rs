@@ -265,11 +265,10 @@ impl Metrics {
     /// What clients got from cheaper tiers, as far as it was compared.
     pub(crate) fn quality_kept(&self, kept: &CellSummary) {
         self.quality_verdicts.set(i64::try_from(kept.verdicts).unwrap_or(i64::MAX));
-        if kept.verdicts == 0 {
+        let Some(Interval { value, low, high }) = kept.quality else {
             self.quality_share.clear();
             return;
-        }
-        let Interval { value, low, high } = kept.quality;
+        };
         for (figure, share) in [("value", value), ("low", low), ("high", high)] {
             self.quality_share.get_or_create_owned(&labels([("figure", figure)])).set(share);
         }
