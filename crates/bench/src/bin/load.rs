@@ -4,7 +4,9 @@
 //!     load ADDRESS open RATE SECONDS [stream TOKENS PAUSE_MS]            so many a second, however long answers take
 //!     load ADDRESS hold STREAMS SECONDS                                  so many streams at once, a token a second
 //!
-//! Times of an open load count from when a request was due, so that a stall shows in every request that it held up.
+//! Times of an open load count from when a request was due, so that a stall shows in every request that it held up. It has
+//! a bounded number of connections, as any client has: what is due while all of them wait for answers is turned away, and
+//! counted. So it can offer more than anybody can take.
 
 use serde_json::json;
 use std::cell::RefCell;
@@ -19,6 +21,11 @@ use tokio::task::{JoinSet, LocalSet};
 
 /// Characters of a prompt.
 const PROMPT: usize = 1_000;
+/// Connections of an open load. At 20,000 answers a second the last of so many waits for a tenth of a second, and both ends
+/// of all of them are less than the files that a process may have open.
+const MOST_OPEN: usize = 2_000;
+/// How a server says that it has no room for a request now.
+const OVERLOADED: u16 = 503;
 /// Requests of the first second are not counted: connections are made in it.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -72,6 +79,10 @@ struct Load {
 struct Seen {
     answered: u64,
     failed: u64,
+    /// Told to come back later.
+    refused: u64,
+    /// Never sent: all connections were taken.
+    turned_away: u64,
     tokens: u64,
     total: Vec<u64>,
     first_token: Vec<u64>,
@@ -95,9 +106,13 @@ impl Load {
     async fn open(self: &Rc<Self>, mut due: UnboundedReceiver<Instant>) {
         let mut running = JoinSet::new();
         while let Some(due) = due.recv().await {
+            while running.try_join_next().is_some() {}
+            if running.len() >= MOST_OPEN {
+                self.seen.borrow_mut().turned_away += u64::from(self.counts(due));
+                continue;
+            }
             let load = self.clone();
             running.spawn_local(async move { load.ask(due).await });
-            while running.try_join_next().is_some() {}
         }
         running.join_all().await;
     }
@@ -119,25 +134,31 @@ impl Load {
     async fn ask(&self, due: Instant) {
         let mut one = One::default();
         let answered = self.exchange(&mut one).await;
-        if due < self.counted_from || due >= self.counted_to {
+        if !self.counts(due) {
             return;
         }
         let seen = &mut *self.seen.borrow_mut();
         let since_due =
             |moment: Instant| u64::try_from(moment.saturating_duration_since(due).as_nanos()).unwrap_or(u64::MAX);
         match answered {
-            Ok(()) => {
+            Ok(OVERLOADED) => seen.refused += 1,
+            Ok(200) => {
                 seen.answered += 1;
                 seen.total.push(since_due(Instant::now()));
                 seen.first_token.extend(one.first_token.map(since_due));
                 seen.tokens += one.transit.len() as u64;
                 seen.transit.append(&mut one.transit);
             }
-            Err(_) => seen.failed += 1,
+            Ok(_) | Err(_) => seen.failed += 1,
         }
     }
 
-    async fn exchange(&self, one: &mut One) -> Result<(), Failed> {
+    fn counts(&self, due: Instant) -> bool {
+        (self.counted_from..self.counted_to).contains(&due)
+    }
+
+    /// Gives the status of the answer.
+    async fn exchange(&self, one: &mut One) -> Result<u16, Failed> {
         let idle = self.idle.borrow_mut().pop();
         let mut wire = match idle {
             Some(wire) => wire,
@@ -147,7 +168,7 @@ impl Load {
         let head = wire.head().await?;
         wire.body(head, |piece| one.hear(piece)).await?;
         self.idle.borrow_mut().push(wire);
-        if head.status == 200 { Ok(()) } else { Err(format!("HTTP {}", head.status).into()) }
+        Ok(head.status)
     }
 }
 
@@ -175,7 +196,8 @@ impl One {
 impl Seen {
     fn summary(mut self, seconds: u64) -> serde_json::Value {
         json!({
-            "answered": self.answered, "failed": self.failed, "tokens": self.tokens,
+            "answered": self.answered, "failed": self.failed, "refused": self.refused, "turned_away": self.turned_away,
+            "tokens": self.tokens,
             "per_second": self.answered as f64 / seconds.max(1) as f64,
             "total_us": percentiles(&mut self.total),
             "first_token_us": percentiles(&mut self.first_token),
