@@ -30,7 +30,7 @@ const TOOL_BYTES_PER_TOKEN: usize = 4;
 ///
 /// Measured on pieces of up to 2,000 characters: 117 of source code, 64 of coding tasks, 57 of JSON tool definitions, 10 of
 /// mathematics, 144 of English prompts and documents, and the Universal Declaration of Human Rights in 30 languages (2 to 7
-/// pieces each, so those figures rest on one text). Other encoders (Claude, Gemini, Llama) were not measured. By family of
+/// pieces each, so those figures rest on one text). For other encoders (Claude, Gemini, Llama) they do not hold. By family of
 /// models, and how to measure again: `docs/tokens.md`.
 pub const ERROR_BOUNDS: &[(&str, f64)] = &[
     ("source code, coding tasks, JSON, mathematics", 0.20),

@@ -10,6 +10,7 @@ mod facts;
 mod outline;
 pub(crate) mod stream;
 mod thought;
+mod tools;
 mod usage;
 
 pub use answer::{decode_answer, encode_answer, encode_usage};
