@@ -52,6 +52,29 @@ export async function begin() {
       const all = await (await fetch(`${upstream.address}/_fake/requests`)).json();
       return all.filter((one) => one.model === model);
     },
+    upstream: upstream.address,
+    // How long after a client left the call to the model ended. `leave` asks, and is done when it has left.
+    async lag(model, leave) {
+      const earlier = (await this.seen(model)).length;
+      const began = performance.now();
+      await leave();
+      const elapsed = performance.now() - began;
+      for (;;) {
+        const seen = (await this.seen(model)).find((one) => one.call === earlier);
+        if (seen.ended.how === 'client_gone') return seen.ended.at_ms - seen.at_ms - elapsed;
+        if (seen.ended.how !== 'open') throw new Error(`it ended otherwise: ${seen.ended.how}`);
+      }
+    },
+    // As `stops_within` of the Python suite: beside what the client alone takes, in the best of some tries.
+    async stopsWithin(bar, through, control, tries = 5) {
+      const added = [];
+      for (let at = 0; at < tries; at += 1) {
+        const direct = await this.lag(...control);
+        added.push((await this.lag(...through)) - Math.max(direct, 0));
+        if (added.at(-1) < bar) return;
+      }
+      throw new Error(`the router added ${added} ms each time`);
+    },
     // Every stream has to have kept the grammar of its API.
     async stop() {
       const { breaches } = await (await fetch(`${watch.address}/_watch`)).json();

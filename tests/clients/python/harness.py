@@ -139,6 +139,29 @@ class Upstream(Process):
             time.sleep(0.01)
 
 
+    def lag_ms(self, model, leave):
+        """How long after a client left the call to the model ended. `leave` asks, and comes back when it has left."""
+        earlier = len(self.seen(model))
+        started = time.monotonic()
+        leave()
+        elapsed_ms = (time.monotonic() - started) * 1000
+        seen = self.until(model, lambda one: one["call"] == earlier and one["ended"]["how"] == "client_gone")
+        # Both clocks started with the request; the upstream's a moment later than ours.
+        return seen["ended"]["at_ms"] - seen["at_ms"] - elapsed_ms
+
+    def stops_within(self, bar_ms, through, control, tries=5):
+        """A call to the provider ends that soon after the client left, beside what the client alone takes to reach the provider on
+        this machine at this time: a busy machine is late now and then, a router that does not stop always. Both are (model upstream,
+        `leave`)."""
+        added = []
+        for _ in range(tries):
+            direct = self.lag_ms(*control)
+            added.append(self.lag_ms(*through) - max(direct, 0))
+            if added[-1] < bar_ms:
+                return
+        raise AssertionError(f"the router added {added} ms each time")
+
+
 class Watch(Process):
     """Stands in front of a gateway and holds every stream against the strict grammar of its API."""
 
