@@ -1,5 +1,6 @@
 //! `tierway config`: the config of several replicas, kept in a PostgreSQL in versions.
 
+use crate::evidence::back_to;
 use crate::exit::{Done, Failed, say};
 use crate::load::{ConfigArg, Place, parse};
 use crate::store::now_ms;
@@ -117,8 +118,7 @@ fn show(out: &mut impl Write, store: &mut ConfigStore, version: Option<i64>) -> 
 
 fn rollback(store: &mut ConfigStore, url: &PostgresUrl, version: i64, why: &str) -> Done {
     let old = text(store, version)?;
-    let why = format!("back to version {version}{}{why}", if why.is_empty() { "" } else { ": " });
-    keep(store, url, &old, &format!("version {version}"), &why)
+    keep(store, url, &old, &format!("version {version}"), &back_to(version, why))
 }
 
 fn text(store: &mut ConfigStore, version: i64) -> Result<String, Failed> {

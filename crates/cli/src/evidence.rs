@@ -88,12 +88,17 @@ fn rollback(state: &mut State, version: i64, why: &str, config: Option<&Config>)
     let json = evidence(state, version)?;
     let versions = state.evidence_versions().map_err(Failed::told)?;
     let outcomes = versions.iter().find(|kept| kept.version == version).map_or(0, |kept| kept.outcomes);
-    let why = format!("back to version {version}{}{why}", if why.is_empty() { "" } else { ": " });
+    let why = back_to(version, why);
     let back = EvidenceVersion { version: 0, at_ms: now_ms(), author: ROLLBACK.into(), why, outcomes, in_force: true };
     let number = state.keep_evidence(&back, &json).map_err(Failed::told)?;
     writeln!(io::stdout().lock(), "version {number} is that of version {version}")?;
     not_in_force(config);
     Ok(())
+}
+
+/// Why there is a version that is a return to an older one.
+pub(crate) fn back_to(version: i64, why: &str) -> String {
+    format!("back to version {version}{}{why}", if why.is_empty() { "" } else { ": " })
 }
 
 fn evidence(state: &mut State, version: i64) -> Result<String, Failed> {

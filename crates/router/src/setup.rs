@@ -138,7 +138,7 @@ impl Setup {
             }
         }
         self.passing = earlier.passing.clone();
-        if places(&self) == places(earlier) {
+        if self.places() == earlier.places() {
             self.sessions = earlier.sessions.clone();
         }
         let known = |tier: &Tier, target: &Target| {
@@ -156,6 +156,14 @@ impl Setup {
             }
         }
         self
+    }
+
+    /// All targets in their places, as tier, provider and model: what conversations know targets by.
+    #[must_use]
+    pub fn places(&self) -> Vec<(&str, &str, &str)> {
+        let ladder = self.table.ladder();
+        let targets = ladder.ids().flat_map(|tier| ladder.targets_of(tier).map(move |(_, target)| (tier, target)));
+        targets.map(|(tier, target)| (&*ladder.tier(tier).name, &*target.provider, &*target.model)).collect()
     }
 
     /// What was learned here of conversations since the last time, oldest first, for replicas with the same ladder. From the
@@ -185,13 +193,6 @@ impl Setup {
             None => self.passing.state(target, now_ms, || fresh(self.health)),
         }
     }
-}
-
-/// All targets in their places, by which conversations know them.
-fn places(setup: &Setup) -> Vec<(&str, &str, &str)> {
-    let ladder = setup.table.ladder();
-    let targets = ladder.ids().flat_map(|tier| ladder.targets_of(tier).map(move |(_, target)| (tier, target)));
-    targets.map(|(tier, target)| (&*ladder.tier(tier).name, &*target.provider, &*target.model)).collect()
 }
 
 fn fresh(health: Option<(BreakerRules, u16, u16)>) -> TargetState {

@@ -51,11 +51,11 @@ impl Reading {
 
     /// Learns from the answer; what does not read as an entry is passed over.
     pub(super) fn hear(&mut self, answer: &Value, me: &str, setup: Option<&Setup>, now: Now) {
+        let ours = setup.map(fingerprint);
         for (id, entry) in entries(answer) {
             self.last = id;
-            let Some(setup) = setup else { continue };
-            let Some(Entry { by, ladder, notes }) = entry else { continue };
-            if by != me && ladder == fingerprint(setup) {
+            let (Some(setup), Some(Entry { by, ladder, notes })) = (setup, entry) else { continue };
+            if by != me && Some(ladder) == ours {
                 notes.iter().filter_map(|told| note(setup, told, now)).for_each(|note| setup.hear_session(note));
             }
         }
@@ -84,10 +84,7 @@ fn note(setup: &Setup, told: &Told, now: Now) -> Option<SessionNote> {
 /// The same for ladders with the same targets in the same places.
 fn fingerprint(setup: &Setup) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for tier in setup.table.ladder().tiers() {
-        tier.name.hash(&mut hasher);
-        tier.targets.iter().for_each(|target| (&target.provider, &target.model).hash(&mut hasher));
-    }
+    setup.places().hash(&mut hasher);
     hasher.finish()
 }
 
