@@ -122,12 +122,12 @@ impl HttpProvider {
     ) -> Result<(), SendError> {
         let authorized = match &self.endpoint.auth {
             Auth::None | Auth::Bearer(_) | Auth::Header(..) => return Ok(()),
-            Auth::Google(account) => account.header().await.map(|(name, value)| {
+            Auth::Google(account) => Box::pin(account.header()).await.map(|(name, value)| {
                 request.headers_mut().insert(name, value);
             }),
             Auth::Aws(account) => {
                 let url = format!("{}://{}{path}", self.base.scheme, self.base.authority);
-                account.sign(request, &url, body).await
+                Box::pin(account.sign(request, &url, body)).await
             }
         };
         authorized.map_err(|cause| SendError::NoCredentials { provider: self.endpoint.name.clone(), cause })

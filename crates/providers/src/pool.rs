@@ -165,7 +165,8 @@ impl Pool {
             return Ok(taken);
         }
         let late = |_| CallError::Connect(format!("none within {} ms", self.dial.timeout.as_millis()).into());
-        tokio::time::timeout(self.dial.timeout, self.make()).await.map_err(late)?
+        // Boxed: each request would keep room for what only the first on a connection does.
+        tokio::time::timeout(self.dial.timeout, Box::pin(self.make())).await.map_err(late)?
     }
 
     async fn make(self: &Arc<Self>) -> Result<Taken, CallError> {

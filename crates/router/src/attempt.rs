@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
@@ -62,12 +63,12 @@ pub(crate) async fn attempt(task: Task<'_>) -> Result<Served, Broken> {
     let late = |allowed| if left < allowed { FailureKind::Deadline } else { FailureKind::FirstByteTimeout };
     if task.prepared.request.stream {
         let allowed = limits.first_byte;
-        let begun = tokio::time::timeout(allowed.min(left), begin(task)).await;
+        let begun = tokio::time::timeout(allowed.min(left), pin!(begin(task))).await;
         begun.unwrap_or_else(|_| Err(late(allowed).into())).map(|begun| Served::Stream(Box::new(begun)))
     } else {
         let allowed = limits.total;
         let mut part = BytesMut::new();
-        let whole = tokio::time::timeout(allowed.min(left), whole(task, &mut part)).await;
+        let whole = tokio::time::timeout(allowed.min(left), pin!(whole(task, &mut part))).await;
         let whole = whole.unwrap_or_else(|_| Err(late(allowed).into()));
         whole.map_err(|broken| Broken { spent: spent(&part, input_tokens), ..broken })
     }

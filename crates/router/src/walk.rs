@@ -20,6 +20,7 @@ use crate::tallies::Judging;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
@@ -37,8 +38,9 @@ impl Router {
         Self::conclude(answered, call.format, &mut log).await
     }
 
-    /// What a provider is waited for, unless the grace time after a stop is over before.
-    async fn in_time<T>(&self, waiting: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    /// What a provider is waited for, unless the grace time after a stop is over before. Pinned by the caller: a future that is
+    /// handed over by value has room twice in the future of the request, and is moved.
+    async fn in_time<T>(&self, waiting: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> Result<T, Refusal> {
         tokio::select! {
             biased;
             done = waiting => done,
@@ -87,7 +89,7 @@ impl Router {
         // A dry run calls nobody.
         let may_ask = !call.dry_run && call.purpose == Purpose::Client && !looked.standing.exhausted;
         if let Some(how) = self.opinion_wanted(&looked).filter(|_| may_ask) {
-            decided = self.in_time(self.advised(how, &looked, decided, &asked, log)).await?;
+            decided = self.in_time(Box::pin(self.advised(how, &looked, decided, &asked, log)).as_mut()).await?;
         }
         if let Some(field) = kept_by_provider(call.format, &fields).filter(|_| !self.passes_responses(&decided)) {
             return Err(Refusal::kept_elsewhere(field));
@@ -139,7 +141,11 @@ impl Router {
 
     /// Has a decided request answered.
     pub(crate) async fn dispatch(&self, asked: &Asked<'_>, decided: &Decided, log: &mut Log) -> Result<Reply, Refusal> {
-        match self.in_time(self.calls(asked, decided, log)).await? {
+        let got = {
+            let calls = pin!(self.calls(asked, decided, log));
+            self.in_time(calls).await?
+        };
+        match got {
             Got::Whole(whole) => Ok(whole_reply(*whole, log).await),
             Got::Stream { begun, to, deadline_ms, onward } => {
                 Ok(stream_reply(*begun, *to, (decided.input_tokens, deadline_ms), onward, log))
@@ -182,7 +188,8 @@ impl Router {
                             let served = self.call(asked, &to, opened, log).await;
                             (to, served)
                         }
-                        Some(ms) => self.hedged(asked, (target, to, opened), ms, &mut dispatch, log).await,
+                        // Boxed, as it has room for two calls.
+                        Some(ms) => Box::pin(self.hedged(asked, (target, to, opened), ms, &mut dispatch, log)).await,
                     };
                     let bounds = (decided.input_tokens, dispatch.deadline_ms());
                     let served = match served {
