@@ -64,10 +64,10 @@ impl Engine {
     }
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
-    /// refused by themselves.
-    pub(crate) fn write(&mut self, group: &[Box<CallRecord>]) -> Result<Vec<usize>, LedgerError> {
+    /// refused by themselves. `give_way` is called between rows wherever writing them keeps a core busy.
+    pub(crate) fn write(&mut self, group: &[Box<CallRecord>], give_way: impl Fn()) -> Result<Vec<usize>, LedgerError> {
         match self {
-            Self::Sqlite(store) => store.write(group),
+            Self::Sqlite(store) => store.write(group, give_way),
             Self::Postgres(store) => store.write(group),
         }
     }

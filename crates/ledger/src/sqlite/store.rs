@@ -75,12 +75,12 @@ impl Store {
 
     /// Writes a group in one transaction: all of it, or on an error nothing. Gives the places of records that were
     /// refused, each by itself, because their id is taken.
-    pub(crate) fn write(&mut self, group: &[Box<CallRecord>]) -> Result<Vec<usize>, LedgerError> {
+    pub(crate) fn write(&mut self, group: &[Box<CallRecord>], give_way: impl Fn()) -> Result<Vec<usize>, LedgerError> {
         if self.open.is_none() {
             self.open = Some(Open::new(&self.path, self.settings)?);
         }
         let Some(open) = &mut self.open else { return Ok(Vec::new()) };
-        let cause = match open.write(group, &mut self.scratch, &self.path) {
+        let cause = match open.write(group, &mut self.scratch, &self.path, give_way) {
             Ok(refused) => {
                 open.words.committed();
                 open.known.committed();
@@ -144,6 +144,7 @@ impl Open {
         group: &[Box<CallRecord>],
         scratch: &mut Scratch,
         path: &Path,
+        give_way: impl Fn(),
     ) -> Result<Vec<usize>, LedgerError> {
         let sqlite = |cause| LedgerError::from_sqlite(path, cause);
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
@@ -161,6 +162,7 @@ impl Open {
                     }
                     Err(cause) => return Err(sqlite(cause)),
                 }
+                give_way();
             }
         }
         cells::write(&transaction, &mut self.known, sums, path)?;
