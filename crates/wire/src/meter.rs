@@ -247,10 +247,29 @@ fn set(into: &mut Option<String>, value: Option<&str>) {
 pub fn with_cost(data: &[u8], usage: &str, cost: &str, details: Option<&str>) -> Option<Vec<u8>> {
     let start = (usage.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
     let (before, after) = (data.get(..start)?, data.get(start + usage.len()..)?);
-    let mut edits = vec![Edit::Set("cost", cost.into())];
-    edits.extend(details.map(|details| Edit::Set("cost_details", details.into())));
-    let priced = Fields::parse(usage.as_bytes()).ok()?.apply(&edits);
-    Some([before, &priced, after].concat())
+    let mut out = Vec::with_capacity(data.len() + cost.len() + details.map_or(0, str::len) + 32);
+    out.extend_from_slice(before);
+    if let Some(open) = appendable(usage) {
+        for part in [open, ",\"cost\":", cost] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        for part in details.iter().flat_map(|details| [",\"cost_details\":", details]) {
+            out.extend_from_slice(part.as_bytes());
+        }
+        out.push(b'}');
+    } else {
+        let mut edits = vec![Edit::Set("cost", cost.into())];
+        edits.extend(details.map(|details| Edit::Set("cost_details", details.into())));
+        out.extend_from_slice(&Fields::parse(usage.as_bytes()).ok()?.apply(&edits));
+    }
+    out.extend_from_slice(after);
+    Some(out)
+}
+
+/// A usage object without its closing brace, when it surely names no cost yet, as nearly all do: it need not be read again.
+fn appendable(usage: &str) -> Option<&str> {
+    let open = usage.strip_suffix('}')?;
+    (open.contains(':') && !open.contains("cost") && !open.contains('\\')).then_some(open)
 }
 
 #[cfg(test)]
@@ -324,6 +343,16 @@ mod tests {
             let usage = Meter::new(format).body(body.as_bytes()).unwrap();
             let out = String::from_utf8(with_cost(body.as_bytes(), usage, "0.5", None).unwrap()).unwrap();
             assert_eq!(out, body.replace(":1}", ":1,\"cost\":0.5}"));
+        }
+        for (usage, want) in [
+            ("{}", r#"{"cost":0.5}"#),
+            ("{ }", r#"{"cost":0.5 }"#),
+            (r#"{"cost":9,"n":1}"#, r#"{"cost":0.5,"n":1}"#),
+            (r#"{"n":1,"c\u006fst":9}"#, r#"{"n":1,"c\u006fst":0.5}"#),
+            (r#"{"n":{"m":[]} }"#, r#"{"n":{"m":[]} ,"cost":0.5}"#),
+        ] {
+            let out = with_cost(usage.as_bytes(), usage, "0.5", None).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), want);
         }
         let elsewhere = String::from("{}");
         assert_eq!(with_cost(b"{}", &elsewhere, "1", None), None);

@@ -3,6 +3,7 @@
 //!     load ADDRESS closed CONNECTIONS SECONDS [stream TOKENS PAUSE_MS]   each connection asks again when it has its answer
 //!     load ADDRESS open RATE SECONDS [stream TOKENS PAUSE_MS]            so many a second, however long answers take
 //!     load ADDRESS hold STREAMS SECONDS                                  so many streams at once, a token a second
+//!     load ADDRESS closed|open .. prompt CHARACTERS                      another length of the prompt than 1,000
 //!
 //! Times of an open load count from when a request was due, so that a stall shows in every request that it held up. It has
 //! a bounded number of connections, as any client has: what is due while all of them wait for answers is turned away, and
@@ -38,11 +39,14 @@ fn main() -> ExitCode {
 
 async fn run(words: &[&str]) -> Result<(), Failed> {
     let [address, how, count, seconds, stream @ ..] = words else {
-        return Err("usage: load ADDRESS closed|open|hold COUNT SECONDS [stream TOKENS PAUSE_MS]".into());
+        return Err(
+            "usage: load ADDRESS closed|open|hold COUNT SECONDS [stream TOKENS PAUSE_MS | prompt CHARACTERS]".into()
+        );
     };
     let (count, seconds): (u64, u64) = (count.parse()?, seconds.parse()?);
     let body = match stream {
         ["stream", tokens, pause_ms] => traffic::stream_request(PROMPT, tokens.parse()?, pause_ms.parse()?),
+        ["prompt", chars] => traffic::request("auto", chars.parse()?, false),
         [] if *how == "hold" => traffic::stream_request(PROMPT, seconds, 1_000),
         [] => traffic::request("auto", PROMPT, false),
         _ => return Err(format!("not understood: {}", stream.join(" ")).into()),
