@@ -4,8 +4,8 @@ use crate::exit::{Done, Failed, say};
 use crate::store::{Source, StoreArg};
 use std::io::{self, Write};
 use tierway_config::Config;
-use tierway_decide::{Attempt, CallRecord, CallStatus, Ladder, RejectWhy, RequestId, TierId, Usd, savings};
-use tierway_gateway::Again;
+use tierway_decide::{Attempt, CallRecord, CallStatus, RejectWhy, RequestId, TierId, Usd, savings};
+use tierway_gateway::{Again, Names, tiers_asked};
 use tierway_ledger::{Filter, Span};
 use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
 use tierway_wire::ServiceTier;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Done {
         writeln!(out, "{shown:#}")?;
     } else {
         let ladder = config.map(|config| config.table.ladder());
-        let names = Names { ladder: ladder.filter(|ladder| again.same_table || is_of(ladder, &stored.call)) };
+        let names = Names::for_record(ladder, again.same_table, &stored.call);
         tell(&mut out, &stored.call, stored.intact, &names, &again)?;
     }
     Ok(())
@@ -63,31 +63,6 @@ fn newest(source: &mut Source) -> Result<RequestId, Failed> {
     newest.ok_or_else(|| Failed::told("nothing was recorded yet: `tierway ask \"PROMPT\"` makes a request"))
 }
 
-/// Whether a ladder may be the one that decided, as far as the row tells: as many tiers, and all those that it names.
-fn is_of(ladder: &Ladder, call: &CallRecord) -> bool {
-    let of_attempts = call.attempts.iter().map(|attempt| &attempt.tier);
-    let mut named = [&call.tier, &call.served_tier, &call.raised_from].into_iter().chain(of_attempts);
-    let tiers = asked(call);
-    (tiers == 0 || tiers == ladder.tiers().len()) && named.all(|name| name.is_empty() || ladder.find(name).is_some())
-}
-
-/// Tiers of which there is a prediction.
-fn asked(call: &CallRecord) -> usize {
-    call.prediction.p_ok.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1)
-}
-
-/// Names of tiers, as far as a config tells them; else they are numbered from the cheapest.
-struct Names<'a> {
-    ladder: Option<&'a Ladder>,
-}
-
-impl Names<'_> {
-    fn tier(&self, id: TierId) -> String {
-        let tier = self.ladder.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
-        tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.clone())
-    }
-}
-
 fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, again: &Again) -> io::Result<()> {
     came(out, call)?;
     looked(out, call, names, again)?;
@@ -98,7 +73,7 @@ fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, ag
     let word =
         if intact { "it is as it was written" } else { "it was changed after it was written; see `tierway audit`" };
     fact(out, "checksum", word)?;
-    let config = match (again.same_table, names.ladder.is_some()) {
+    let config = match (again.same_table, names.are_known()) {
         (true, _) => ", in force now",
         (false, true) => ", not the one at hand, whose names of tiers are shown",
         (false, false) => ", not at hand: tiers are numbered from the cheapest",
@@ -131,7 +106,7 @@ fn looked(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again)
     writeln!(out, "\nPrediction")?;
     fact(out, "complexity", prediction.complexity.name())?;
     fact(out, "task type", prediction.task_type.name())?;
-    let chances = (0u8..).zip(&prediction.p_ok).take(asked(call));
+    let chances = (0u8..).zip(&prediction.p_ok).take(tiers_asked(&prediction.p_ok));
     let chances: Vec<_> =
         chances.map(|(at, p)| format!("{} {}", names.tier(TierId(at)), percent(f64::from(*p)))).collect();
     fact(out, "will do", &if chances.is_empty() { "nobody was asked".into() } else { chances.join(", ") })?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tierway::Setup;
 use tierway_decide::{
     Ask, CallRecord, Caller, Features, Ladder, MAX_TIERS, Pins, Policy, Prediction, Reason, RejectWhy, Rejected,
-    UnpackError, decide,
+    TargetId, TierId, UnpackError, decide,
 };
 use tierway_report::reject_words;
 use tierway_wire::Needs;
@@ -78,11 +78,64 @@ pub(crate) fn because(parts: &[(&'static str, f32)]) -> Vec<Value> {
     parts.iter().map(|(feature, weight)| json!({"feature": feature, "weight": weight})).collect()
 }
 
+/// Names of tiers and targets, of which a record holds the places: as a config tells them, else numbered from the cheapest.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a>(Option<&'a Ladder>);
+
+impl<'a> Names<'a> {
+    /// The names of a ladder that decided.
+    #[must_use]
+    pub const fn of(ladder: &'a Ladder) -> Self {
+        Self(Some(ladder))
+    }
+
+    /// For a record, by the ladder at hand. `same`: that one decided. Another may lend its names when it could have, as far as
+    /// the record tells: as many tiers, and all those that it names.
+    #[must_use]
+    pub fn for_record(ladder: Option<&'a Ladder>, same: bool, call: &CallRecord) -> Self {
+        Self(ladder.filter(|ladder| same || could_have_decided(ladder, call)))
+    }
+
+    /// Whether they are more than numbers.
+    #[must_use]
+    pub const fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A tier's name.
+    #[must_use]
+    pub fn tier(&self, id: TierId) -> String {
+        let tier = self.0.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
+        tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.clone())
+    }
+
+    /// `provider/model`, where that is known.
+    fn target(&self, id: TargetId) -> Option<String> {
+        let tier = self.0?.tiers().get(usize::from(id.tier.0))?;
+        let target = tier.targets.get(usize::from(id.index))?;
+        Some(format!("{}/{}", target.provider, target.model))
+    }
+}
+
+fn could_have_decided(ladder: &Ladder, call: &CallRecord) -> bool {
+    let of_attempts = call.attempts.iter().map(|attempt| &attempt.tier);
+    let mut named = [&call.tier, &call.served_tier, &call.raised_from].into_iter().chain(of_attempts);
+    let tiers = tiers_asked(&call.prediction.p_ok);
+    (tiers == 0 || tiers == ladder.tiers().len()) && named.all(|name| name.is_empty() || ladder.find(name).is_some())
+}
+
+/// Tiers of which there is a prediction.
+#[must_use]
+pub fn tiers_asked(p_ok: &[f32; MAX_TIERS]) -> usize {
+    p_ok.iter().rposition(|p| *p > 0.0).map_or(0, |last| last + 1)
+}
+
 /// The chance of each tier that its answer will do, by name.
-pub(crate) fn chances(ladder: &Ladder, p_ok: &[f32; MAX_TIERS]) -> Vec<Value> {
-    let baseline = ladder.baseline();
-    let tiers = ladder.ids().zip(p_ok);
-    tiers.map(|(id, p)| json!({"tier": ladder.tier(id).name, "p_ok": p, "baseline": id == baseline})).collect()
+pub(crate) fn chances(names: Names<'_>, p_ok: &[f32; MAX_TIERS]) -> Vec<Value> {
+    let baseline = names.0.map(Ladder::baseline);
+    let tiers = names.0.map_or_else(|| tiers_asked(p_ok), |ladder| ladder.tiers().len());
+    let tiers = (0..).map(TierId).zip(p_ok).take(tiers);
+    tiers.map(|(id, p)| json!({"tier": names.tier(id), "p_ok": p, "baseline": Some(id) == baseline})).collect()
 }
 
 /// The chance that a tier had to reach: as the decision says, else as the setup would ask for. None where nobody asked.
@@ -97,16 +150,11 @@ pub(crate) fn needed(setup: &Setup, rejected: &[Rejected], p_ok: &[f32; MAX_TIER
 }
 
 /// Candidates that were passed over, by name and in words.
-pub(crate) fn passed_over(ladder: &Ladder, rejected: &[Rejected]) -> Vec<Value> {
+pub(crate) fn passed_over(names: Names<'_>, rejected: &[Rejected]) -> Vec<Value> {
     let one = |one: &Rejected| {
-        let tier = ladder.tiers().get(usize::from(one.tier.0));
-        let target = one.target.and_then(|id| {
-            let target = ladder.tiers().get(usize::from(id.tier.0))?.targets.get(usize::from(id.index))?;
-            Some(format!("{}/{}", target.provider, target.model))
-        });
         json!({
-            "tier": tier.map_or_else(|| format!("tier {}", one.tier.0), |tier| tier.name.clone()),
-            "target": target, "why": one.why, "words": reject_words(&one.why),
+            "tier": names.tier(one.tier), "target": one.target.and_then(|id| names.target(id)),
+            "why": one.why, "words": reject_words(&one.why),
         })
     };
     rejected.iter().map(one).collect()

@@ -29,7 +29,7 @@ pub enum Durability {
 pub struct Options {
     /// What may be lost when the machine fails.
     pub durability: Durability,
-    /// The most records that wait to be written (about 1 kB each); more are dropped and counted.
+    /// The most records that wait to be written (2 to 3 kB each); more are dropped and counted.
     pub queue: usize,
     /// How long a group gathers before it is written (relaxed only; strict writes at once what is there).
     pub group_every: Duration,

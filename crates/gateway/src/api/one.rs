@@ -2,7 +2,7 @@
 
 use super::{ask, refused};
 use crate::app::App;
-use crate::explain::{Again, because, chances, needed, passed_over};
+use crate::explain::{Again, Names, because, chances, needed, passed_over};
 use serde_json::{Value, json};
 use tierway::{Refusal, Setup};
 use tierway_decide::{Attempt, CallRecord, RequestId, Usd, savings};
@@ -23,11 +23,10 @@ pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
     }))
 }
 
-/// Names of tiers are those of the config in force: a record holds their places.
 fn explained(call: &CallRecord, setup: &Setup) -> Value {
-    let ladder = setup.table.ladder();
     // Features of another version of the predictor cannot be read; the rest still can.
     let again = Again::of(call, setup).unwrap_or_default();
+    let names = Names::for_record(Some(setup.table.ladder()), again.same_table, call);
     let dollars = |amount: Option<Usd>| amount.map(Usd::as_f64);
     let attempt = |attempt: &Attempt| {
         json!({
@@ -38,10 +37,10 @@ fn explained(call: &CallRecord, setup: &Setup) -> Value {
     };
     json!({
         "reason": {"summary": call.reason.summary(), "words": reason_words(&call.reason)},
-        "chances": chances(ladder, &call.prediction.p_ok),
+        "chances": chances(names, &call.prediction.p_ok),
         "needed": needed(setup, &call.rejected, &call.prediction.p_ok, &call.reason),
         "because": because(&again.because),
-        "rejected": passed_over(ladder, &call.rejected),
+        "rejected": passed_over(names, &call.rejected),
         "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
         "money": {
             "paid_usd": dollars(call.paid), "classifier_usd": call.classifier_paid.as_f64(),

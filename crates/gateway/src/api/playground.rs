@@ -3,7 +3,7 @@
 use super::refused;
 use crate::app::App;
 use crate::body::read_body;
-use crate::explain::{because, chances, needed, passed_over};
+use crate::explain::{Names, because, chances, needed, passed_over};
 use crate::keys::Scope;
 use http::Request;
 use hyper::body::Incoming;
@@ -83,10 +83,10 @@ fn told(decided: &Decided, features: &Features, setup: &Setup) -> Value {
         "score_strong": prediction.score_strong,
         "abstained": prediction.abstain,
         "calibrated": prediction.calibrated,
-        "chances": chances(ladder, &prediction.p_ok),
+        "chances": chances(Names::of(ladder), &prediction.p_ok),
         "needed": needed(setup, &decision.rejected, &prediction.p_ok, &decision.reason),
         "because": because(&parts),
-        "rejected": passed_over(ladder, &decision.rejected),
+        "rejected": passed_over(Names::of(ladder), &decision.rejected),
         "input_tokens_estimated": decided.input_tokens,
         "decide_us": decided.decide_us,
     })
