@@ -4,7 +4,7 @@
 //! holds an advisory lock on a file beside the database for as long as it lives; the system lets go of it when the
 //! process ends in any way.
 
-use super::refuse_folder;
+use super::{refuse_folder, refuse_foreign};
 use crate::LedgerError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -19,6 +19,7 @@ impl WriterLock {
     pub(crate) fn take(database: &Path) -> Result<Self, LedgerError> {
         // Before a lock is left beside it.
         refuse_folder(database)?;
+        refuse_foreign(database)?;
         let path = lock_path(database);
         let create = |cause| LedgerError::Create { path: path.clone(), cause };
         let mut file =

@@ -29,6 +29,15 @@ fn refuse_folder(path: &Path) -> Result<(), LedgerError> {
     if path.is_dir() { Err(LedgerError::Folder { path: path.into() }) } else { Ok(()) }
 }
 
+/// A file that is surely somebody else's. What cannot be looked at now is judged when it is opened to be written.
+fn refuse_foreign(path: &Path) -> Result<(), LedgerError> {
+    let Ok(db) = connect(path, READ, Duration::ZERO) else { return Ok(()) };
+    match schema::version(&db, path) {
+        Err(error @ (LedgerError::NotALedger { .. } | LedgerError::NoDatabase { .. })) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Connects to a file that nobody can change, such as one of a backup.
 fn connect_immutable(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     use std::fmt::Write as _;

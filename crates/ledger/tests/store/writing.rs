@@ -193,3 +193,16 @@ fn serving_goes_on_without_a_store_and_recording_begins_when_the_obstacle_is_gon
     ledger.flush(LIMIT).unwrap();
     assert_eq!(rows(&path), 30);
 }
+
+#[test]
+fn nothing_is_left_beside_a_file_that_is_somebody_elses() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "long enough to be looked at, and no database").unwrap();
+    Connection::open(dir.path().join("other.db")).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    for name in ["notes.txt", "other.db"] {
+        Ledger::open(&dir.path().join(name), quick()).unwrap_err();
+    }
+    let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["notes.txt", "other.db"]);
+}
