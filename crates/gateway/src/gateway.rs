@@ -174,6 +174,9 @@ impl Gateway {
         let server = Server::start(&options, tls.as_ref(), app)
             .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
+        let setup = prepared.setup.clone();
+        let ready = std::thread::Builder::new().name("rules".into()).spawn(move || setup.table.rules().make_ready());
+        ready.map_err(GatewayError::Thread)?;
         if let Some(link) = &link {
             link.shared().watch(prepared.setup);
         }
@@ -304,7 +307,10 @@ impl<'c> Prepared<'c> {
     /// In place of an earlier one, some of whose knowledge goes on ([`Setup::after`]).
     fn after(config: &'c Config, earlier: &Setup) -> Result<Self, GatewayError> {
         let upstreams = Upstreams::prepare(config, WithoutKey::Refused)?;
-        Ok(Self { config, setup: Arc::new(setup(config)?.after(earlier)), upstreams })
+        let setup = setup(config)?.after(earlier);
+        // Requests go on meanwhile, under the config before.
+        setup.table.rules().make_ready();
+        Ok(Self { config, setup: Arc::new(setup), upstreams })
     }
 }
 

@@ -15,7 +15,8 @@ const PLACES: usize = 32;
 /// Bytes of the longest match that a place is looked at for.
 const LONGEST: usize = 1024;
 
-/// A pattern of which the search left something out. Compiled when the first candidate comes: start-up does not pay for it.
+/// A pattern of which the search left something out. Compiled when the first candidate comes or somebody has it made ready,
+/// whichever is first: start-up does not pay for it.
 #[derive(Clone, Debug)]
 pub(super) struct Confirmation {
     whole: Hir,
@@ -28,17 +29,35 @@ impl Confirmation {
         Self { whole: whole.clone(), exact: OnceLock::new(), places: OnceLock::new() }
     }
 
+    /// Compiles now what the first candidate would have to wait for.
+    pub(super) fn make_ready(&self) {
+        self.exact();
+        if self.longest().is_some() {
+            self.places();
+        }
+    }
+
+    fn exact(&self) -> Option<&meta::Regex> {
+        self.exact.get_or_init(|| build(slice::from_ref(&self.whole), None).ok()).as_ref()
+    }
+
+    fn places(&self) -> Option<&meta::Regex> {
+        let compile = || build_as(MatchKind::LeftmostFirst, &[relaxed(&self.whole)], None).ok();
+        self.places.get_or_init(compile).as_ref()
+    }
+
+    /// Bytes of its longest match, where places can be looked at one by one.
+    fn longest(&self) -> Option<usize> {
+        self.whole.properties().maximum_len().filter(|longest| *longest <= LONGEST)
+    }
+
     /// Whether the pattern matches somewhere from this byte of the text on.
     pub(super) fn matches(&self, text: &str, from: usize) -> bool {
-        let Some(exact) = self.exact.get_or_init(|| build(slice::from_ref(&self.whole), None).ok()) else {
-            return false;
-        };
-        let longest = self.whole.properties().maximum_len().filter(|longest| *longest <= LONGEST);
-        let (Some(longest), false) = (longest, text.is_ascii()) else {
+        let Some(exact) = self.exact() else { return false };
+        let (Some(longest), false) = (self.longest(), text.is_ascii()) else {
             return exact.is_match(Input::new(text).range(from..));
         };
-        let places = || build_as(MatchKind::LeftmostFirst, &[relaxed(&self.whole)], None).ok();
-        let Some(places) = self.places.get_or_init(places) else { return false };
+        let Some(places) = self.places() else { return false };
         let mut from = from;
         for _ in 0..PLACES {
             let Some(place) = places.find(Input::new(text).range(from..)) else { return false };
