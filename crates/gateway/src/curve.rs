@@ -33,19 +33,18 @@ pub(crate) fn sample(reader: &mut Reader, span: Span) -> Result<Sample, LedgerEr
         return Ok(Sample { calls: reader.list(&Filter::default(), span, None, MOST_CALLS)?.calls, totals });
     }
     let apart = totals.calls.div_ceil((MOST_CALLS / PIECE) as u64);
-    let (mut calls, mut before, mut next) = (Vec::with_capacity(MOST_CALLS), 0, apart / 2);
+    let (mut pieces, mut before, mut next) = (Vec::new(), 0, apart / 2);
     for hour in &hours {
         let count: u64 = hour.tiers.iter().map(|tier| tier.figures.calls).sum();
         while next < before + count {
             // Within an hour requests are taken to come evenly.
             let into = i64::try_from((next - before) * 3_600_000 / count.max(1)).unwrap_or(0);
-            let until = Span { from_ms: hour.start_ms.max(span.from_ms), to_ms: hour.start_ms + into + 1 };
-            calls.extend(reader.list(&Filter::default(), until, None, PIECE)?.calls);
+            pieces.push(Span { from_ms: hour.start_ms.max(span.from_ms), to_ms: hour.start_ms + into + 1 });
             next += apart;
         }
         before += count;
     }
-    Ok(Sample { calls, totals })
+    Ok(Sample { calls: reader.newest(&pieces, PIECE)?, totals })
 }
 
 /// The sample under each quality target, and under what is in force.

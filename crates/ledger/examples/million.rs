@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
-use tierway_decide::{CallStatus, RequestId, TaskType};
+use tierway_decide::{CallRecord, CallStatus, RequestId, TaskType};
 use tierway_ledger::{Filter, Ledger, Options, Reader, Span, Step};
 
 struct Arguments {
@@ -178,7 +178,9 @@ fn ask(arguments: &Arguments) {
     });
     time("series of 7 days by hour", || reader.series(week, Step::Hour).unwrap().len() as u64);
     time("series of 30 days by day", || reader.series(month, Step::Day).unwrap().len() as u64);
-    time("3,000 requests in 200 pieces: the slider of the playground", || pieces(&mut reader, week));
+    time("3,000 requests in 200 pieces: the slider of the playground", || {
+        pieces(&mut reader, week, 200, 15).len() as u64
+    });
     let apart = ids(&mut reader, month);
     time("2,000 requests by id: the interval of savings", || reader.calls(&apart).unwrap().len() as u64);
     time("one request", || u64::from(reader.call(newest).unwrap().is_some()));
@@ -200,25 +202,17 @@ fn ask(arguments: &Arguments) {
 }
 
 /// Requests spread over a span, as the playground reads them.
-fn pieces(reader: &mut Reader, span: Span) -> u64 {
-    let mut read = 0;
-    for piece in 0..200 {
-        let until = span.from_ms + (span.to_ms - span.from_ms) / 200 * (piece + 1);
-        let span = Span { from_ms: span.from_ms, to_ms: until };
-        read += reader.list(&Filter::default(), span, None, 15).unwrap().calls.len() as u64;
-    }
-    read
+fn pieces(reader: &mut Reader, span: Span, count: i64, most: usize) -> Vec<CallRecord> {
+    let piece = |at: i64| {
+        let to_ms = span.from_ms + (span.to_ms - span.from_ms) / count * (at + 1);
+        Span { from_ms: (to_ms - HOUR_MS).max(span.from_ms), to_ms }
+    };
+    reader.newest(&(0..count).map(piece).collect::<Vec<_>>(), most).unwrap()
 }
 
 /// Ids of requests that are far from each other.
 fn ids(reader: &mut Reader, span: Span) -> Vec<RequestId> {
-    let mut ids = Vec::new();
-    for piece in 0..2_000 {
-        let until = span.from_ms + (span.to_ms - span.from_ms) / 2_000 * (piece + 1);
-        let span = Span { from_ms: span.from_ms, to_ms: until };
-        ids.extend(reader.list(&Filter::default(), span, None, 1).unwrap().calls.iter().map(|call| call.id));
-    }
-    ids
+    pieces(reader, span, 2_000, 1).iter().map(|call| call.id).collect()
 }
 
 /// Median, 95th and worst of a hundred.

@@ -276,6 +276,30 @@ const fn savings_columns(savings: &Savings) -> ([u64; 5], [Usd; 8]) {
     )
 }
 
+/// By which dimensions sums are told apart. A database may sum over all others, which then read as [`ALL`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Apart {
+    pub(crate) dimensions: &'static [&'static str],
+    /// Whether histograms are wanted; without, they are empty or not, as is easier.
+    pub(crate) histograms: bool,
+}
+
+impl Apart {
+    /// Everything but the time.
+    pub(crate) const TIMELESS: Self = Self {
+        dimensions: &["cube", "tier", "provider", "model", "task_type", "complexity", "reason", "team", "key"],
+        histograms: true,
+    };
+    /// The money of tiers and kinds of work by time.
+    pub(crate) const BILLS: Self =
+        Self { dimensions: &["cube", "grain", "start", "tier", "task_type"], histograms: false };
+    /// Money alone.
+    pub(crate) const MONEY: Self = Self { dimensions: &["cube"], histograms: false };
+}
+
+/// The first of the numbers that are money; those before are counts.
+pub(crate) const FIRST_MONEY: usize = DIMENSIONS + NUMBERS - 8;
+
 /// Adds the figures of a row of [`COLUMNS`] to others, without unpacking its histograms apart: reports do this ten
 /// thousand times.
 pub(crate) fn merge_figures(row: &dyn Fields, into: &mut Figures) -> Result<(), LedgerError> {

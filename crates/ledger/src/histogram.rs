@@ -13,6 +13,10 @@ const STEPS_LOG2: u32 = 3;
 /// Buckets up to `u32::MAX`.
 const BUCKETS: usize = (EXACT + (32 - 4) * 8) as usize;
 
+/// Stands between packed histograms that were put one after the other, as a database can: in place of a number of
+/// skipped buckets, which is always smaller.
+pub(crate) const NEXT: [u8; 2] = [(BUCKETS & 0x7f) as u8 | 0x80, (BUCKETS >> 7) as u8];
+
 /// How often each latency came. The unit is the caller's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -104,12 +108,16 @@ impl Histogram {
         }
     }
 
-    /// Counts all values of a packed one.
+    /// Counts all values of a packed one, or of several with [`NEXT`] between them.
     pub(crate) fn merge_packed(&mut self, blob: &[u8]) -> Result<(), Garbled> {
         let mut input = Input::new(blob);
         let mut bucket = 0usize;
         while input.finish().is_err() {
             let skipped: usize = input.small()?;
+            if skipped == BUCKETS {
+                bucket = 0;
+                continue;
+            }
             bucket = bucket.checked_add(skipped).filter(|bucket| *bucket < BUCKETS).ok_or_else(|| input.garbled())?;
             self.add_times(bucket, input.number()?);
             bucket += 1;
@@ -156,7 +164,18 @@ mod tests {
             of(&right).pack(&mut packed);
             let mut merged = of(&left);
             merged.merge_packed(&packed).unwrap();
-            prop_assert_eq!(merged, of(&[left, right].concat()));
+            prop_assert_eq!(&merged, &of(&[left.clone(), right.clone()].concat()));
+            // One after the other, and an empty one among them.
+            let mut joined = Vec::new();
+            for histogram in [&of(&left), &Histogram::default(), &of(&right)] {
+                if !joined.is_empty() || histogram.count() == 0 {
+                    joined.extend(NEXT);
+                }
+                histogram.pack(&mut joined);
+            }
+            let mut all = Histogram::default();
+            all.merge_packed(&joined).unwrap();
+            prop_assert_eq!(all, merged);
         }
 
         #[test]

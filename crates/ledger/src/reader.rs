@@ -56,7 +56,7 @@ impl Reader {
         self.ask(|view| ask::call(view, id))
     }
 
-    /// Those of some requests that are there, in the same order.
+    /// Those of some requests, each named once, that are there, in the same order.
     ///
     /// # Errors
     /// [`LedgerError::BadRow`] when a row cannot be read, or what the database says.
@@ -108,6 +108,14 @@ impl Reader {
         limit: usize,
     ) -> Result<Page, LedgerError> {
         self.ask(|view| ask::page(view, filter, span, before, limit))
+    }
+
+    /// The newest requests of each of some spans, at most so many of each; all of them together the oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError::BadRow`] when one cannot be read, or what the database says.
+    pub fn newest(&mut self, spans: &[Span], most: usize) -> Result<Vec<CallRecord>, LedgerError> {
+        self.ask(|view| ask::newest(view, spans, most))
     }
 
     /// Shows every request of a span, the oldest first, until `each` breaks off. A row that cannot be read is shown as

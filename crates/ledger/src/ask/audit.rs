@@ -9,6 +9,7 @@ use crate::words::{Spelling, Words};
 use crate::{Figures, LedgerError, StoredCall, row};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use tierway_decide::{CallRecord, Complexity, RequestId, TaskType, savings};
 
 /// Audits whole hours; `each` sees every row that can be read.
@@ -71,7 +72,7 @@ impl Day {
 
 struct Books<'a> {
     view: &'a mut dyn View,
-    spelling: Spelling,
+    spelling: Arc<Spelling>,
     words: Words,
 }
 

@@ -2,22 +2,26 @@
 
 mod audit;
 mod list;
+mod search;
 mod spend;
 mod sums;
 
 pub(crate) use audit::audit;
 pub(crate) use list::page;
+pub(crate) use search::{Search, Test};
 pub(crate) use spend::spent;
 pub(crate) use sums::{bills, series, summary};
 
-use crate::cells::{HOUR_MS, HOURS_PER_DAY};
+use crate::cells::{Apart, HOUR_MS, HOURS_PER_DAY};
 use crate::queries::Span;
+use crate::row::{self, column};
 use crate::value::Fields;
 use crate::words::Spelling;
-use crate::{LedgerError, StoredCall, row};
-use std::collections::BTreeMap;
+use crate::{LedgerError, StoredCall};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, Range};
-use tierway_decide::RequestId;
+use std::sync::Arc;
+use tierway_decide::{CallRecord, RequestId};
 
 /// Is shown a cell.
 pub(crate) type EachCell<'a> = dyn FnMut(&dyn Fields) -> Result<(), LedgerError> + 'a;
@@ -27,7 +31,7 @@ pub(crate) type EachRow<'a> = dyn FnMut(&dyn Fields) -> Result<ControlFlow<()>, 
 /// One state of a store, however much is written meanwhile. Knows SQL, and nothing of what is asked.
 pub(crate) trait View {
     /// All texts that are numbered.
-    fn spelling(&mut self) -> Result<Spelling, LedgerError>;
+    fn spelling(&mut self) -> Result<Arc<Spelling>, LedgerError>;
 
     /// The first hour whose rows and sums by the hour are kept: the first of a day. `i64::MIN` when all are.
     fn first_kept_hour(&mut self) -> Result<i64, LedgerError>;
@@ -36,11 +40,47 @@ pub(crate) trait View {
     /// more than once: its figures are the sum.
     fn cells(&mut self, condition: &str, each: &mut EachCell<'_>) -> Result<(), LedgerError>;
 
+    /// The same for cells that meet one of some conditions, none of them two; a database that can may sum them up over all
+    /// dimensions that are not to be told apart.
+    fn sums(&mut self, conditions: &[String], _apart: Apart, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
+        conditions.iter().try_for_each(|condition| self.cells(condition, each))
+    }
+
     /// The last start among the cells that meet a condition.
     fn last_start(&mut self, condition: &str) -> Result<Option<i64>, LedgerError>;
 
     /// Shows rows of [`crate::row::COLUMNS`] with ids in a range, in or against their order, until `each` breaks off.
     fn rows(&mut self, ids: Range<i64>, order: Order, each: &mut EachRow<'_>) -> Result<(), LedgerError>;
+
+    /// Shows the rows with some ids that are there, in any order.
+    fn rows_of(&mut self, ids: &[i64], each: &mut EachCell<'_>) -> Result<(), LedgerError>;
+
+    /// Shows the newest rows of each of some ranges, at most so many of each, in any order.
+    fn newest_of(&mut self, ranges: &[Range<i64>], most: usize, each: &mut EachCell<'_>) -> Result<(), LedgerError>;
+
+    /// Shows the rows that match, at most `limit`, among the newest `most` of a range, the newest first.
+    fn search(
+        &mut self,
+        ids: Range<i64>,
+        search: &Search,
+        (most, limit): (usize, usize),
+        each: &mut EachCell<'_>,
+    ) -> Result<Looked, LedgerError> {
+        let (mut looked, mut found) = (Looked { from: ids.start, rows: 0 }, 0);
+        self.rows(ids, Order::NewestFirst, &mut |fields| {
+            looked.rows += 1;
+            if search.matches(fields)? {
+                each(fields)?;
+                found += 1;
+            }
+            if found < limit && looked.rows < most {
+                return Ok(ControlFlow::Continue(()));
+            }
+            looked.from = fields.get(column::ID)?.integer().unwrap_or(looked.from);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(looked)
+    }
 
     /// The first id from one on.
     fn next_id(&mut self, from: i64) -> Result<Option<i64>, LedgerError>;
@@ -82,16 +122,42 @@ pub(crate) struct Hour {
     pub(crate) expired: bool,
 }
 
-/// Those of some requests that are there.
+/// How far a search went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// Every row from this id on was looked at.
+    pub(crate) from: i64,
+    /// How many, or fewer where the search has all that it wanted.
+    pub(crate) rows: usize,
+}
+
+/// Those of some requests that are there, in their order.
 pub(crate) fn calls(view: &mut dyn View, ids: &[RequestId]) -> Result<Vec<StoredCall>, LedgerError> {
     let spelling = view.spelling()?;
+    let wanted: Vec<i64> = ids.iter().map(|id| id.as_i64()).collect();
     let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
-        view.rows(id.as_i64()..id.as_i64() + 1, Order::OldestFirst, &mut |fields| {
-            found.push(row::read(fields, &spelling)?);
-            Ok(ControlFlow::Break(()))
-        })?;
-    }
+    view.rows_of(&wanted, &mut |fields| {
+        found.push(row::read(fields, &spelling)?);
+        Ok(())
+    })?;
+    let places: HashMap<RequestId, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    found.sort_by_key(|stored| places.get(&stored.call.id));
+    Ok(found)
+}
+
+/// The newest requests of each of some spans, the oldest first.
+pub(crate) fn newest(view: &mut dyn View, spans: &[Span], most: usize) -> Result<Vec<CallRecord>, LedgerError> {
+    let spelling = view.spelling()?;
+    let kept_ms = view.first_kept_hour()?.max(0) * HOUR_MS;
+    let ids =
+        |span: &Span| RequestId::first_at(span.from_ms.max(kept_ms)).as_i64()..RequestId::first_at(span.to_ms).as_i64();
+    let ranges: Vec<_> = spans.iter().map(ids).filter(|ids| !ids.is_empty()).collect();
+    let mut found = Vec::with_capacity(spans.len() * most);
+    view.newest_of(&ranges, most, &mut |fields| {
+        found.push(row::read(fields, &spelling)?.call);
+        Ok(())
+    })?;
+    found.sort_by_key(|call| call.id);
     Ok(found)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Order, View, answerable};
 use crate::LedgerError;
-use crate::cells::{Cube, HOUR_MS, pieces, savings_of};
+use crate::cells::{Apart, Cube, HOUR_MS, pieces, savings_of};
 use crate::queries::Payer;
 use crate::row::column;
 use std::ops::ControlFlow;
@@ -24,12 +24,12 @@ pub(crate) fn spent(view: &mut dyn View, payer: &Payer, from_ms: i64) -> Result<
     let mut sum = Usd::ZERO;
     // Without a number of its own it has spent nothing, or is one of the others, whom sums do not tell apart.
     if let Some(number) = view.spelling()?.words().get(name) {
-        for piece in pieces(Cube::Callers, answerable(view, (first_whole, NEVER))?) {
-            view.cells(&format!("{} AND {dimension} = {number}", piece.condition()), &mut |cell| {
-                sum += savings_of(cell)?.paid_in_all();
-                Ok(())
-            })?;
-        }
+        let pieces = pieces(Cube::Callers, answerable(view, (first_whole, NEVER))?);
+        let theirs: Vec<_> = pieces.map(|piece| format!("{} AND {dimension} = {number}", piece.condition())).collect();
+        view.sums(&theirs, Apart::MONEY, &mut |cell| {
+            sum += savings_of(cell)?.paid_in_all();
+            Ok(())
+        })?;
     }
     Ok(sum + rows(view, at, name, (from_ms, first_whole * HOUR_MS))?)
 }

@@ -1,7 +1,7 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
 use super::{View, answerable};
-use crate::cells::{Cube, Grain, HOUR_MS, HOURS_PER_DAY, Piece, Place, merge_figures, pieces, savings_of};
+use crate::cells::{Apart, Cube, Grain, HOUR_MS, HOURS_PER_DAY, Piece, Place, merge_figures, pieces, savings_of};
 use crate::codes::{Code, ReasonKind};
 use crate::queries::{Bill, Line, Point, Route, Span, Step, Summary};
 use crate::value::Fields;
@@ -20,21 +20,24 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
     let mut complexities = Group::new();
     let mut reasons = Group::new();
     let mut routes: HashMap<(i64, i64, i64), (u64, Usd)> = HashMap::new();
-    each_sum(view, Cube::Routes, (from, to), |place, figures| {
-        let (calls, paid) = routes.entry((place.task_type, place.complexity, place.tier)).or_default();
-        *calls += figures.calls;
-        *paid += figures.savings.paid_in_all();
-        models.add((place.provider, place.model), figures);
-        task_types.add(place.task_type, figures);
-        complexities.add(place.complexity, figures);
-        reasons.add(place.reason, figures);
-    })?;
-    each_sum(view, Cube::Tiers, (from, to), |place, figures| tiers.add(place.tier, figures))?;
     let (mut teams, mut keys) = (Group::new(), Group::new());
-    each_sum(view, Cube::Callers, (from, to), |place, figures| {
-        teams.add(place.team, figures);
-        keys.add(place.key, figures);
-    })?;
+    let cubes = [Cube::Tiers, Cube::Routes, Cube::Callers];
+    for (place, figures) in &summed_up(view, &cubes, (from, to))? {
+        if place.cube == Cube::Tiers.code() {
+            tiers.add(place.tier, figures);
+        } else if place.cube == Cube::Callers.code() {
+            teams.add(place.team, figures);
+            keys.add(place.key, figures);
+        } else {
+            let (calls, paid) = routes.entry((place.task_type, place.complexity, place.tier)).or_default();
+            *calls += figures.calls;
+            *paid += figures.savings.paid_in_all();
+            models.add((place.provider, place.model), figures);
+            task_types.add(place.task_type, figures);
+            complexities.add(place.complexity, figures);
+            reasons.add(place.reason, figures);
+        }
+    }
     let mut totals = Figures::default();
     tiers.0.values().for_each(|figures| totals.merge(figures));
     Ok(Summary {
@@ -57,7 +60,7 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
 pub(crate) fn series(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<Point>, LedgerError> {
     let spelling = view.spelling()?;
     let mut points: BTreeMap<i64, Group<i64>> = BTreeMap::new();
-    each_point(view, Cube::Tiers, asked, step, |start_ms, place, row| {
+    each_point(view, (Cube::Tiers, None), asked, step, |start_ms, place, row| {
         merge_figures(row, points.entry(start_ms).or_default().0.entry(place.tier).or_default())
     })?;
     let point = |(start_ms, tiers): (i64, Group<i64>)| {
@@ -78,7 +81,7 @@ struct Owed {
 pub(crate) fn bills(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<Bill>, LedgerError> {
     let spelling = view.spelling()?;
     let mut points: BTreeMap<i64, Owed> = BTreeMap::new();
-    each_point(view, Cube::Routes, asked, step, |start_ms, place, row| {
+    each_point(view, (Cube::Routes, Some(Apart::BILLS)), asked, step, |start_ms, place, row| {
         let savings = savings_of(row)?;
         let owed = points.entry(start_ms).or_default();
         owed.paid += savings.paid + savings.classifier;
@@ -93,10 +96,10 @@ pub(crate) fn bills(view: &mut dyn View, asked: Span, step: Step) -> Result<Vec<
     Ok(points.into_iter().map(bill).collect())
 }
 
-/// Shows the cells of a cube with the begin of the hour or day that they belong to.
+/// Shows the cells of a cube, or sums of them, with the begin of the hour or day that they belong to.
 fn each_point(
     view: &mut dyn View,
-    cube: Cube,
+    (cube, apart): (Cube, Option<Apart>),
     asked: Span,
     step: Step,
     mut each: impl FnMut(i64, Place, &dyn Fields) -> Result<(), LedgerError>,
@@ -106,14 +109,16 @@ fn each_point(
         Step::Hour => (1, vec![Piece { cube, grain: Grain::Hours, from, to }]),
         Step::Day => (HOURS_PER_DAY, pieces(cube, (from, to)).collect()),
     };
-    for piece in wanted {
-        view.cells(&piece.condition(), &mut |row| {
-            let place = Place::read(row)?;
-            let hour = if place.grain == 0 { place.start } else { place.start * HOURS_PER_DAY };
-            each(hour.div_euclid(hours_per_point) * hours_per_point * HOUR_MS, place, row)
-        })?;
+    let conditions: Vec<_> = wanted.into_iter().map(Piece::condition).collect();
+    let mut show = |row: &dyn Fields| {
+        let place = Place::read(row)?;
+        let hour = if place.grain == 0 { place.start } else { place.start * HOURS_PER_DAY };
+        each(hour.div_euclid(hours_per_point) * hours_per_point * HOUR_MS, place, row)
+    };
+    match apart {
+        Some(apart) => view.sums(&conditions, apart, &mut show),
+        None => conditions.iter().try_for_each(|condition| view.cells(condition, &mut show)),
     }
-    Ok(())
 }
 
 /// Figures by something.
@@ -160,20 +165,12 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
     T::from_code(code).map_or_else(|| format!("({code})"), |member| name(member).to_owned())
 }
 
-/// Sums a cube up over a span of hours, from days where whole days are asked for: each combination of its dimensions
-/// once.
-fn each_sum(
-    view: &mut dyn View,
-    cube: Cube,
-    hours: (i64, i64),
-    mut each: impl FnMut(Place, &Figures),
-) -> Result<(), LedgerError> {
+/// Sums cubes up over a span of hours, from days where whole days are asked for: each combination of their dimensions once.
+fn summed_up(view: &mut dyn View, cubes: &[Cube], hours: (i64, i64)) -> Result<HashMap<Place, Figures>, LedgerError> {
     let mut sums: HashMap<Place, Figures> = HashMap::new();
-    for piece in pieces(cube, hours) {
-        view.cells(&piece.condition(), &mut |row| {
-            merge_figures(row, sums.entry(Place::read(row)?.timeless()).or_default())
-        })?;
-    }
-    sums.iter().for_each(|(place, figures)| each(*place, figures));
-    Ok(())
+    let conditions: Vec<_> = cubes.iter().flat_map(|cube| pieces(*cube, hours)).map(Piece::condition).collect();
+    view.sums(&conditions, Apart::TIMELESS, &mut |row| {
+        merge_figures(row, sums.entry(Place::read(row)?.timeless()).or_default())
+    })?;
+    Ok(sums)
 }

@@ -8,6 +8,7 @@ mod link;
 mod locks;
 mod migrate;
 mod partitions;
+mod questions;
 mod reader;
 mod replica;
 mod schema;

@@ -9,8 +9,9 @@ use crate::{LedgerError, row};
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::Arc;
 
 pub(crate) struct SqliteView<'a> {
     transaction: Transaction<'a>,
@@ -53,8 +54,8 @@ impl<'a> SqliteView<'a> {
 }
 
 impl View for SqliteView<'_> {
-    fn spelling(&mut self) -> Result<Spelling, LedgerError> {
-        words::spelling(&self.transaction).map_err(|cause| self.error(cause))
+    fn spelling(&mut self) -> Result<Arc<Spelling>, LedgerError> {
+        words::spelling(&self.transaction).map(Arc::new).map_err(|cause| self.error(cause))
     }
 
     fn first_kept_hour(&mut self) -> Result<i64, LedgerError> {
@@ -89,6 +90,24 @@ impl View for SqliteView<'_> {
             if each(&Fields::new(row, self.path))?.is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    fn rows_of(&mut self, ids: &[i64], each: &mut EachCell<'_>) -> Result<(), LedgerError> {
+        ids.iter().try_for_each(|id| {
+            self.rows(*id..*id + 1, Order::OldestFirst, &mut |fields| each(fields).map(|()| ControlFlow::Continue(())))
+        })
+    }
+
+    fn newest_of(&mut self, ranges: &[Range<i64>], most: usize, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
+        for ids in ranges {
+            let mut left = most;
+            self.rows(ids.clone(), Order::NewestFirst, &mut |fields| {
+                each(fields)?;
+                left = left.saturating_sub(1);
+                Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
         }
         Ok(())
     }

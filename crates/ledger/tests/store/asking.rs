@@ -2,7 +2,7 @@
 
 use crate::scratch::{Scratch, on_both};
 use crate::synthetic::{Chance, HOUR_MS, MONDAY_MS, traffic};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tierway_decide::{CallRecord, CallStatus, Complexity, Reason, TaskType, Usd, savings};
@@ -235,6 +235,40 @@ fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
     }
 }
 
+fn some_requests_are_read_by_id_in_the_order_of_the_question(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 2_000);
+    let mut chance = Chance(3);
+    let mut wanted: Vec<_> = (0..300).map(|_| &calls[usize::try_from(chance.below(2_000)).unwrap()]).collect();
+    let mut seen = HashSet::new();
+    wanted.retain(|call| seen.insert(call.id));
+    let mut ids: Vec<_> = wanted.iter().map(|call| call.id).collect();
+    let missing = tierway_decide::RequestId::first_at(MONDAY_MS + 1_000 * HOUR_MS);
+    ids.insert(7, missing);
+    let got = reader.calls(&ids).unwrap();
+    assert!(got.iter().map(|stored| &stored.call).eq(wanted));
+    assert!(got.iter().all(|stored| stored.intact));
+    assert_eq!((reader.calls(&[]).unwrap(), reader.calls(&[missing]).unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!(reader.call(calls[5].id).unwrap().map(|stored| stored.call), Some(calls[5].clone()));
+}
+
+fn the_newest_of_some_spans_are_those_of_each(store: &Scratch) {
+    let (mut reader, calls) = filled(store, 2_000);
+    let hour = |at: i64| MONDAY_MS + at * HOUR_MS;
+    // Before all, a part of an hour, over midnight, two of which one is in the other, an empty one, behind all.
+    let spans = [(-9, -3), (4, 5), (20, 30), (40, 50), (45, 50), (31, 31), (70, 90)]
+        .map(|(from, to)| Span { from_ms: hour(from) + 77, to_ms: hour(to) });
+    for most in [1, 15, 5_000] {
+        let mut want: Vec<&CallRecord> = Vec::new();
+        for span in &spans {
+            let inside = |call: &&CallRecord| (span.from_ms..span.to_ms).contains(&call.id.unix_ms());
+            want.extend(calls.iter().rev().filter(inside).take(most));
+        }
+        want.sort_by_key(|call| call.id);
+        assert_eq!(reader.newest(&spans, most).unwrap().iter().collect::<Vec<_>>(), want, "{most}");
+    }
+    assert_eq!(reader.newest(&[], 5).unwrap(), Vec::new());
+}
+
 fn everything_can_be_read_in_order_and_left_early(store: &Scratch) {
     let (mut reader, calls) = filled(store, 500);
     let mut seen = Vec::new();
@@ -253,5 +287,7 @@ on_both![
     series_have_a_point_for_each_hour_or_day_with_calls,
     bills_by_tier_and_kind_of_work_are_those_of_the_records,
     pages_together_hold_every_match_once_the_newest_first,
+    some_requests_are_read_by_id_in_the_order_of_the_question,
+    the_newest_of_some_spans_are_those_of_each,
     everything_can_be_read_in_order_and_left_early,
 ];
