@@ -58,14 +58,15 @@ impl GramSet {
         self.bit = u64::from(!only);
     }
 
-    /// Adds; says whether it is new. An id is the upper bits of its hash: the first eight of them are its slot, the next
-    /// six its bit.
+    /// Adds if `really`; says whether it is new then. An id is the upper bits of its hash: the first eight of them are its
+    /// slot, the next six its bit.
     #[inline]
-    pub(super) fn add(&mut self, kind: GramKind, hash: u32) -> bool {
+    pub(super) fn add(&mut self, kind: GramKind, hash: u32, really: bool) -> bool {
         let slot = &mut self.kinds[kind as usize][usize::from((hash >> 24) as u8)];
-        let bit = if matches!(kind, GramKind::Lead) { 1 } else { self.bit } << (hash >> 18 & 63);
-        let new = *slot & bit == 0;
-        *slot |= bit;
+        let bit = if matches!(kind, GramKind::Lead) { 1 } else { self.bit } & u64::from(really);
+        let with = *slot | bit << (hash >> 18 & 63);
+        let new = with != *slot;
+        *slot = with;
         new
     }
 
@@ -77,30 +78,37 @@ impl GramSet {
 
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
-        // A slot may hold more ids than are still wanted: room for all of it, so that not every id has to be asked.
+        // Room for all of one slot more, so that not every id has to be asked whether it is still wanted.
         let (mut ids, mut count) = ([0; (MAX_GRAMS + 64).next_power_of_two()], 0);
         let room = ids.len() - 1;
+        let mut full = [0u8; SLOTS];
         for (kind, slots) in self.kinds.iter().enumerate() {
+            // Which slots hold something comes in no order: told without a guess.
+            let mut some = 0;
+            for (at, slot) in slots.iter().enumerate() {
+                full[some % SLOTS] = at as u8;
+                some += usize::from(*slot != 0);
+            }
             let until = count + KEPT[kind];
-            for (group, four) in slots.as_chunks::<4>().0.iter().enumerate() {
-                // Of few n-grams most slots are empty.
-                if four.iter().fold(0, |all, slot| all | slot) == 0 {
-                    continue;
+            for at in &full[..some] {
+                let first = (kind << KIND_BITS) as u16 | u16::from(*at) << 6;
+                let mut left = slots[usize::from(*at)];
+                // Most slots hold one or two: both are written, kept or not without a guess.
+                for _ in 0..2 {
+                    ids[count & room] = first | left.trailing_zeros() as u16 & 63;
+                    count += usize::from(left != 0);
+                    left &= left.wrapping_sub(1);
                 }
-                for (at, slot) in four.iter().enumerate() {
-                    let first = (kind << KIND_BITS | (4 * group + at) << 6) as u16;
-                    let mut left = *slot;
-                    while left != 0 {
-                        ids[count & room] = first | left.trailing_zeros() as u16;
-                        count += 1;
-                        left &= left - 1;
-                    }
-                    count = count.min(until);
+                while left != 0 {
+                    ids[count & room] = first | left.trailing_zeros() as u16;
+                    count += 1;
+                    left &= left - 1;
                 }
-                if count == until {
+                if count >= until {
                     break;
                 }
             }
+            count = count.min(until);
         }
         ids[..count.min(MAX_GRAMS)].to_vec()
     }

@@ -4,11 +4,13 @@
 //! letter and none of the questions that other letters raise. What every letter would have to add one to (letters in
 //! quotation, in a line) is told from where it began and ended.
 
+mod letters;
 mod line;
 mod plain;
 mod quoting;
 mod script;
 mod shares;
+mod signs;
 mod word;
 
 use super::COUNTERS;
@@ -52,8 +54,9 @@ pub(super) struct Scan<'g> {
     brackets: u32,
     long_words: u32,
     longest_word: u32,
-    common: u32,
-    known: u32,
+    /// Words by what they say, and those of them that are the ask itself.
+    said: [u32; Class::COUNT],
+    said_in_lead: [u32; Class::COUNT],
     scripts: [u32; Script::LETTERS],
     previous: u32,
     words: u32,
@@ -94,8 +97,8 @@ impl<'g> Scan<'g> {
             brackets: 0,
             long_words: 0,
             longest_word: 0,
-            common: 0,
-            known: 0,
+            said: [0; _],
+            said_in_lead: [0; _],
             scripts: [0; _],
             previous: 0,
             words: 0,
@@ -114,10 +117,8 @@ impl<'g> Scan<'g> {
         let mut side = Scan::new(&[text], text.len(), self.grams);
         side.read(0, text);
         side.end_word();
-        let said = side.tally;
-        for lead in Counter::LEADS {
-            self.tally[lead] += said[lead];
-        }
+        let said = side.said_in_lead;
+        self.said_in_lead.iter_mut().zip(said).for_each(|(all, said)| *all += said);
         self.grams.leads_only(false);
     }
 
@@ -241,25 +242,10 @@ impl<'g> Scan<'g> {
         let begins = |length| hash_letters(letters.iter().take(length).map(|letter| plain::lower(*letter)));
         let key = word_key(hash);
         let class = match self.table.find(key) {
-            None if letters.len() >= *STEMS.start() => self.table.find_stem(letters.len(), begins),
+            Class::UNKNOWN if letters.len() >= *STEMS.start() => self.table.find_stem(letters.len(), begins),
             found => found,
         };
         self.found_word(key, class, lead);
-    }
-
-    /// Takes small letters that make a word longer.
-    fn take_letters(&mut self, letters: &[u8]) {
-        let Some(&last) = letters.last() else { return };
-        self.pass(letters, last);
-        let (mut word, mut four) = (self.word, self.four);
-        for &letter in letters {
-            word.grow(u32::from(letter), &mut self.hash_at);
-            four = four.then(u32::from(letter));
-            if word.len > 1 {
-                self.grams.add_letters(four.hash());
-            }
-        }
-        (self.word, self.four) = (word, four);
     }
 
     /// Takes a space where no word is open.
@@ -273,172 +259,6 @@ impl<'g> Scan<'g> {
         self.last_char = ' ';
     }
 
-    fn take(&mut self, letter: char) {
-        self.chars += 1;
-        let letter = if letter == '\u{2019}' { '\'' } else { letter };
-        if letter.is_ascii() {
-            self.take_ascii(letter);
-        } else {
-            self.take_other(letter);
-        }
-        self.last_char = letter;
-        if !letter.is_whitespace() {
-            self.last_visible = letter;
-        }
-    }
-
-    #[inline]
-    fn take_ascii(&mut self, letter: char) {
-        match letter {
-            'a'..='z' => self.grow_word(letter as u32),
-            'A'..='Z' => {
-                self.word.upper += 1;
-                self.word.inner_upper |= self.word.len > 0 && self.last_char.is_ascii_lowercase();
-                self.grow_word(letter.to_ascii_lowercase() as u32);
-            }
-            '0'..='9' => {
-                self.word.digits += 1;
-                // small numbers keep their value, of longer ones the first digits and the length are kept
-                self.grow_word(if self.word.len < 2 { letter as u32 } else { '0' as u32 });
-            }
-            '_' => {
-                self.word.joined = true;
-                self.grow_word('_' as u32);
-            }
-            '\'' if self.word.len > 0 && self.quoting.quote != Some('\'') => self.grow_word('\'' as u32),
-            _ => {
-                self.end_word();
-                self.punctuation(letter);
-            }
-        }
-        self.line_char(letter);
-    }
-
-    fn punctuation(&mut self, letter: char) {
-        if letter.is_ascii_whitespace() {
-            self.four = self.four.then(' ' as u32);
-            return;
-        }
-        self.four = self.four.then(letter as u32);
-        match letter {
-            '.' | '!' | '?' => {
-                self.count(Counter::Sentences);
-                match letter {
-                    '?' => self.count(Counter::Questions),
-                    '!' => self.count(Counter::Exclaims),
-                    _ => {}
-                }
-            }
-            '+' | '*' | '/' | '^' | '<' | '>' | '%' => self.count(Counter::MathSigns),
-            '=' => {
-                self.count(Counter::MathSigns);
-                self.count(Counter::Equals);
-            }
-            '$' | '\\' => self.count(Counter::Latex),
-            '(' => self.count(Counter::Parens),
-            '{' | '}' | '[' | ']' => self.brackets += 1,
-            ';' | ':' => self.count(Counter::Semicolons),
-            '"' => self.toggle_quote('"', '"'),
-            '\'' => self.single_quote(),
-            '`' => self.count(Counter::InlineCode),
-            '@' if self.last_char.is_ascii_alphanumeric() => self.count(Counter::Addresses),
-            _ => {}
-        }
-        if letter == '/' {
-            match self.last_char {
-                '/' => self.count(Counter::Links),
-                last if last.is_alphabetic() => self.count(Counter::Slashes),
-                _ => {}
-            }
-        }
-    }
-
-    fn toggle_quote(&mut self, open: char, close: char) {
-        self.count(Counter::Quotes);
-        self.quoting.change(self.chars, |quoting| match quoting.quote {
-            Some(end) if end == close => quoting.quote = None,
-            None if !quoting.fenced => quoting.quote = Some(if open == close { open } else { close }),
-            _ => {}
-        });
-    }
-
-    fn single_quote(&mut self) {
-        let may_open = self.last_char.is_whitespace() || self.last_char == '(';
-        self.quoting.change(self.chars, |quoting| match quoting.quote {
-            Some('\'') => quoting.quote = None,
-            None if may_open => quoting.quote = Some('\''),
-            _ => {}
-        });
-    }
-
-    fn take_other(&mut self, letter: char) {
-        let script = Script::of(letter);
-        match script {
-            Script::Latin | Script::Cyrillic | Script::Arabic | Script::Indic | Script::Other => {
-                self.scripts[script as usize] += 1;
-                self.word.latin &= matches!(script, Script::Latin);
-                let lower = letter.to_lowercase().next().unwrap_or(letter);
-                self.word.upper += u32::from(lower != letter);
-                self.grow_word(lower as u32);
-            }
-            Script::Han | Script::Kana => {
-                self.scripts[script as usize] += 1;
-                self.end_word();
-                self.take_syllable(letter);
-            }
-            Script::Sign => {
-                self.end_word();
-                self.sign(letter);
-            }
-        }
-        self.line_char(letter);
-    }
-
-    /// Scripts without spaces: every letter, and every two in a row, is looked up and hashed as a word.
-    fn take_syllable(&mut self, letter: char) {
-        let single = hash_step(HASH_START, letter as u32);
-        let lead = self.is_lead();
-        self.found_word(word_key(single), self.table.find(word_key(single)), lead);
-        if self.han != 0 {
-            let pair = word_key(hash_step(hash_step(HASH_START, self.han), letter as u32));
-            self.found_word(pair, self.table.find(pair), lead);
-        }
-        self.words += 1;
-        self.word_chars += 2;
-        self.syllables += 1;
-        self.four = self.four.then(letter as u32);
-        self.han = letter as u32;
-        self.previous = 0;
-    }
-
-    fn sign(&mut self, letter: char) {
-        self.four = self.four.then(letter as u32);
-        self.han = 0;
-        match letter {
-            '。' | '？' | '！' | '؟' | '।' => {
-                self.count(Counter::Sentences);
-                if matches!(letter, '？' | '؟') {
-                    self.count(Counter::Questions);
-                }
-            }
-            '“' | '„' | '”' => self.toggle_quote('“', if letter == '„' { '“' } else { '”' }),
-            '«' | '»' => self.toggle_quote('«', '»'),
-            '「' | '」' => self.toggle_quote('「', '」'),
-            '\u{2200}'..='\u{22ff}' | '×' | '÷' | '²' | '³' | '·' | '±' => self.count(Counter::MathSigns),
-            '•' => self.count(Counter::Bullets),
-            _ => {}
-        }
-    }
-
-    fn grow_word(&mut self, letter: u32) {
-        self.han = 0;
-        self.word.grow(letter, &mut self.hash_at);
-        self.four = self.four.then(letter);
-        if self.word.len > 1 {
-            self.grams.add_letters(self.four.hash());
-        }
-    }
-
     #[inline]
     fn count_word(&mut self, len: u32) {
         self.words += 1;
@@ -447,107 +267,23 @@ impl<'g> Scan<'g> {
         self.longest_word = self.longest_word.max(len);
     }
 
-    fn end_word(&mut self) {
-        if self.word.len == 0 {
-            return;
-        }
-        let lead = self.is_lead();
-        let word = std::mem::replace(&mut self.word, NO_WORD);
-        self.count_word(word.len);
-        self.upper += word.upper;
-        self.digits += word.digits;
-        if word.digits == word.len {
-            self.count(Counter::Numbers);
-            self.count_if(Counter::LongNumbers, word.len >= 4);
-        } else {
-            self.no_vowel += u32::from(!word.has_vowel && word.len >= 3 && word.latin && word.digits == 0);
-            self.capitalised += u32::from(word.upper == 1);
-            self.count_if(Counter::Shouted, word.upper >= 2 && word.upper == word.len);
-            self.count_if(Counter::Identifiers, word.is_identifier());
-            self.count_if(Counter::Variables, word.len == 1 && word.latin && word.hash != A && word.hash != I);
-        }
-        let key = word_key(word.hash);
-        let (table, hash_at) = (self.table, &self.hash_at);
-        let class = table.find(key).or_else(|| table.find_stem(word.len as usize, |length| hash_at[length]));
-        self.found_word(key, class, lead);
-    }
-
+    /// What every word tells, the same way for all of them: what the next one says can hardly be guessed.
     #[inline(always)]
-    fn found_word(&mut self, key: u32, class: Option<Class>, lead: bool) {
-        match class {
-            Some(Class::Ignored) => return self.common += 1,
-            Some(Class::Common) => self.common += 1,
-            Some(Class::Counts(counter)) => {
-                self.known += 1;
-                self.count(counter);
-                if lead && let Some(lead) = counter.lead() {
-                    self.count(lead);
-                }
-                if self.words <= 1 && matches!(counter, Counter::Fact | Counter::What | Counter::How | Counter::Why) {
-                    self.tally[Counter::OpensAsking as usize] = 1;
-                }
-            }
-            None => {}
+    fn found_word(&mut self, key: u32, class: Class, lead: bool) {
+        self.said[class.index()] += 1;
+        self.said_in_lead[class.index()] += u32::from(lead);
+        if self.words <= 1 {
+            let asks = [Counter::Fact, Counter::What, Counter::How, Counter::Why];
+            let opens = class.counter().is_some_and(|counter| asks.contains(&counter));
+            self.tally[Counter::OpensAsking as usize] |= u32::from(opens);
         }
-        self.distinct += u32::from(self.grams.add(GramKind::Word, key));
-        if lead {
-            self.grams.add(GramKind::Lead, key);
-        }
-        if self.previous != 0 {
-            let pair = (u64::from(self.previous) << 32 | u64::from(key)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-            self.grams.add(GramKind::Pair, (pair >> 32) as u32);
-        }
-        self.previous = key;
-    }
-
-    fn line_char(&mut self, letter: char) {
-        if letter == '\n' {
-            return self.end_line(self.chars - 1);
-        }
-        self.line.starts_with(letter);
-        match letter {
-            '|' => self.line.pipes += 1,
-            ')' if self.last_char == '(' => self.line.code_marks += 1,
-            '=' | '>' if matches!(self.last_char, '=' | '-' | '+' | '!' | ':') => self.line.code_marks += 1,
-            _ => {}
-        }
-    }
-
-    /// An empty line, or a colon at a line's end, ends the opening of an ask, unless it ends a mere greeting.
-    fn end_lead(&mut self) {
-        if self.offset > 12 {
-            self.middle.start = 0;
-        }
-    }
-
-    /// Ends the line, whose last letter is the `end`th of the text.
-    fn end_line(&mut self, end: u32) {
-        let line = std::mem::replace(&mut self.line, Line::beginning_at(self.chars));
-        self.count(Counter::Lines);
-        let longest = &mut self.tally[Counter::LongestLine as usize];
-        *longest = (*longest).max(end - line.began);
-        self.previous = 0;
-        if line.is_blank() {
-            self.count(Counter::Paragraphs);
-            self.end_lead();
-            self.quoting
-                .change(self.chars, |quoting| quoting.quote = quoting.quote.filter(|end| !matches!(end, '"' | '\'')));
-            return;
-        }
-        if self.last_visible == ':' {
-            self.end_lead();
-        }
-        self.quoting.change(self.chars, |quoting| {
-            quoting.quote = quoting.quote.filter(|end| *end != '\'');
-            quoting.fenced ^= line.is_fence();
-        });
-        if let Some(kind) = line.kind() {
-            self.count(kind);
-        }
-        let ends_code = matches!(self.last_visible, ';' | '{' | '}');
-        self.count_if(Counter::CodeLines, ends_code || line.code_marks > 0);
-        self.count_if(Counter::Indented, line.is_indented());
-        self.count_if(Counter::TableRows, line.pipes >= 2);
+        // a word that must not move a decision leaves no n-gram, and stands between no others
+        let shows = class != Class::IGNORED;
+        self.distinct += u32::from(self.grams.add(GramKind::Word, key, shows));
+        self.grams.add(GramKind::Lead, key, shows & lead);
+        let pair = (u64::from(self.previous) << 32 | u64::from(key)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        self.grams.add(GramKind::Pair, (pair >> 32) as u32, shows & (self.previous != 0));
+        self.previous = if shows { key } else { self.previous };
     }
 }
 
@@ -571,6 +307,3 @@ impl FourLetters {
 fn last_empty_line(text: &[u8]) -> Option<usize> {
     memchr::memrchr_iter(b'\n', text).filter_map(|at| at.checked_sub(1)).find(|at| text[*at] == b'\n')
 }
-
-const A: u64 = hash_step(HASH_START, 'a' as u32);
-const I: u64 = hash_step(HASH_START, 'i' as u32);

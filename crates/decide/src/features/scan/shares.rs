@@ -1,7 +1,9 @@
 //! The end of the pass: from what was counted to counters of a byte each.
 
 use super::Scan;
-use crate::{Counter, Features};
+use crate::features::counter::LEADS;
+use crate::features::words::Class;
+use crate::{COUNTERS, Counter, Features};
 
 impl Scan<'_> {
     /// Ends the pass.
@@ -10,6 +12,14 @@ impl Scan<'_> {
         if !self.line.is_blank() {
             self.end_line(self.chars);
         }
+        for (class, said) in self.said.into_iter().enumerate().take(COUNTERS) {
+            self.tally[class] += said;
+        }
+        for (counter, lead) in LEADS {
+            self.tally[lead as usize] += self.said_in_lead[counter as usize];
+        }
+        let everyday = self.said[Class::COMMON.index()] + self.said[Class::IGNORED.index()];
+        let known = self.said[..COUNTERS].iter().sum();
         let mut features = Features { grams: self.grams.kept(), ..Features::default() };
         for (counter, tally) in Counter::ALL.iter().zip(self.tally).filter(|(_, tally)| *tally > 0) {
             features.counters[*counter as usize] = counter.scale().quantise_count(tally);
@@ -27,8 +37,8 @@ impl Scan<'_> {
             (Counter::Distinct, share(self.distinct, self.words)),
             (Counter::NoVowel, share(self.no_vowel, self.words)),
             (Counter::Capitalised, share(self.capitalised + self.plain_capitals, self.words)),
-            (Counter::Common, share(self.common, self.words)),
-            (Counter::Known, share(self.known, self.words)),
+            (Counter::Common, share(everyday, self.words)),
+            (Counter::Known, share(known, self.words)),
             (Counter::Uppercase, share(self.upper + self.plain_capitals, visible)),
             (Counter::Digits, share(self.digits, self.chars)),
             (Counter::Brackets, share(self.brackets, self.chars)),
