@@ -1,0 +1,211 @@
+//! Calls of `reserve.lua`, at 1,000,000,000,000 µs: a minute from then is 1,000,060,000,000.
+
+use crate::Case;
+
+/// Answers of a request that is let in: 1, then for each payer spent, reserved and base of its budget, then requests and
+/// tokens that are left of a minute, each with the milliseconds until all are there again (-1 and 0: no bound).
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "without a bound nothing is kept",
+        before: "",
+        ask: "10 1; 0 0 0 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 -1 0",
+        after: "",
+    },
+    // Requests a minute.
+    Case {
+        name: "the first of two a minute",
+        before: "",
+        ask: "10 1; 2 0 0 -1 0 0 0",
+        answer: "1 0 0 0 1 30000 -1 0",
+        after: "pace1 requests=1000030000000 for 90000",
+    },
+    Case {
+        name: "the second fits exactly",
+        before: "pace1 requests=1000030000000",
+        ask: "10 1; 2 0 0 -1 0 0 0",
+        answer: "1 0 0 0 0 60000 -1 0",
+        after: "pace1 requests=1000060000000 for 90000",
+    },
+    Case {
+        name: "a microsecond too early waits a millisecond",
+        before: "pace1 requests=1000030000001",
+        ask: "10 1; 2 0 0 -1 0 0 0",
+        answer: "0 1 requests 1",
+        after: "pace1 requests=1000030000001",
+    },
+    Case {
+        name: "what flowed out long ago is no credit",
+        before: "pace1 requests=999000000000",
+        ask: "10 1; 2 0 0 -1 0 0 0",
+        answer: "1 0 0 0 1 30000 -1 0",
+        after: "pace1 requests=1000030000000 for 90000",
+    },
+    Case {
+        name: "one of eleven leaves ten, though an eleventh of a minute is no whole number",
+        before: "",
+        ask: "10 1; 11 0 0 -1 0 0 0",
+        answer: "1 0 0 0 10 5455 -1 0",
+        after: "pace1 requests=1000005454545 for 90000",
+    },
+    Case {
+        name: "one a minute",
+        before: "pace1 requests=1000000000001",
+        ask: "10 1; 1 0 0 -1 0 0 0",
+        answer: "0 1 requests 1",
+        after: "pace1 requests=1000000000001",
+    },
+    // Tokens a minute.
+    Case {
+        name: "all tokens of a minute at once",
+        before: "",
+        ask: "100 1; 0 100 0 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 0 60000",
+        after: "pace1 tokens=1000060000000 for 90000",
+    },
+    Case {
+        name: "more than a minute has never fit, so no wait is named",
+        before: "",
+        ask: "101 1; 0 100 0 -1 0 0 0",
+        answer: "0 1 tokens -1",
+        after: "",
+    },
+    Case {
+        name: "tokens have to wait for those before them",
+        before: "pace1 tokens=1000060000000",
+        ask: "10 1; 0 100 0 -1 0 0 0",
+        answer: "0 1 tokens 6000",
+        after: "pace1 tokens=1000060000000",
+    },
+    Case {
+        name: "and part of a millisecond is one",
+        before: "pace1 tokens=1000054000001",
+        ask: "10 1; 0 100 0 -1 0 0 0",
+        answer: "0 1 tokens 1",
+        after: "pace1 tokens=1000054000001",
+    },
+    Case {
+        name: "requests and tokens are kept apart",
+        before: "pace1 requests=1000030000000 tokens=1000006000000",
+        ask: "10 1; 4 100 0 -1 0 0 0",
+        answer: "1 0 0 0 1 45000 80 12000",
+        after: "pace1 requests=1000045000000 tokens=1000012000000 for 90000",
+    },
+    // Requests in work.
+    Case {
+        name: "the first in work",
+        before: "alive me",
+        ask: "10 1; 0 0 1 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 -1 0",
+        after: "pace1 a:me=1 for 90000",
+    },
+    Case {
+        name: "no more in work than may be, here and elsewhere",
+        before: "alive me other; pace1 a:me=1 a:other=2",
+        ask: "10 1; 0 0 3 -1 0 0 0",
+        answer: "0 1 active 0",
+        after: "pace1 a:me=1 a:other=2",
+    },
+    Case {
+        name: "what a replica that is gone had in work counts until there is no room",
+        before: "alive me; pace1 a:gone=1 a:me=1",
+        ask: "10 1; 0 0 3 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 -1 0",
+        after: "pace1 a:gone=1 a:me=2 for 90000",
+    },
+    Case {
+        name: "and goes when there is none",
+        before: "alive me; pace1 a:gone=1 a:me=1",
+        ask: "10 1; 0 0 2 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 -1 0",
+        after: "pace1 a:me=2 for 90000",
+    },
+    // Money.
+    Case {
+        name: "the first of a purse writes what was spent before there was one",
+        before: "alive me",
+        ask: "10 1; 0 0 0 100 40 30 20",
+        answer: "1 30 40 30 -1 0 -1 0",
+        after: "purse1 base=30 r:me=40 for 60",
+    },
+    Case {
+        name: "the last unit may be reserved",
+        before: "alive me other; purse1 base=20 s:me=10 s:other=5 r:me=15 r:other=10",
+        ask: "10 1; 0 0 0 100 40 20 0",
+        answer: "1 35 65 20 -1 0 -1 0",
+        after: "purse1 base=20 r:me=55 r:other=10 s:me=10 s:other=5 for 60",
+    },
+    Case {
+        name: "one unit more may not",
+        before: "alive me other; purse1 base=20 s:me=10 s:other=5 r:me=15 r:other=10",
+        ask: "10 1; 0 0 0 100 41 20 0",
+        answer: "0 1 money 35 25",
+        after: "purse1 base=20 r:me=15 r:other=10 s:me=10 s:other=5",
+    },
+    Case {
+        name: "what was spent before there was a purse is known by the purse",
+        before: "alive me; purse1 base=20",
+        ask: "10 1; 0 0 0 100 10 70 0",
+        answer: "1 20 10 20 -1 0 -1 0",
+        after: "purse1 base=20 r:me=10 for 60",
+    },
+    Case {
+        name: "who knows that more was spent is believed",
+        before: "alive me; purse1 base=20 s:me=10",
+        ask: "10 1; 0 0 0 100 10 20 91",
+        answer: "0 1 money 91 0",
+        after: "purse1 base=20 s:me=10",
+    },
+    Case {
+        name: "a replica that is gone gives back what it had reserved, and not what it had spent",
+        before: "alive me; purse1 base=0 r:gone=50 s:gone=30 r:me=10",
+        ask: "10 1; 0 0 0 100 60 0 0",
+        answer: "1 30 70 0 -1 0 -1 0",
+        after: "purse1 base=0 r:me=70 s:gone=30 for 60",
+    },
+    Case {
+        name: "which nobody does as long as there is enough",
+        before: "alive me; purse1 base=0 r:gone=50",
+        ask: "10 1; 0 0 0 100 50 0 0",
+        answer: "1 0 100 0 -1 0 -1 0",
+        after: "purse1 base=0 r:gone=50 r:me=50 for 60",
+    },
+    Case {
+        name: "a budget of nothing pays for nothing",
+        before: "alive me",
+        ask: "10 1; 0 0 0 0 1 0 0",
+        answer: "0 1 money 0 0",
+        after: "",
+    },
+    Case {
+        name: "sums of money beyond what a number of Lua would show in figures",
+        before: "alive me; purse1 base=2000000000000000 r:me=1",
+        ask: "10 1; 0 0 0 8000000000000000 1000000000000000 0 0",
+        answer: "1 2000000000000000 1000000000000001 2000000000000000 -1 0 -1 0",
+        after: "purse1 base=2000000000000000 r:me=1000000000000001 for 60",
+    },
+    // More money for a request that is under way.
+    Case {
+        name: "more money takes no request, no token and no place",
+        before: "alive me; pace1 requests=1000099000000 tokens=1000099000000 a:me=1; purse1 base=0 r:me=10",
+        ask: "500 0; 1 100 1 100 20 0 0",
+        answer: "1 0 30 0 -1 0 -1 0",
+        after: "pace1 a:me=1 requests=1000099000000 tokens=1000099000000; purse1 base=0 r:me=30 for 60",
+    },
+    // Several who pay.
+    Case {
+        name: "each of two pays",
+        before: "alive me",
+        ask: "10 1; 2 0 1 100 40 0 0; 0 100 0 1000 40 7 0",
+        answer: "1 0 40 0 1 30000 -1 0 7 40 7 -1 0 90 6000",
+        after: "pace1 a:me=1 requests=1000030000000 for 90000; pace2 tokens=1000006000000 for 90000; \
+                purse1 base=0 r:me=40 for 60; purse2 base=7 r:me=40 for 60",
+    },
+    Case {
+        name: "where the second cannot, the first does not",
+        before: "alive me",
+        ask: "10 1; 2 100 1 100 40 0 0; 0 0 0 30 40 0 0",
+        answer: "0 2 money 0 0",
+        after: "",
+    },
+];
