@@ -48,7 +48,8 @@ enum What {
 pub(crate) fn run(args: &Args) -> Done {
     let (What::List { store } | What::Rollback { store, .. } | What::Show { store, .. }) = &args.what;
     let (location, config) = store.locate()?;
-    let mut state = from_log::state(location)?;
+    let changes = matches!(args.what, What::Rollback { .. });
+    let mut state = if changes { from_log::state(location) } else { from_log::state_to_read(location) }?;
     match &args.what {
         What::List { .. } => list(&mut io::stdout().lock(), &mut state, config.as_ref()),
         What::Rollback { number, why, .. } => rollback(&mut state, *number, why, config.as_ref()),

@@ -36,7 +36,12 @@ pub(crate) fn read(state: &mut State, from_ms: i64) -> Result<Log, Failed> {
     Ok(Log { outcomes, pairs: pairs.len(), between })
 }
 
-/// The state of a ledger that is there: reading makes none.
+/// The state of a ledger for who only asks: it may be one that nobody here can change.
+pub(crate) fn state_to_read(location: Location) -> Result<State, Failed> {
+    State::open_to_read(location).map_err(Failed::told)
+}
+
+/// The state of a ledger that is there, to change it: a slip of the pen makes none.
 pub(crate) fn state(location: Location) -> Result<State, Failed> {
     drop(Reader::open(location.clone()).map_err(Failed::told)?);
     State::open(location).map_err(Failed::told)

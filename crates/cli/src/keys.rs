@@ -102,7 +102,7 @@ fn open(place: &StoreArg) -> Result<(State, Option<Config>), Failed> {
     Ok((State::open(location).map_err(Failed::told)?, config))
 }
 
-/// As [`open`], of a ledger that is there: who lists or revokes makes none.
+/// As [`open`], of a ledger that is there: who revokes makes none.
 fn open_there(place: &StoreArg) -> Result<(State, Option<Config>), Failed> {
     let (location, config) = place.locate()?;
     Ok((crate::from_log::state(location)?, config))

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let (location, config) = args.store.locate()?;
     let inputs = Inputs::default().config(config.as_ref()).ledger(&location);
-    let mut state = from_log::state(location)?;
+    let mut state = from_log::state_to_read(location)?;
     let span = Span::last_days(args.days, now_ms() + 1);
     if let Some(path) = &args.outcomes {
         let target = Target::check(Some(path), &inputs)?;

@@ -63,9 +63,9 @@ pub(crate) fn run(args: &Args) -> Done {
     let format = args.format.or(config.map(|config| configured(config.report.format))).unwrap_or(Format::Text);
     let span = Span::last_days(days, now_ms());
     let ladder = config.map(|config| config.table.ladder());
-    let shadows = State::open(source.location.clone()).and_then(|mut state| tierway_gateway::shadows(&mut state, span));
-    // Where the store may not be opened for writing nothing is said of how sure savings are.
-    let shadows = shadows.unwrap_or_default();
+    let state = State::open_to_read(source.location.clone());
+    // Where that may not be read nothing is said of how sure savings are.
+    let shadows = state.and_then(|mut state| tierway_gateway::shadows(&mut state, span)).unwrap_or_default();
     let mut report = tierway_gateway::report(&mut source.reader, &shadows, span, ladder).map_err(Failed::told)?;
     report.notes.extend(config.into_iter().flat_map(shutdowns));
     target.write(render(&report, format, width())?.as_bytes())

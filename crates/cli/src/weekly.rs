@@ -31,7 +31,9 @@ pub(crate) fn render(weekly: &Weekly, form: Form) -> Result<String, Failed> {
 
 /// Where verdicts are; without it the week says that quality was not measured, and why is said here.
 pub(crate) fn state(location: Location) -> Option<State> {
-    State::open(location).inspect_err(|error| say(format_args!("warning: no verdicts in the week: {error}"))).ok()
+    State::open_to_read(location)
+        .inspect_err(|error| say(format_args!("warning: no verdicts in the week: {error}")))
+        .ok()
 }
 
 /// Knows when the next one is due.

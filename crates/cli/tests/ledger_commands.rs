@@ -41,6 +41,48 @@ fn bad(db: &Path, arguments: &[&str]) -> (String, String) {
     (out, talk)
 }
 
+/// Runs as somebody who may read a ledger and not change it.
+fn as_reader(db: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    use std::process::Command;
+    let tierway = env!("CARGO_BIN_EXE_tierway");
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let mut command = Command::new(if is_root { "setpriv" } else { tierway });
+    if is_root {
+        command.args(["--reuid", "nobody", "--clear-groups", tierway]);
+    }
+    command.args(arguments).arg("--db").arg(db).current_dir(db.parent().unwrap());
+    let done = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code(), text(&done.stdout), text(&done.stderr))
+}
+
+#[test]
+fn who_may_only_read_a_ledger_sees_all_that_needs_no_change() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, db, _) = ledger();
+    good(&db, &["keys", "add", "--name", "app"]);
+    set_permissions(&db, Permissions::from_mode(0o444)).unwrap();
+    set_permissions(dir.path(), Permissions::from_mode(0o555)).unwrap();
+    let before = std::fs::read_dir(dir.path()).unwrap().count();
+    for (arguments, want) in [
+        (&["keys", "list"][..], "app"),
+        (&["quality"], "no sample was taken yet"),
+        (&["evidence", "list"], "no evidence was kept yet"),
+        (&["report", "--days", "36500"], "nano"),
+        (&["audit"], "1,000 rows"),
+    ] {
+        let (code, out, talk) = as_reader(&db, arguments);
+        assert!(code == Some(0) && (out.clone() + &talk).contains(want), "{arguments:?}: {code:?} {out} {talk}");
+    }
+    for arguments in [&["keys", "revoke", "app"][..], &["evidence", "rollback", "1", "--why", "a test"]] {
+        let (code, _, talk) = as_reader(&db, arguments);
+        assert!(code == Some(1) && talk.contains("ledger.db"), "{arguments:?}: {code:?} {talk}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), before, "nothing was made");
+    set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn a_report_has_the_same_totals_in_every_form() {
     let (_dir, db, calls) = ledger();

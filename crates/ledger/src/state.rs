@@ -39,6 +39,20 @@ impl State {
         Ok(Self { source })
     }
 
+    /// Opens the state of a store for questions alone: of a SQLite file that may not be changed, too. Nothing is made.
+    ///
+    /// # Errors
+    /// [`LedgerError::Missing`] when there is no store, [`LedgerError::OlderSchema`] before its upgrade, and everything that
+    /// keeps it from being read. A change fails with [`LedgerError::ReadOnly`].
+    pub fn open_to_read(location: impl Into<Location>) -> Result<Self, LedgerError> {
+        let source = match location.into() {
+            Location::Sqlite(path) => Source::Sqlite(sqlite::StateStore::open_to_read(&path)?),
+            // What a user of a PostgreSQL may do is said there.
+            Location::Postgres(url) => Source::Postgres(postgres::StateStore::open(url)?),
+        };
+        Ok(Self { source })
+    }
+
     /// Whether this is still what is at the ledger's place: a file can be moved or replaced, such as by a backup.
     #[must_use]
     pub fn is_current(&self) -> bool {

@@ -1,7 +1,8 @@
 //! `tierway keys list`: all keys in one table, or as JSON; nothing that opens one.
 
-use super::{named_in_config, open_there};
+use super::named_in_config;
 use crate::exit::{Done, Failed, say};
+use crate::from_log::state_to_read;
 use crate::store::{StoreArg, now_ms};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -26,7 +27,8 @@ enum Form {
 }
 
 pub(super) fn run(wish: &List) -> Done {
-    let (mut state, config) = open_there(&wish.place)?;
+    let (location, config) = wish.place.locate()?;
+    let mut state = state_to_read(location)?;
     let (_, stored) = state.keys().map_err(Failed::told)?;
     let ladder = config.as_ref().map(|config| config.table.ladder());
     let mut keys = Vec::new();

@@ -22,28 +22,9 @@ pub(crate) struct SqliteReader {
 
 impl SqliteReader {
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        if !path.exists() {
-            return Err(LedgerError::Missing { place: path.display().to_string() });
-        }
-        refuse_folder(path)?;
-        let sqlite = |cause| LedgerError::from_sqlite(path, cause);
-        let identity = identity(path);
-        let opened =
-            connect(path, READ, BUSY_TIMEOUT).map_err(sqlite).and_then(|db| Ok((schema::version(&db, path)?, db)));
-        let (version, db) = match opened {
-            // SQLite wants to keep an index of the log beside the file; where nothing can be made, nobody writes either.
-            Err(LedgerError::ReadOnly { .. }) if !has_log(path) => {
-                let db = connect_immutable(path, BUSY_TIMEOUT).map_err(sqlite)?;
-                (schema::version(&db, path)?, db)
-            }
-            opened => opened?,
-        };
-        db.pragma_update(None, "cache_size", CACHE_KIB).map_err(sqlite)?;
-        match version {
-            schema::NEWEST => Ok(Self { path: path.into(), identity, db }),
-            0 => Err(LedgerError::Missing { place: path.display().to_string() }),
-            found => Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST }),
-        }
+        let (identity, db) = connect_to_read(path, BUSY_TIMEOUT)?;
+        db.pragma_update(None, "cache_size", CACHE_KIB).map_err(|cause| LedgerError::from_sqlite(path, cause))?;
+        Ok(Self { path: path.into(), identity, db })
     }
 
     /// Whether the file that was opened is still the one at its path.
@@ -56,6 +37,33 @@ impl SqliteReader {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Deferred);
         let transaction = transaction.map_err(|cause| LedgerError::from_sqlite(&self.path, cause))?;
         Ok(SqliteView::new(transaction, &self.path))
+    }
+}
+
+/// Connects to a store of this version, and changes nothing; with what tells its file from another one.
+pub(super) fn connect_to_read(
+    path: &Path,
+    patience: Duration,
+) -> Result<(Option<(u64, u64)>, Connection), LedgerError> {
+    if !path.exists() {
+        return Err(LedgerError::Missing { place: path.display().to_string() });
+    }
+    refuse_folder(path)?;
+    let sqlite = |cause| LedgerError::from_sqlite(path, cause);
+    let identity = identity(path);
+    let opened = connect(path, READ, patience).map_err(sqlite).and_then(|db| Ok((schema::version(&db, path)?, db)));
+    let (version, db) = match opened {
+        // SQLite wants to keep an index of the log beside the file; where nothing can be made, nobody writes either.
+        Err(LedgerError::ReadOnly { .. }) if !has_log(path) => {
+            let db = connect_immutable(path, patience).map_err(sqlite)?;
+            (schema::version(&db, path)?, db)
+        }
+        opened => opened?,
+    };
+    match version {
+        schema::NEWEST => Ok((identity, db)),
+        0 => Err(LedgerError::Missing { place: path.display().to_string() }),
+        found => Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod statements;
 
+use super::reader::connect_to_read;
 use super::{WRITE, connect, lock::WriterLock, refuse_folder, schema, store};
 use crate::LedgerError;
 use rusqlite::Connection;
@@ -32,6 +33,12 @@ impl StateStore {
         // What is said here was promised to somebody: a key that was revoked, money that was spent.
         db.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
         Ok(Self { path: path.into(), identity: store::identity(path), db })
+    }
+
+    /// Opens it for questions alone, as one may be that nobody here can change: nothing is made or upgraded.
+    pub(crate) fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        let (identity, db) = connect_to_read(path, BUSY_TIMEOUT)?;
+        Ok(Self { path: path.into(), identity, db })
     }
 
     /// Whether the file that was opened is still the one at its path.
