@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tierway::decide::Decision;
 use tierway::{Call, Router, Setup};
 use tierway_config::{Config, ConfigTest, Origin};
+use tierway_gateway::GatewayError;
 use tierway_wire::Format;
 
 #[derive(clap::Args)]
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     expired_keys(&config);
     if !args.no_keys {
-        faults += missing_keys(&config) + unread_secrets(&config) + unwritable(&config);
+        faults += missing_keys(&config) + unread_secrets(&config) + unwritable(&config) + unshared(&config);
     }
     if let Err(error) = tierway_gateway::check_certificate(&config) {
         say(format_args!("{}: {error}", config.place("server.tls.cert_file")));
@@ -129,6 +130,23 @@ fn unwritable(config: &Config) -> usize {
         say(format_args!("{}: {why}", config.place(setting)));
     }
     faults.len()
+}
+
+/// What is wrong with what replicas share. That it is away now is no fault: they serve without it.
+fn unshared(config: &Config) -> usize {
+    match tierway_gateway::check_shared(config) {
+        Ok(None) => 0,
+        Ok(Some(why)) => {
+            say(format_args!("warning: {}: [shared] {why}", config.place("shared.url")));
+            0
+        }
+        // Said with the other secrets that cannot be read.
+        Err(GatewayError::SharedAddress(_)) => 0,
+        Err(error) => {
+            say(format_args!("{}: {error}", config.place("shared.url")));
+            1
+        }
+    }
 }
 
 /// Keys that open nothing any more: nobody is harmed, but whoever uses one is.

@@ -99,6 +99,8 @@ pub struct BudgetConfig {
 pub struct SharedConfig {
     /// Where the URL of a Redis comes from; it may hold a password.
     pub url: KeySource,
+    /// PEM of the authorities that its certificate is checked against; none: those of the machine.
+    pub ca_file: Option<PathBuf>,
     /// What the names of everything in it begin with.
     pub prefix: String,
     /// Longest wait for an answer.
@@ -282,7 +284,8 @@ pub(crate) fn shared(root: &Section<'_, '_>, base: &Path) -> Option<SharedConfig
         section.problem("prefix", format!("`prefix` in [shared] is {}; {message}", shown(&prefix)));
     }
     let replicas = section.int32("replicas");
-    (url != KeySource::None).then_some(SharedConfig { url, prefix, timeout_ms, replicas })
+    let ca_file = section.text("ca_file").map(|path| base.join(path.text));
+    (url != KeySource::None).then_some(SharedConfig { url, ca_file, prefix, timeout_ms, replicas })
 }
 
 fn zone(section: &Section<'_, '_>) -> TimeZone {

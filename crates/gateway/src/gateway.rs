@@ -85,7 +85,7 @@ pub enum GatewayError {
     #[error("[shared] url: {0}")]
     SharedAddress(tierway_config::KeyError),
     /// That cannot be an address of it.
-    #[error("[shared] url is no address of a Redis ({0}); write redis://:password@host:6379/0, or rediss:// for TLS")]
+    #[error("[shared] url cannot be used ({0}); write redis://:password@host:6379/0, or rediss:// for TLS")]
     Shared(String),
     /// The system gives no randomness.
     #[error("the system gives no random numbers: {0}")]
@@ -453,6 +453,16 @@ pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
         |provider: &tierway_config::ProviderConfig| (provider.name.clone(), ProviderAccount::new(provider.limits));
     let setup = setup.with_accounts(limited.map(account).collect());
     Ok(setup)
+}
+
+/// Asks what replicas share, where a config names it: what should be known of it before it is relied upon.
+///
+/// # Errors
+/// [`GatewayError::SharedAddress`] and [`GatewayError::Shared`]. That it cannot be reached now is none.
+pub fn check_shared(config: &Config) -> Result<Option<String>, GatewayError> {
+    let Some(shared) = &config.shared else { return Ok(None) };
+    let url = shared.url.resolve(&tierway_config::environment).map_err(GatewayError::SharedAddress)?;
+    url.map_or(Ok(None), |url| crate::shared::check(shared, url.expose()).map_err(GatewayError::Shared))
 }
 
 /// Reads the certificate of a config, where it has one.

@@ -39,7 +39,7 @@ pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
 pub use evidence::predictor;
 pub use explain::{Again, Names, tiers_asked};
-pub use gateway::{Desk, Gateway, GatewayError, check_certificate, location, setup};
+pub use gateway::{Desk, Gateway, GatewayError, check_certificate, check_shared, location, setup};
 pub use keys::{
     Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
     revoke_key, rotate_key,

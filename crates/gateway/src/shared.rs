@@ -9,12 +9,14 @@
 
 mod ask;
 mod books;
+mod evicting;
 mod illness;
 mod keeper;
 mod sessions;
 
 pub(crate) use ask::{Answer, Ask, Part, Wanted, Why};
 pub(crate) use books::{Book, Pace};
+pub(crate) use evicting::check;
 pub(crate) use keeper::Link;
 
 use crate::metrics::Metrics;

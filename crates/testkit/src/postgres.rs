@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// The password of [`USER`], to see that it is never shown.
 pub const PASSWORD: &str = "only-for-tests";
 const USER: &str = "tierway";
+/// In the folder of one that speaks TLS.
+const CERTIFICATE: &str = "server.pem";
+const KEY: &str = "server.key";
 /// How long starting may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -41,6 +44,18 @@ impl Postgres {
     /// # Errors
     /// What is missing and how to install it, or what a step said.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(None)
+    }
+
+    /// The same with a certificate and its key (PEM): it speaks TLS to who wants it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_tls(certificate: &str, key: &str) -> Result<Self, String> {
+        Self::start_with(Some((certificate, key)))
+    }
+
+    fn start_with(tls: Option<(&str, &str)>) -> Result<Self, String> {
         let programs = programs()?;
         let runs_as = runs_as()?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -51,6 +66,12 @@ impl Postgres {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).map_err(|error| error.to_string())?;
         let password = folder.join("password");
         fs::write(&password, PASSWORD).map_err(|error| error.to_string())?;
+        if let Some((certificate, key)) = tls {
+            fs::write(folder.join(CERTIFICATE), certificate).map_err(|error| error.to_string())?;
+            fs::write(folder.join(KEY), key).map_err(|error| error.to_string())?;
+            let private = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(folder.join(KEY), private).map_err(|error| error.to_string())?;
+        }
         if let Some(user) = runs_as {
             run(Command::new("chown").args(["-R", user]).arg(&folder))?;
         }
@@ -80,6 +101,13 @@ impl Postgres {
             // What a crash of the machine would lose does not matter here; what a killed server loses does.
             for setting in ["fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB"] {
                 start.args(["-c", setting]);
+            }
+            if self.folder.join(CERTIFICATE).exists() {
+                let [certificate, key] = [CERTIFICATE, KEY].map(|name| self.folder.join(name).display().to_string());
+                for setting in [format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}"), "ssl=on".into()]
+                {
+                    start.args(["-c", &setting]);
+                }
             }
             start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             let mut server = start.spawn().map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 //! Needs `redis-server` (6.2 or later) or `valkey-server` in the path. Nothing of an installed server is touched.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Redis {
     port: u16,
     server: Option<Child>,
+    /// Words of its command line beyond ours.
+    settings: Vec<String>,
 }
 
 impl Redis {
@@ -24,8 +27,26 @@ impl Redis {
     /// # Errors
     /// What is missing and how to install it.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one that speaks TLS alone, with a certificate and its key (PEM).
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_tls(certificate: &Path, key: &Path) -> Result<Self, String> {
+        let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+        Self::start_with(&["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"])
+    }
+
+    /// Starts one with more settings, as words of its command line.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(settings: &[&str]) -> Result<Self, String> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let mut redis = Self { port: free.map_err(|error| error.to_string())?.port(), server: None };
+        let settings = settings.iter().map(|word| (*word).to_owned()).collect();
+        let mut redis = Self { port: free.map_err(|error| error.to_string())?.port(), server: None, settings };
         redis.restart()?;
         Ok(redis)
     }
@@ -37,12 +58,18 @@ impl Redis {
     pub fn restart(&mut self) -> Result<(), String> {
         self.kill();
         let port = self.port.to_string();
+        let tls = self.speaks_tls();
+        let [plain, encrypted] = if tls { ["0", port.as_str()] } else { [port.as_str(), "0"] };
         let begin = |program: &str| {
             // The shell ends the server when nobody holds its input any longer.
             let script = "\"$@\" & cat > /dev/null; kill -9 $!";
             let mut command = Command::new("sh");
-            command.args(["-c", script, "redis", program, "--bind", "127.0.0.1", "--port", &port, "--save", ""]);
+            command.args(["-c", script, "redis", program, "--bind", "127.0.0.1", "--port", plain, "--save", ""]);
             command.args(["--appendonly", "no", "--requirepass", PASSWORD]);
+            if tls {
+                command.args(["--tls-port", encrypted]);
+            }
+            command.args(&self.settings);
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
         };
         let found = |program: &&&str| {
@@ -69,10 +96,21 @@ impl Redis {
         }
     }
 
+    fn speaks_tls(&self) -> bool {
+        self.settings.iter().any(|word| word == "--tls-cert-file")
+    }
+
     /// Where it is, with its password.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
+        self.url_at("127.0.0.1")
+    }
+
+    /// The same under another name of this machine.
+    #[must_use]
+    pub fn url_at(&self, host: &str) -> String {
+        let scheme = if self.speaks_tls() { "rediss" } else { "redis" };
+        format!("{scheme}://:{PASSWORD}@{host}:{}/0", self.port)
     }
 }
 

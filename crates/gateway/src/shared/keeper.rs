@@ -8,10 +8,12 @@ mod beat;
 use super::ask::{Answer, Ask, number};
 use super::books::{Book, Pace};
 use super::sessions::Reading;
-use super::{Shared, Told};
+use super::{Shared, Told, evicting};
 use crate::metrics::Metrics;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Script, Value};
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Script, TlsCertificates, Value};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,7 +54,7 @@ impl Link {
         clock: Arc<SystemClock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
-        let client = Client::open(url).map_err(|error| error.category().to_owned())?;
+        let client = client(config, url)?;
         let (told, hear) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             prefix: config.prefix.clone(),
@@ -98,6 +100,23 @@ impl Drop for Link {
     }
 }
 
+/// A client for an address; nothing is connected yet.
+///
+/// # Errors
+/// What is wrong with it; without the URL, which may hold a password.
+pub(super) fn client(config: &SharedConfig, url: &str) -> Result<Client, String> {
+    let Some(path) = &config.ca_file else { return Client::open(url).map_err(|error| error.category().to_owned()) };
+    let authorities = std::fs::read(path).map_err(|error| format!("ca_file {}: {error}", path.display()))?;
+    if !url.trim_start().to_ascii_lowercase().starts_with("rediss://") {
+        return Err("ca_file is for a rediss:// address".into());
+    }
+    if CertificateDer::pem_slice_iter(&authorities).next().is_none() {
+        return Err(format!("ca_file {} holds no certificate as PEM", path.display()));
+    }
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(authorities) };
+    Client::build_with_tls(url, certificates).map_err(|error| error.category().to_owned())
+}
+
 /// A script, and the digest by which the server knows it.
 struct Code {
     text: &'static str,
@@ -133,6 +152,8 @@ struct Keeper {
     paces: HashMap<String, Arc<Pace>>,
     heard: usize,
     sessions: Reading,
+    /// What was said of its memory.
+    said_evicts: Option<String>,
 }
 
 impl Keeper {
@@ -158,6 +179,7 @@ impl Keeper {
             paces,
             heard: 0,
             sessions: Reading::new(),
+            said_evicts: None,
         }
     }
 
@@ -287,9 +309,20 @@ impl Keeper {
                 self.usable_at = Instant::now() + Duration::from_millis(wait_ms);
                 self.was_up = true;
                 self.beat_once().await;
+                self.warn_of_eviction().await;
             }
             Ok(Err(error)) => self.lost(&error.to_string()),
         }
+    }
+
+    /// Says once what is wrong with its memory.
+    async fn warn_of_eviction(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let Ok(evicts) = tokio::time::timeout(CONNECT_WITHIN, evicting::evicts(connection)).await else { return };
+        if let Some(why) = evicts.as_ref().filter(|_| evicts != self.said_evicts) {
+            tracing::warn!("[shared] {why}");
+        }
+        self.said_evicts = evicts;
     }
 
     /// Tells everything that this replica knows; gives how long the others may need for the same, milliseconds.

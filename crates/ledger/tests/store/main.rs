@@ -17,4 +17,5 @@ mod scratch;
 mod spending;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
+mod tls;
 mod writing;

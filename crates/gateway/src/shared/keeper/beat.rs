@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tierway::Clock;
+use tierway_decide::Usd;
 
 /// A replica that was not heard of for so long is gone, and what it had reserved goes back.
 const GONE_AFTER_S: u64 = 10;
@@ -62,7 +63,14 @@ impl Keeper {
                 self.forget_illness(over).await;
             }
             let replicas = self.shared.replicas();
-            books.iter().zip(purses).for_each(|(book, purse)| hear(book, purse, replicas));
+            let me = &self.shared.me;
+            let forgotten: Vec<_> =
+                books.iter().zip(purses).filter(|(book, purse)| !hear(book, purse, me, replicas)).collect();
+            if !forgotten.is_empty() {
+                let mut pipe = Pipeline::new();
+                forgotten.iter().for_each(|(book, _)| self.write_book(&mut pipe, book, true));
+                let _ = self.query(&pipe).await;
+            }
         }
         self.open();
     }
@@ -128,21 +136,32 @@ impl Keeper {
     }
 }
 
-/// How a purse stands: kept, so that it can be told to a database that has forgotten it.
-fn hear(book: &Book, purse: &Value, replicas: u32) {
+/// How a purse stands: kept, so that it can be told to a database that has forgotten it. False when it has forgotten this
+/// replica's part of this one.
+fn hear(book: &Book, purse: &Value, me: &str, replicas: u32) -> bool {
     let (mut base, mut spent, mut reserved) = (book.base(), 0, 0);
-    let Some(fields) = purse.as_map_iter() else { return };
+    // Where this replica has nothing, nothing is missing.
+    let (mut knows_settled, mut knows_open) = (book.share.settled() == Usd::ZERO, book.share.open() == Usd::ZERO);
+    let Some(fields) = purse.as_map_iter() else { return true };
     for (name, amount) in fields {
         let (Value::BulkString(name), Some(amount)) = (name, number(amount)) else { continue };
         match &**name {
             b"base" => base = amount,
-            [b'r', b':', ..] => reserved += amount,
+            [b'r', b':', replica @ ..] => {
+                reserved += amount;
+                knows_open |= replica == me.as_bytes();
+            }
             [b's', b':', replica @ ..] => {
                 spent += amount;
+                knows_settled |= replica == me.as_bytes();
                 book.settled().insert(String::from_utf8_lossy(replica).into_owned(), amount);
             }
             _ => {}
         }
     }
-    book.heard(base, base + spent, reserved, replicas);
+    let knows_us = knows_settled && knows_open;
+    if knows_us {
+        book.heard(base, base + spent, reserved, replicas);
+    }
+    knows_us
 }
