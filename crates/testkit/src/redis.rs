@@ -2,6 +2,7 @@
 //!
 //! Needs `redis-server` (6.2 or later) or `valkey-server` in the path. Nothing of an installed server is touched.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -94,6 +95,26 @@ impl Redis {
             drop(server.stdin.take());
             let _ = server.wait();
         }
+    }
+
+    /// Runs a script in it, of one without TLS; gives the number that it returns.
+    ///
+    /// # Errors
+    /// What the server said instead.
+    pub fn eval(&self, script: &str) -> Result<i64, String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(|error| error.to_string())?;
+        let mut ask = |words: &[&str]| {
+            let count = words.len();
+            let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+            let call = format!("*{}\r\n{words}", count);
+            stream.write_all(call.as_bytes()).map_err(|error| error.to_string())?;
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).map_err(|error| error.to_string())?;
+            Ok::<_, String>(line.trim().to_owned())
+        };
+        ask(&["AUTH", PASSWORD])?;
+        let said = ask(&["EVAL", script, "0"])?;
+        said.strip_prefix(':').and_then(|number| number.parse().ok()).ok_or(said)
     }
 
     fn speaks_tls(&self) -> bool {

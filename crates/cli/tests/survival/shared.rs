@@ -155,6 +155,44 @@ async fn a_budget_for_ten_is_for_ten_on_three_replicas_with_redis_without_and_wi
     house.close().await;
 }
 
+/// What Redis knows to be settled of all budgets, units of 1e-12 dollars.
+const SETTLED: &str = "local sum = 0
+for _, key in ipairs(redis.call('KEYS', '*purse*')) do
+  local fields = redis.call('HGETALL', key)
+  for at = 1, #fields, 2 do
+    if fields[at]:sub(1, 2) == 's:' then sum = sum + tonumber(fields[at + 1]) end
+  end
+end
+return sum";
+const FORGET: &str = "return redis.call('DEL', unpack(redis.call('KEYS', '*purse*')))";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_that_redis_threw_away_is_told_again() {
+    let upstream = Upstream::start().await.unwrap();
+    let house = House::open(&upstream.url(), "budget = \"1000/total\"").await;
+    for (client, replica) in house.clients().iter().zip(&house.replicas) {
+        assert_eq!(ask(client, "nano", &[]).await.status, 200);
+        settled(replica).await;
+    }
+    let began = Instant::now();
+    let known = loop {
+        let known = house.redis.eval(SETTLED).unwrap();
+        // All three have told, and heard of each other.
+        if began.elapsed() > Duration::from_secs(3) {
+            break known;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(known > 0);
+    assert_eq!(house.redis.eval(FORGET), Ok(1));
+    let began = Instant::now();
+    while house.redis.eval(SETTLED).unwrap() != known {
+        assert!(began.elapsed() < Duration::from_secs(20), "{known} is not told again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    house.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_finds_its_cache_warm_on_another_replica() {
     let upstream = Upstream::start().await.unwrap();
