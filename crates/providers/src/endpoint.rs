@@ -167,6 +167,7 @@ fn operation_path(endpoint: &Endpoint, request: &WireRequest) -> String {
         (Operation::Chat, Format::Gemini) if request.stream => format!("/models/{model}:streamGenerateContent?alt=sse"),
         (Operation::Chat, Format::Gemini) => format!("/models/{model}:generateContent"),
         (Operation::Chat, Format::OllamaChat) => "/api/chat".into(),
+        (Operation::Chat, Format::BedrockConverse) => bedrock_path(&model, request),
     }
 }
 
@@ -198,13 +199,15 @@ fn vertex_path(model: &str, request: &WireRequest) -> String {
     }
 }
 
-/// Bedrock counts no tokens of the Messages API: such a call is refused there, and an estimate has to do.
+/// Tokens of a conversation are not counted with Bedrock: such a call is refused there, and an estimate has to do.
 fn bedrock_path(model: &str, request: &WireRequest) -> String {
     match (request.operation, request.format) {
         (Operation::Chat, Format::AnthropicMessages) if request.stream => {
             format!("/model/{model}/invoke-with-response-stream")
         }
         (Operation::Chat, Format::AnthropicMessages) => format!("/model/{model}/invoke"),
+        (Operation::Chat, Format::BedrockConverse) if request.stream => format!("/model/{model}/converse-stream"),
+        (Operation::Chat, Format::BedrockConverse) => format!("/model/{model}/converse"),
         (Operation::CountTokens, _) => format!("/model/{model}/count-tokens"),
         (Operation::Embeddings, _) => "/openai/v1/embeddings".into(),
         (Operation::Chat, _) => "/openai/v1/chat/completions".into(),
@@ -304,6 +307,10 @@ mod tests {
         bedrock(Format::AnthropicMessages, true, "http://b/model/m%3A1%2Fx/invoke-with-response-stream");
         bedrock(Format::AnthropicMessages, false, "http://b/model/m%3A1%2Fx/invoke");
         bedrock(Format::OpenaiChat, true, "http://b/openai/v1/chat/completions");
+        bedrock(Format::BedrockConverse, true, "http://b/model/m%3A1%2Fx/converse-stream");
+        bedrock(Format::BedrockConverse, false, "http://b/model/m%3A1%2Fx/converse");
+        let direct = "http://b/model/m%3A1%2Fx/converse";
+        check("http://b", Dialect::Direct, Format::BedrockConverse, Chat, false, direct);
     }
 
     #[test]

@@ -62,7 +62,8 @@ impl HttpProvider {
             timeout: endpoint.connect_timeout,
         })
         .map_err(|_| EndpointError::BadUrl(endpoint.base_url.clone()))?;
-        let fixed = endpoint.dialect == Dialect::Direct && endpoint.format != Format::Gemini;
+        let in_path = matches!(endpoint.format, Format::Gemini | Format::BedrockConverse);
+        let fixed = endpoint.dialect == Dialect::Direct && !in_path;
         let probe = || WireRequest {
             operation: Operation::Chat,
             format: endpoint.format,
@@ -147,13 +148,14 @@ impl Provider for HttpProvider {
         Box::pin(async move {
             let unsendable =
                 |cause: &str| SendError::Unsendable { provider: self.endpoint.name.clone(), cause: cause.to_owned() };
+            let format = request.format;
             let path = self.path(&request).ok_or_else(|| unsendable("the model name cannot be part of an address"))?;
             let (mut request, body) = self.request(request).ok_or_else(|| unsendable("its body is no JSON object"))?;
             self.authorize(&mut request, &path, &body).await?;
             let answer = self.pool.call(path, request).await.map_err(|error| self.error(&error))?;
             let (head, body) = answer.into_parts();
             let framed = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == event_stream::CONTENT_TYPE);
-            let body: WireBody = if framed { Box::pin(EventStream::new(body)) } else { Box::pin(body) };
+            let body: WireBody = if framed { Box::pin(EventStream::new(body, format)) } else { Box::pin(body) };
             Ok(WireAnswer { status: head.status, headers: head.headers, body })
         })
     }

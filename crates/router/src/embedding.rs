@@ -57,7 +57,7 @@ impl Router {
             Format::OpenaiChat | Format::OpenaiResponses => Ok(target),
             // They have an address that takes a request as it came.
             Format::Gemini | Format::OllamaChat => Ok(Target { format: Format::OpenaiChat, ..target }),
-            Format::AnthropicMessages => Err(other_api(&target)),
+            Format::AnthropicMessages | Format::BedrockConverse => Err(other_api(&target)),
         }
     }
 }

@@ -163,7 +163,9 @@ impl<'a> Asked<'a> {
         let (structured_tool, custom_tools) = (encoded.structured_tool, encoded.custom_tools);
         let legacy_functions = self.call.format == Format::OpenaiChat && self.fields.get("functions").is_some();
         let renamed_tools = encoded.renamed_tools;
-        let context = Context { structured_tool, custom_tools, renamed_tools, legacy_functions, echo, ..context };
+        let model = options.model;
+        let context =
+            Context { model, structured_tool, custom_tools, renamed_tools, legacy_functions, echo, ..context };
         Ok((encoded.body, encoded.adaptations, context))
     }
 }

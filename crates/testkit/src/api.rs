@@ -1,5 +1,6 @@
 //! The APIs that the fake upstream speaks: reading requests as strictly as the provider does, writing its replies.
 
+mod converse;
 mod embeddings;
 mod gemini;
 mod messages;
@@ -8,6 +9,7 @@ mod openai_chat;
 mod openai_responses;
 
 use crate::answer::{Ask, Reply};
+use crate::cloud::unescaped;
 use crate::fault::Fault;
 use crate::traits::Traits;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ pub(crate) enum Api {
     CountTokens,
     Gemini { model: String, how: GeminiCall },
     Ollama,
+    Converse { model: String, stream: bool },
     Embeddings,
     Models,
     Tags,
@@ -72,6 +75,11 @@ pub(crate) struct Streamed {
 impl Api {
     /// The call at a path; none: 404.
     pub(crate) fn at(method: &str, path: &str, query: &str) -> Option<Self> {
+        if let Some((model, call)) = path.strip_prefix("/model/").and_then(|rest| rest.rsplit_once('/')) {
+            let stream = call == "converse-stream";
+            let known = method == "POST" && (stream || call == "converse");
+            return known.then(|| Self::Converse { model: unescaped(model), stream });
+        }
         let path = path.strip_prefix("/openai").unwrap_or(path);
         let bare = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
         // Google's words for OpenAI's API.
@@ -129,6 +137,7 @@ impl Api {
             Self::CountTokens => messages::read(body, header, traits, false),
             Self::Gemini { model, how } => gemini::read(model, *how, body, traits),
             Self::Ollama => ollama::read(body),
+            Self::Converse { model, stream } => converse::read(model, *stream, body, traits),
             Self::Embeddings => embeddings::read(body),
             Self::Models | Self::Tags => Ok(Ask::default()),
         }
@@ -143,6 +152,7 @@ impl Api {
             Self::Gemini { how: GeminiCall::CountTokens, .. } => json!({ "totalTokens": reply.input_tokens }),
             Self::Gemini { .. } => gemini::whole(ask, reply),
             Self::Ollama => ollama::whole(ask, reply),
+            Self::Converse { .. } => converse::whole(ask, reply),
             Self::Chat | Self::Embeddings | Self::Models | Self::Tags => openai_chat::whole(ask, reply),
         }
     }
@@ -154,6 +164,7 @@ impl Api {
             Self::Messages => messages::streamed(ask, reply),
             Self::Gemini { how, .. } => gemini::streamed(*how, ask, reply),
             Self::Ollama => ollama::streamed(ask, reply),
+            Self::Converse { .. } => converse::streamed(ask, reply),
             _ => openai_chat::streamed(ask, reply),
         }
     }
@@ -173,6 +184,7 @@ impl Api {
             Self::Messages | Self::CountTokens => messages::error(status, &refusal.message),
             Self::Gemini { .. } => gemini::error(status, &refusal.message),
             Self::Ollama | Self::Tags => json!({ "error": refusal.message }),
+            Self::Converse { .. } => converse::error(&refusal.message),
             _ => openai_chat::error(refusal),
         }
     }
@@ -182,6 +194,7 @@ impl Api {
         match self {
             Self::Messages => messages::event("error", &messages::error(529, "Overloaded")),
             Self::Responses => openai_responses::failed(),
+            Self::Converse { .. } => converse::event("serviceUnavailableException", &converse::error("Busy")),
             Self::Gemini { .. } => format!("data: {}\n\n", gemini::error(503, "The model is overloaded.")),
             Self::Ollama => "{\"error\":\"llama runner process has terminated\"}\n".to_owned(),
             _ => {

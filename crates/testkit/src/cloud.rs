@@ -44,7 +44,16 @@ pub(crate) struct Inside {
     pub(crate) path: String,
     pub(crate) body: Bytes,
     /// The stream goes out in Amazon's frames.
-    pub(crate) framed: bool,
+    pub(crate) framed: Option<Framing>,
+}
+
+/// What Amazon's frames hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Framing {
+    /// InvokeModel: the events of the model's own API.
+    Chunks,
+    /// Converse: an event of the frame's name.
+    Named,
 }
 
 /// A request that the cloud's door refuses: status and body.
@@ -88,17 +97,23 @@ impl Cloud {
         if let Some(rest) = path.strip_prefix("/model/") {
             let refused = |status, message: String| (status, json!({ "message": message }));
             let (model, call) = rest.rsplit_once('/')?;
-            let stream = match call {
-                "invoke" => false,
-                "invoke-with-response-stream" => true,
+            let (converse, stream) = match call {
+                "invoke" => (false, false),
+                "invoke-with-response-stream" => (false, true),
+                "converse" => (true, false),
+                "converse-stream" => (true, true),
                 _ => return Some(Err(refused(404, "UnknownOperationException".into()))),
             };
             if let Err(why) = signed(path, headers, body) {
                 return Some(Err(refused(403, why)));
             }
+            if converse {
+                let framed = stream.then_some(Framing::Named);
+                return Some(Ok(Inside { path: path.to_owned(), body: body.clone(), framed }));
+            }
             let inside = messages(model, body, headers, "bedrock-2023-05-31", Some(stream));
             return Some(match inside {
-                Ok((inside, _)) => Ok(Inside { framed: stream, ..inside }),
+                Ok((inside, _)) => Ok(Inside { framed: stream.then_some(Framing::Chunks), ..inside }),
                 Err(why) => Err(refused(400, why)),
             });
         }
@@ -107,13 +122,13 @@ impl Cloud {
             return Some(Err(google(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")));
         }
         if let Some(call) = published.strip_prefix("google/") {
-            return Some(Ok(Inside { path: format!("/v1beta/{call}"), body: body.clone(), framed: false }));
+            return Some(Ok(Inside { path: format!("/v1beta/{call}"), body: body.clone(), framed: None }));
         }
         let (model, call) = published.strip_prefix("anthropic/models/")?.rsplit_once(':')?;
         let bad = |why: String| google(400, "INVALID_ARGUMENT", &why);
         if model == "count-tokens" {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-            return Some(Ok(Inside { path: "/v1/messages/count_tokens".into(), body: body.clone(), framed: false }));
+            return Some(Ok(Inside { path: "/v1/messages/count_tokens".into(), body: body.clone(), framed: None }));
         }
         let inside = messages(model, body, headers, "vertex-2023-10-16", None);
         let wanted = call == "streamRawPredict";
@@ -163,7 +178,7 @@ fn messages(
     fields.insert("model".into(), json!(unescaped(model)));
     headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     let stream = json["stream"] == true;
-    Ok((Inside { path: "/v1/messages".into(), body: json.to_string().into(), framed: false }, stream))
+    Ok((Inside { path: "/v1/messages".into(), body: json.to_string().into(), framed: None }, stream))
 }
 
 /// The claims of an assertion that the account's key has signed.
@@ -242,7 +257,7 @@ fn escaped(segment: &str) -> String {
     segment.bytes().map(one).collect()
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let (mut out, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, tail @ ..] = rest {
         let code = tail.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
@@ -261,12 +276,10 @@ fn unescaped(text: &str) -> String {
 }
 
 /// A piece of a reply in Amazon's frames: one for each server-sent event. What is no event stays as it is.
-pub(crate) fn framed(piece: Piece) -> Piece {
+pub(crate) fn framed(framing: Framing, piece: Piece) -> Piece {
     let frames = |bytes: &Bytes| -> Option<Bytes> {
         let text = std::str::from_utf8(bytes).ok()?;
-        let events =
-            text.split_terminator("\n\n").map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
-        let frames: Option<Vec<Vec<u8>>> = events.map(|data| Some(event(&serde_json::from_str(data?).ok()?))).collect();
+        let frames: Option<Vec<Vec<u8>>> = text.split_terminator("\n\n").map(|event| one(framing, event)).collect();
         Some(frames?.concat().into())
     };
     match piece {
@@ -276,7 +289,27 @@ pub(crate) fn framed(piece: Piece) -> Piece {
     }
 }
 
-fn event(data: &Value) -> Vec<u8> {
+/// The frame of one server-sent event.
+fn one(framing: Framing, event: &str) -> Option<Vec<u8>> {
+    let line = |start: &str| event.lines().find_map(|line| line.strip_prefix(start));
+    let data = line("data: ")?;
+    let json: Value = serde_json::from_str(data).ok()?;
+    Some(match framing {
+        Framing::Chunks => chunk(&json),
+        Framing::Named => {
+            let name = line("event: ")?;
+            let kind = if name.ends_with("Exception") { "exception" } else { "event" };
+            let headers = [
+                (if kind == "event" { ":event-type" } else { ":exception-type" }, name),
+                (":content-type", "application/json"),
+                (":message-type", kind),
+            ];
+            frame(&headers, data)
+        }
+    })
+}
+
+fn chunk(data: &Value) -> Vec<u8> {
     if data["type"] == "error" {
         let payload = json!({"message": data["error"]["message"]}).to_string();
         return frame(&[(":message-type", "exception"), (":exception-type", "serviceUnavailableException")], &payload);

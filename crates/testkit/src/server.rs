@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Finish, Reply, answer, echo};
 use crate::api::{Api, Refusal, Streamed, embed};
 use crate::body::{Piece, Scripted, Switch, Wire};
-use crate::cloud::{self, Cloud};
+use crate::cloud::{self, Cloud, Framing};
 use crate::fault::{Fault, Plan};
 use crate::record::{Ended, Record, Seen, Watch};
 use crate::traits::{Pace, Traits};
@@ -225,14 +225,14 @@ async fn handle(shared: Arc<Shared>, switch: Switch, request: Request<Incoming>)
     }
     let sent = without_keys(&head.headers);
     let (path, body, framed, locked_out) = match shared.cloud.enter(head.uri.path(), &mut head.headers, &body) {
-        None => (head.uri.path().to_owned(), body, false, None),
+        None => (head.uri.path().to_owned(), body, None, None),
         Some(Ok(inside)) => (inside.path, inside.body, inside.framed, None),
-        Some(Err(refused)) => (head.uri.path().to_owned(), body, false, Some(refused)),
+        Some(Err(refused)) => (head.uri.path().to_owned(), body, None, Some(refused)),
     };
     let api = Api::at(head.method.as_str(), &path, query);
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     let model = match &api {
-        Some(Api::Gemini { model, .. }) => model.clone(),
+        Some(Api::Gemini { model, .. } | Api::Converse { model, .. }) => model.clone(),
         _ => json.as_ref().and_then(|json| json.get("model")?.as_str()).unwrap_or_default().to_owned(),
     };
     let (call, fault) = shared.next_fault(&model);
@@ -257,11 +257,14 @@ async fn handle(shared: Arc<Shared>, switch: Switch, request: Request<Incoming>)
         return shared.refuse(&Api::Chat, &Refusal::coded(404, "unknown_url", "Unknown request URL"), watch);
     };
     let reply = shared.reply(&api, &model, json, &head.headers, query, fault, &switch, watch).await?;
-    Ok(if framed && reply.status() == StatusCode::OK { in_frames(reply) } else { reply })
+    Ok(match framed {
+        Some(framing) if reply.status() == StatusCode::OK => in_frames(framing, reply),
+        _ => reply,
+    })
 }
 
-fn in_frames(reply: Out) -> Out {
-    let mut reply = reply.map(|body| body.map(cloud::framed));
+fn in_frames(framing: Framing, reply: Out) -> Out {
+    let mut reply = reply.map(|body| body.map(|piece| cloud::framed(framing, piece)));
     let kind = HeaderValue::from_static("application/vnd.amazon.eventstream");
     reply.headers_mut().insert(header::CONTENT_TYPE, kind);
     reply

@@ -24,9 +24,9 @@ pub fn adapt(format: Format, fields: &Fields<'_>, options: &EncodeOptions) -> Re
         Format::OpenaiChat => chat(&mut edits, options)?,
         Format::AnthropicMessages => messages(&mut edits, options)?,
         Format::OpenaiResponses => responses(&mut edits, options)?,
-        // Ollama names its model in the body as well; Gemini has it in the path and takes no such field.
+        // Ollama names its model in the body as well; these have it in the path and take no such field.
         Format::OllamaChat => {}
-        Format::Gemini => edits.list.clear(),
+        Format::Gemini | Format::BedrockConverse => edits.list.clear(),
     }
     Ok((edits.list, edits.changes.0))
 }

@@ -4,8 +4,8 @@ use crate::neutral::{Answer, Request};
 use crate::options::Changes;
 use crate::splice::Fields;
 use crate::{
-    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, fit, gemini,
-    ollama_chat, openai_chat, openai_responses, restore, strangers,
+    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, bedrock_converse,
+    fit, gemini, ollama_chat, openai_chat, openai_responses, restore, strangers,
 };
 
 /// Reads what routing needs from a request of that API, and its top-level fields for splicing.
@@ -32,6 +32,7 @@ pub fn decode_request(format: Format, fields: &Fields<'_>) -> Result<Request, De
         Format::AnthropicMessages => anthropic::decode_request(fields),
         Format::Gemini => gemini::decode_request(fields),
         Format::OllamaChat => ollama_chat::decode_request(fields),
+        Format::BedrockConverse => bedrock_converse::decode_request(fields),
     }?;
     request.unknown.extend(strangers::unknown_fields(format, fields));
     Ok(request)
@@ -52,6 +53,7 @@ pub fn encode_request(format: Format, request: &Request, options: &EncodeOptions
         Format::AnthropicMessages => anthropic::encode_request(request, options),
         Format::Gemini => gemini::encode_request(request, options),
         Format::OllamaChat => ollama_chat::encode_request(request, options),
+        Format::BedrockConverse => bedrock_converse::encode_request(request, options),
     }?;
     changes.0.append(&mut encoded.adaptations);
     strangers::tell(request, &mut changes);
@@ -76,6 +78,7 @@ pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<A
         Format::AnthropicMessages => anthropic::decode_answer(body, context),
         Format::Gemini => gemini::decode_answer(body, context),
         Format::OllamaChat => ollama_chat::decode_answer(body, context),
+        Format::BedrockConverse => bedrock_converse::decode_answer(body, context),
     }
 }
 
@@ -88,6 +91,7 @@ pub fn encode_answer(format: Format, answer: &Answer, context: &Context) -> Vec<
         Format::AnthropicMessages => anthropic::encode_answer(answer, context),
         Format::Gemini => gemini::encode_answer(answer, context),
         Format::OllamaChat => ollama_chat::encode_answer(answer, context),
+        Format::BedrockConverse => bedrock_converse::encode_answer(answer, context),
     }
 }
 
@@ -100,6 +104,7 @@ pub fn decode_error(format: Format, status: u16, body: &[u8]) -> ApiError {
         Format::AnthropicMessages => anthropic::decode_error(status, body),
         Format::Gemini => gemini::decode_error(status, body),
         Format::OllamaChat => ollama_chat::decode_error(status, body),
+        Format::BedrockConverse => bedrock_converse::decode_error(status, body),
     }
 }
 
@@ -112,5 +117,6 @@ pub fn encode_error(format: Format, error: &ApiError) -> Vec<u8> {
         Format::AnthropicMessages => anthropic::encode_error(error),
         Format::Gemini => gemini::encode_error(error),
         Format::OllamaChat => ollama_chat::encode_error(error),
+        Format::BedrockConverse => bedrock_converse::encode_error(error),
     }
 }

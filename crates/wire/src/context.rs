@@ -5,6 +5,8 @@
 pub struct Context {
     /// Our id of the request: ids that an API demands and the provider did not give are made from it.
     pub request_id: String,
+    /// The model that was asked, for APIs whose answers do not name it.
+    pub model: String,
     /// When the answer began, Unix seconds.
     pub created_s: u64,
     /// The tool that stands in for a JSON schema, from [`Encoded::structured_tool`](crate::Encoded::structured_tool).

@@ -16,12 +16,20 @@ pub enum Format {
     Gemini,
     /// Ollama's own `/api/chat`.
     OllamaChat,
+    /// Amazon Bedrock's `Converse`.
+    BedrockConverse,
 }
 
 impl Format {
     /// All formats, for tables and tests.
-    pub const ALL: [Self; 5] =
-        [Self::OpenaiChat, Self::OpenaiResponses, Self::AnthropicMessages, Self::Gemini, Self::OllamaChat];
+    pub const ALL: [Self; 6] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::AnthropicMessages,
+        Self::Gemini,
+        Self::OllamaChat,
+        Self::BedrockConverse,
+    ];
 
     /// The name in config, records and headers.
     #[must_use]
@@ -32,13 +40,14 @@ impl Format {
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
             Self::OllamaChat => "ollama_chat",
+            Self::BedrockConverse => "bedrock_converse",
         }
     }
 
     /// Whether a request can hold sound.
     #[must_use]
     pub const fn carries_sound(self) -> bool {
-        matches!(self, Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini)
+        matches!(self, Self::OpenaiChat | Self::OpenaiResponses | Self::Gemini | Self::BedrockConverse)
     }
 
     /// Whether a request can hold documents.

@@ -3,6 +3,7 @@
 use crate::Format;
 use crate::neutral::{Content, Message, Part, Request, Role, ToolKind};
 use crate::options::Changes;
+use crate::splice::{Edit, Fields};
 use crate::write::Obj;
 use std::borrow::Cow;
 
@@ -88,6 +89,17 @@ pub(crate) fn custom_tools(request: &Request) -> Vec<String> {
 
 /// A schema for tools that name none.
 pub(crate) const EMPTY_SCHEMA: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The schema with the type that some APIs want to be told; others take an empty one.
+pub(crate) fn object_schema(schema: &str) -> Cow<'_, str> {
+    match Fields::parse(schema.as_bytes()) {
+        Ok(fields) if fields.get("type").is_none() => {
+            let typed = fields.apply(&[Edit::Set("type", "\"object\"".into())]);
+            String::from_utf8_lossy(&typed).into_owned().into()
+        }
+        _ => schema.into(),
+    }
+}
 
 /// Reasoning of one API that travels to a client of another inside the one field that clients send back untouched: the
 /// signature. Written by the answer's encoder, read by the next request's decoder.

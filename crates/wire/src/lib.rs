@@ -1,6 +1,6 @@
 //! What the APIs of language models say.
 //!
-//! Every API (OpenAI Chat and Responses, Anthropic Messages, Gemini, Ollama) has one module that reads and writes it.
+//! Every API (OpenAI Chat and Responses, Anthropic Messages, Gemini, Ollama, Bedrock Converse) has one module for both ways.
 //! A request is read twice at most: always into an [`Outline`] (borrowed, one pass, just what routing needs), and only
 //! when it has to be translated into a [`neutral`] form that owns everything the API said.
 //! When client and target speak the same API the bytes go through as they came, with a few fields [spliced](splice).
@@ -8,7 +8,9 @@
 //! Pure: no runtime, clock, file, network or random call. Types what we act on, carries the rest untouched.
 
 mod adapt;
+mod alternating;
 pub mod anthropic;
+pub mod bedrock_converse;
 mod citations;
 mod codec;
 mod context;

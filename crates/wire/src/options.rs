@@ -363,6 +363,15 @@ impl Changes {
         }
     }
 
+    /// One call at a time, where the target's API cannot be told that. Clients that offer `functions` want it without a word:
+    /// they have room for one call.
+    pub(crate) fn no_single_call(&mut self, request: &Request) {
+        if request.parallel_tool_calls == Some(false) {
+            let note = "the target may call several tools at once; `function_call` shows the first of them";
+            self.dropped("parallel_tool_calls", note);
+        }
+    }
+
     /// A choice of a tool where there is none.
     pub(crate) fn no_choice(&mut self, request: &Request) {
         if !matches!(request.tool_choice, ToolChoice::Unset | ToolChoice::Auto | ToolChoice::None) {

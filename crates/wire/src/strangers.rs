@@ -128,7 +128,7 @@ const fn table(format: Format) -> Table {
         Format::OpenaiResponses => RESPONSES,
         Format::AnthropicMessages => MESSAGES,
         // No client speaks them.
-        Format::Gemini | Format::OllamaChat => &[],
+        Format::Gemini | Format::OllamaChat | Format::BedrockConverse => &[],
     }
 }
 

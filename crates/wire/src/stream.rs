@@ -6,7 +6,8 @@
 use crate::neutral::Event;
 use crate::restore::Restore;
 use crate::{
-    ApiError, Context, DecodeError, Format, anthropic, gemini, ollama_chat, openai_chat, openai_responses, sse,
+    ApiError, Context, DecodeError, Format, anthropic, bedrock_converse, gemini, ollama_chat, openai_chat,
+    openai_responses, sse,
 };
 use bytes::{Buf, BytesMut};
 
@@ -54,6 +55,7 @@ enum Decoder {
     Anthropic(anthropic::stream::Decoder),
     Gemini(gemini::stream::Decoder),
     Ollama(ollama_chat::stream::Decoder),
+    Bedrock(bedrock_converse::stream::Decoder),
 }
 
 impl StreamDecoder {
@@ -66,6 +68,7 @@ impl StreamDecoder {
             Format::AnthropicMessages => Decoder::Anthropic(anthropic::stream::Decoder::new()),
             Format::Gemini => Decoder::Gemini(gemini::stream::Decoder::new(context)),
             Format::OllamaChat => Decoder::Ollama(ollama_chat::stream::Decoder::new(context)),
+            Format::BedrockConverse => Decoder::Bedrock(bedrock_converse::stream::Decoder::new(context)),
         };
         let framing = match format {
             Format::OllamaChat => Framing::Lines(BytesMut::new()),
@@ -145,6 +148,7 @@ impl Decoder {
             Self::Anthropic(codec) => codec.event(name, data, out),
             Self::Gemini(codec) => codec.event(data, out),
             Self::Ollama(codec) => codec.event(data, out),
+            Self::Bedrock(codec) => codec.event(name, data, out),
         }
     }
 
@@ -155,6 +159,7 @@ impl Decoder {
             Self::Anthropic(codec) => codec.end(out),
             Self::Gemini(codec) => codec.end(out),
             Self::Ollama(codec) => codec.end(out),
+            Self::Bedrock(codec) => codec.end(out),
         }
     }
 }
@@ -173,6 +178,7 @@ enum Encoder {
     Anthropic(anthropic::stream::Encoder),
     Gemini(gemini::stream::Encoder),
     Ollama(ollama_chat::stream::Encoder),
+    Bedrock(bedrock_converse::stream::Encoder),
 }
 
 impl StreamEncoder {
@@ -187,6 +193,7 @@ impl StreamEncoder {
             Format::AnthropicMessages => Encoder::Anthropic(anthropic::stream::Encoder::new(origin, context)),
             Format::Gemini => Encoder::Gemini(gemini::stream::Encoder::new(context)),
             Format::OllamaChat => Encoder::Ollama(ollama_chat::stream::Encoder::new(context)),
+            Format::BedrockConverse => Encoder::Bedrock(bedrock_converse::stream::Encoder::default()),
         };
         Self { origin, codec }
     }
@@ -208,6 +215,7 @@ impl StreamEncoder {
             Encoder::Anthropic(codec) => codec.event(event, out),
             Encoder::Gemini(codec) => codec.event(event, out),
             Encoder::Ollama(codec) => codec.event(event, out),
+            Encoder::Bedrock(codec) => codec.event(event, out),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens of one answer, in one meaning for every provider.
 
-use crate::{Format, ServiceTier, anthropic, gemini, ollama_chat, openai_chat, openai_responses};
+use crate::{Format, ServiceTier, anthropic, bedrock_converse, gemini, ollama_chat, openai_chat, openai_responses};
 use serde::{Deserialize, Serialize};
 
 /// What a provider reported for one call. Totals include their parts, so nothing may be added up twice:
@@ -67,5 +67,6 @@ pub fn usage(format: Format, json: &str) -> Option<Usage> {
         Format::AnthropicMessages => anthropic::usage(json),
         Format::Gemini => gemini::usage(json),
         Format::OllamaChat => ollama_chat::usage(json),
+        Format::BedrockConverse => bedrock_converse::usage(json),
     }
 }

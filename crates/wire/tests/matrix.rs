@@ -15,7 +15,8 @@ use tierway_wire::{
 const INBOUND: [Format; 3] = [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages];
 
 fn context() -> Context {
-    Context { request_id: "r1".to_owned(), created_s: 1_763_856_000, usage_wanted: true, ..Context::default() }
+    let model = "served-1".to_owned();
+    Context { request_id: "r1".to_owned(), model, created_s: 1_763_856_000, usage_wanted: true, ..Context::default() }
 }
 
 /// The request as every target gets it, with what was adapted or the reason why the target cannot take it.
@@ -27,7 +28,10 @@ fn requests(name: &str, bodies: [&str; 3], options: &EncodeOptions) {
         writeln!(shown, "== client speaks {}\n{body}", from.name()).unwrap();
         for to in Format::ALL {
             let same_model = from == to;
-            match encode_request(to, &request, &EncodeOptions { same_model, ..options.clone() }) {
+            // Bedrock's models take different things, which their names say.
+            let model = if to == Format::BedrockConverse { "eu.amazon.nova-2-lite-v1:0" } else { "target-1" };
+            let options = EncodeOptions { same_model, model: model.to_owned(), ..options.clone() };
+            match encode_request(to, &request, &options) {
                 Err(error) => writeln!(shown, "-- {}: refused: {error}", to.name()).unwrap(),
                 Ok(encoded) => {
                     let body = String::from_utf8(encoded.body).unwrap();
@@ -75,7 +79,11 @@ fn answers(name: &str, make: impl Fn(Format) -> Answer) {
 fn answer(origin: Format, contents: Vec<Content>, finish: Finish) -> Answer {
     Answer {
         origin,
-        id: if origin == Format::OllamaChat { String::new() } else { "up_1".to_owned() },
+        id: if matches!(origin, Format::OllamaChat | Format::BedrockConverse) {
+            String::new()
+        } else {
+            "up_1".to_owned()
+        },
         model: "served-1".to_owned(),
         choices: vec![Choice { parts: contents.into_iter().map(Part::new).collect(), finish, logprobs: None }],
         usage: Some(Usage { input_tokens: 20, output_tokens: 7, ..Usage::default() }),
@@ -169,7 +177,7 @@ fn thinking() {
     );
     answers("thinking", |origin| {
         let (signature, encrypted) = match origin {
-            Format::AnthropicMessages | Format::Gemini => (Some("sig".to_owned()), None),
+            Format::AnthropicMessages | Format::Gemini | Format::BedrockConverse => (Some("sig".to_owned()), None),
             Format::OpenaiResponses => (None, Some("enc".to_owned())),
             Format::OpenaiChat | Format::OllamaChat => (None, None),
         };

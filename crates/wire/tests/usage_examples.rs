@@ -16,8 +16,9 @@ fn every_worked_example_is_read_as_documented() {
             "messages" => Format::AnthropicMessages,
             "gemini" => Format::Gemini,
             "ollama" => Format::OllamaChat,
-            // No codec speaks these APIs yet; their examples price other providers' bills.
-            "converse" | "cohere" => continue,
+            "converse" => Format::BedrockConverse,
+            // No codec speaks this API yet; its examples price other providers' bills.
+            "cohere" => continue,
             other => panic!("no codec is named for `{other}`"),
         };
         read += 1;
@@ -37,7 +38,7 @@ fn every_worked_example_is_read_as_documented() {
 
 /// The usage of a whole answer. `beside`: fields of the answer beside its usage, such as the service tier.
 fn whole(format: Format, object: &Value, beside: &Value) -> Option<Usage> {
-    if matches!(format, Format::Gemini | Format::OllamaChat) {
+    if matches!(format, Format::Gemini | Format::OllamaChat | Format::BedrockConverse) {
         return usage(format, &object.to_string());
     }
     let mut body = serde_json::json!({ "usage": object });

@@ -12,7 +12,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const binaries = process.env.TIERWAY_BINARIES ?? join(here, '../../../target/debug');
 
 // One provider for each API that tierway can speak upstream. Their models need no entry in the config.
-export const PROVIDERS = ['chat', 'resp', 'anthropic', 'gemini', 'ollama'];
+export const PROVIDERS = ['chat', 'resp', 'anthropic', 'gemini', 'ollama', 'converse'];
 
 function config(url) {
   const python = readFileSync(join(here, '../python/harness.py'), 'utf8');
@@ -92,7 +92,9 @@ let number = 0;
 // A model that nobody else uses: [name upstream, name to ask for].
 export function fresh(provider) {
   number += 1;
-  return [`model-${process.pid}-${number}`, `${provider}/model-${process.pid}-${number}`];
+  // Bedrock's models take different things, which their names say.
+  const name = `${provider === 'converse' ? 'amazon.nova' : 'model'}-${process.pid}-${number}`;
+  return [name, `${provider}/${name}`];
 }
 
 export const PNG =

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARIES = pathlib.Path(os.environ.get("TIERWAY_BINARIES", ROOT / "target" / "debug"))
 
 # One provider for each API that tierway can speak upstream. Their models need no entry in the config.
-PROVIDERS = ["chat", "resp", "anthropic", "gemini", "ollama"]
+PROVIDERS = ["chat", "resp", "anthropic", "gemini", "ollama", "converse"]
 
 CONFIG = """
 [server]
@@ -49,6 +49,13 @@ base_url = "{url}/v1beta"
 kind = "ollama"
 format = "ollama_chat"
 base_url = "{url}"
+
+[providers.converse]
+kind = "bedrock"
+format = "bedrock_converse"
+base_url = "{url}"
+region = "eu-central-1"
+key_command = ["echo", '{{"AccessKeyId": "AKIDFAKE", "SecretAccessKey": "fake/secret+key"}}']
 
 [[tiers]]
 name = "nano"
@@ -223,5 +230,6 @@ _numbers = itertools.count(1)
 
 def fresh(provider):
     """A model that nobody else uses, so that its plan and its calls are this test's own."""
-    number = next(_numbers)
-    return f"model-{os.getpid()}-{number}", f"{provider}/model-{os.getpid()}-{number}"
+    # Bedrock's models take different things, which their names say.
+    name = f"{'amazon.nova' if provider == 'converse' else 'model'}-{os.getpid()}-{next(_numbers)}"
+    return name, f"{provider}/{name}"

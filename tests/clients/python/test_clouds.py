@@ -38,6 +38,12 @@ base_url = "{url}"
 region = "eu-central-1"
 key_command = ["cat", "printed.json"]
 
+[providers.converse]
+kind = "bedrock"
+format = "bedrock_converse"
+base_url = "{url}"
+region = "eu-central-1"
+
 [providers.stolen]
 kind = "bedrock"
 base_url = "{url}"
@@ -54,7 +60,7 @@ breaker_failures = 1000
 {more}
 """
 
-CLOUDS = ["vertex", "claude", "bedrock", "printed"]
+CLOUDS = ["vertex", "claude", "bedrock", "printed", "converse"]
 AWS = {"AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake/secret+key"}
 TOOL = {"name": "weather", "description": "Weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
 
@@ -133,15 +139,17 @@ def test_who_may_not_is_told(clouds, client):
     assert "guessed" not in clouds[1].said()
 
 
-def test_an_error_inside_the_frames_is_an_error(clouds, client):
-    name, model = fresh("bedrock")
+@pytest.mark.parametrize("cloud", ["bedrock", "converse"])
+def test_an_error_inside_the_frames_is_an_error(clouds, client, cloud):
+    name, model = fresh(cloud)
     clouds[0].fail(name, "in_band", after=2)
     with pytest.raises(openai.APIError):
         list(client.chat.completions.create(model=model, messages=user("hello there my friend"), stream=True))
 
 
-def test_a_stream_that_is_cut_inside_a_frame_is_an_error(clouds, client):
-    name, model = fresh("bedrock")
+@pytest.mark.parametrize("cloud", ["bedrock", "converse"])
+def test_a_stream_that_is_cut_inside_a_frame_is_an_error(clouds, client, cloud):
+    name, model = fresh(cloud)
     clouds[0].fail(name, "malformed", after=2)
     with pytest.raises(openai.APIError):
         list(client.chat.completions.create(model=model, messages=user("hello there my friend"), stream=True))

@@ -155,7 +155,7 @@ def test_streamed_tools(client, model):
     assert finish_of(chunks) == ["tool_calls"]
 
 
-@pytest.mark.parametrize("provider", ["chat", "resp", "anthropic", "gemini"])
+@pytest.mark.parametrize("provider", ["chat", "resp", "anthropic", "gemini", "converse"])
 def test_a_forced_tool(client, model):
     _, ask = model
     choice = {"type": "function", "function": {"name": "get_time"}}
@@ -202,7 +202,7 @@ def test_an_answer_that_is_cut_by_its_limit(client, model):
     assert finish_of(chunks) == ["length"]
 
 
-@pytest.mark.parametrize("provider", ["chat", "resp", "anthropic", "gemini"])
+@pytest.mark.parametrize("provider", ["chat", "resp", "anthropic", "gemini", "converse"])
 def test_an_answer_that_is_filtered(client, upstream, model):
     name, ask = model
     upstream.fail(name, "content_filter_finish", after=2)

@@ -45,7 +45,7 @@ fn place_ok(text: &str) -> bool {
 pub(super) fn check_cloud(section: &Section<'_, '_>, kind: Option<&KindFacts>, format: Option<Format>) {
     let spoken: &[Format] = match kind.map(|facts| facts.kind) {
         Some(ProviderKind::Vertex) => &[Format::Gemini, Format::AnthropicMessages, Format::OpenaiChat],
-        Some(ProviderKind::Bedrock) => &[Format::AnthropicMessages, Format::OpenaiChat],
+        Some(ProviderKind::Bedrock) => &[Format::AnthropicMessages, Format::BedrockConverse, Format::OpenaiChat],
         _ => return,
     };
     if format.is_some_and(|format| !spoken.contains(&format)) {

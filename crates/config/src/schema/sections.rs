@@ -153,7 +153,14 @@ pub static PROVIDER: Spec = Spec {
         ),
         field(
             "format",
-            Kind::Choice(&["openai_chat", "openai_responses", "anthropic_messages", "gemini", "ollama_chat"]),
+            Kind::Choice(&[
+                "openai_chat",
+                "openai_responses",
+                "anthropic_messages",
+                "gemini",
+                "ollama_chat",
+                "bedrock_converse",
+            ]),
             None,
             "The API that is spoken to it. Default: that of the kind.",
         ),

@@ -127,7 +127,7 @@ impl ErrorReply {
 
     fn by_message(&self) -> Option<FailureKind> {
         // What compatible servers, Anthropic and Gemini say with a bare 400 or 404; compared in lower case.
-        const TOO_LONG: [&str; 7] = [
+        const TOO_LONG: [&str; 9] = [
             "maximum context length",
             "prompt is too long",
             "exceeds the maximum number of tokens",
@@ -135,13 +135,19 @@ impl ErrorReply {
             "exceeds the available context size",
             "context window",
             "input length and `max_tokens` exceed",
+            // Bedrock, by model.
+            "input is too long",
+            "too many input tokens",
         ];
+        // Bedrock's, for models that are not there or not to be had under this id.
+        const NO_MODEL: [&str; 2] = ["model identifier is invalid", "with on-demand throughput isn"];
         const NO_CREDIT: [&str; 2] = ["credit balance is too low", "insufficient credits"];
         let message = lower(&self.message);
         match self.status {
             400 | 413 | 422 if TOO_LONG.iter().any(|text| message.contains(text)) => Some(FailureKind::ContextTooLong),
             400 if NO_CREDIT.iter().any(|text| message.contains(text)) => Some(FailureKind::QuotaExhausted),
             400 if message.contains("api key not valid") => Some(FailureKind::Unauthorized),
+            400 if NO_MODEL.iter().any(|text| message.contains(text)) => Some(FailureKind::ModelNotFound),
             404 if message.contains("model") => Some(FailureKind::ModelNotFound),
             _ => None,
         }
@@ -151,7 +157,8 @@ impl ErrorReply {
         match self.status {
             401 | 403 => FailureKind::Unauthorized,
             402 => FailureKind::QuotaExhausted,
-            408 => FailureKind::ServerError { status: 408 },
+            // 424: the model behind the provider failed (Bedrock).
+            408 | 424 => FailureKind::ServerError { status: self.status },
             413 => FailureKind::BodyTooLarge,
             409 | 425 | 429 => FailureKind::RateLimited { retry_after_ms },
             503 | 529 => FailureKind::Overloaded { retry_after_ms },
@@ -279,6 +286,13 @@ mod tests {
             (400, r#"{"error":{"code":"content_filter"}}"#, ContentFilter),
             (400, r#"{"error":{"type":"invalid_request_error","message":"bad role"}}"#, BadRequest { status: 400 }),
             (422, r#"{"detail":"bad"}"#, BadRequest { status: 422 }),
+            (400, r#"{"message":"Input is too long for requested model."}"#, ContextTooLong),
+            (400, r#"{"message":"The provided model identifier is invalid."}"#, ModelNotFound),
+            (400, r#"{"message":"Malformed input request"}"#, BadRequest { status: 400 }),
+            (424, r#"{"message":"The model returned an error"}"#, ServerError { status: 424 }),
+            (429, r#"{"message":"Too many requests, please wait before trying again."}"#, limited),
+            (503, r#"{"message":"Bedrock is unable to process your request."}"#, overloaded),
+            (403, r#"{"message":"You don't have access to the model with the specified model ID."}"#, Unauthorized),
             (404, r#"{"error":{"code":"model_not_found"}}"#, ModelNotFound),
             (404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, ModelNotFound),
             (404, r#"{"error":"model 'x' not found"}"#, ModelNotFound),

@@ -73,8 +73,8 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     Ok(Encoded { body, adaptations: changes.0, structured_tool, custom_tools, renamed_tools: Vec::new() })
 }
 
-/// Thinking that the rules of this API allow beside the rest of the request.
-fn thought(
+/// Thinking that the rules of Claude allow beside the rest of the request.
+pub(crate) fn thought(
     request: &Request,
     options: &EncodeOptions,
     limit: u32,

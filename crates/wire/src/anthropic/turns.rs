@@ -1,24 +1,24 @@
 //! Neutral messages as `system` and `messages` of the Messages API.
 
+use crate::alternating::{Blocks, Turns};
 use crate::ids::{
-    Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, arguments_object, fitting_id, fold_instructions,
+    Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, fitting_id, fold_instructions, object_schema,
 };
 use crate::neutral::{Content, Part, Request, Role, Source, Tool, ToolKind};
 use crate::options::Changes;
-use crate::splice::{Edit, Fields};
 use crate::write::{Arr, Obj};
 use crate::{EncodeError, EncodeOptions, Format, Structured, SystemRole};
-use std::borrow::Cow;
 
 /// Length that keeps ids of every provider as they are.
 const MAX_ID: usize = 128;
 
-struct Turn {
-    user: bool,
-    blocks: Vec<String>,
-    /// The turn holds tool calls and no thinking that this model signed.
-    unsigned_calls: bool,
-}
+const BLOCKS: Blocks = Blocks {
+    api: "the Messages API",
+    result: r#"{"type":"tool_result""#,
+    call: r#"{"type":"tool_use""#,
+    thoughts: &[r#"{"type":"thinking""#, r#"{"type":"redacted_thinking""#],
+    text: |text| text_block(text).end(),
+};
 
 /// `system`, `messages`, and whether running tool calls lack this model's thinking.
 pub(super) fn system_and_turns(
@@ -34,7 +34,7 @@ pub(super) fn system_and_turns(
         messages = &folded;
     }
     let mut system = Vec::new();
-    let mut turns: Vec<Turn> = Vec::new();
+    let mut turns = Turns::new(&BLOCKS);
     for message in messages {
         match message.role {
             Role::System | Role::Developer => {
@@ -48,72 +48,17 @@ pub(super) fn system_and_turns(
                     changes.dropped("messages.name", "the API knows no names of speakers");
                 }
                 let blocks = blocks(&message.parts, options, changes)?;
-                if blocks.is_empty() {
-                    changes.left_out_silent();
-                }
-                add_turn(&mut turns, role != Role::Assistant, blocks);
+                turns.say(role != Role::Assistant, blocks, changes);
             }
         }
     }
     if let Some(instruction) = instruction {
         system.push(text_block(instruction).end());
     }
-    shape_turns(&mut turns, &mut system, options, changes);
-    if turns.is_empty() {
-        return Err(EncodeError::new("messages", "all of their texts are empty, which the Messages API refuses"));
-    }
-    let running = turns.iter().rev().take(2).find(|turn| !turn.user).is_some_and(|turn| turn.unsigned_calls);
-    let messages = Arr::of(turns.into_iter().map(|turn| {
-        let role = if turn.user { "user" } else { "assistant" };
-        Obj::new().str("role", role).raw("content", &Arr::of(turn.blocks)).end()
-    }));
+    turns.shape(&mut system, options.prefill, changes)?;
+    let running = turns.runs_unsigned();
     let system = (!system.is_empty()).then(|| Arr::of(system));
-    Ok((system, messages, running))
-}
-
-/// Turns alternate: what one side says in several messages is one turn. Results of tools come first in theirs, as they
-/// do in the neutral form.
-fn add_turn(turns: &mut Vec<Turn>, user: bool, blocks: Vec<String>) {
-    if blocks.is_empty() {
-        return;
-    }
-    let holds = |start: &str| blocks.iter().any(|block| block.starts_with(start));
-    let thinking = holds(r#"{"type":"thinking""#) || holds(r#"{"type":"redacted_thinking""#);
-    let unsigned_calls = holds(r#"{"type":"tool_use""#) && !thinking;
-    match turns.last_mut() {
-        Some(last) if last.user == user => {
-            // Results go before what else the user says; those of one message never stand among texts.
-            let is_result = |block: &String| block.starts_with(r#"{"type":"tool_result""#);
-            let place = if holds(r#"{"type":"tool_result""#) {
-                last.blocks.iter().take_while(|block| is_result(block)).count()
-            } else {
-                last.blocks.len()
-            };
-            last.blocks.splice(place..place, blocks);
-            last.unsigned_calls |= unsigned_calls;
-        }
-        _ => turns.push(Turn { user, blocks, unsigned_calls }),
-    }
-}
-
-/// What the API demands of the sequence: somebody asks first, and (for models without prefill) asks last.
-fn shape_turns(turns: &mut Vec<Turn>, system: &mut Vec<String>, options: &EncodeOptions, changes: &mut Changes) {
-    let ask = |text: &str| Turn { user: true, blocks: vec![text_block(text).end()], unsigned_calls: false };
-    match turns.first() {
-        None if !system.is_empty() => {
-            changes.moved("system", "the API needs a user turn; the instructions became one");
-            turns.push(Turn { user: true, blocks: std::mem::take(system), unsigned_calls: false });
-        }
-        Some(first) if !first.user => {
-            changes.changed("messages", "the API wants a user turn first; an empty one was put there");
-            turns.insert(0, ask("(start)"));
-        }
-        _ => {}
-    }
-    if turns.last().is_some_and(|last| !last.user) && !options.prefill {
-        changes.changed("messages", GO_ON_NOTE);
-        turns.push(ask(GO_ON));
-    }
+    Ok((system, turns.json(), running))
 }
 
 fn blocks(parts: &[Part], options: &EncodeOptions, changes: &mut Changes) -> Result<Vec<String>, EncodeError> {
@@ -215,17 +160,6 @@ fn source(source: &Source, field: &str) -> Result<String, EncodeError> {
         }
     };
     Ok(object.end())
-}
-
-/// The schema with the type that this API wants to be told; others take an empty one.
-fn object_schema(schema: &str) -> Cow<'_, str> {
-    match Fields::parse(schema.as_bytes()) {
-        Ok(fields) if fields.get("type").is_none() => {
-            let typed = fields.apply(&[Edit::Set("type", "\"object\"".into())]);
-            String::from_utf8_lossy(&typed).into_owned().into()
-        }
-        _ => schema.into(),
-    }
 }
 
 /// The definition of a tool.

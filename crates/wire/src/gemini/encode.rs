@@ -30,12 +30,12 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         ("metadata", !request.metadata.is_empty()),
         ("verbosity", request.verbosity.is_some()),
         ("logit_bias", request.logit_bias.is_some()),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false)),
     ] {
         if there {
             changes.dropped(name, "the Gemini API has no such parameter");
         }
     }
+    changes.no_single_call(request);
     service_tier(&mut body, request, &mut changes);
     if request.origin == Format::Gemini {
         for (name, json) in &request.extra {
@@ -303,17 +303,23 @@ fn parts(
             list.push(Obj::new().raw("functionResponse", &inner).end());
             for other in rest {
                 changes.moved("tool_result.content", "pictures of tool results stand beside them");
-                pictures.extend(part(other, options, changes)?);
+                pictures.extend(part(other, request.origin, options, changes)?);
             }
         } else {
-            list.extend(part(&one.content, options, changes)?);
+            list.extend(part(&one.content, request.origin, options, changes)?);
         }
     }
     list.extend(pictures);
     Ok(list)
 }
 
-fn part(content: &Content, options: &EncodeOptions, changes: &mut Changes) -> Result<Option<String>, EncodeError> {
+/// `from`: the client's API, which may have no place for a call's signature.
+fn part(
+    content: &Content,
+    from: Format,
+    options: &EncodeOptions,
+    changes: &mut Changes,
+) -> Result<Option<String>, EncodeError> {
     let mut object = Obj::new();
     match content {
         Content::Text { text, citations } => {
@@ -354,7 +360,7 @@ fn part(content: &Content, options: &EncodeOptions, changes: &mut Changes) -> Re
                 }
                 None if options.reasoning != crate::Reasoning::None
                     && !options.reasoning_budget
-                    && !options.same_model =>
+                    && (from != Format::Gemini || !options.same_model) =>
                 {
                     object.str("thoughtSignature", FOREIGN_CALL);
                 }

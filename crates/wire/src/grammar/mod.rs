@@ -31,7 +31,9 @@ pub fn breaches(format: Format, stream: &[u8]) -> Vec<String> {
         Format::OpenaiChat => chat::check(&events, &mut report),
         Format::AnthropicMessages => messages::check(&events, &mut report),
         Format::OpenaiResponses => responses::check(&events, &mut report),
-        Format::Gemini | Format::OllamaChat => report.add("no grammar is known for this API's streams"),
+        Format::Gemini | Format::OllamaChat | Format::BedrockConverse => {
+            report.add("no grammar is known for this API's streams");
+        }
     }
     report.breaches
 }

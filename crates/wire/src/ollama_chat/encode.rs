@@ -60,12 +60,12 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         ("service_tier", request.service_tier.is_some()),
         ("verbosity", request.verbosity.is_some()),
         ("logit_bias", request.logit_bias.is_some()),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false)),
     ] {
         if there {
             changes.dropped(name, "Ollama has no such parameter");
         }
     }
+    changes.no_single_call(request);
     if request.origin == Format::OllamaChat {
         for (name, json) in request.extra.iter().filter(|(name, _)| name != "options") {
             body.raw(name, json);

@@ -6,11 +6,12 @@ use crate::json::Node;
 use crate::neutral::{Content, Part};
 use crate::write::Obj;
 
-/// OpenRouter's names for the APIs whose reasoning can be sent back.
-const FORMATS: [(&str, Format); 3] = [
+/// OpenRouter's names for the APIs whose reasoning can be sent back, and ours where it has none.
+const FORMATS: [(&str, Format); 4] = [
     ("anthropic-claude-v1", Format::AnthropicMessages),
     ("openai-responses-v1", Format::OpenaiResponses),
     ("google-gemini-v1", Format::Gemini),
+    ("bedrock-converse-v1", Format::BedrockConverse),
 ];
 
 /// The reasoning of a message. What is in `reasoning_details` is not read again from the plain text beside it.

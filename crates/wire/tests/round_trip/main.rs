@@ -26,6 +26,11 @@ fn context() -> Context {
     Context { request_id: "r1".to_owned(), created_s: 1_763_856_000, usage_wanted: true, ..Context::default() }
 }
 
+/// Bedrock's models take more in the words of their makers.
+fn model(format: Format) -> &'static str {
+    if format == Format::BedrockConverse { "anthropic.claude" } else { "m" }
+}
+
 const INBOUND: [Format; 3] = [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages];
 
 proptest! {
@@ -34,7 +39,7 @@ proptest! {
     #[test]
     fn requests_lose_nothing_that_the_format_can_say(format in formats(), mut dice in dice()) {
         let request = make::request(format, &mut dice);
-        let encoded = encode_request(format, &request, &EncodeOptions::new("m")).unwrap();
+        let encoded = encode_request(format, &request, &EncodeOptions::new(model(format))).unwrap();
         let text = String::from_utf8(encoded.body.clone()).unwrap();
         prop_assert_eq!(&encoded.adaptations, &vec![], "{}", text);
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
@@ -50,7 +55,7 @@ proptest! {
     #[test]
     fn requests_of_one_format_are_taken_by_the_others(from in formats(), to in formats(), mut dice in dice()) {
         let request = make::request(from, &mut dice);
-        let options = EncodeOptions { same_model: false, ..EncodeOptions::new("m") };
+        let options = EncodeOptions { same_model: false, ..EncodeOptions::new(model(to)) };
         let Ok(encoded) = encode_request(to, &request, &options) else { return Ok(()) };
         let text = String::from_utf8(encoded.body.clone()).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
@@ -122,7 +127,8 @@ proptest! {
         let mut encoder = StreamEncoder::new(format, format, &context());
         let mut stream = Vec::new();
         make::answer(format, &mut dice).events().iter().for_each(|event| encoder.push(event, &mut stream));
-        let request = encode_request(format, &make::request(format, &mut dice), &EncodeOptions::new("m")).unwrap().body;
+        let options = EncodeOptions::new(model(format));
+        let request = encode_request(format, &make::request(format, &mut dice), &options).unwrap().body;
         let answer = encode_answer(format, &make::answer(format, &mut dice), &context());
         for mut bytes in [noise.clone(), stream, request, answer] {
             if !bytes.is_empty() {

@@ -6,7 +6,7 @@ use tierway_wire::neutral::{
 };
 use tierway_wire::{Format, ServiceTier, Usage};
 
-use Format::{AnthropicMessages, Gemini, OllamaChat, OpenaiChat, OpenaiResponses};
+use Format::{AnthropicMessages, BedrockConverse, Gemini, OllamaChat, OpenaiChat, OpenaiResponses};
 
 /// A source of chance that proptest can shrink.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ fn one_of(format: Format, formats: &[Format]) -> bool {
 }
 
 pub(crate) fn request(format: Format, dice: &mut Dice) -> Request {
-    let model = if format == Gemini { "" } else { "m" };
+    let model = if one_of(format, &[Gemini, BedrockConverse]) { "" } else { "m" };
     let mut request = Request::new(format, model);
     messages(&mut request, dice);
     tools(&mut request, dice);
@@ -71,6 +71,10 @@ pub(crate) fn request(format: Format, dice: &mut Dice) -> Request {
     reasoning(&mut request, dice);
     sampling(&mut request, dice);
     request.max_output_tokens = if format == AnthropicMessages || dice.yes() { Some(77) } else { None };
+    if format == BedrockConverse {
+        request.metadata = dice.maybe(|_| vec![("k".to_owned(), "v 1".to_owned())]).unwrap_or_default();
+        request.service_tier = dice.maybe(|_| "flex".to_owned());
+    }
     if one_of(format, &[OpenaiChat, OpenaiResponses]) {
         request.verbosity = dice.maybe(|_| "low".to_owned());
         request.metadata = dice.maybe(|dice| vec![("k".to_owned(), dice.text())]).unwrap_or_default();
@@ -79,7 +83,7 @@ pub(crate) fn request(format: Format, dice: &mut Dice) -> Request {
         request.user = dice.maybe(Dice::text);
         request.service_tier = dice.maybe(|_| "auto".to_owned());
     }
-    request.stream = format != Gemini && dice.yes();
+    request.stream = !one_of(format, &[Gemini, BedrockConverse]) && dice.yes();
     request.usage_wanted = format != OpenaiChat || (request.stream && dice.yes());
     if dice.yes() {
         request.extra.push(("x_custom".to_owned(), r#"{"b":1.0,"a":[9007199254740993]}"#.to_owned()));
@@ -106,13 +110,13 @@ fn messages(request: &mut Request, dice: &mut Dice) {
                 let results = calls.into_iter().map(|(id, name)| result(format, dice, id, name)).collect();
                 request.messages.push(message(Role::Tool, results));
             }
-        } else if matches!(format, AnthropicMessages | Gemini) {
+        } else if matches!(format, AnthropicMessages | Gemini | BedrockConverse) {
             // These formats know alternating turns only.
             let parts = vec![text(format, dice)];
             request.messages.push(message(Role::Assistant, parts));
         }
     }
-    if matches!(format, AnthropicMessages | Gemini)
+    if matches!(format, AnthropicMessages | Gemini | BedrockConverse)
         && request.messages.last().is_some_and(|last| last.role == Role::Tool)
     {
         request.messages.push(message(Role::User, vec![text(format, dice)]));
@@ -120,11 +124,16 @@ fn messages(request: &mut Request, dice: &mut Dice) {
 }
 
 fn text(format: Format, dice: &mut Dice) -> Part {
-    let mut part = Part::text(dice.text());
-    if format == AnthropicMessages && dice.roll(4) == 0 {
+    let mut part = Part::text(prose(format, dice));
+    if one_of(format, &[AnthropicMessages, BedrockConverse]) && dice.roll(4) == 0 {
         part.cache = Some(r#"{"type":"ephemeral","ttl":"1h"}"#.to_owned());
     }
     part
+}
+
+/// A text; Bedrock refuses blank ones.
+fn prose(format: Format, dice: &mut Dice) -> String {
+    if format == BedrockConverse { format!("a{}", dice.text()) } else { dice.text() }
 }
 
 fn user_parts(format: Format, dice: &mut Dice) -> Vec<Part> {
@@ -133,13 +142,18 @@ fn user_parts(format: Format, dice: &mut Dice) -> Vec<Part> {
         let data = Source::Data { mime: "image/png".to_owned(), data: "iVBORw0K".to_owned() };
         let link = Source::Url("https://example.org/a.png".to_owned());
         let pdf = Source::Data { mime: "application/pdf".to_owned(), data: "JVBERi0=".to_owned() };
-        let named = one_of(format, &[OpenaiChat, OpenaiResponses, AnthropicMessages]);
+        let name = match format {
+            OpenaiChat | OpenaiResponses | AnthropicMessages => Some("a.pdf".to_owned()),
+            // Plain, and each once.
+            BedrockConverse => Some(format!("a{}", dice.at)),
+            Gemini | OllamaChat => None,
+        };
         let detailed = one_of(format, &[OpenaiChat, OpenaiResponses]);
         let content = match dice.roll(5) {
-            0 if format != OllamaChat => Content::text(dice.text()),
-            1 if format != OllamaChat => Content::Image { source: link, detail: None },
-            2 if format != OllamaChat => Content::File { source: pdf, name: named.then(|| "a.pdf".to_owned()) },
-            3 if one_of(format, &[OpenaiChat, OpenaiResponses, Gemini]) => {
+            0 if format != OllamaChat => Content::text(prose(format, dice)),
+            1 if !one_of(format, &[OllamaChat, BedrockConverse]) => Content::Image { source: link, detail: None },
+            2 if format != OllamaChat => Content::File { source: pdf, name },
+            3 if one_of(format, &[OpenaiChat, OpenaiResponses, Gemini, BedrockConverse]) => {
                 Content::Audio { data: "UklGRg==".to_owned(), format: dice.pick(&["wav".to_owned(), "mp3".to_owned()]) }
             }
             _ => Content::Image { source: data, detail: dice.maybe(|_| "low".to_owned()).filter(|_| detailed) },
@@ -154,7 +168,7 @@ fn reasoning_part(format: Format, dice: &mut Dice) -> Option<Part> {
     let (signature, encrypted, id) = match format {
         OpenaiChat | OllamaChat => (None, None, None),
         OpenaiResponses => (None, Some(proof), Some(id)),
-        AnthropicMessages | Gemini => (Some(proof), None, None),
+        AnthropicMessages | Gemini | BedrockConverse => (Some(proof), None, None),
     };
     Some(Part::new(Content::Reasoning { text, signature, encrypted, id, origin: format }))
 }
@@ -171,7 +185,7 @@ fn assistant_parts(format: Format, dice: &mut Dice, turn: u16) -> (Vec<Part>, Ve
     if dice.yes() {
         parts.extend(reasoning_part(format, dice));
     }
-    parts.push(Part::text(dice.text()));
+    parts.push(Part::text(prose(format, dice)));
     let mut calls = Vec::new();
     for number in 0..dice.roll(3) {
         let id = format!("call_{turn}_{number}");
@@ -182,8 +196,8 @@ fn assistant_parts(format: Format, dice: &mut Dice, turn: u16) -> (Vec<Part>, Ve
 }
 
 fn result(format: Format, dice: &mut Dice, call_id: String, name: String) -> Part {
-    let mut content = vec![Content::text(dice.text())];
-    if one_of(format, &[OpenaiResponses, AnthropicMessages]) && dice.yes() {
+    let mut content = vec![Content::text(prose(format, dice))];
+    if one_of(format, &[OpenaiResponses, AnthropicMessages, BedrockConverse]) && dice.yes() {
         let source = Source::Data { mime: "image/png".to_owned(), data: "iVBORw0K".to_owned() };
         content.push(Content::Image { source, detail: None });
     }
@@ -191,7 +205,7 @@ fn result(format: Format, dice: &mut Dice, call_id: String, name: String) -> Par
         call_id,
         name: Some(name).filter(|_| one_of(format, &[Gemini, OllamaChat])),
         content,
-        is_error: one_of(format, &[AnthropicMessages, Gemini]) && dice.yes(),
+        is_error: one_of(format, &[AnthropicMessages, Gemini, BedrockConverse]) && dice.yes(),
     })
 }
 
@@ -207,12 +221,21 @@ fn tools(request: &mut Request, dice: &mut Dice) {
                 strict: match format {
                     OpenaiChat | AnthropicMessages => dice.maybe(Dice::yes),
                     OpenaiResponses => Some(dice.yes()),
+                    BedrockConverse => dice.maybe(|_| true),
                     Gemini | OllamaChat => None,
                 },
             }
         };
-        let cache = dice.maybe(|_| r#"{"type":"ephemeral"}"#.to_owned()).filter(|_| format == AnthropicMessages);
+        let cache = dice
+            .maybe(|_| r#"{"type":"ephemeral"}"#.to_owned())
+            .filter(|_| one_of(format, &[AnthropicMessages, BedrockConverse]));
         request.tools.push(Tool { name: format!("tool{number}"), description: dice.maybe(Dice::text), kind, cache });
+    }
+    // Bedrock wants tools beside calls of them.
+    let called = request.messages.iter().any(|message| message.role == Role::Tool);
+    if request.tools.is_empty() && format == BedrockConverse && called {
+        let kind = ToolKind::Function { parameters: Some(r#"{"type":"object"}"#.to_owned()), strict: None };
+        request.tools.push(Tool { name: "look_up".to_owned(), description: None, kind, cache: None });
     }
     if request.tools.is_empty() || format == OllamaChat {
         return;
@@ -220,7 +243,7 @@ fn tools(request: &mut Request, dice: &mut Dice) {
     let names: Vec<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
     request.tool_choice = match dice.roll(6) {
         0 => ToolChoice::Unset,
-        1 => ToolChoice::None,
+        1 if format != BedrockConverse => ToolChoice::None,
         2 => ToolChoice::Required,
         3 => ToolChoice::Named(names[0].clone()),
         4 if one_of(format, &[OpenaiChat, OpenaiResponses]) => ToolChoice::Allowed { names, required: dice.yes() },
@@ -236,10 +259,10 @@ fn tools(request: &mut Request, dice: &mut Dice) {
 }
 
 fn output(format: Format, dice: &mut Dice) -> Output {
-    let rich = one_of(format, &[OpenaiChat, OpenaiResponses]);
+    let rich = one_of(format, &[OpenaiChat, OpenaiResponses, BedrockConverse]);
     match dice.roll(3) {
         0 => Output::Text,
-        1 if format != AnthropicMessages => Output::JsonObject,
+        1 if !one_of(format, &[AnthropicMessages, BedrockConverse]) => Output::JsonObject,
         _ => Output::JsonSchema {
             name: if rich { "form" } else { "answer" }.to_owned(),
             description: dice.maybe(Dice::text).filter(|_| rich),
@@ -258,12 +281,13 @@ fn reasoning(request: &mut Request, dice: &mut Dice) {
     let forced = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
     match (request.origin, dice.roll(3)) {
         (_, 0) => {}
-        (AnthropicMessages, _) if forced => {}
-        (AnthropicMessages, 1) => {
+        (AnthropicMessages | BedrockConverse, _) if forced => {}
+        // An effort goes with thinking there.
+        (AnthropicMessages | BedrockConverse, 1) => {
             request.reasoning.enabled = Some(true);
             request.reasoning.effort = Some(effort);
         }
-        (AnthropicMessages | OllamaChat, 2) => request.reasoning.enabled = Some(dice.yes()),
+        (AnthropicMessages | BedrockConverse | OllamaChat, 2) => request.reasoning.enabled = Some(dice.yes()),
         (OpenaiResponses, 2) => {
             request.reasoning.summary = Some("auto".to_owned());
             request.reasoning.effort = Some(effort);
@@ -275,10 +299,10 @@ fn reasoning(request: &mut Request, dice: &mut Dice) {
 fn sampling(request: &mut Request, dice: &mut Dice) {
     let format = request.origin;
     let thinks = request.reasoning.enabled == Some(true) || request.reasoning.effort.is_some();
-    if format != AnthropicMessages || !thinks {
+    let claude = one_of(format, &[AnthropicMessages, BedrockConverse]);
+    if !claude || !thinks {
         request.temperature = dice.maybe(Dice::share);
-        request.top_p =
-            dice.maybe(Dice::share).filter(|_| format != AnthropicMessages || request.temperature.is_none());
+        request.top_p = dice.maybe(Dice::share).filter(|_| !claude || request.temperature.is_none());
         request.top_k = dice.maybe(|dice| u32::from(dice.roll(50))).filter(|_| format != OpenaiResponses);
     }
     if one_of(format, &[OpenaiChat, Gemini, OllamaChat]) {
@@ -286,7 +310,7 @@ fn sampling(request: &mut Request, dice: &mut Dice) {
         request.frequency_penalty = dice.maybe(Dice::share);
         request.seed = dice.maybe(|dice| -i64::from(dice.roll(999)) + 500);
     }
-    if format != AnthropicMessages && dice.yes() {
+    if !claude && dice.yes() {
         request.logprobs = true;
         request.top_logprobs = Some(3);
     }
@@ -309,8 +333,9 @@ pub(crate) fn answer(format: Format, dice: &mut Dice) -> Answer {
     };
     Answer {
         origin: format,
-        id: if format == OllamaChat { String::new() } else { "id_1".to_owned() },
-        model: "model-1".to_owned(),
+        id: if one_of(format, &[OllamaChat, BedrockConverse]) { String::new() } else { "id_1".to_owned() },
+        // Of those that are in the path only, the call knows.
+        model: if format == BedrockConverse { "" } else { "model-1" }.to_owned(),
         choices: (0..choices).map(|number| choice(format, dice, number)).collect(),
         usage: Some(usage(format, dice)),
         service_tier: None,
@@ -343,6 +368,10 @@ fn choice(format: Format, dice: &mut Dice, number: u16) -> Choice {
         2 if format == AnthropicMessages => {
             dice.pick(&[Finish::StopSequence(Some("END".to_owned())), Finish::Pause, Finish::ContextFull])
         }
+        2 if format == BedrockConverse => {
+            dice.pick(&[Finish::StopSequence(Some("END".to_owned())), Finish::StopSequence(None), Finish::ContextFull])
+        }
+        3 if format == BedrockConverse => Finish::Failed("malformed_tool_use".to_owned()),
         3 if format == Gemini => Finish::Failed("MALFORMED_FUNCTION_CALL".to_owned()),
         _ => Finish::Stop,
     };
@@ -352,9 +381,9 @@ fn choice(format: Format, dice: &mut Dice, number: u16) -> Choice {
 fn usage(format: Format, dice: &mut Dice) -> Usage {
     let mut roll = |can: bool| if can { u64::from(dice.roll(1_000)) } else { 0 };
     let cached = roll(format != OllamaChat);
-    let short = roll(one_of(format, &[OpenaiChat, OpenaiResponses, AnthropicMessages]));
-    let long = roll(format == AnthropicMessages);
-    let reasoning = roll(format != OllamaChat);
+    let short = roll(one_of(format, &[OpenaiChat, OpenaiResponses, AnthropicMessages, BedrockConverse]));
+    let long = roll(one_of(format, &[AnthropicMessages, BedrockConverse]));
+    let reasoning = roll(!one_of(format, &[OllamaChat, BedrockConverse]));
     let sound = one_of(format, &[OpenaiChat, Gemini]);
     Usage {
         input_tokens: roll(true) + cached + short + long,
