@@ -9,7 +9,7 @@ use crate::quality::Held;
 use crate::{Caller, Complexity, ComplexityMap, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
 use crate::{Target, TargetId, TierId, Usd};
 use serde::{Deserialize, Serialize};
-use tierway_wire::{Needs, Usage};
+use tierway_wire::{Estimate, Needs, Usage};
 
 /// How a tier is picked when neither a rule nor a pin does it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,7 @@ pub struct Ask<'a> {
     /// What a target must be able to do.
     pub needs: Needs,
     /// Estimated input tokens.
-    pub input_tokens: u32,
+    pub input_tokens: Estimate,
     /// The output that the client wants room for.
     pub wanted_output: u32,
     /// Where the conversation is now.
@@ -345,7 +345,7 @@ mod tests {
             prediction,
             opinion: None,
             needs: Needs::default(),
-            input_tokens: 500,
+            input_tokens: 500.into(),
             wanted_output: 0,
             session: None,
             day: 0,
@@ -428,8 +428,8 @@ mod tests {
     fn needs_may_only_raise() {
         let seeing = |ask: &mut Ask<'_>| ask.needs.vision = true;
         check(EASY, seeing, expect!["standard (predicted), raised from nano"]);
-        check(EASY, |ask| ask.input_tokens = 5_000, expect!["standard (predicted), raised from nano"]);
-        check(HARD, |ask| ask.input_tokens = 500_000, expect!["nothing: 3"]);
+        check(EASY, |ask| ask.input_tokens = 5_000.into(), expect!["standard (predicted), raised from nano"]);
+        check(HARD, |ask| ask.input_tokens = 500_000.into(), expect!["nothing: 3"]);
         let capped = |ask: &mut Ask<'_>| {
             ask.needs.vision = true;
             ask.pins.ceiling = Some(TierId(0));

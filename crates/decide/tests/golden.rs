@@ -138,7 +138,7 @@ fn seen(hash: u64, rules: &RuleSet, turns: &[(Role, &str)]) -> u64 {
     let task = Predictor::embedded().predict(&features, 3, 1).task_type;
     let rule = rules.first_match(&outline, &|_| None).map_or(99, |hit| hit.index);
     let hash = fold(hash, &features.pack());
-    fold(hash, format!("{task:?} {rule} {}", tokens::estimate_outline(&outline)).as_bytes())
+    fold(hash, format!("{task:?} {rule} {}", tokens::estimate_outline(&outline).tokens).as_bytes())
 }
 
 #[track_caller]

@@ -64,7 +64,7 @@ fn chosen_again(call: &CallRecord, setup: &Setup, prediction: Prediction) -> Opt
         prediction,
         opinion: None,
         needs: Needs::default(),
-        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX),
+        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX).into(),
         wanted_output: 0,
         session: None,
         day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),

@@ -28,7 +28,7 @@ pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], t
             prediction: *prediction,
             opinion: None,
             needs: row.outcome.needs,
-            input_tokens: u32::try_from(row.outcome.body_bytes / 4).unwrap_or(u32::MAX),
+            input_tokens: u32::try_from(row.outcome.body_bytes / 4).unwrap_or(u32::MAX).into(),
             wanted_output: 0,
             session: None,
             day: i32::MAX,

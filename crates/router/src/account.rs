@@ -144,7 +144,7 @@ impl Asked<'_> {
     /// Tokens as far as speed is concerned: input as estimated, and the output that is asked for.
     pub(crate) fn tokens(&self) -> u64 {
         let wanted = self.outline.max_output_tokens.map_or(USUAL_OUTPUT, u64::from);
-        u64::from(self.input_tokens) + wanted * answers(self)
+        u64::from(self.input_tokens.tokens) + wanted * answers(self)
     }
 }
 

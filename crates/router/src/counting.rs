@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tierway_decide::Target;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Format, anthropic, tokens};
+use tierway_wire::{Format, Vocabulary, anthropic, tokens};
 
 /// Says how the number came about: `counted` or `estimated`.
 const TOKENS: HeaderName = HeaderName::from_static("x-tierway-tokens");
@@ -47,7 +47,9 @@ impl Router {
             Some(target) => self.ask_for_count(call, &fields, target).await,
             None => None,
         };
-        let estimated = || (u64::from(tokens::estimate_outline(&outline)), "estimated");
+        // In the tokens of the model that would answer.
+        let vocabulary = target.map_or(Vocabulary::default(), |target| target.limits.vocabulary);
+        let estimated = || (u64::from(vocabulary.tokens(tokens::estimate_outline(&outline))), "estimated");
         Ok(asked.map_or_else(estimated, |tokens| (tokens, "counted")))
     }
 

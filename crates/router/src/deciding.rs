@@ -13,7 +13,7 @@ use tierway_decide::{
     Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected,
     RuleHit, Session, Target, TargetId, TierId, decide, misfit,
 };
-use tierway_wire::{ApiError, Outline, Role};
+use tierway_wire::{ApiError, Estimate, Outline, Role};
 
 /// What a request looks like to whoever decides.
 pub(crate) struct Looked<'a> {
@@ -24,7 +24,7 @@ pub(crate) struct Looked<'a> {
     pub(crate) prediction: Prediction,
     caller: Cow<'a, Caller>,
     pub(crate) rule: Option<RuleHit<'a>>,
-    pub(crate) input_tokens: u32,
+    pub(crate) input_tokens: Estimate,
     pub(crate) standing: Standing,
     session_key: SessionKey,
     session: Option<Session>,
@@ -38,7 +38,7 @@ pub struct Decided {
     /// What the predictor saw, packed for the record.
     pub features: Vec<u8>,
     /// Estimated input tokens.
-    pub input_tokens: u32,
+    pub input_tokens: Estimate,
     /// Microseconds that it took, without the wait for a model's opinion.
     pub decide_us: u64,
     pub(crate) foreign: Option<Arc<Target>>,

@@ -75,7 +75,7 @@ fn named(target: Target, call: &Call, outline: &Outline<'_>) -> Decided {
     Decided {
         decision,
         features: Vec::new(),
-        input_tokens: u32::try_from(outline.body_bytes / 4).unwrap_or(u32::MAX),
+        input_tokens: u32::try_from(outline.body_bytes / 4).unwrap_or(u32::MAX).into(),
         decide_us: 0,
         foreign: Some(Arc::new(target)),
         session_key: SessionKey::of(&call.caller.key, call.session.as_deref(), outline),

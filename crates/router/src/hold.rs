@@ -11,7 +11,7 @@ use crate::router::Router;
 use crate::walk::To;
 use std::time::Duration;
 use tierway_decide::dispatch::FailureKind;
-use tierway_wire::Usage;
+use tierway_wire::{Estimate, Usage};
 
 /// More than this is not held: some hundred times what models say in the longest window.
 const MAX_HELD_BYTES: usize = 256 * 1024;
@@ -22,7 +22,7 @@ impl Router {
         &self,
         begun: Box<Begun>,
         to: &To<'_>,
-        (input_tokens, deadline_ms): (u32, u64),
+        (input_tokens, deadline_ms): (Estimate, u64),
         log: &mut Log,
     ) -> Result<Box<Begun>, Broken> {
         let left = Duration::from_millis(deadline_ms.saturating_sub(log.monotonic_ms()));
@@ -30,6 +30,7 @@ impl Router {
         if window.is_zero() {
             return Ok(begun);
         }
+        let input_tokens = to.target.limits.vocabulary.tokens(input_tokens);
         let held = hold(begun, window, input_tokens, log).await;
         if let Err(broken) = &held {
             log.one_ends(to.id, attempt_end(broken.kind, broken.reply.as_deref()), broken.spent, true);

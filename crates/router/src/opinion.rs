@@ -87,6 +87,7 @@ impl Router {
         let context = Context { request_id: log.id().to_string(), ..Context::default() };
         let input_tokens = tierway_wire::tokens::estimate_outline(&own);
         let prepared = Asked::new(&call, &own, &fields, input_tokens).prepare(target, context.clone()).ok()?;
+        let input_tokens = target.limits.vocabulary.tokens(input_tokens);
         let (client, clock) = (call.format, &*self.ground.clock);
         let left = Duration::from_millis(how.timeout_ms.into());
         let task = Task { upstream, prepared, client, left, tariff: None, clock, input_tokens, answers: 1 };

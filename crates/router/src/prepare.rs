@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 use tierway_decide::{MaxTokensField, ParameterRules, Target, Thinking};
 use tierway_wire::neutral::Request;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Adaptation, Context, EncodeError, EncodeOptions, Format, Needs, Outline, Structured, SystemRole};
+use tierway_wire::{
+    Adaptation, Context, EncodeError, EncodeOptions, Estimate, Format, Needs, Outline, Structured, SystemRole,
+};
 
 /// Headers of the client that mean something to a provider. Everything else stays here, credentials above all.
 const FORWARDED: [HeaderName; 4] = [
@@ -29,7 +31,7 @@ pub(crate) struct Asked<'a> {
     /// That was within the life of a prompt cache, and prompts may be marked for one.
     goes_on: bool,
     /// Our estimate of its tokens.
-    pub(crate) input_tokens: u32,
+    pub(crate) input_tokens: Estimate,
     operation: Operation,
     neutral: OnceLock<Request>,
 }
@@ -47,7 +49,7 @@ impl<'a> Asked<'a> {
         call: &'a Call,
         outline: &'a Outline<'a>,
         fields: &'a Fields<'a>,
-        input_tokens: u32,
+        input_tokens: Estimate,
     ) -> Self {
         Self {
             call,
@@ -76,7 +78,7 @@ impl<'a> Asked<'a> {
         call: &'a Call,
         outline: &'a Outline<'a>,
         fields: &'a Fields<'a>,
-        input_tokens: u32,
+        input_tokens: Estimate,
     ) -> Self {
         Self { operation: Operation::Embeddings, ..Self::new(call, outline, fields, input_tokens) }
     }

@@ -28,7 +28,7 @@ use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
 use tierway_decide::{AskModel, CallStatus, Reason, Target, TargetId, Usd};
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Format, ServiceTier};
+use tierway_wire::{Estimate, Format, ServiceTier};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
@@ -380,7 +380,7 @@ async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
 fn stream_reply(
     begun: Begun,
     to: To<'_>,
-    (input_tokens, deadline_ms): (u32, u64),
+    (input_tokens, deadline_ms): (Estimate, u64),
     onward: Option<Box<Onward>>,
     log: &mut Log,
 ) -> Reply {

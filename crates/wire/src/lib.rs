@@ -33,6 +33,7 @@ mod outline;
 mod repeats;
 mod restore;
 pub mod runs;
+mod scripts;
 mod service_tier;
 pub mod splice;
 pub mod sse;
@@ -56,6 +57,7 @@ pub use options::{
 };
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};
 pub use repeats::Repeats;
+pub use scripts::Estimate;
 pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
 pub use usage::{Usage, usage};

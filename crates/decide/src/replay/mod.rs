@@ -136,7 +136,7 @@ impl Looked {
             prediction: self.prediction,
             opinion: None,
             needs: self.needs,
-            input_tokens: self.input_tokens,
+            input_tokens: self.input_tokens.into(),
             wanted_output: self.wanted_output,
             session: self.session,
             day: self.day,

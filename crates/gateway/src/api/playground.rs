@@ -87,7 +87,7 @@ fn told(decided: &Decided, features: &Features, setup: &Setup) -> Value {
         "needed": needed(setup, &decision.rejected, &prediction.p_ok, &decision.reason),
         "because": because(&parts),
         "rejected": passed_over(Names::of(ladder), &decision.rejected),
-        "input_tokens_estimated": decided.input_tokens,
+        "input_tokens_estimated": decided.input_tokens.tokens,
         "decide_us": decided.decide_us,
     })
 }

@@ -200,7 +200,7 @@ fn nothing_is_left_beside_a_file_that_is_somebody_elses() {
     std::fs::write(dir.path().join("notes.txt"), "long enough to be looked at, and no database").unwrap();
     Connection::open(dir.path().join("other.db")).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
     for name in ["notes.txt", "other.db"] {
-        Ledger::open(&dir.path().join(name), quick()).unwrap_err();
+        Ledger::open(dir.path().join(name), quick()).unwrap_err();
     }
     let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
