@@ -29,8 +29,25 @@ use tokio::sync::{mpsc, oneshot};
 /// What the keeper is told.
 enum Told {
     Ask(Ask, oneshot::Sender<Answer>),
+    Changed(Vec<Changed>),
+}
+
+/// What stands otherwise than it was told last.
+pub(crate) enum Changed {
     Book(Arc<Book>),
     Pace(Arc<Pace>),
+}
+
+impl Changed {
+    /// None while that is on its way already.
+    pub(crate) fn book(book: &Arc<Book>) -> Option<Self> {
+        book.changed().then(|| Self::Book(book.clone()))
+    }
+
+    /// None while that is on its way already.
+    pub(crate) fn pace(pace: &Arc<Pace>) -> Option<Self> {
+        pace.changed().then(|| Self::Pace(pace.clone()))
+    }
 }
 
 /// What all workers see of it.
@@ -65,18 +82,11 @@ impl Shared {
         answer.await.ok()
     }
 
-    /// A purse stands otherwise than it was told last.
-    pub(crate) fn tell_book(&self, book: &Arc<Book>) {
-        if book.changed() {
+    /// Tells all that a request has changed, in one round trip.
+    pub(crate) fn tell(&self, changed: Vec<Changed>) {
+        if !changed.is_empty() {
             // Without a keeper the gateway is being stopped.
-            let _ = self.told.send(Told::Book(book.clone()));
-        }
-    }
-
-    /// A pace stands otherwise than it was told last.
-    pub(crate) fn tell_pace(&self, pace: &Arc<Pace>) {
-        if pace.changed() {
-            let _ = self.told.send(Told::Pace(pace.clone()));
+            let _ = self.told.send(Told::Changed(changed));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is reserved for one request, here and where replicas share it.
 
 use super::{Holder, remote};
-use crate::shared::Book;
+use crate::shared::{Book, Changed};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use tierway::{BoxFuture, Denied, Hold, Need, Refusal};
@@ -50,6 +50,7 @@ impl AccountHold {
 
     fn end(&mut self, paid: Usd, tokens: u64) {
         self.settled = true;
+        let (mut told, mut changed) = (None, Vec::new());
         for Taken { holder, held, book, .. } in &self.taken {
             if self.by_all {
                 holder.correct_shared_tokens(self.tokens, tokens);
@@ -61,13 +62,17 @@ impl AccountHold {
                 holder.settle(held, paid);
             }
             let Some(shared) = &holder.shared else { continue };
+            told = Some(shared);
             if holder.allowance.tpm.is_some() || holder.allowance.max_concurrent.is_some() {
-                shared.tell_pace(&holder.speed.pace);
+                changed.extend(Changed::pace(&holder.speed.pace));
             }
             if let (Some(book), Some(held)) = (book, held) {
                 book.share.settle(held.amount(), paid);
-                shared.tell_book(book);
+                changed.extend(Changed::book(book));
             }
+        }
+        if let Some(shared) = told {
+            shared.tell(changed);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Alarms;
 use crate::metrics::Metrics;
-use crate::shared::{Book, Pace, Part, Shared, Wanted, Why};
+use crate::shared::{Book, Changed, Pace, Part, Shared, Wanted, Why};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -173,7 +173,7 @@ impl Holder {
         }
         let name = shared.purse_name(self.kind(), self.plain_name(), budget.period.name(), window.start_ms);
         let fresh = Arc::new(Book::new(name, budget.period, window, filled.purse.spent(window)));
-        shared.tell_book(&fresh);
+        shared.tell(Changed::book(&fresh).into_iter().collect());
         Some(book.insert(fresh).clone())
     }
 

@@ -1,7 +1,7 @@
 //! What one request asks the shared database for, and what that says.
 
-use super::Shared;
 use super::books::{Book, Pace};
+use super::{Changed, Shared};
 use redis::{Pipeline, Value};
 use std::sync::Arc;
 use tierway_decide::Usd;
@@ -118,19 +118,21 @@ impl Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let mut changed = Vec::new();
         for part in &self.ask.parts {
             if let Some(wanted) = &part.purse {
                 wanted.book.share.settle(wanted.worst, Usd::ZERO);
-                self.shared.tell_book(&wanted.book);
+                changed.extend(Changed::book(&wanted.book));
             }
             if self.ask.is_new {
                 if part.max_concurrent.is_some() {
                     part.pace.leave();
                 }
                 part.pace.correct(part.tpm.unwrap_or(0), self.ask.tokens, 0);
-                self.shared.tell_pace(&part.pace);
+                changed.extend(Changed::pace(&part.pace));
             }
         }
+        self.shared.tell(changed);
     }
 }
 

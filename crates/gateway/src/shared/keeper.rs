@@ -8,7 +8,7 @@ mod beat;
 use super::ask::{Answer, Ask, number};
 use super::books::{Book, Pace};
 use super::sessions::Reading;
-use super::{Shared, Told, evicting};
+use super::{Changed, Shared, Told, evicting};
 use crate::metrics::Metrics;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Script, TlsCertificates, Value};
@@ -217,8 +217,10 @@ impl Keeper {
             match told {
                 Told::Ask(ask, reply) if !reply.is_closed() => asks.push((ask, reply)),
                 Told::Ask(..) => {}
-                Told::Book(book) => books.push(self.books.entry(book.name.clone()).or_insert(book).clone()),
-                Told::Pace(pace) => paces.push(self.paces.entry(pace.name.clone()).or_insert(pace).clone()),
+                Told::Changed(changed) => changed.into_iter().for_each(|changed| match changed {
+                    Changed::Book(book) => books.push(self.books.entry(book.name.clone()).or_insert(book).clone()),
+                    Changed::Pace(pace) => paces.push(self.paces.entry(pace.name.clone()).or_insert(pace).clone()),
+                }),
             }
         }
         if self.connection.is_none() {
