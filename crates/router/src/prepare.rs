@@ -216,10 +216,9 @@ fn is_named(asked: &Asked<'_>, target: &Target) -> bool {
 }
 
 /// Whether signed or encrypted reasoning in the history may go back to this target: only to the model that made it, as far
-/// as we know who that was. Where nobody remembers, a client that speaks the target's own API is trusted to know; one of
-/// another API has signatures that were put into a form of ours on their way, and may have got them from anyone.
+/// as we know who that was.
 fn same_model(asked: &Asked<'_>, target: &Target) -> bool {
-    asked.last_model.map_or(target.format == asked.call.format, |last| last == target.model)
+    target.format == asked.call.format && asked.last_model.is_none_or(|last| last == target.model)
 }
 
 /// One adaptation in words, for the header and the record: `temperature dropped (the model refuses it)`.

@@ -187,15 +187,3 @@ def test_what_passes_is_asked_again(patient, upstream, fault, again, stream):
         with pytest.raises(openai.APIStatusError):
             ask()
     assert len(upstream.seen(name)) == earlier + 1 + again
-
-
-def test_reasoning_goes_back_to_the_model_that_made_it(patient, upstream):
-    upstream._ask("PUT", f"/_fake/plan/{NOVA}", {"first": []})
-    ask = {"model": "auto", "reasoning_effort": "low", "extra_headers": {"x-tierway-session": "thoughtful"}}
-    first = patient.chat.completions.create(**ask, messages=user("why?"))
-    said = first.choices[0].message.model_dump(exclude_none=True)
-    assert said["reasoning_content"]
-    patient.chat.completions.create(**ask, messages=[*user("why?"), said, *user("and?")])
-    _, second = valid(upstream, NOVA)[-2:]
-    thought = second["messages"][1]["content"][0]["reasoningContent"]["reasoningText"]
-    assert thought == {"text": "The stand-in thinks.", "signature": "c2lnbmF0dXJl"}
