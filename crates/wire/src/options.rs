@@ -367,7 +367,7 @@ impl Changes {
     /// they have room for one call.
     pub(crate) fn no_single_call(&mut self, request: &Request) {
         if request.parallel_tool_calls == Some(false) {
-            let note = "the target may call several tools at once; `function_call` shows the first of them";
+            let note = "the target may call several tools at once; a client of `functions` is shown the first";
             self.dropped("parallel_tool_calls", note);
         }
     }

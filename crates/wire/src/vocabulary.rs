@@ -34,7 +34,10 @@ pub enum Vocabulary {
 
 /// Parts of names and what they tell; the first that is found counts. Models that were made of others are named after both:
 /// their vocabulary is that of the one that they were made of.
-const NAMES: [(&str, Vocabulary); 19] = [
+const NAMES: [(&str, Vocabulary); 22] = [
+    ("distill-llama", Vocabulary::Llama3),
+    ("llama-v3", Vocabulary::Llama3), // as Fireworks writes it
+    ("llama-v2", Vocabulary::Llama2),
     ("llama-3", Vocabulary::Llama3),
     ("llama3", Vocabulary::Llama3),
     ("llama-2", Vocabulary::Llama2),
@@ -144,7 +147,8 @@ mod tests {
             ("models/gemini-3.1-pro", Gemini),
             ("meta-llama/Llama-3.3-70B-Instruct", Llama3),
             ("meta.llama4-scout-17b-instruct-v1:0", O200k),
-            ("deepseek-r1-distill-llama-3-70b", Llama3),
+            ("deepseek-r1-distill-llama-70b", Llama3),
+            ("accounts/fireworks/models/llama-v3p1-8b-instruct", Llama3),
             ("Qwen/Qwen3-32B", Qwen),
             ("mistral.mixtral-8x7b-instruct-v0:1", Llama2),
             ("codestral-latest", Mistral),

@@ -2,7 +2,7 @@
 
 use super::cache::{NOTE, with_marks};
 use super::turns::{system_and_turns, tool_block};
-use crate::ids::JSON_INSTRUCTION;
+use crate::ids::{JSON_INSTRUCTION, object_schema};
 use crate::neutral::{Output, Request, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj};
@@ -107,6 +107,11 @@ pub(crate) fn thought(
     }
 }
 
+/// Whether an effort asks for thinking. Alone it steers all output: a client of this API that spoke of the effort only did not.
+pub(crate) fn effort_thinks(request: &Request) -> bool {
+    request.reasoning.enabled.is_some() || request.origin != Format::AnthropicMessages
+}
+
 fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, native: bool, changes: &mut Changes) {
     let mut thinking = Obj::new();
     let mut config = Obj::new();
@@ -119,8 +124,7 @@ fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, nati
             thinking.str("type", "adaptive");
         }
         Thought::Effort(effort) => {
-            // An effort alone steers all output; thinking was asked for unless the client spoke of the effort only.
-            if request.reasoning.enabled.is_some() || request.origin != Format::AnthropicMessages {
+            if effort_thinks(request) {
                 thinking.str("type", "adaptive");
             }
             config.str("effort", effort);
@@ -241,7 +245,7 @@ fn tools(
         let mut tool = Obj::new();
         tool.str("name", name);
         tool.str("description", description.as_deref().unwrap_or("Gives the final answer in the form that is wanted."));
-        tool.raw("input_schema", schema);
+        tool.raw("input_schema", &object_schema(schema));
         list.push(&tool.end());
         changes.changed("response_format", "the schema became a tool that the model has to call");
     }

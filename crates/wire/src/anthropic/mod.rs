@@ -15,7 +15,7 @@ mod usage;
 pub use answer::{decode_answer, encode_answer};
 pub use decode::decode_request;
 pub use encode::encode_request;
-pub(crate) use encode::thought;
+pub(crate) use encode::{effort_thinks, thought};
 pub use error::{decode_error, encode_error};
 pub use outline::{outline, outline_to_count};
 pub(crate) use usage::Counts;

@@ -7,7 +7,8 @@ use crate::splice::Fields;
 use crate::top::Top;
 use crate::{DecodeError, Format};
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
+    "additionalModelResponseFieldPaths", // the encoder asks for what it reads
     "system",
     "messages",
     "inferenceConfig",

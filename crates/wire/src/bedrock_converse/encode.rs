@@ -48,6 +48,10 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     if more != "{}" {
         body.raw("additionalModelRequestFields", &more);
     }
+    if maker == Maker::Anthropic && !request.stop.is_empty() && options.stop {
+        // Which of them came is told only when it is asked for.
+        body.raw("additionalModelResponseFieldPaths", r#"["/stop_sequence"]"#);
+    }
     rest(&mut body, request, &mut changes);
     let custom_tools = crate::ids::custom_tools(request);
     let body = body.end().into_bytes();
@@ -79,7 +83,11 @@ fn thought(
             Thought::Effort("medium".to_owned())
         }
         (Maker::Amazon, Thought::Off) => Thought::Off,
-        (Maker::Amazon, Thought::On) => Thought::Effort("medium".to_owned()),
+        (Maker::Amazon | Maker::OpenAi, Thought::On) => Thought::Effort("medium".to_owned()),
+        (Maker::OpenAi, Thought::Off) => {
+            changes.dropped(field, "this model cannot be kept from reasoning");
+            Thought::Default
+        }
         (Maker::Amazon | Maker::OpenAi, Thought::Effort(effort)) => {
             let known = match effort.as_str() {
                 "minimal" => "low",
@@ -194,7 +202,10 @@ fn more_fields(
         (Maker::Anthropic, Thought::Budget(budget)) => {
             more.raw("thinking", &Obj::new().str("type", "enabled").num("budget_tokens", *budget).end());
         }
-        (Maker::Anthropic, Thought::On | Thought::Effort(_)) => {
+        (Maker::Anthropic, Thought::On) => {
+            more.raw("thinking", r#"{"type":"adaptive"}"#);
+        }
+        (Maker::Anthropic, Thought::Effort(_)) if anthropic::effort_thinks(request) => {
             more.raw("thinking", r#"{"type":"adaptive"}"#);
         }
         (Maker::Amazon, Thought::Off) => {

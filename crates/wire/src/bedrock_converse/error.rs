@@ -50,7 +50,8 @@ pub(super) fn exception(name: &str, data: &str) -> Option<ApiError> {
         // What the model's own server said, where Amazon passes that on. A failed model is no fault of the caller.
         let node = Node::parse(data, 1).ok();
         let original = node.as_ref().and_then(|node| node.u64("originalStatusCode"));
-        error.status = original.and_then(|status| u16::try_from(status).ok()).filter(|s| *s >= 400).unwrap_or(502);
+        let original = original.and_then(|status| u16::try_from(status).ok());
+        error.status = original.filter(|status| matches!(status, 408 | 429 | 500..=599)).unwrap_or(502);
     }
     error.code = Some(known.map_or(name, |(known, _)| known).to_owned());
     Some(error)

@@ -15,7 +15,10 @@ impl Said<'_> {
         structured_tool: Option<&str>,
     ) -> Result<bool, EncodeError> {
         let mut list = Arr::new();
-        for tool in self.offered(request) {
+        // Where tools are forbidden, a call that is forced for its schema must find no other.
+        let forbidden = structured_tool.is_some() && request.tool_choice == ToolChoice::None;
+        let offered = if forbidden { Vec::new() } else { self.offered(request) };
+        for tool in offered {
             match &tool.kind {
                 ToolKind::Hosted { origin: Format::BedrockConverse, json } => list.push(json),
                 ToolKind::Hosted { .. } => {
@@ -33,7 +36,7 @@ impl Said<'_> {
         let other_tools = !list.is_empty();
         if let (Some(name), Output::JsonSchema { description, schema, .. }) = (structured_tool, &request.output) {
             let description = description.as_deref().unwrap_or("Gives the final answer in the form that is wanted.");
-            list.push(&specification(name, Some(description), schema, None));
+            list.push(&specification(name, Some(description), &object_schema(schema), None));
             self.changes.changed("response_format", "the schema became a tool that the model has to call");
         }
         if list.is_empty() && request.tool_choice != ToolChoice::None {
@@ -45,8 +48,9 @@ impl Said<'_> {
                     .changed("tools", "the API wants tools beside earlier calls of them; their names stand there");
                 list.push(&specification(name, None, EMPTY_SCHEMA, None));
             }
-        }
-        if list.is_empty() {
+            if !list.is_empty() {
+                body.raw("toolConfig", &Obj::new().raw("tools", &list.end()).end());
+            }
             return Ok(false);
         }
         let choice = self.choice(request, structured_tool, other_tools)?;
