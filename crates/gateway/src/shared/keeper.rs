@@ -320,7 +320,7 @@ impl Keeper {
     /// Says once what is wrong with its memory.
     async fn warn_of_eviction(&mut self) {
         let Some(connection) = &mut self.connection else { return };
-        let Ok(evicts) = tokio::time::timeout(CONNECT_WITHIN, evicting::evicts(connection)).await else { return };
+        let Ok(evicts) = tokio::time::timeout(self.timeout, evicting::evicts(connection)).await else { return };
         if let Some(why) = evicts.as_ref().filter(|_| evicts != self.said_evicts) {
             tracing::warn!("[shared] {why}");
         }

@@ -260,19 +260,20 @@ impl View for PostgresView<'_> {
         loop {
             let many = i64::try_from(step.min(most - looked)).unwrap_or(i64::MAX);
             // Where all match nobody has to know where the newest so many begin.
-            let (from, count) = if matches_all { (ids.start, limit) } else { self.newest(&ids, many)? };
+            let (from, count) = if matches_all { (ids.start, 0) } else { self.newest(&ids, many)? };
             let left = i64::try_from((limit - found).min(most - looked)).unwrap_or(i64::MAX);
             let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
                 vec![(&from, Type::INT8), (&ids.end, Type::INT8), (&left, Type::INT8)];
             parameters.extend(texts.iter().map(|text| (text as _, Type::TEXT)));
-            let mut last = from;
+            let (mut last, before) = (from, found);
             self.each(&sql, &parameters, &mut |fields| {
                 found += 1;
                 last = fields.get(column::ID)?.integer().unwrap_or(last);
                 each(fields)
             })?;
-            looked += count;
-            if found >= limit {
+            looked += if matches_all { found - before } else { count };
+            // Cut off by either bound: nobody has looked below the last of them.
+            if found >= limit || matches_all && looked >= most {
                 return Ok(Looked { from: last, rows: looked });
             }
             if from == ids.start || looked >= most {

@@ -235,6 +235,29 @@ fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
     }
 }
 
+/// Many quiet days before a busy one: how much is looked at at once must not lose what lies behind.
+fn pages_over_quiet_days_lose_nothing(store: &Scratch) {
+    let day = 24 * HOUR_MS;
+    let quiet = (1..=112).flat_map(|at| traffic(20, 1, MONDAY_MS + at * day, HOUR_MS));
+    let calls: Vec<_> = traffic(11, 1_000, MONDAY_MS, HOUR_MS).chain(quiet).collect();
+    let ledger = Ledger::open(store.location(), Options::default()).unwrap();
+    calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
+    ledger.close().unwrap();
+    let mut reader = Reader::open(store.location()).unwrap();
+    let (mut got, mut before) = (Vec::new(), None);
+    loop {
+        let page = reader.list(&Filter::default(), Span::ALL, before, 500).unwrap();
+        got.extend(page.calls.iter().map(|call| call.id));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let mut want: Vec<_> = calls.iter().map(|call| call.id).collect();
+    want.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(got, want);
+}
+
 fn some_requests_are_read_by_id_in_the_order_of_the_question(store: &Scratch) {
     let (mut reader, calls) = filled(store, 2_000);
     let mut chance = Chance(3);
@@ -287,6 +310,7 @@ on_both![
     series_have_a_point_for_each_hour_or_day_with_calls,
     bills_by_tier_and_kind_of_work_are_those_of_the_records,
     pages_together_hold_every_match_once_the_newest_first,
+    pages_over_quiet_days_lose_nothing,
     some_requests_are_read_by_id_in_the_order_of_the_question,
     the_newest_of_some_spans_are_those_of_each,
     everything_can_be_read_in_order_and_left_early,

@@ -6,6 +6,7 @@ use super::super::books::Book;
 use super::super::illness::{Now, ill, learn};
 use super::Keeper;
 use redis::{Pipeline, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -136,6 +137,17 @@ impl Keeper {
     }
 }
 
+/// Takes in what replicas have settled. What was settled never becomes less: false when less is there than was heard before, of
+/// replicas that are gone, too.
+fn remember(known: &mut HashMap<String, i64>, there: HashMap<String, i64>) -> bool {
+    let whole = known.iter().all(|(replica, amount)| there.get(replica).is_some_and(|there| there >= amount));
+    for (replica, amount) in there {
+        let known = known.entry(replica).or_insert(amount);
+        *known = amount.max(*known);
+    }
+    whole
+}
+
 /// How a purse stands: kept, so that it can be told to a database that has forgotten it. False when it has forgotten this
 /// replica's part of this one.
 fn hear(book: &Book, purse: &Value, me: &str, replicas: u32) -> bool {
@@ -143,6 +155,7 @@ fn hear(book: &Book, purse: &Value, me: &str, replicas: u32) -> bool {
     // Where this replica has nothing, nothing is missing.
     let (mut knows_settled, mut knows_open) = (book.share.settled() == Usd::ZERO, book.share.open() == Usd::ZERO);
     let Some(fields) = purse.as_map_iter() else { return true };
+    let mut settled = HashMap::new();
     for (name, amount) in fields {
         let (Value::BulkString(name), Some(amount)) = (name, number(amount)) else { continue };
         match &**name {
@@ -154,12 +167,12 @@ fn hear(book: &Book, purse: &Value, me: &str, replicas: u32) -> bool {
             [b's', b':', replica @ ..] => {
                 spent += amount;
                 knows_settled |= replica == me.as_bytes();
-                book.settled().insert(String::from_utf8_lossy(replica).into_owned(), amount);
+                settled.insert(String::from_utf8_lossy(replica).into_owned(), amount);
             }
             _ => {}
         }
     }
-    let knows_us = knows_settled && knows_open;
+    let knows_us = remember(&mut book.settled(), settled) && knows_settled && knows_open;
     if knows_us {
         book.heard(base, base + spent, reserved, replicas);
     }
