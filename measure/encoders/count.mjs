@@ -2,10 +2,10 @@
 import { createInterface } from "node:readline";
 
 const FAMILIES = {
-  "Gemini (vocabulary of 2024)": "gemini",
+  "Gemini (2024)": "gemini",
   "Gemma 3": "gemma3",
   "Llama 3": "llama3",
-  "Llama 2": "llama2",
+  "Llama 2, Mixtral": "llama2",
   "Qwen 3": "qwen3",
   "DeepSeek V3": "deepseek_v3",
 };

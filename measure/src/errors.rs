@@ -18,32 +18,31 @@ impl Errors {
         (ratios.get(ratios.len() / 2).copied().unwrap_or(1.0) * 100.0).round() as u32
     }
 
-    fn sorted(&self, percent: u32) -> Vec<f64> {
-        let error = |(guess, count): &(u32, u64)| f64::from(*guess) * f64::from(percent) / 100.0 / *count as f64 - 1.0;
+    fn sorted(&self) -> Vec<f64> {
+        let error = |(guess, count): &(u32, u64)| f64::from(*guess) / *count as f64 - 1.0;
         let mut errors: Vec<f64> = self.0.iter().map(error).collect();
         errors.sort_by(f64::total_cmp);
         errors
     }
 
-    fn whole(&self, percent: u32) -> f64 {
+    fn whole(&self) -> f64 {
         let guess: f64 = self.0.iter().map(|(guess, _)| f64::from(*guess)).sum();
         let count: f64 = self.0.iter().map(|(_, count)| *count as f64).sum();
-        (guess * f64::from(percent) / 100.0 / count - 1.0) * 100.0
+        (guess / count - 1.0) * 100.0
     }
 
     /// All that is said of a family.
-    pub fn line(&self, percent: u32) -> String {
-        let errors = self.sorted(percent);
+    pub fn line(&self) -> String {
+        let errors = self.sorted();
         let at = |share: f64| {
             let place = ((share * errors.len() as f64) as usize).min(errors.len().saturating_sub(1));
             errors.get(place).copied().unwrap_or(f64::NAN) * 100.0
         };
-        let scaled = |guess: u32| (u64::from(guess) * u64::from(percent) / 100) as u32;
-        let beyond = self.0.iter().filter(|(guess, count)| *count > u64::from(at_most(scaled(*guess)))).count();
+        let beyond = self.0.iter().filter(|(guess, count)| *count > u64::from(at_most(*guess))).count();
         format!(
             "{} prompts, sum {:+.1} %, half within {:+.1} .. {:+.1} %, 95 of 100 within {:+.1} .. {:+.1} %, worst {:+.1} and {:+.1} %, {beyond} beyond `at_most`",
             errors.len(),
-            self.whole(percent),
+            self.whole(),
             at(0.25),
             at(0.75),
             at(0.025),
@@ -54,10 +53,10 @@ impl Errors {
     }
 
     /// Of one kind of text: all together, and the worst.
-    pub fn short(&self, percent: u32) -> String {
-        let errors = self.sorted(percent);
+    pub fn short(&self) -> String {
+        let errors = self.sorted();
         let of = |error: Option<&f64>| error.copied().unwrap_or(f64::NAN) * 100.0;
         let (first, last) = (of(errors.first()), of(errors.last()));
-        format!("{} prompts, sum {:+.1} %, {first:+.1} .. {last:+.1} %", errors.len(), self.whole(percent))
+        format!("{} prompts, sum {:+.1} %, {first:+.1} .. {last:+.1} %", errors.len(), self.whole())
     }
 }

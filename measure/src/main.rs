@@ -1,22 +1,27 @@
-//! How far the token estimate is off, by family of models: our estimate of each prompt against its true count.
+//! How far the token estimate is off, by family of models: what tierway reckons for each prompt against its true count.
 //!
-//! Reads prompts as JSONL on stdin (`messages` with text, as the other commands take them). Encoders that ship in crates
-//! count here; files of counts, one line for each prompt, come from `encoders/count.mjs` and `encoders/count.py`:
+//! Reads prompts as JSONL on stdin (`messages` with text, as the other commands take them). OpenAI's encoders count here, as
+//! they ship in a crate; files of counts, one line for each prompt, come from `encoders/count.mjs` and `encoders/count.py`:
 //!
 //! ```sh
 //! zcat prompts*.jsonl.gz | cargo run --manifest-path measure/Cargo.toml -- counts.jsonl..
 //! ```
 //!
 //! Prints for each family the factor that half of the prompts want (by a digest of their text), and the errors on the other
-//! half, with that factor and without.
+//! half, with the factors that `tierway_wire` has for the family and without. Of prompts in the languages of
+//! `encoders/languages.mjs`, ends with the table by script.
 
 mod errors;
+mod family;
+mod scripts;
 
 use errors::Errors;
+use family::{FAMILIES, Family};
 use std::collections::BTreeMap;
 use std::io::BufRead;
-use tierway_wire::tokens::estimate;
-use tiktoken_rs::{cl100k_base, o200k_base, o200k_harmony};
+use tierway_wire::tokens::estimate_outline;
+use tierway_wire::{Estimate, Format};
+use tiktoken_rs::{CoreBPE, cl100k_base, o200k_base};
 
 /// Shorter prompts are off by a token or two, which is no share worth stating.
 const LEAST_TOKENS: u64 = 50;
@@ -26,16 +31,21 @@ const MOST_BYTES: usize = 64 * 1024;
 
 struct Prompt {
     text: String,
+    /// What a request with this text is reckoned at, without the frame of its message.
+    estimate: Estimate,
     /// What kind it is of, where it says so.
     source: String,
 }
 
-/// True counts by family, each as long as the list of prompts.
-type Counts = BTreeMap<String, Vec<u64>>;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let prompts = prompts()?;
-    let mut counts = Counts::new();
+    let count = |encoder: CoreBPE| -> Vec<u64> {
+        prompts.iter().map(|prompt| encoder.encode_ordinary(&prompt.text).len() as u64).collect()
+    };
+    let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::from([
+        ("gpt-4o and later".to_owned(), count(o200k_base()?)),
+        ("gpt-4, gpt-3.5".to_owned(), count(cl100k_base()?)),
+    ]);
     for path in std::env::args().skip(1) {
         for line in std::fs::read_to_string(&path)?.lines() {
             for (family, count) in serde_json::from_str::<BTreeMap<String, u64>>(line)? {
@@ -43,37 +53,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    if counts.is_empty() {
-        for (family, encoder) in [
-            ("o200k_base (gpt-4o and later, o-series)", o200k_base()?),
-            ("o200k_harmony (gpt-oss)", o200k_harmony()?),
-            ("cl100k_base (gpt-4, gpt-3.5)", cl100k_base()?),
-        ] {
-            let of = |prompt: &Prompt| encoder.encode_ordinary(&prompt.text).len() as u64;
-            counts.insert(family.to_owned(), prompts.iter().map(of).collect());
-        }
+    let families = FAMILIES.iter().filter_map(|family| Some((family, counts.remove(family.name)?)));
+    let families: Vec<(&Family, Vec<u64>)> = families.collect();
+    if let Some(name) = counts.keys().next() {
+        return Err(format!("no family is named {name:?} in measure/src/family.rs").into());
     }
     println!("{} prompts; error = estimate / true count - 1", prompts.len());
-    for (family, counts) in counts {
+    for (family, counts) in &families {
         if counts.len() != prompts.len() {
-            return Err(format!("{family}: {} counts for {} prompts", counts.len(), prompts.len()).into());
+            return Err(format!("{}: {} counts for {} prompts", family.name, counts.len(), prompts.len()).into());
         }
-        report(&family, &prompts, &counts);
+        report(family, &prompts, counts);
     }
+    scripts::table(&prompts, &families);
     Ok(())
 }
 
 fn prompts() -> Result<Vec<Prompt>, Box<dyn std::error::Error>> {
+    let frame = reckoned("")?.tokens;
     let mut prompts = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let request: serde_json::Value = serde_json::from_str(&line?)?;
         let messages = request["messages"].as_array().into_iter().flatten();
         let mut text: String = messages.filter_map(|message| message["content"].as_str()).collect();
         text.truncate(text.floor_char_boundary(MOST_BYTES));
+        let mut estimate = reckoned(&text)?;
+        estimate.tokens -= frame;
         let source = request["source"].as_str().unwrap_or_default().to_owned();
-        prompts.push(Prompt { text, source });
+        prompts.push(Prompt { text, estimate, source });
     }
     Ok(prompts)
+}
+
+/// A request with this text, reckoned as the router does it.
+fn reckoned(text: &str) -> Result<Estimate, Box<dyn std::error::Error>> {
+    let body = serde_json::json!({ "model": "auto", "messages": [{ "role": "user", "content": text }] }).to_string();
+    let (outline, _) = tierway_wire::outline(Format::OpenaiChat, body.as_bytes())?;
+    Ok(estimate_outline(&outline))
 }
 
 /// One of the two halves, the same for a text every time.
@@ -82,23 +98,23 @@ fn trains(text: &str) -> bool {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 63 == 0
 }
 
-fn report(family: &str, prompts: &[Prompt], counts: &[u64]) {
-    let (mut train, mut test) = (Errors::default(), Errors::default());
+fn report(family: &Family, prompts: &[Prompt], counts: &[u64]) {
+    let (mut train, mut bare, mut test) = (Errors::default(), Errors::default(), Errors::default());
     let mut by_source: BTreeMap<&str, Errors> = BTreeMap::new();
     for (prompt, count) in prompts.iter().zip(counts).filter(|(_, count)| **count >= LEAST_TOKENS) {
-        let guess = estimate(&prompt.text);
+        let guess = family.vocabulary.tokens(prompt.estimate);
         if trains(&prompt.text) {
-            train.push(guess, *count);
+            train.push(prompt.estimate.tokens, *count);
         } else {
+            bare.push(prompt.estimate.tokens, *count);
             test.push(guess, *count);
             by_source.entry(&prompt.source).or_default().push(guess, *count);
         }
     }
-    let percent = train.factor_percent();
-    println!("\n{family}: wants {percent} % of the estimate");
-    println!("  as it is:    {}", test.line(100));
-    println!("  with factor: {}", test.line(percent));
+    println!("\n{}: wants {} % of the estimate", family.name, train.factor_percent());
+    println!("  without factors: {}", bare.line());
+    println!("  as reckoned:     {}", test.line());
     for (source, errors) in by_source.into_iter().filter(|(source, _)| !source.is_empty()) {
-        println!("    {source}: {}", errors.short(percent));
+        println!("    {source}: {}", errors.short());
     }
 }
