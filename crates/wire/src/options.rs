@@ -372,6 +372,22 @@ impl Changes {
         }
     }
 
+    /// What the Chat API knows, and neither Messages nor Converse.
+    pub(crate) fn no_such_parameters(&mut self, request: &Request, api: &str) {
+        for (name, there) in [
+            ("presence_penalty", request.presence_penalty.is_some()),
+            ("frequency_penalty", request.frequency_penalty.is_some()),
+            ("seed", request.seed.is_some()),
+            ("logprobs", request.logprobs),
+            ("logit_bias", request.logit_bias.is_some()),
+            ("verbosity", request.verbosity.is_some()),
+        ] {
+            if there {
+                self.dropped(name, format!("the {api} API has no such parameter"));
+            }
+        }
+    }
+
     /// A choice of a tool where there is none.
     pub(crate) fn no_choice(&mut self, request: &Request) {
         if !matches!(request.tool_choice, ToolChoice::Unset | ToolChoice::Auto | ToolChoice::None) {

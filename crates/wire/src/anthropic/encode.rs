@@ -200,18 +200,7 @@ fn sampling(body: &mut Obj, request: &Request, options: &EncodeOptions, reasons:
             changes.dropped("stop", "the model takes no stop sequences");
         }
     }
-    for (name, there) in [
-        ("presence_penalty", request.presence_penalty.is_some()),
-        ("frequency_penalty", request.frequency_penalty.is_some()),
-        ("seed", request.seed.is_some()),
-        ("logprobs", request.logprobs),
-        ("logit_bias", request.logit_bias.is_some()),
-        ("verbosity", request.verbosity.is_some()),
-    ] {
-        if there {
-            changes.dropped(name, "the Messages API has no such parameter");
-        }
-    }
+    changes.no_such_parameters(request, "Messages");
 }
 
 /// Writes tools and their choice; true when the model is forced to call one.

@@ -237,18 +237,9 @@ fn more_fields(
 
 /// Parameters that have no place here, and those that are the account's, not the model's.
 fn rest(body: &mut Obj, request: &Request, changes: &mut Changes) {
-    for (name, there) in [
-        ("presence_penalty", request.presence_penalty.is_some()),
-        ("frequency_penalty", request.frequency_penalty.is_some()),
-        ("seed", request.seed.is_some()),
-        ("logprobs", request.logprobs),
-        ("logit_bias", request.logit_bias.is_some()),
-        ("verbosity", request.verbosity.is_some()),
-        ("user", request.user.is_some()),
-    ] {
-        if there {
-            changes.dropped(name, "the Converse API has no such parameter");
-        }
+    changes.no_such_parameters(request, "Converse");
+    if request.user.is_some() {
+        changes.dropped("user", "the Converse API has no such parameter");
     }
     changes.no_single_call(request);
     let fits = |(name, value): &&(String, String)| !name.is_empty() && is_plain(name) && is_plain(value);
