@@ -96,6 +96,10 @@ impl Record {
         self.lock().clone()
     }
 
+    pub(crate) fn of(&self, model: &str) -> Vec<Seen> {
+        self.lock().iter().filter(|seen| seen.model == model).cloned().collect()
+    }
+
     pub(crate) fn clear(&self) {
         // Entries under way keep their places: they are emptied when they end.
         self.lock().retain(|seen| seen.ended == Ended::Open);

@@ -136,7 +136,7 @@ impl Upstream {
     /// Requests so far that named this model.
     #[must_use]
     pub fn calls_of(&self, model: &str) -> Vec<Seen> {
-        self.seen().into_iter().filter(|seen| seen.model == model).collect()
+        self.shared.record.of(model)
     }
 
     /// Waits until the requests so far are as wanted, and gives them.
@@ -408,13 +408,16 @@ impl Shared {
         respond(refusal.status, &headers, body, watch)
     }
 
-    /// `GET /_fake/requests`, `PUT /_fake/plan/MODEL`, `PUT /_fake/traits/MODEL`, `POST /_fake/forget`: the same as the
-    /// methods of [`Upstream`], for tests in other languages. Not written down.
+    /// `GET /_fake/requests`, `GET /_fake/requests/MODEL`, `PUT /_fake/plan/MODEL`, `PUT /_fake/traits/MODEL`,
+    /// `POST /_fake/forget`: the same as the methods of [`Upstream`], for tests in other languages. Not written down.
     fn control(&self, method: &str, path: &str, host: &str, body: &Bytes) -> Result<Out, io::Error> {
         let done = || json!({"ok": true});
         let wrong = |error: &serde_json::Error| json!({ "error": error.to_string() });
         let (status, said) = match (method, path) {
             ("GET", "/_fake/requests") => (200, json!(self.record.all())),
+            ("GET", path) if path.starts_with("/_fake/requests/") => {
+                (200, json!(self.record.of(path.trim_start_matches("/_fake/requests/"))))
+            }
             ("POST", "/_fake/forget") => {
                 self.record.clear();
                 (200, done())
@@ -443,7 +446,7 @@ impl Shared {
                     Err(error) => (400, json!({ "error": error })),
                 }
             }
-            _ => (404, json!({"error": "GET requests, PUT plan/MODEL, PUT traits/MODEL, POST forget"})),
+            _ => (404, json!({"error": "GET requests[/MODEL], PUT plan/MODEL, PUT traits/MODEL, POST forget"})),
         };
         respond_json(status, &said, Watch::nobody())
     }

@@ -49,8 +49,7 @@ export async function begin() {
     fail: (model, kind, details = {}) => put(`/_fake/plan/${model}`, { then: { kind, ...details } }),
     traits: (model, traits) => put(`/_fake/traits/${model}`, traits),
     async seen(model) {
-      const all = await (await fetch(`${upstream.address}/_fake/requests`)).json();
-      return all.filter((one) => one.model === model);
+      return (await fetch(`${upstream.address}/_fake/requests/${model}`)).json();
     },
     upstream: upstream.address,
     // How long after a client left the call to the model ended. `leave` asks, and is done when it has left.

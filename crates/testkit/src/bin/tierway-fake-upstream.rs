@@ -2,7 +2,7 @@
 //!
 //! `tierway-fake-upstream [--port N] [--key KEY] [--lenient]` prints one JSON line with its address and serves until it is
 //! stopped. Plans and traits are set over HTTP: `PUT /_fake/plan/MODEL`, `PUT /_fake/traits/MODEL`; what it saw is at
-//! `GET /_fake/requests`.
+//! `GET /_fake/requests`, for one model at `GET /_fake/requests/MODEL`.
 
 use std::io::Write;
 use std::process::ExitCode;
