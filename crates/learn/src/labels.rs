@@ -1,5 +1,6 @@
 //! Labels by hand: the kind of work and the tier that we, the authors, expect.
 
+use crate::manner;
 use crate::outcome::request_body;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ pub struct Labelled {
     pub id: String,
     /// The prompt as numbers.
     pub features: Features,
+    /// The same prompt in other manners ([`crate::manner`]), where its text is ours and it teaches.
+    pub otherwise: Vec<Features>,
     /// The kind of work, as labelled.
     pub task: TaskType,
     /// For measuring only.
@@ -48,7 +51,10 @@ pub fn task_types(text: &str, others: &HashMap<String, Features>) -> Result<Vec<
         };
         if let Some(features) = features {
             let (task, test, doubtful) = (line.task_type, line.split == "test", line.doubtful);
-            labelled.push(Labelled { id: line.id, features, task, test, doubtful });
+            let teaches = line.text.as_deref().filter(|_| !test).into_iter();
+            let manners = teaches.flat_map(|text| manner::others(&line.id, text));
+            let otherwise = manners.filter_map(|text| own(line.system.as_deref(), &text)).collect();
+            labelled.push(Labelled { id: line.id, features, otherwise, task, test, doubtful });
         }
     }
     Ok(labelled)

@@ -11,6 +11,7 @@ pub mod heads;
 pub mod labels;
 pub mod linear;
 pub mod logistic;
+mod manner;
 pub mod metrics;
 pub mod misrouted;
 mod outcome;

@@ -83,16 +83,28 @@ pub fn task_of(bank: &Bank, features: &Features) -> TaskType {
     best.map_or(TaskType::Other, |best| TaskType::ALL[best])
 }
 
+/// How much of a prompt's weight its other manners have together.
+const IN_OTHER_MANNERS: f32 = 0.5;
+
 /// How the heads of the kind of work are fitted, as five folds of the labels that teach want it (`bars -- DATA tasks`).
 const TASK_FIT: Softmax = Softmax { counters: 0.005, grams: 0.001, gram_size: 8.0, steps: 300 };
 
-/// The heads of the kind of work, one for each of [`TaskType::ALL`].
+/// The heads of the kind of work, one for each of [`TaskType::ALL`]. A prompt as it came and in its other manners count as
+/// one.
 #[must_use]
 pub fn task_heads(train: &[&Labelled]) -> Vec<Head> {
-    let rows: Vec<&Features> = train.iter().map(|label| &label.features).collect();
-    let class: Vec<usize> = train.iter().map(|label| label.task as usize).collect();
+    let (mut rows, mut class, mut weight) = (Vec::new(), Vec::new(), Vec::new());
+    for label in train {
+        let others = label.otherwise.len();
+        let share = if others == 0 { 0.0 } else { IN_OTHER_MANNERS };
+        rows.push(&label.features);
+        weight.push(1.0 - share);
+        rows.extend(&label.otherwise);
+        weight.extend(vec![share / others.max(1) as f32; others]);
+        class.extend(vec![label.task as usize; 1 + others]);
+    }
     let names: Vec<String> = TaskType::ALL.iter().map(|task| task.name().to_owned()).collect();
-    logistic::fit(&rows, &class, &vec![1.0; rows.len()], &names, &TASK_FIT)
+    logistic::fit(&rows, &class, &weight, &names, &TASK_FIT)
 }
 
 fn tier_rows<'a>(
