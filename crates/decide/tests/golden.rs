@@ -9,7 +9,7 @@
 
 use expect_test::{Expect, expect};
 use std::borrow::Cow;
-use tierway_decide::{Features, Predictor, Rule, RuleSet, Scope, TierId};
+use tierway_decide::{Features, Rule, RuleSet, Scope, TierId};
 use tierway_wire::{Format, Outline, OutputForm, Part, Role, Turn, tokens};
 
 /// Whole prompts, and the pieces that odd ones are made of.
@@ -131,14 +131,13 @@ fn fold(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// All that is told of a request, as one number. Chances are left out: their last bits are the mathematics library's.
+/// All that is told of a request, as one number. What the model makes of it is left out: another model is no other request.
 fn seen(hash: u64, rules: &RuleSet, turns: &[(Role, &str)]) -> u64 {
     let outline = outline(turns);
     let features = Features::of(&outline);
-    let task = Predictor::embedded().predict(&features, 3, 1).task_type;
     let rule = rules.first_match(&outline, &|_| None).map_or(99, |hit| hit.index);
     let hash = fold(hash, &features.pack());
-    fold(hash, format!("{task:?} {rule} {}", tokens::estimate_outline(&outline).tokens).as_bytes())
+    fold(hash, format!("{rule} {}", tokens::estimate_outline(&outline).tokens).as_bytes())
 }
 
 #[track_caller]
@@ -152,17 +151,17 @@ fn check(requests: impl IntoIterator<Item = (String, String)>, want: &Expect) {
 
 #[test]
 fn whole_prompts_are_seen_as_ever() {
-    check(TEXTS.iter().map(|text| (String::new(), (*text).to_owned())), &expect!["86cfdf9662b584ef"]);
+    check(TEXTS.iter().map(|text| (String::new(), (*text).to_owned())), &expect!["c98a4b04f5823697"]);
 }
 
 #[test]
 fn mixed_texts_are_seen_as_ever() {
     let mut mix = Mix(8);
-    check((0..1_500).map(|_| (mix.text(6), mix.text(30))), &expect!["7e59e042d5f6f078"]);
+    check((0..1_500).map(|_| (mix.text(6), mix.text(30))), &expect!["b537b125888fa815"]);
 }
 
 #[test]
 fn long_texts_are_seen_as_ever() {
     let mut mix = Mix(9);
-    check((0..12).map(|_| (mix.text(40), mix.text(2_000))), &expect!["913c22fa4b7d894b"]);
+    check((0..12).map(|_| (mix.text(40), mix.text(2_000))), &expect!["f2b013ad6d3c9a6d"]);
 }
