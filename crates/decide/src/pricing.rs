@@ -78,6 +78,19 @@ pub struct LongPrice {
     pub reasoning_output: Option<Usd>,
 }
 
+/// The most that a call can take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    /// Input, however it is charged.
+    pub input_tokens: u64,
+    /// Output, reasoning included.
+    pub output_tokens: u64,
+    /// Its prompt may be written to a cache for an hour.
+    pub kept_an_hour: bool,
+    /// Sound may go in or out.
+    pub sound: bool,
+}
+
 /// Prices of one model over time, oldest first; at least one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceHistory(pub Vec<Price>);
@@ -95,15 +108,26 @@ impl PriceHistory {
         Some(self.at(unix_ms, usage.service_tier)?.cost(usage))
     }
 
-    /// The most that a call can cost: all input written to a cache or none of it, all output thought about, whatever
-    /// service tier of the two answers.
+    /// The most that a call can cost: its input all plain, written to a cache or heard, its output all plain, thought about
+    /// or spoken, whichever is dearest, and whatever service tier of the two answers.
     #[must_use]
-    pub fn worst(&self, unix_ms: i64, asked: ServiceTier, input_tokens: u64, output_tokens: u64) -> Option<Usd> {
+    pub fn worst(&self, unix_ms: i64, asked: ServiceTier, most: &Most) -> Option<Usd> {
+        let Most { input_tokens, output_tokens, kept_an_hour, sound } = *most;
+        let if_so = |may: bool, tokens: u64| if may { tokens } else { 0 };
         let plain = Usage { input_tokens, output_tokens, ..Usage::default() };
-        let thought = Usage { reasoning_tokens: output_tokens, ..plain };
-        let written = Usage { cache_write_5m_tokens: input_tokens, ..thought };
+        let inputs = [
+            plain,
+            Usage { cache_write_5m_tokens: input_tokens, ..plain },
+            Usage { cache_write_1h_tokens: if_so(kept_an_hour, input_tokens), ..plain },
+            Usage { audio_input_tokens: if_so(sound, input_tokens), ..plain },
+        ];
+        let with_outputs = |input: Usage| {
+            let thought = Usage { reasoning_tokens: output_tokens, ..input };
+            [input, thought, Usage { audio_output_tokens: if_so(sound, output_tokens), ..input }]
+        };
+        let ways = inputs.into_iter().flat_map(with_outputs);
         let prices = [self.at(unix_ms, asked)?, self.at(unix_ms, ServiceTier::Standard)?];
-        prices.iter().flat_map(|price| [&plain, &thought, &written].map(|usage| price.cost(usage))).max()
+        prices.iter().flat_map(|price| ways.clone().map(|usage| price.cost(&usage))).max()
     }
 
     /// The price of a call: at its time, and under the service tier that the answer reports.
@@ -162,5 +186,40 @@ impl Price {
             + self.audio_input.unwrap_or(input).times(usage.audio_input_tokens)
             + output.times(usage.plain_output_tokens())
             + self.audio_output.unwrap_or(output).times(usage.audio_output_tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_is_no_less_than_what_any_usage_costs() {
+        let usd = |picos| Some(Usd::from_picos(picos));
+        let price = Price {
+            input: Usd::from_picos(10),
+            cached_input: usd(1),
+            cache_write_5m: usd(12),
+            cache_write_1h: usd(20),
+            output: Usd::from_picos(50),
+            audio_input: usd(100),
+            audio_output: usd(200),
+            reasoning_output: usd(70),
+            ..Price::default()
+        };
+        let prices = PriceHistory(vec![price]);
+        let (input_tokens, output_tokens) = (3, 2);
+        let worst = |kept_an_hour, sound| {
+            let most = Most { input_tokens, output_tokens, kept_an_hour, sound };
+            prices.worst(0, ServiceTier::Standard, &most).unwrap().picos()
+        };
+        let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
+        assert_eq!(worst(false, false), 3 * 12 + 2 * 70);
+        assert_eq!(worst(true, false), 3 * 20 + 2 * 70);
+        assert_eq!(worst(true, true), 3 * 100 + 2 * 200);
+        let written = Usage { cache_write_1h_tokens: 3, reasoning_tokens: 1, ..usage };
+        assert_eq!(prices.cost(0, &written).unwrap().picos(), worst(true, false));
+        let spoken = Usage { audio_input_tokens: 3, audio_output_tokens: 2, ..usage };
+        assert_eq!(prices.cost(0, &spoken).unwrap().picos(), worst(false, true));
     }
 }

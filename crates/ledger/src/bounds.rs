@@ -1,12 +1,10 @@
 //! What a row may hold: texts that clients choose have a length, numbers a range.
 
 use tierway_decide::{AttemptEnd, CallRecord};
-use tierway_wire::Usage;
+use tierway_wire::{MOST_TOKENS, Usage};
 
 /// The most bytes of any one text in a row; longer ones are cut. Ids of users and sessions are hashes or addresses.
 pub const MOST_TEXT_BYTES: usize = 200;
-/// The most tokens of any kind in a row: more than a million million is not a count but a fault of the provider.
-const MOST_TOKENS: u64 = 1 << 40;
 
 /// Cuts a record to what a row may hold. What is stored, fingerprinted and read back is the record after this.
 pub(crate) fn cut(call: &mut CallRecord) {

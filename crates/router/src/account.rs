@@ -13,6 +13,7 @@ use crate::seam::BoxFuture;
 use http::HeaderMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use tierway_decide::pricing::Most;
 use tierway_decide::{RejectWhy, Rejected, Target, TargetId, TierId, Usd};
 
 /// Output of a model that nobody knows the most of, tokens.
@@ -135,12 +136,22 @@ impl Router {
         let most = target.limits.max_output.or(target.limits.context_window).unwrap_or(UNKNOWN_MOST_OUTPUT);
         let wanted = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output).unwrap_or(most);
         let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
-        let service_tier = log.asked_service_tier();
-        target.prices.as_ref()?.worst(log.unix_ms(), service_tier, u64::from(asked.input_tokens_of(target)), output)
+        let most = Most {
+            input_tokens: asked.input_tokens_of(target).into(),
+            output_tokens: output,
+            kept_an_hour: asked.marks_an_hour(),
+            sound: asked.outline.needs().audio,
+        };
+        target.prices.as_ref()?.worst(log.unix_ms(), log.asked_service_tier(), &most)
     }
 }
 
 impl Asked<'_> {
+    /// Whether a part of it may be marked for a cache of an hour (`"ttl": "1h"`), which costs more than one of minutes.
+    fn marks_an_hour(&self) -> bool {
+        memchr::memmem::find(&self.call.body, b"\"1h\"").is_some()
+    }
+
     /// Tokens as far as speed is concerned: input as estimated, and the output that is asked for.
     pub(crate) fn tokens(&self) -> u64 {
         let wanted = self.outline.max_output_tokens.map_or(USUAL_OUTPUT, u64::from);

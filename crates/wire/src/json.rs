@@ -4,7 +4,7 @@
 //! found to be JSON (`splice::Fields`, a provider); on other text they give nothing or nonsense, but never panic and never
 //! take more than [`MAX_NODES`] values or [`MAX_DEPTH`] levels.
 
-use crate::DecodeError;
+use crate::{DecodeError, MOST_TOKENS};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -366,6 +366,11 @@ impl<'a> Node<'a> {
     /// A field's whole number, where it is one.
     pub(crate) fn u64(&self, name: &str) -> Option<u64> {
         self.get(name)?.as_u64()
+    }
+
+    /// A field that counts tokens, cut to what can be one.
+    pub(crate) fn tokens(&self, name: &str) -> Option<u64> {
+        self.u64(name).map(|tokens| tokens.min(MOST_TOKENS))
     }
 
     /// The string in it, where it is one.

@@ -60,5 +60,5 @@ pub use repeats::Repeats;
 pub use scripts::Estimate;
 pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
-pub use usage::{Usage, usage};
+pub use usage::{MOST_TOKENS, Usage, usage};
 pub use vocabulary::Vocabulary;

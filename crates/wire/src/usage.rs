@@ -28,6 +28,10 @@ pub struct Usage {
     pub service_tier: ServiceTier,
 }
 
+/// The most tokens of any kind: more than a million million is not a count but a fault of the provider. Sums of some of
+/// them stay far from what a `u64` holds.
+pub const MOST_TOKENS: u64 = 1 << 40;
+
 impl Usage {
     /// Input that is billed at the full input price: neither cached, nor written to a cache, nor audio.
     #[must_use]

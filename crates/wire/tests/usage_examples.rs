@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tierway_wire::neutral::Event;
-use tierway_wire::{Context, Format, Meter, StreamDecoder, Usage, usage};
+use tierway_wire::{Context, Format, MOST_TOKENS, Meter, StreamDecoder, Usage, usage};
 
 #[test]
 fn every_worked_example_is_read_as_documented() {
@@ -34,6 +34,29 @@ fn every_worked_example_is_read_as_documented() {
     }
     assert!(read >= 40, "only {read} examples were read");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_count_that_no_call_can_have_is_cut() {
+    let most = u64::MAX;
+    let check = |format, json: &str| {
+        let read = usage(format, json).unwrap();
+        assert!(read.input_tokens <= 4 * MOST_TOKENS && read.output_tokens <= 4 * MOST_TOKENS, "{format:?}: {read:?}");
+        assert!(read.input_tokens >= MOST_TOKENS, "{format:?}: {read:?}");
+    };
+    check(Format::OpenaiChat, &format!(r#"{{"prompt_tokens":{most},"completion_tokens":{most}}}"#));
+    for format in [Format::OpenaiResponses, Format::AnthropicMessages] {
+        check(format, &format!(r#"{{"input_tokens":{most},"output_tokens":{most}}}"#));
+    }
+    check(
+        Format::Gemini,
+        &format!(r#"{{"promptTokenCount":{most},"candidatesTokenCount":{most},"thoughtsTokenCount":{most}}}"#),
+    );
+    check(Format::OllamaChat, &format!(r#"{{"prompt_eval_count":{most},"eval_count":{most}}}"#));
+    check(
+        Format::BedrockConverse,
+        &format!(r#"{{"inputTokens":{most},"outputTokens":{most},"cacheReadInputTokens":{most}}}"#),
+    );
 }
 
 /// The usage of a whole answer. `beside`: fields of the answer beside its usage, such as the service tier.

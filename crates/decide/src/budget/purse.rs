@@ -20,9 +20,9 @@ struct Windows {
 struct Slot {
     start_ms: i64,
     /// Settled.
-    spent: i64,
+    spent: Usd,
     /// Settled, and all reservations that are open: what says whether more may go out.
-    committed: i64,
+    committed: Usd,
 }
 
 /// A reservation. Has to be given back by [`Purse::settle`]; nothing else can.
@@ -52,12 +52,12 @@ impl Held {
 
 impl Slot {
     const fn empty(start_ms: i64) -> Self {
-        Self { start_ms, spent: 0, committed: 0 }
+        Self { start_ms, spent: Usd::ZERO, committed: Usd::ZERO }
     }
 
-    const fn take(&mut self, limit: Usd, amount: Usd) -> bool {
-        let after = self.committed.saturating_add(amount.picos());
-        let fits = after <= limit.picos();
+    fn take(&mut self, limit: Usd, amount: Usd) -> bool {
+        let after = self.committed + amount;
+        let fits = after <= limit;
         if fits {
             self.committed = after;
         }
@@ -65,8 +65,7 @@ impl Slot {
     }
 
     fn short(&self) -> Short {
-        let reserved = Usd::from_picos((self.committed - self.spent).max(0));
-        Short { spent: Usd::from_picos(self.spent), reserved }
+        Short { spent: self.spent, reserved: (self.committed - self.spent).max(Usd::ZERO) }
     }
 }
 
@@ -78,7 +77,7 @@ impl Default for Windows {
 
 impl Windows {
     /// Begins a new window when it has come. Who looked at the clock just before still finds the one before.
-    const fn turn(&mut self, window: Window) -> &mut Slot {
+    fn turn(&mut self, window: Window) -> &mut Slot {
         if window.start_ms > self.now.start_ms {
             self.before = self.now;
             self.now = Slot::empty(window.start_ms);
@@ -87,7 +86,7 @@ impl Windows {
     }
 
     /// The window that a reservation is of; none when it is long over.
-    const fn of(&mut self, held: &Held) -> Option<&mut Slot> {
+    fn of(&mut self, held: &Held) -> Option<&mut Slot> {
         if self.now.start_ms == held.window_ms {
             Some(&mut self.now)
         } else if self.before.start_ms == held.window_ms {
@@ -113,7 +112,7 @@ impl Purse {
     pub fn force(&self, window: Window, amount: Usd) -> Held {
         let mut windows = self.windows();
         let slot = windows.turn(window);
-        slot.committed = slot.committed.saturating_add(amount.picos());
+        slot.committed += amount;
         Held { window_ms: slot.start_ms, amount }
     }
 
@@ -132,7 +131,7 @@ impl Purse {
     pub fn take_back(&self, held: &mut Held, less: Usd) {
         held.amount = held.amount - less;
         if let Some(slot) = self.windows().of(held) {
-            slot.committed -= less.picos();
+            slot.committed = slot.committed - less;
         }
     }
 
@@ -142,9 +141,9 @@ impl Purse {
         let mut windows = self.windows();
         let Some(slot) = windows.of(held) else { return (Usd::ZERO, Usd::ZERO) };
         let before = slot.spent;
-        slot.spent += paid.picos();
-        slot.committed += paid.picos() - held.amount.picos();
-        (Usd::from_picos(before), Usd::from_picos(slot.spent))
+        slot.spent += paid;
+        slot.committed = slot.committed - held.amount + paid;
+        (before, slot.spent)
     }
 
     /// What the records say was settled in this window: the larger of both counts. After a start, and where other
@@ -154,23 +153,23 @@ impl Purse {
         let slot = windows.turn(window);
         let before = slot.spent;
         if slot.start_ms == window.start_ms {
-            let missing = (spent.picos() - slot.spent).max(0);
+            let missing = (spent - slot.spent).max(Usd::ZERO);
             slot.spent += missing;
             slot.committed += missing;
         }
-        (Usd::from_picos(before), Usd::from_picos(slot.spent))
+        (before, slot.spent)
     }
 
     /// Settled in this window.
     #[must_use]
     pub fn spent(&self, window: Window) -> Usd {
-        Usd::from_picos(self.windows().turn(window).spent)
+        self.windows().turn(window).spent
     }
 
     /// Settled in this window, and reserved.
     #[must_use]
     pub fn committed(&self, window: Window) -> Usd {
-        Usd::from_picos(self.windows().turn(window).committed)
+        self.windows().turn(window).committed
     }
 
     fn windows(&self) -> MutexGuard<'_, Windows> {
@@ -188,6 +187,17 @@ mod tests {
 
     fn usd(dollars: i64) -> Usd {
         Usd::from_picos(dollars)
+    }
+
+    #[test]
+    fn a_cost_beyond_all_measure_closes_a_budget_and_does_not_open_it() {
+        let purse = Purse::default();
+        for _ in 0..3 {
+            let held = purse.force(MAY, usd(1));
+            let _ = purse.settle(&held, Usd::from_picos(i64::MAX));
+        }
+        assert_eq!(purse.spent(MAY), Usd::from_picos(i64::MAX));
+        assert!(purse.reserve(usd(10), MAY, usd(1)).is_err());
     }
 
     #[test]

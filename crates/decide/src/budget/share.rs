@@ -28,7 +28,7 @@ impl Default for Share {
 impl Share {
     /// The others allowed so much.
     pub fn granted(&self, amount: Usd) {
-        self.committed.fetch_add(amount.picos(), Ordering::AcqRel);
+        add(&self.committed, amount);
     }
 
     /// So much was left of the budget a moment ago, for so many that share it.
@@ -46,14 +46,14 @@ impl Share {
             let _ = self.allowed.compare_exchange(UNHEARD, allowed, Ordering::AcqRel, Ordering::Acquire);
         }
         let allowed = self.allowed.load(Ordering::Acquire);
-        let fits = |committed: i64| Some(committed.saturating_add(amount.picos())).filter(|after| *after <= allowed);
+        let fits = |committed: i64| committed.checked_add(amount.picos()).filter(|after| *after <= allowed);
         self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
     }
 
     /// A request that had reserved so much has ended, and cost this.
     pub fn settle(&self, reserved: Usd, paid: Usd) {
-        self.committed.fetch_add(paid.picos() - reserved.picos(), Ordering::AcqRel);
-        self.settled.fetch_add(paid.picos(), Ordering::AcqRel);
+        add(&self.committed, paid - reserved);
+        add(&self.settled, paid);
     }
 
     /// Settled by this process.
@@ -70,6 +70,12 @@ impl Share {
     }
 }
 
+/// As money does: what is beyond the largest sum stays there.
+fn add(to: &AtomicI64, amount: Usd) {
+    let sum = |picos: i64| Some((Usd::from_picos(picos) + amount).picos());
+    let _ = to.fetch_update(Ordering::AcqRel, Ordering::Acquire, sum);
+}
+
 fn part(left: Usd, replicas: u32) -> i64 {
     left.picos().max(0) / i64::from(replicas.max(1))
 }
@@ -77,6 +83,16 @@ fn part(left: Usd, replicas: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cost_beyond_all_measure_leaves_nothing() {
+        let share = Share::default();
+        for _ in 0..3 {
+            share.settle(Usd::ZERO, Usd::from_picos(i64::MAX));
+        }
+        assert_eq!(share.settled(), Usd::from_picos(i64::MAX));
+        assert!(!share.take(Usd::from_picos(1), Usd::from_picos(10), 1));
+    }
     use proptest::prelude::*;
 
     fn usd(picos: i64) -> Usd {

@@ -22,15 +22,15 @@ impl Counts {
     /// Takes over what the object reports; counts that it leaves out stay.
     pub(crate) fn update(&mut self, node: &Node<'_>) {
         let set = |into: &mut u64, value: Option<u64>| *into = value.unwrap_or(*into);
-        set(&mut self.input, node.u64("input_tokens"));
-        set(&mut self.read, node.u64("cache_read_input_tokens"));
-        set(&mut self.written, node.u64("cache_creation_input_tokens"));
-        set(&mut self.output, node.u64("output_tokens"));
+        set(&mut self.input, node.tokens("input_tokens"));
+        set(&mut self.read, node.tokens("cache_read_input_tokens"));
+        set(&mut self.written, node.tokens("cache_creation_input_tokens"));
+        set(&mut self.output, node.tokens("output_tokens"));
         if let Some(split) = node.get("cache_creation") {
-            set(&mut self.written_5m, split.u64("ephemeral_5m_input_tokens"));
-            set(&mut self.written_1h, split.u64("ephemeral_1h_input_tokens"));
+            set(&mut self.written_5m, split.tokens("ephemeral_5m_input_tokens"));
+            set(&mut self.written_1h, split.tokens("ephemeral_1h_input_tokens"));
         }
-        let thinking = node.get("output_tokens_details").and_then(|details| details.u64("thinking_tokens"));
+        let thinking = node.get("output_tokens_details").and_then(|details| details.tokens("thinking_tokens"));
         set(&mut self.thinking, thinking);
         self.service_tier = node.str("service_tier").map_or(self.service_tier, ServiceTier::named);
         self.fast = node.str("speed").map_or(self.fast, |speed| speed == "fast");
@@ -60,7 +60,7 @@ impl Counts {
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
     let node = Node::parse(json, 3).ok()?;
-    (node.u64("input_tokens").is_some() || node.u64("output_tokens").is_some()).then(|| {
+    (node.tokens("input_tokens").is_some() || node.tokens("output_tokens").is_some()).then(|| {
         let mut counts = Counts::default();
         counts.update(&node);
         counts.usage()

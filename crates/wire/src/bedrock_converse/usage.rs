@@ -10,12 +10,12 @@ use crate::{ServiceTier, Usage};
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
     let node = Node::parse(json, 3).ok()?;
-    node.u64("inputTokens").or_else(|| node.u64("outputTokens"))?;
-    let count = |name: &str| node.u64(name).unwrap_or(0);
+    node.tokens("inputTokens").or_else(|| node.tokens("outputTokens"))?;
+    let count = |name: &str| node.tokens(name).unwrap_or(0);
     let details = node.get("cacheDetails").map_or(&[][..], Node::items);
     let kept = |ttl: &str| -> u64 {
         let of = details.iter().filter(|detail| detail.str("ttl") == Some(ttl));
-        of.filter_map(|detail| detail.u64("inputTokens")).fold(0, u64::saturating_add)
+        of.filter_map(|detail| detail.tokens("inputTokens")).fold(0, u64::saturating_add)
     };
     let long = kept("1h");
     let written = count("cacheWriteInputTokens").max(kept("5m").saturating_add(long));

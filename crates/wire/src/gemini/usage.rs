@@ -9,11 +9,11 @@ use crate::{ServiceTier, Usage};
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
     let node = Node::parse(json, 3).ok()?;
-    let count = |name: &str| node.u64(name).unwrap_or(0);
-    node.u64("promptTokenCount").or_else(|| node.u64("candidatesTokenCount"))?;
+    let count = |name: &str| node.tokens(name).unwrap_or(0);
+    node.tokens("promptTokenCount").or_else(|| node.tokens("candidatesTokenCount"))?;
     let audio = |name: &str| {
         let details = node.get(name).map_or(&[][..], Node::items).iter();
-        details.filter(|one| one.str("modality") == Some("AUDIO")).filter_map(|one| one.u64("tokenCount")).sum()
+        details.filter(|one| one.str("modality") == Some("AUDIO")).filter_map(|one| one.tokens("tokenCount")).sum()
     };
     Some(Usage {
         input_tokens: count("promptTokenCount").saturating_add(count("toolUsePromptTokenCount")),

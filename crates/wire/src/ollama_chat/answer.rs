@@ -68,7 +68,7 @@ const fn finish_word(finish: &Finish) -> &'static str {
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
     let node = Node::parse(json, 1).ok()?;
-    let (input, output) = (node.u64("prompt_eval_count"), node.u64("eval_count"));
+    let (input, output) = (node.tokens("prompt_eval_count"), node.tokens("eval_count"));
     (input.is_some() || output.is_some()).then(|| Usage {
         input_tokens: input.unwrap_or(0),
         output_tokens: output.unwrap_or(0),

@@ -164,8 +164,8 @@ pub(crate) fn reported(response: &Node<'_>) -> Option<Usage> {
 #[must_use]
 pub fn usage(json: &str) -> Option<Usage> {
     let node = Node::parse(json, 3).ok()?;
-    let (input, output) = (node.u64("input_tokens"), node.u64("output_tokens"));
-    let detail = |of: &str, name: &str| node.get(of).and_then(|details| details.u64(name)).unwrap_or(0);
+    let (input, output) = (node.tokens("input_tokens"), node.tokens("output_tokens"));
+    let detail = |of: &str, name: &str| node.get(of).and_then(|details| details.tokens(name)).unwrap_or(0);
     (input.is_some() || output.is_some()).then(|| Usage {
         input_tokens: input.unwrap_or(0),
         cached_input_tokens: detail("input_tokens_details", "cached_tokens"),
