@@ -175,6 +175,23 @@ async fn going_on_with_a_broken_answer_has_to_be_affordable() {
 }
 
 #[tokio::test]
+async fn who_goes_on_reads_what_others_said_and_is_paid_for_that() {
+    let shop = Shop::open("").await;
+    shop.upstream.plan("cheap-m", Plan::always(Fault::Cut { after: 7 }));
+    shop.upstream.plan("dear-m", Plan::always(Fault::Cut { after: 3 }));
+    let mut body = said("cheap");
+    body["stream"] = json!(true);
+    let reply = shop.ask(&Purse::of(100), &body, false).await;
+    let _ = reply.body.collect().await.unwrap();
+    let row = shop.row();
+    // Neither told its usage: both are estimates, and the second prompt holds the first's seven tokens, too.
+    let read: Vec<_> = row.attempts.iter().map(|attempt| attempt.usage.input_tokens).collect();
+    assert_eq!(read.len(), 2, "{row:?}");
+    assert!(read[1] > read[0], "{read:?}");
+    assert_eq!(row.usage.input_tokens, read[0], "{row:?}");
+}
+
+#[tokio::test]
 async fn who_leaves_before_the_answer_pays_for_what_was_read() {
     for stream in [false, true] {
         let shop = Shop::open("").await;

@@ -34,6 +34,8 @@ pub struct Relay {
     pulse: Pulse,
     ended: bool,
     input_tokens_estimated: u32,
+    /// Tokens of what the client has from the targets before, which who goes on reads, too.
+    carried_tokens: u64,
     /// The call under way; none while another target is asked to go on.
     in_flight: Option<InFlight>,
     onward: Option<Box<Onward>>,
@@ -77,6 +79,7 @@ impl Relay {
             pulse: Pulse::new(timeouts.between_chunks, timeouts.total),
             ended: false,
             input_tokens_estimated: input_tokens,
+            carried_tokens: 0,
             in_flight: Some(in_flight),
             onward,
             seam: None,
@@ -195,6 +198,7 @@ impl Relay {
         let Resumed { onward, log, outcome } = resumed;
         self.log = log;
         self.seam = Some(onward.sent.seam());
+        self.carried_tokens = onward.sent.tokens();
         match outcome {
             Ok(taken) => {
                 self.source = Source::Upstream(taken.begun.body);
@@ -211,8 +215,6 @@ impl Relay {
                 // Nothing more came: all that is known is what the client has.
                 self.meter.said.content_chunks = 0;
                 self.meter.said.usage = None;
-                self.input_tokens_estimated =
-                    self.input_tokens_estimated.saturating_add(u32::try_from(onward.sent.tokens()).unwrap_or(u32::MAX));
                 self.end(match nobody {
                     Nobody::Able(broken) => End::Broken(broken),
                     Nobody::InTime => End::CutOff,
@@ -260,7 +262,8 @@ impl Relay {
     }
 
     fn usage(&self) -> (Usage, bool) {
-        self.meter.said.usage(self.input_tokens_estimated)
+        let carried = u32::try_from(self.carried_tokens).unwrap_or(u32::MAX);
+        self.meter.said.usage(self.input_tokens_estimated.saturating_add(carried))
     }
 }
 
