@@ -97,6 +97,8 @@ pub struct Session {
 /// Nothing can serve the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NothingFits {
+    /// The tier that was chosen; what the request needs may only raise it.
+    pub tier: TierId,
     /// Everyone, and why not.
     pub rejected: Vec<Rejected>,
 }
@@ -111,19 +113,24 @@ pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Dec
     let (tier, reason) = first_choice(ladder, choosing, ask, ceiling, &mut rejected);
     let (targets, misfits) = fitting(ladder, ask, tier, ceiling);
     rejected.extend(misfits);
-    let Some(first) = targets.first() else { return Err(NothingFits { rejected }) };
+    let Some(first) = targets.first() else { return Err(NothingFits { tier, rejected }) };
     let raised_from = (first.tier != tier).then_some(tier);
     Ok(Decision { tier: first.tier, targets, reason, raised_from, prediction: ask.prediction, rejected })
 }
 
-/// The dearest tier that may be used at all.
+/// The dearest tier that may be used at all. A request's own ceiling holds no lower than the caller's floor.
 fn ceiling(ladder: &Ladder, ask: &Ask<'_>) -> TierId {
     let top = ladder.ids().next_back().unwrap_or(TierId(0));
-    let caller = ask.caller.pins.exact.or(ask.caller.pins.ceiling);
-    match ask.rule {
-        Some(rule) if rule.locked => top,
-        _ => [caller, ask.pins.ceiling].into_iter().flatten().min().unwrap_or(top).min(top),
+    if ask.rule.is_some_and(|rule| rule.locked) {
+        return top;
     }
+    let of_caller = ask.caller.pins.exact.or(ask.caller.pins.ceiling).unwrap_or(top).min(top);
+    ask.pins.ceiling.map_or(of_caller, |own| own.max(floor_of(ask.caller)).min(of_caller))
+}
+
+/// The cheapest tier that the caller is promised: its pin, else its floor.
+fn floor_of(caller: &Caller) -> TierId {
+    caller.pins.exact.or(caller.pins.floor).unwrap_or(TierId(0))
 }
 
 fn first_choice(
@@ -137,7 +144,7 @@ fn first_choice(
         return (rule.tier, Reason::LockedRule { rule: rule.name.into(), why: rule.why.into() });
     }
     if let Some(tier) = ask.pins.exact {
-        return (tier.min(ceiling), Reason::RequestedTier);
+        return (bounded(tier, ask, ceiling, rejected), Reason::RequestedTier);
     }
     if let Some(tier) = ask.caller.pins.exact {
         return (tier, Reason::CallerTier);
@@ -165,7 +172,7 @@ fn is_held(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>, tier: TierId) ->
 
 /// Holds a tier between the floors and the ceiling; says who was passed over for it.
 fn bounded(tier: TierId, ask: &Ask<'_>, ceiling: TierId, rejected: &mut Vec<Rejected>) -> TierId {
-    let floor = [ask.caller.pins.floor, ask.pins.floor].into_iter().flatten().max().unwrap_or(TierId(0));
+    let floor = floor_of(ask.caller).max(ask.pins.floor.unwrap_or(TierId(0)));
     let held = tier.max(floor).min(ceiling);
     if held > tier {
         rejected.push(Rejected { tier, target: None, why: RejectWhy::BelowFloor });
@@ -239,12 +246,11 @@ pub fn expected_cost(ladder: &Ladder, tier: TierId, ask: &Ask<'_>) -> Option<Usd
     Some(price.cost(&expected_usage(id, price, input_tokens, ask)))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "forecasts are small and not negative")]
 fn expected_usage(id: TargetId, price: &Price, input_tokens: u32, ask: &Ask<'_>) -> Usage {
     let input = u64::from(input_tokens);
     let warm = ask.session.filter(|session| session.target == id).map_or(0, |session| u64::from(session.warm_tokens));
     let cached_input_tokens = if price.cached_input.is_some() { warm.min(input) } else { 0 };
-    let output_tokens = ask.prediction.output_tokens[usize::from(id.tier.0)].max(0.0) as u64;
+    let output_tokens = ask.prediction.output_on(id.tier);
     Usage { input_tokens: input, cached_input_tokens, output_tokens, ..Usage::default() }
 }
 
@@ -422,6 +428,29 @@ mod tests {
             ask.pins.ceiling = Some(TierId(0));
         };
         check(EASY, locked_over_ceiling, expect!["standard (locked_rule:r)"]);
+    }
+
+    #[test]
+    fn what_a_caller_is_bound_to_binds_what_its_requests_ask_for() {
+        let tier = |tier| Some(TierId(tier));
+        let bound = |of_caller: Pins, of_request: Pins| {
+            let caller = Caller { pins: of_caller, ..Caller::default() };
+            outcome(Policy::Target, &Ask { pins: of_request, ..ask(EASY, &caller) })
+        };
+        let floor = Pins { floor: tier(1), ..Pins::default() };
+        let ceiling = Pins { ceiling: tier(0), ..Pins::default() };
+        let exact = |at| Pins { exact: tier(at), ..Pins::default() };
+        expect!["standard (predicted)"].assert_eq(&bound(floor, ceiling));
+        expect!["standard (requested_tier)"].assert_eq(&bound(floor, exact(0)));
+        expect!["reasoning (requested_tier)"].assert_eq(&bound(floor, exact(2)));
+        expect!["nano (requested_tier)"].assert_eq(&bound(ceiling, exact(2)));
+        expect!["nano (predicted)"].assert_eq(&bound(ceiling, floor));
+        for asked in [exact(0), exact(2)] {
+            expect!["standard (requested_tier)"].assert_eq(&bound(exact(1), asked));
+        }
+        expect!["standard (caller_tier)"].assert_eq(&bound(exact(1), ceiling));
+        // Both of one caller, such as a key's ceiling and a user's floor: the ceiling.
+        expect!["nano (predicted)"].assert_eq(&bound(Pins { ceiling: tier(0), ..floor }, Pins::default()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the predictor says about one request.
 
-use crate::{Complexity, MAX_TIERS};
+use crate::{Complexity, MAX_TIERS, TierId};
 use serde::{Deserialize, Serialize};
 
 /// What kind of work a request asks for.
@@ -89,4 +89,13 @@ pub struct Prediction {
     pub output_tokens: [f32; MAX_TIERS],
     /// Thresholds were proven on the operator's own outcomes.
     pub calibrated: bool,
+}
+
+impl Prediction {
+    /// Output tokens that are expected of a tier, reasoning included.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "forecasts are small and not negative")]
+    pub fn output_on(&self, tier: TierId) -> u64 {
+        self.output_tokens[usize::from(tier.0)].max(0.0) as u64
+    }
 }

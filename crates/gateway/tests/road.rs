@@ -9,7 +9,7 @@ use tierway::{Call, Reply, ReplyBody};
 use tierway_decide::{Caller, Pins, TierId, Usd};
 use tierway_gateway::Desk;
 use tierway_ledger::Reader;
-use tierway_testkit::Upstream;
+use tierway_testkit::{Fault, Plan, Upstream};
 use tierway_wire::Format;
 
 struct Road {
@@ -187,6 +187,16 @@ async fn a_model_is_asked_and_charged_and_can_only_fail_towards_the_local_one() 
     road.desk.close().unwrap();
     let record = Reader::open(road.folder.path().join("l.db").as_path()).unwrap().call(id).unwrap().unwrap().call;
     assert!(record.classifier_paid.picos() > 0 && record.attempts.len() == 1, "{record:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_ill_is_not_asked_for_its_opinion() {
+    let road = Road::open("[routing]\nclassifier = \"model\"\n[dispatch]\nbreaker_failures = 1\n").await;
+    road.upstream.plan("fake-nano", Plan::always(Fault::Status { status: 500 }));
+    for _ in 0..3 {
+        check(&road, &said("What is the capital of Peru?"), |_| {}, expect!["200 standard predicted"]).await;
+    }
+    assert_eq!(road.upstream.calls_of("fake-nano").len(), 1, "its breaker was open after the first");
 }
 
 #[tokio::test]

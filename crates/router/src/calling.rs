@@ -88,11 +88,7 @@ impl Router {
         }
         let now = self.ground.clock.monotonic_ms();
         match &served {
-            Err(broken) => {
-                if to.state.on_failure(now, broken.kind) {
-                    tracing::warn!(provider = to.target.provider, model = to.target.model, "breaker opened");
-                }
-            }
+            Err(broken) => to.failed(now, broken.kind),
             Ok(_) => {
                 let took_ms = now.saturating_sub(began_ms);
                 to.state.on_first_byte(now, took_ms);

@@ -18,7 +18,7 @@ use tierway_wire::{ApiError, Estimate, Outline, Role};
 /// What a request looks like to whoever decides.
 pub(crate) struct Looked<'a> {
     call: &'a Call,
-    outline: &'a Outline<'a>,
+    pub(crate) outline: &'a Outline<'a>,
     requested: Requested<'a>,
     features: Features,
     pub(crate) prediction: Prediction,

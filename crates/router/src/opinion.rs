@@ -5,21 +5,25 @@
 
 use crate::attempt::{Served, Task, attempt};
 use crate::call::Call;
+use crate::crowded::Seat;
 use crate::deciding::Looked;
 use crate::log::Log;
 use crate::prepare::Asked;
 use crate::router::Router;
+use crate::walk::To;
 use serde::Deserialize;
 use serde_json::json;
-use std::time::Duration;
 use tierway_decide::dispatch::FailureKind;
-use tierway_decide::{Ask, AskModel, Classifier, Complexity, TierId, Usd, expected_cost};
+use tierway_decide::pricing::Most;
+use tierway_decide::{Ask, AskModel, Classifier, Complexity, TargetId, TierId, Usd, expected_cost};
 use tierway_wire::neutral::Content;
-use tierway_wire::{Context, Format, Outline, Role, Usage};
+use tierway_wire::{Context, Format, Outline, Role, ServiceTier, Usage};
 
 /// Messages that are shown, and how much of each.
 const MESSAGES: usize = 3;
 const LETTERS: usize = 300;
+/// A question has no more tokens than one for so many of its bytes, whatever the script.
+const LEAST_BYTES: usize = 2;
 
 const INSTRUCTIONS: &str = "You grade how hard a request to an assistant is. You do not answer it. \
 Choose one word:\n\
@@ -44,73 +48,88 @@ impl Router {
             Classifier::Model(how) => how,
             Classifier::Hybrid(how) => {
                 let doubts = looked.prediction.abstain.is_some();
-                if !doubts || !self.worth_asking(how, &ask) { return None } else { how }
+                if !doubts || !self.worth_asking(how, &ask, looked.outline) { return None } else { how }
             }
         };
         looked.is_open(&ask).then_some(how)
     }
 
     /// The gain if the cheapest tier turned out to do, against the price of finding out.
-    fn worth_asking(&self, how: &AskModel, ask: &Ask<'_>) -> bool {
+    fn worth_asking(&self, how: &AskModel, ask: &Ask<'_>, outline: &Outline<'_>) -> bool {
         let ladder = self.ground.setup.table.ladder();
         let cost = |tier: TierId| expected_cost(ladder, tier, ask);
-        match (cost(ladder.baseline()), cost(TierId(0)), self.price_of_asking(how)) {
+        match (cost(ladder.baseline()), cost(TierId(0)), self.price_of_asking(how, outline)) {
             (Some(baseline), Some(cheapest), Some(price)) => baseline - cheapest > price,
             _ => false,
         }
     }
 
-    /// The dearest that one question can be; none when the price is unknown.
-    pub(crate) fn price_of_asking(&self, how: &AskModel) -> Option<Usd> {
-        let target = self.ground.setup.table.ladder().tier(how.tier).targets.first()?;
-        let day = crate::log::day_of(self.ground.clock.unix_ms());
-        let letters = INSTRUCTIONS.len() + MESSAGES * LETTERS;
-        let usage = Usage {
-            input_tokens: (letters / 3) as u64,
+    /// The dearest that the question about this request can be, whichever target of the tier is asked; none when no price
+    /// is known.
+    pub(crate) fn price_of_asking(&self, how: &AskModel, outline: &Outline<'_>) -> Option<Usd> {
+        let most = Most {
+            input_tokens: (question(outline, how.max_output_tokens).len() / LEAST_BYTES) as u64,
             output_tokens: how.max_output_tokens.into(),
-            ..Usage::default()
+            ..Most::default()
         };
-        Some(target.prices.as_ref()?.on_day(day)?.cost(&usage))
+        let now = self.ground.clock.unix_ms();
+        let targets = &self.ground.setup.table.ladder().tier(how.tier).targets;
+        targets.iter().filter_map(|target| target.prices.as_ref()?.worst(now, ServiceTier::Standard, &most)).max()
     }
 
     /// What a model says. A question that gets no answer in time is charged for all the same.
     pub(crate) async fn opinion(&self, how: &AskModel, outline: &Outline<'_>, log: &mut Log) -> Option<Complexity> {
-        if let (Some(most), Some(price)) = (how.max_cost, self.price_of_asking(how))
+        if let (Some(most), Some(price)) = (how.max_cost, self.price_of_asking(how, outline))
             && price > most
         {
             return None;
         }
-        let target = self.ground.setup.table.ladder().tier(how.tier).targets.first()?;
-        let upstream = self.ground.upstreams.get(&target.provider)?;
         let call = Call::new(Format::OpenaiChat, question(outline, how.max_output_tokens));
         let (own, fields) = tierway_wire::outline(call.format, &call.body).ok()?;
-        let context = Context { request_id: log.id().to_string(), ..Context::default() };
-        let input_tokens = tierway_wire::tokens::estimate_outline(&own);
-        let prepared = Asked::new(&call, &own, &fields, input_tokens).prepare(target, context.clone()).ok()?;
-        let input_tokens = target.limits.vocabulary.tokens(input_tokens);
-        let (client, clock) = (call.format, &*self.ground.clock);
-        let left = Duration::from_millis(how.timeout_ms.into());
-        let task = Task { upstream, prepared, client, left, tariff: None, clock, input_tokens, answers: 1 };
+        let asked = Asked::new(&call, &own, &fields, tierway_wire::tokens::estimate_outline(&own));
+        let (to, task) = self.whom_to_ask(how, &asked, log)?;
         let now = self.ground.clock.unix_ms();
         let cost =
-            |usage: &Usage| target.prices.as_ref().and_then(|prices| prices.cost(now, usage)).unwrap_or(Usd::ZERO);
+            |usage: &Usage| to.target.prices.as_ref().and_then(|prices| prices.cost(now, usage)).unwrap_or(Usd::ZERO);
         // Should nobody answer, or the client leave: the question was read.
-        let question = cost(&Usage { input_tokens: input_tokens.into(), ..Usage::default() });
+        let question = cost(&Usage { input_tokens: task.input_tokens.into(), ..Usage::default() });
         log.opinion_cost(question, false);
+        let began_ms = self.ground.clock.monotonic_ms();
         let served = attempt(task).await;
+        let now_ms = self.ground.clock.monotonic_ms();
         let (spent, guessed) = match &served {
             Ok(Served::Whole(whole)) => (cost(&whole.usage), whole.estimated),
             Err(broken) if broken.kind != FailureKind::Deadline => (cost(&broken.spent), !broken.spent.is_empty()),
             Ok(Served::Stream(_)) | Err(_) => (question, true),
         };
         log.opinion_cost(spent - question, guessed);
-        let Ok(Served::Whole(whole)) = served else { return None };
-        let answer = tierway_wire::decode_answer(call.format, &whole.body, &context).ok()?;
+        let whole = match served {
+            Ok(Served::Whole(whole)) => whole,
+            Ok(Served::Stream(_)) => return None,
+            Err(broken) => {
+                to.failed(now_ms, broken.kind);
+                return None;
+            }
+        };
+        to.state.on_first_byte(now_ms, now_ms.saturating_sub(began_ms));
+        let answer = tierway_wire::decode_answer(call.format, &whole.body, &Context::default()).ok()?;
         let text = answer.choices.first()?.parts.iter().find_map(|part| match &part.content {
             Content::Text { text, .. } => Some(text.as_str()),
             _ => None,
         })?;
         serde_json::from_str::<Opinion>(text.trim()).ok().map(|opinion| opinion.complexity)
+    }
+
+    /// The first target of the tier that is well and has room, and the call to it. Nobody waits for an opinion in a line.
+    fn whom_to_ask<'a>(&'a self, how: &AskModel, asked: &Asked<'_>, log: &Log) -> Option<(To<'a>, Task<'a>)> {
+        let deadline_ms = self.ground.clock.monotonic_ms().saturating_add(how.timeout_ms.into());
+        let targets = 0..self.ground.setup.table.ladder().tier(how.tier).targets.len();
+        let (to, opened) = targets.filter_map(|index| u8::try_from(index).ok()).find_map(|index| {
+            let id = TargetId { tier: how.tier, index };
+            self.admitted((id, None, false), Seat::of(asked.tokens()), asked, deadline_ms, log).ok()
+        })?;
+        // What it costs stands in the record of the request, not in the answer to the question.
+        Some((to, Task { tariff: None, ..opened.task }))
     }
 }
 

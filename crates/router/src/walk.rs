@@ -28,7 +28,7 @@ use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
 use tierway_decide::{AskModel, CallStatus, Reason, Target, TargetId, Usd};
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Estimate, Format, ServiceTier};
+use tierway_wire::{Estimate, Format, ServiceTier, Usage};
 
 impl Router {
     /// Serves one request. Every request gets a reply and a record, whatever happens.
@@ -116,7 +116,7 @@ impl Router {
         asked: &Asked<'_>,
         log: &mut Log,
     ) -> Result<Decided, Refusal> {
-        let asking = self.price_of_asking(how).unwrap_or(Usd::ZERO);
+        let asking = self.price_of_asking(how, asked.outline).unwrap_or(Usd::ZERO);
         self.reserve(asked, &decided, asking, log).await?;
         let Some(opinion) = self.opinion(how, asked.outline, log).await else { return Ok(decided) };
         // The wait for the opinion is not time that it took to decide.
@@ -251,7 +251,7 @@ impl Router {
                 continue;
             }
             let from = ordered.len();
-            let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id, judging)).collect();
+            let weighed: Vec<_> = tier.iter().map(|id| self.weighed(*id, decided, judging)).collect();
             ordered.extend(order(setup.balance, &weighed, now, seed).into_iter().map(|at| tier[at]));
             // A conversation stays with the target whose cache is warm, as long as that is well.
             let warm = decided.session.map(|session| session.target);
@@ -274,10 +274,15 @@ impl Router {
         Dispatch::new(candidates, limits, seed)
     }
 
-    fn weighed(&self, id: TargetId, judging: Option<Judging<'_>>) -> Weighed<'_> {
+    fn weighed(&self, id: TargetId, decided: &Decided, judging: Option<Judging<'_>>) -> Weighed<'_> {
         let target = self.ground.setup.table.ladder().target(id);
-        let day = crate::log::day_of(self.ground.clock.unix_ms());
-        let price = target.prices.as_ref().and_then(|prices| prices.on_day(day)).map(|price| price.output);
+        let usage = Usage {
+            input_tokens: target.limits.vocabulary.tokens(decided.input_tokens).into(),
+            output_tokens: decided.decision.prediction.output_on(id.tier),
+            ..Usage::default()
+        };
+        let now = self.ground.clock.unix_ms();
+        let price = target.prices.as_ref().and_then(|prices| prices.cost(now, &usage));
         let score = judging.map_or(0, |judging| judging.standing(id).score_ppm);
         Weighed { weight: target.weight, price, score, state: self.ground.setup.state(id) }
     }
@@ -345,6 +350,13 @@ pub(crate) struct To<'a> {
 }
 
 impl To<'_> {
+    /// A call to it failed.
+    pub(crate) fn failed(&self, now_ms: u64, kind: FailureKind) {
+        if self.state.on_failure(now_ms, kind) {
+            tracing::warn!(provider = self.target.provider, model = self.target.model, "breaker opened");
+        }
+    }
+
     /// The provider's limits, within the request's own.
     pub(crate) fn timeouts(&self, now_ms: u64, deadline_ms: u64) -> Timeouts {
         let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
