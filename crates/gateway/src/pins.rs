@@ -11,11 +11,13 @@ use tierway_wire::{ApiError, Format};
 const OURS: &str = "x-tierway-";
 /// Longest name of a session or user that is kept.
 const MAX_NAME: usize = 200;
+/// Only decide, call nobody.
+const DRY_RUN: &str = "x-tierway-dry-run";
 
 /// A call with everything that its headers say.
 ///
 /// # Errors
-/// A header names a tier that there is not, or a name is too long.
+/// A header names a tier that there is not, a name is too long, or a word is neither yes nor no.
 pub(crate) fn call(
     format: Format,
     body: Bytes,
@@ -50,7 +52,15 @@ fn read(call: &mut Call, ladder: &Ladder) -> Result<(), Refusal> {
     call.pins = pins;
     call.session = name(headers, "x-tierway-session")?;
     call.user = name(headers, "x-tierway-user")?;
-    call.dry_run = headers.get("x-tierway-dry-run").is_some_and(|value| value == "1" || value == "true");
+    call.dry_run = match name(headers, DRY_RUN)?.as_deref() {
+        None | Some("0" | "false") => false,
+        Some("1" | "true") => true,
+        // Taken for a no, it would be a call that costs.
+        Some(_) => {
+            let message = format!("{DRY_RUN} is 1 (only decide) or 0");
+            return Err(Refusal::caller(ApiError::new(400, message).with_param(DRY_RUN)));
+        }
+    };
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tierway_decide::dispatch::{Blame, ErrorReply, FailureKind};
-use tierway_decide::{CallStatus, Ladder, NothingFits, RejectWhy, Rejected};
+use tierway_decide::{CallStatus, Ladder, NothingFits, RejectWhy, Rejected, TierId};
 use tierway_wire::{ApiError, DecodeError, Format};
 
 /// The SDKs retry twice by default; after our own attempts that only multiplies the load.
@@ -92,7 +92,11 @@ impl Refusal {
         let why: Vec<_> = nothing.rejected.iter().filter_map(|rejected| misfit(ladder, rejected)).collect();
         let too_long = nothing.rejected.iter().find(|rejected| matches!(rejected.why, RejectWhy::TooLong { .. }));
         let code = too_long.map_or("no_fitting_model", |rejected| misfit_code(&rejected.why));
-        let message = format!("no configured model can serve this request: not {}", why.join("; not "));
+        let who = match nothing.tier {
+            TierId(0) => "no configured model".to_owned(),
+            tier => format!("no model from tier `{}` up, which this request needs,", ladder.tier(tier).name),
+        };
+        let message = format!("{who} can serve this request: not {}", why.join("; not "));
         Self::caller(ApiError::new(400, message).with_code(code))
     }
 
