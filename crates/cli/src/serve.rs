@@ -74,6 +74,7 @@ async fn until_stopped(
     mut watch: Watch,
     mut recalibration: Recalibration,
 ) -> std::io::Result<()> {
+    let started = config.clone();
     let mut week = Schedule::new(&config);
     let leadership = gateway.leadership();
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -82,11 +83,11 @@ async fn until_stopped(
             () = stopping.wanted() => return Ok(()),
             _ = hang_up.recv() => {
                 watch.look();
-                config = reload(arg, gateway, &mut watch).await.unwrap_or(config);
+                config = reload(arg, gateway, &mut watch, &started).await.unwrap_or(config);
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
                 if watch.has_changed().await | recalibration.has_changed(&config).await {
-                    config = reload(arg, gateway, &mut watch).await.unwrap_or(config);
+                    config = reload(arg, gateway, &mut watch, &started).await.unwrap_or(config);
                 }
                 // Of several processes one makes it.
                 if leadership.leads() {
@@ -98,8 +99,8 @@ async fn until_stopped(
     }
 }
 
-/// A bad new config keeps the old one in force and says why.
-async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch) -> Option<Config> {
+/// A bad new config keeps the old one in force and says why; one that changes what only a start can, says so.
+async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch, started: &Config) -> Option<Config> {
     let place = arg.clone();
     // A database may keep us waiting, and its client has a runtime of its own.
     let loaded = tokio::task::spawn_blocking(move || place.load()).await;
@@ -111,7 +112,14 @@ async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch) -> Option
     match reloaded {
         Ok(config) => {
             watch.follow(&config);
-            say(format_args!("tierway: {} is in force", arg.place()));
+            match &config.fixed_at_start(started)[..] {
+                [] => say(format_args!("tierway: {} is in force", arg.place())),
+                fixed => say(format_args!(
+                    "tierway: {} is in force, but what it changes in {} takes a restart",
+                    arg.place(),
+                    fixed.join(" and ")
+                )),
+            }
             Some(config)
         }
         Err(problems) => {

@@ -104,6 +104,19 @@ impl std::fmt::Display for Shutdown {
 }
 
 impl Config {
+    /// Sections that differ from the config that a process started with, in what it cannot change while it serves: addresses,
+    /// limits and times of the listeners, the ledger, the state that is shared. The certificate can be.
+    #[must_use]
+    pub fn fixed_at_start(&self, started: &Self) -> Vec<&'static str> {
+        let server = |config: &Self| ServerConfig { tls: None, ..config.server.clone() };
+        let changed = [
+            ("[server]", server(self) != server(started)),
+            ("[ledger]", self.ledger != started.ledger),
+            ("[shared]", self.shared != started.shared),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
+    }
+
     /// The provider of that name.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&ProviderConfig> {

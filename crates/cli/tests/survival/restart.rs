@@ -61,6 +61,8 @@ fn a_config_that_changed_is_read_again_and_a_bad_one_is_refused() {
     process.hear("the old config stays in force");
     config(dir.path(), [here, here], "127.0.0.1:0", &format!("{ledger}[dispatch]\nmax_attempts = 2\n"));
     process.hear("is in force");
+    config(dir.path(), [here, here], "127.0.0.1:0", "[ledger]\npath = \"d.db\"\n");
+    process.hear("is in force, but what it changes in [ledger] takes a restart");
     // Two on one ledger: the second serves, and says whose file it is.
     let second = Process::start(&config(dir.path(), [here, here], "127.0.0.1:0", ledger));
     assert!(!ready(second.address), "a router that cannot record calls itself ready");
