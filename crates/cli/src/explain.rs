@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Args) -> Done {
 
 fn decided_again(call: &CallRecord, config: &Config) -> Result<Again, String> {
     let setup = tierway_gateway::setup(config).map_err(|error| error.to_string())?;
-    Again::of(call, &setup).map_err(|error| error.to_string())
+    let keys = tierway_gateway::key_pins(config);
+    Again::of(call, &setup, &|name| keys.get(name).copied()).map_err(|error| error.to_string())
 }
 
 fn newest(source: &mut Source) -> Result<RequestId, Failed> {
@@ -156,8 +157,7 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     }
     fact(out, "took", &format!("{} µs", thousands(call.decide_us.into())))?;
     if let Some(tier) = &again.tier {
-        let first = if call.raised_from.is_empty() { &call.tier } else { &call.raised_from };
-        let verdict = if tier == first { "the same".into() } else { format!("{tier} by the config at hand") };
+        let verdict = if *tier == call.tier { "the same".into() } else { format!("{tier} by the config at hand") };
         fact(out, "decided again", &verdict)?;
     }
     Ok(())

@@ -185,7 +185,7 @@ impl Backtest {
         let to = &ladder.tier(outcome.tier).name;
         self.before.count(&call.tier, from, prediction, baseline);
         self.after.count(to, outcome.tier, prediction, baseline);
-        let was = call.paid.map(|paid| paid + call.classifier_paid);
+        let was = call.paid_in_all();
         let would = savings::counterfactual(ladder, baseline, &call.usage_as_asked(), call.id.unix_ms());
         match (was, outcome.paid, savings::baseline_of(call), would) {
             (Some(was), Some(paid), Some(baseline_was), Some(baseline)) => {

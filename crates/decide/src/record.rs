@@ -221,6 +221,12 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
+    /// All that was paid for the request: its attempts, and the question to a classifier. None where a price is unknown.
+    #[must_use]
+    pub fn paid_in_all(&self) -> Option<Usd> {
+        self.paid.map(|paid| paid + self.classifier_paid)
+    }
+
     /// The tokens of the answer under the service tier that the client asked for, else the one that was used: what other
     /// tiers would have cost is priced so. A target that knows no such tier does not make the others dearer.
     #[must_use]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use tierway::Setup;
+use tierway_decide::replay::{Looked, Under};
 use tierway_decide::{
-    Ask, CallRecord, Caller, Features, Ladder, MAX_TIERS, Pins, Policy, Prediction, Reason, RejectWhy, Rejected,
-    TargetId, TierId, UnpackError, decide,
+    CallRecord, Features, Ladder, MAX_TIERS, Pins, Policy, Prediction, Reason, RejectWhy, Rejected, TargetId, TierId,
+    UnpackError,
 };
 use tierway_report::reject_words;
-use tierway_wire::Needs;
 
 /// What today's predictor and table say about the same features.
 #[derive(Clone, Debug, Default)]
@@ -23,11 +23,11 @@ pub struct Again {
 }
 
 impl Again {
-    /// Decides about a stored request again.
+    /// Decides about a stored request again. `key_pins`: what the key of a name may have; none for a key that is not known.
     ///
     /// # Errors
     /// When its features cannot be read.
-    pub fn of(call: &CallRecord, setup: &Setup) -> Result<Self, UnpackError> {
+    pub fn of(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option<Pins>) -> Result<Self, UnpackError> {
         let same_table = call.table_version == setup.table.version();
         if call.features.is_empty() {
             return Ok(Self { same_table, ..Self::default() });
@@ -36,7 +36,7 @@ impl Again {
         let ladder = setup.table.ladder();
         let prediction = setup.predictor.predict(&features, ladder.tiers().len(), usize::from(ladder.baseline().0));
         let because = setup.predictor.explain(&features).iter().map(|part| (part.feature, part.weight)).collect();
-        let tier = chosen_again(call, setup, prediction);
+        let tier = chosen_again(call, setup, key_pins);
         Ok(Self { prediction: Some(prediction), because, tier, same_table })
     }
 
@@ -52,25 +52,16 @@ impl Again {
     }
 }
 
-/// Decides again. Rules and pins hang on what is not kept (text, headers), so only predicted choices can be repeated.
-fn chosen_again(call: &CallRecord, setup: &Setup, prediction: Prediction) -> Option<String> {
-    if !matches!(call.reason, Reason::Predicted | Reason::Abstained) {
+/// Decides again, as a replay would. Nothing where that hangs on what is not kept: the place of the conversation, or what a
+/// key that is not known here may have.
+fn chosen_again(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option<Pins>) -> Option<String> {
+    let unknown = !call.key.is_empty() && key_pins(&call.key).is_none();
+    if unknown || call.reason == Reason::SessionHeld {
         return None;
     }
-    let ask = Ask {
-        caller: &Caller::default(),
-        pins: Pins::default(),
-        rule: None,
-        prediction,
-        opinion: None,
-        needs: Needs::default(),
-        input_tokens: u32::try_from(call.usage.input_tokens).unwrap_or(u32::MAX).into(),
-        wanted_output: 0,
-        session: None,
-        day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),
-    };
-    let decision = decide(setup.table.ladder(), &setup.choosing, &ask).ok()?;
-    Some(setup.table.ladder().tier(decision.raised_from.unwrap_or(decision.tier)).name.clone())
+    let under = Under { table: &setup.table, predictor: &setup.predictor, key_pins };
+    let outcome = Looked::at(call, under, None).ok()?.decide(&setup.table, &setup.choosing, call).ok()?;
+    Some(setup.table.ladder().tier(outcome.tier).name.clone())
 }
 
 /// Features and their weights as JSON.

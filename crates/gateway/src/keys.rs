@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tierway::{Account, Refusal};
 use tierway_config::Allowance;
-use tierway_decide::Caller;
+use tierway_decide::{Caller, Pins};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +119,12 @@ impl Keys {
         self.account_of_others = paying.others;
         self.holders = paying.holders;
         self
+    }
+
+    /// What the caller of a key's name may have; none for a name that no key has.
+    pub(crate) fn pins(&self, name: &str) -> Option<Pins> {
+        let named = |opens: &&Opens| opens.key.caller.key == name;
+        self.by_digest.values().find(named).map(|opens| opens.key.caller.pins)
     }
 
     /// Says which of them the config holds.

@@ -310,8 +310,8 @@ impl Metrics {
         for (counter, count) in route.tokens.iter().zip(tokens) {
             counter.inc_by(count);
         }
-        match call.paid {
-            Some(paid) => _ = route.paid.inc_by((paid + call.classifier_paid).as_f64().max(0.0)),
+        match call.paid_in_all() {
+            Some(paid) => _ = route.paid.inc_by(paid.as_f64().max(0.0)),
             None => _ = self.unpriced.inc(),
         }
         // Beside costs that are not known, or of calls that were not routed, it would read as saved.

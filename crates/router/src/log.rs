@@ -363,7 +363,7 @@ impl Log {
             let own = savings::is_own(&record.reason).then_some(Some(Usd::ZERO));
             record.baseline = own.unwrap_or(if routed { baseline } else { record.paid });
             record.cheapest = own.unwrap_or(if routed { cheapest } else { record.paid });
-            money = Money { paid: record.paid.map(|paid| paid + record.classifier_paid), baseline: record.baseline };
+            money = Money { paid: record.paid_in_all(), baseline: record.baseline };
         });
         money
     }

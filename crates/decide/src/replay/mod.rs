@@ -149,7 +149,7 @@ impl Looked {
         let fell_back = call.served_tier != call.tier;
         let stays = ladder.tier(decision.tier).name == call.tier && (fell_back || of_tier().any(same_model));
         let paid = if stays {
-            call.paid.map(|paid| paid + call.classifier_paid)
+            call.paid_in_all()
         } else {
             savings::cost_on(ladder.target(target), &call.usage_as_asked(), call.id.unix_ms())
         };

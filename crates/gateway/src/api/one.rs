@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::explain::{Again, Names, because, chances, needed, passed_over};
 use serde_json::{Value, json};
 use tierway::{Refusal, Setup};
-use tierway_decide::{Attempt, CallRecord, RequestId, Usd, savings};
+use tierway_decide::{Attempt, CallRecord, Pins, RequestId, Usd, savings};
 use tierway_report::{attempt_words, reason_words};
 
 pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
@@ -13,7 +13,7 @@ pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
     let found = ask(app, move |reader| reader.call(id)).await?;
     let stored = found.ok_or_else(|| refused(404, "no_record", "no record of this request (yet, or any more)"))?;
     let live = app.live.load_full();
-    let explained = explained(&stored.call, live.router.setup());
+    let explained = explained(&stored.call, live.router.setup(), &|name| live.keys.pins(name));
     Ok(json!({
         "request_id": id.to_string(),
         "time_ms": id.unix_ms(),
@@ -23,9 +23,9 @@ pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
     }))
 }
 
-fn explained(call: &CallRecord, setup: &Setup) -> Value {
+fn explained(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option<Pins>) -> Value {
     // Features of another version of the predictor cannot be read; the rest still can.
-    let again = Again::of(call, setup).unwrap_or_default();
+    let again = Again::of(call, setup, key_pins).unwrap_or_default();
     let names = Names::for_record(Some(setup.table.ladder()), again.same_table, call);
     let dollars = |amount: Option<Usd>| amount.map(Usd::as_f64);
     let attempt = |attempt: &Attempt| {

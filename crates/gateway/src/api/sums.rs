@@ -116,7 +116,7 @@ fn row(call: &CallRecord) -> Value {
         "team": call.team,
         "input_tokens": call.usage.input_tokens,
         "output_tokens": call.usage.output_tokens,
-        "paid_usd": dollars(call.paid),
+        "paid_usd": dollars(call.paid_in_all()),
         "saved_usd": dollars(savings::saved(call)),
         "first_byte_ms": call.first_byte_ms,
         "total_ms": call.total_ms,

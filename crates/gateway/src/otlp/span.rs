@@ -59,7 +59,7 @@ fn request(record: &CallRecord) -> Value {
         number("http.response.status_code", record.http_status.into()),
     ];
     attributes.retain(|one| one["value"]["stringValue"] != "");
-    for (name, amount) in [("tierway.cost_usd", record.paid), ("tierway.baseline_usd", record.baseline)] {
+    for (name, amount) in [("tierway.cost_usd", record.paid_in_all()), ("tierway.baseline_usd", record.baseline)] {
         attributes.extend(amount.map(|amount| dollars(name, amount)));
     }
     attributes.extend(answer(record));
