@@ -59,7 +59,10 @@ pub(crate) fn run(args: &Args) -> Done {
         faults += 1;
     }
     faults += match setup(&config, None) {
-        Ok(setup) => run_tests(&config, setup),
+        Ok(setup) => {
+            unused_target(&config, &setup);
+            run_tests(&config, setup)
+        }
         Err(Failed::Told(why)) => {
             let untested = if config.tests.is_empty() { "" } else { "; its tests were not run" };
             say(format_args!("{}: {why}{untested}", config.place("routing.evidence")));
@@ -72,6 +75,18 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     say(summary(&config));
     Ok(())
+}
+
+/// Evidence brings its own target with it.
+fn unused_target(config: &Config, setup: &Setup) {
+    let Some(evidence) = setup.predictor.evidence() else { return };
+    let (wanted, proven) = (config.table.quality_target(), evidence.promise.quality);
+    if (wanted - proven).abs() > 1e-9 {
+        let place = config.place("routing.quality_target");
+        say(format_args!(
+            "warning: {place}: {wanted} is not used: the evidence is for {proven}; `tierway calibrate --quality {wanted}` makes another"
+        ));
+    }
 }
 
 fn summary(config: &Config) -> String {

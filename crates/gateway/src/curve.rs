@@ -70,13 +70,15 @@ pub(crate) fn curve(sample: &Sample, setup: &Setup) -> Value {
         let sum = replay(&Choosing { max_shortfall: *shortfall, ..setup.choosing.clone() });
         json!({"quality_target": target(*shortfall), "moved": sum.moved(), "would": side(&sum.after)})
     });
+    let evidence = setup.predictor.evidence();
+    let in_force = evidence.map_or_else(|| target(setup.choosing.max_shortfall), |evidence| evidence.promise.quality);
     json!({
         "requests": sample.totals.calls,
         "looked_at": sample.calls.len(),
         "replayed": now.replayed,
         "policy": setup.choosing.policy,
-        "calibrated": setup.predictor.evidence().is_some(),
-        "in_force": {"quality_target": target(setup.choosing.max_shortfall), "would": side(&now.after)},
+        "calibrated": evidence.is_some(),
+        "in_force": {"quality_target": in_force, "would": side(&now.after)},
         "happened": side(&now.before),
         "points": points.collect::<Vec<_>>(),
     })

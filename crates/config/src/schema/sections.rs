@@ -429,7 +429,7 @@ pub static ROUTING: Spec = Spec {
             "quality_target",
             Kind::Share,
             Some("0.98"),
-            "Share of the best tier's quality to keep: 0.98 gives up at most two answers in a hundred.",
+            "Share of the best tier's quality to keep: 0.98 gives up at most two answers in a hundred. With evidence, what that was proven for holds instead.",
         ),
         field(
             "complexity",
