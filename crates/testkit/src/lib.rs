@@ -8,12 +8,15 @@
 //! [`StandIn`] is the demo's provider: the same server at the pace and length of real models, saying in every answer that
 //! no model was asked.
 //!
-//! [`postgres::Postgres`] and [`redis::Redis`] are servers of a test's own.
+//! [`postgres::Postgres`] and [`redis::Redis`] are servers of a test's own; `Authority` (feature `tls`, which the demo does not
+//! need) signs the certificates that they show.
 //!
 //! Refuses: any address but loopback. Knows nothing of routing.
 
 mod answer;
 mod api;
+#[cfg(feature = "tls")]
+mod authority;
 mod body;
 mod cloud;
 mod fault;
@@ -27,6 +30,8 @@ mod stand_in;
 mod traits;
 mod watch;
 
+#[cfg(feature = "tls")]
+pub use authority::{Authority, Signed};
 pub use cloud::{AWS_ACCESS_KEY_ID, AWS_REGION, AWS_SECRET_ACCESS_KEY};
 pub use fault::{Fault, Plan};
 pub use record::{Ended, Seen};

@@ -1,33 +1,20 @@
 //! A PostgreSQL that speaks TLS: whom it is believed, and what is said where it is not.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tierway_ledger::{Ledger, Options, Reader};
+use tierway_testkit::Authority;
 use tierway_testkit::postgres::Postgres;
-
-/// An authority, as PEM, and a certificate that it signed for a name, with its key.
-fn signed_for(name: &str) -> (String, String, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "authority of a test");
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority_key = KeyPair::generate().unwrap();
-    let root = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &issuer).unwrap();
-    (root, certificate.pem(), key.serialize_pem())
-}
 
 #[test]
 fn only_a_server_with_the_right_certificate_gets_the_password() {
     let folder = tempfile::tempdir().unwrap();
-    let (root, certificate, key) = signed_for("localhost");
-    let server = Postgres::start_tls(&certificate, &key).unwrap();
+    let authority = Authority::new().unwrap();
+    let shown = authority.sign(&["localhost"]).unwrap();
+    let server = Postgres::start_tls(&shown.certificate, &shown.key).unwrap();
     let file = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).unwrap();
         folder.path().join(name).display().to_string()
     };
-    let (ours, another) = (file("ours.pem", &root), file("another.pem", &signed_for("localhost").0));
+    let (ours, another) = (file("ours.pem", &authority.pem()), file("another.pem", &Authority::new().unwrap().pem()));
     let (none, text) = (folder.path().join("none.pem").display().to_string(), file("text.pem", "no certificate"));
     let url = server.database().unwrap();
     let named = url.replace("127.0.0.1", "localhost");
