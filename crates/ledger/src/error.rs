@@ -222,8 +222,8 @@ impl LedgerError {
         match code {
             // Going down, coming up, out of connections.
             "57P01" | "57P02" | "57P03" | "53300" => Self::Unreachable { place, cause },
-            // No such database, not the privilege; class 28: who are you?
-            "3D000" | "42501" => Self::Refused { place, cause },
+            // No such database, not the privilege, nothing may be changed (as on a standby); class 28: who are you?
+            "3D000" | "42501" | "25006" => Self::Refused { place, cause },
             _ if code.starts_with("28") => Self::Refused { place, cause },
             _ => Self::Postgres { place, cause },
         }

@@ -39,16 +39,16 @@ impl State {
         Ok(Self { source })
     }
 
-    /// Opens the state of a store for questions alone: of a SQLite file that may not be changed, too. Nothing is made.
+    /// Opens the state of a store for questions alone: of a SQLite file or a PostgreSQL that may not be changed, too. Nothing
+    /// is made.
     ///
     /// # Errors
     /// [`LedgerError::Missing`] when there is no store, [`LedgerError::OlderSchema`] before its upgrade, and everything that
-    /// keeps it from being read. A change fails with [`LedgerError::ReadOnly`].
+    /// keeps it from being read. A change fails with [`LedgerError::ReadOnly`], or [`LedgerError::Refused`] by a PostgreSQL.
     pub fn open_to_read(location: impl Into<Location>) -> Result<Self, LedgerError> {
         let source = match location.into() {
             Location::Sqlite(path) => Source::Sqlite(sqlite::StateStore::open_to_read(&path)?),
-            // What a user of a PostgreSQL may do is said there.
-            Location::Postgres(url) => Source::Postgres(postgres::StateStore::open(url)?),
+            Location::Postgres(url) => Source::Postgres(postgres::StateStore::open_to_read(url)?),
         };
         Ok(Self { source })
     }

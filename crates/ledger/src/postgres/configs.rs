@@ -1,6 +1,7 @@
 //! Configs in PostgreSQL, from which replicas serve that have no file of their own. Each version is kept whole and the newest
 //! is in force; going back to an older one is a new version with its text. It refuses to know what a config means.
 
+use super::schema;
 use super::state::StateStore;
 use super::url::PostgresUrl;
 use crate::LedgerError;
@@ -27,6 +28,12 @@ impl ConfigStore {
     /// Opens it; what it needs is made when it is not there.
     pub fn open(url: PostgresUrl) -> Result<Self, LedgerError> {
         StateStore::open(url).map(Self)
+    }
+
+    /// Opens it for questions alone; nothing is made, so that what was never put here is [`LedgerError::Missing`], or
+    /// [`LedgerError::OlderSchema`] beside a ledger of old.
+    pub fn open_to_read(url: PostgresUrl) -> Result<Self, LedgerError> {
+        StateStore::open_to_read_since(url, schema::CONFIGS).map(Self)
     }
 
     /// Puts a config in force; gives its version.

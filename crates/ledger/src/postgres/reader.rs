@@ -50,12 +50,6 @@ impl PostgresReader {
 
 fn connect(url: &PostgresUrl) -> Result<Link, LedgerError> {
     let link = Link::connect(url)?;
-    let place = || link.place().to_owned();
-    match schema::version(&link)? {
-        0 => Err(LedgerError::Missing { place: place() }),
-        found if found < schema::NEWEST => {
-            Err(LedgerError::OlderSchema { place: place(), found: found.into(), known: schema::NEWEST.into() })
-        }
-        _ => link.run(LIMIT, link.client().batch_execute(SETTINGS)).map(|()| link),
-    }
+    schema::readable(&link, schema::NEWEST)?;
+    link.run(LIMIT, link.client().batch_execute(SETTINGS)).map(|()| link)
 }

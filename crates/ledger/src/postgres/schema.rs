@@ -21,6 +21,9 @@ const STEPS: [(&str, i32); 4] = [
 /// The newest version, which this build writes.
 pub(super) const NEWEST: i32 = STEPS.len() as i32;
 
+/// The version that brought configs of replicas.
+pub(super) const CONFIGS: i32 = 4;
+
 /// How long an upgrade may take; it waits for others that upgrade.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -50,6 +53,19 @@ pub(super) fn version(link: &Link) -> Result<i32, LedgerError> {
         return Err(LedgerError::NewerSchema { place: link.place().to_owned(), found, known });
     }
     Ok(version)
+}
+
+/// Refuses a database that somebody who only asks cannot read: without a ledger, or older than the version that has what is
+/// asked for.
+pub(super) fn readable(link: &Link, needed: i32) -> Result<(), LedgerError> {
+    let place = || link.place().to_owned();
+    match version(link)? {
+        0 => Err(LedgerError::Missing { place: place() }),
+        found if found < needed => {
+            Err(LedgerError::OlderSchema { place: place(), found: found.into(), known: needed.into() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Brings the database to the newest version; one process does, others wait and find it done.
