@@ -1,7 +1,7 @@
 //! Fills a ledger with synthetic traffic and times the writer and every question.
 //!
 //! `cargo run --release -p tierway-ledger --example million -- --rows 10000000 [--location FILE_OR_URL]
-//! [--rate ROWS_PER_SECOND] [--days 30] [--only write|ask|forget]`; sizes of a PostgreSQL are asked with `psql`.
+//! [--rate ROWS_PER_SECOND] [--days 30] [--only write|fold|ask|forget]`; sizes of a PostgreSQL are asked with `psql`.
 #![expect(clippy::print_stdout, reason = "a report for people")]
 #![expect(clippy::unwrap_used, reason = "a failed measurement is no measurement")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
@@ -29,7 +29,7 @@ struct Arguments {
 
 fn main() {
     let arguments = arguments();
-    for (name, part) in [("write", write as fn(&Arguments)), ("ask", ask), ("forget", forget)] {
+    for (name, part) in [("write", write as fn(&Arguments)), ("fold", fold), ("ask", ask), ("forget", forget)] {
         // Without rows to write, what is there is asked.
         let wanted = arguments.only.as_ref().is_none_or(|only| only == name);
         if wanted && (name != "write" || arguments.rows > 0) {
@@ -55,22 +55,34 @@ fn arguments() -> Arguments {
     found
 }
 
-/// Processor seconds of the writer's thread, as the kernel counts them (ticks of 10 ms).
+/// Processor seconds, as the kernel counts them (ticks of 10 ms), in a file of `/proc`.
+fn seconds(stat: &str) -> f64 {
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// Those of the writer's thread.
 fn writer_seconds() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let ticks = |stat: String| {
-        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        (stat.contains("(ledger)")).then(|| fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap())
-    };
-    tasks.filter_map(|task| ticks(std::fs::read_to_string(task.path().join("stat")).ok()?)).sum::<f64>() / 100.0
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains("(ledger)")).map(|stat| seconds(&stat)).sum()
+}
+
+/// Those of this process, which does all the work of a SQLite file and half of a PostgreSQL's.
+fn own_seconds() -> f64 {
+    seconds(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default())
 }
 
 fn bytes(location: &str) -> u64 {
     if !location.contains("://") {
         return std::fs::metadata(location).map_or(0, |file| file.len());
     }
-    let mut psql = std::process::Command::new("psql");
-    let asked = psql.args(["-XqtA", location, "-c", "SELECT pg_database_size(current_database())"]).output().unwrap();
+    psql(location, "SELECT pg_database_size(current_database())")
+}
+
+/// A number that a PostgreSQL is asked for.
+fn psql(location: &str, sql: &str) -> u64 {
+    let asked = std::process::Command::new("psql").args(["-XqtA", location, "-c", sql]).output().unwrap();
     String::from_utf8_lossy(&asked.stdout).trim().parse().unwrap()
 }
 
@@ -128,6 +140,22 @@ fn ask_beside(location: &str, days: i64, writing: &Arc<AtomicBool>) -> JoinHandl
     })
 }
 
+/// Waits until the sums of all days are in one piece, as a PostgreSQL has them some minutes after a day is over.
+fn fold(Arguments { location, days, .. }: &Arguments) {
+    if !location.contains("://") {
+        return;
+    }
+    let options = Options { forget_every: Duration::from_millis(10), ..Options::default() };
+    let (begun, ledger) = (Instant::now(), Ledger::open(location.as_str(), options).unwrap());
+    while psql(location, "SELECT count(*) FROM days WHERE cube = 0") < days.unsigned_abs() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (seconds, busy) = (begun.elapsed().as_secs_f64(), writer_seconds());
+    ledger.close().unwrap();
+    let bytes = psql(location, "SELECT sum(length(cells)) FROM days");
+    println!("folded {days} days in {seconds:.1} s ({busy:.2} s of processor time), {bytes} bytes");
+}
+
 /// Forgets the first tenth of the days.
 fn forget(arguments: &Arguments) {
     let day_of = |ms: i64| ms.div_euclid(24 * HOUR_MS);
@@ -172,6 +200,8 @@ fn ask(arguments: &Arguments) {
     let newest = reader.list(&Filter::default(), month, None, 1).unwrap().calls[0].id;
     time("summary of 7 days", || reader.summary(week).unwrap().totals.calls);
     time("summary of 30 days", || reader.summary(month).unwrap().totals.calls);
+    let ragged = Span { from_ms: month.from_ms + 12 * HOUR_MS, to_ms: month.to_ms - 12 * HOUR_MS };
+    time("summary of 29 days from noon to noon", || reader.summary(ragged).unwrap().totals.calls);
     time("baseline's bill of 30 days by day", || reader.bills(month, Step::Day).unwrap().len() as u64);
     time("baseline's bill of 1 day by hour", || {
         reader.bills(Span::last_days(1, end), Step::Hour).unwrap().len() as u64
@@ -215,10 +245,10 @@ fn ids(reader: &mut Reader, span: Span) -> Vec<RequestId> {
     pieces(reader, span, 2_000, 1).iter().map(|call| call.id).collect()
 }
 
-/// Median, 95th and worst of a hundred.
+/// Median, 95th and worst of a hundred, and this process's own part of each.
 fn time(what: &str, mut question: impl FnMut() -> u64) {
     let mut took: Vec<f64> = Vec::new();
-    let mut answer = 0;
+    let (mut answer, busy) = (0, own_seconds());
     for _ in 0..100 {
         let begun = Instant::now();
         answer = question();
@@ -226,5 +256,6 @@ fn time(what: &str, mut question: impl FnMut() -> u64) {
     }
     took.sort_by(f64::total_cmp);
     let [median, p95, worst] = [took[50], took[95], took[99]];
-    println!("{what}: median {median:.1} ms, p95 {p95:.1} ms, worst {worst:.1} ms (answer {answer})");
+    let own = (own_seconds() - busy) * 1e3 / 100.0;
+    println!("{what}: median {median:.1} ms, p95 {p95:.1} ms, worst {worst:.1} ms, own {own:.1} ms (answer {answer})");
 }

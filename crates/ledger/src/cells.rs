@@ -4,7 +4,7 @@
 //! what it has in memory is what the store says; after a failed transaction it forgets and reads again.
 
 use crate::codes::{Code, ReasonKind};
-use crate::value::{Fields, Unfit};
+use crate::value::Fields;
 use crate::words::Words;
 use crate::{Figures, LedgerError};
 use foldhash::fast::RandomState;
@@ -125,16 +125,10 @@ impl Place {
     /// The dimensions at the beginning of a row of [`COLUMNS`].
     pub(crate) fn read(row: &dyn Fields) -> Result<Self, LedgerError> {
         let mut columns = [0; DIMENSIONS];
-        for (at, column) in columns.iter_mut().enumerate() {
-            *column = row.get(at)?.integer().map_err(|unfit| bad(unfit, at))?;
-        }
+        row.integers(0, &mut columns)?;
         let [cube, grain, start, tier, provider, model, task_type, complexity, reason, team, key] = columns;
         Ok(Self { cube, grain, start, tier, provider, model, task_type, complexity, reason, team, key })
     }
-}
-
-const fn bad(unfit: Unfit, column: usize) -> LedgerError {
-    LedgerError::BadSum { cause: unfit.at(column) }
 }
 
 /// The hour in which a request came, since 1970.
@@ -303,10 +297,10 @@ pub(crate) const FIRST_MONEY: usize = DIMENSIONS + NUMBERS - 8;
 /// Adds the figures of a row of [`COLUMNS`] to others, without unpacking its histograms apart: reports do this ten
 /// thousand times.
 pub(crate) fn merge_figures(row: &dyn Fields, into: &mut Figures) -> Result<(), LedgerError> {
-    let (figures, column) = numbers_of(row)?;
-    into.merge(&figures);
+    into.merge(&numbers_of(row)?);
+    let column = DIMENSIONS + NUMBERS;
     for (histogram, at) in [(&mut into.total, column), (&mut into.first_byte, column + 1)] {
-        let packed = row.get(at)?.blob().map_err(|unfit| bad(unfit, at))?;
+        let packed = row.get(at)?.blob().map_err(|unfit| LedgerError::BadSum { cause: unfit.at(at) })?;
         histogram.merge_packed(packed).map_err(|cause| LedgerError::BadSum { cause })?;
     }
     Ok(())
@@ -314,19 +308,18 @@ pub(crate) fn merge_figures(row: &dyn Fields, into: &mut Figures) -> Result<(), 
 
 /// The money of a row of [`COLUMNS`].
 pub(crate) fn savings_of(row: &dyn Fields) -> Result<Savings, LedgerError> {
-    Ok(numbers_of(row)?.0.savings)
+    Ok(numbers_of(row)?.savings)
 }
 
-/// All figures of a row but its histograms, and the column where those begin.
-fn numbers_of(row: &dyn Fields) -> Result<(Figures, usize), LedgerError> {
+/// All figures of a row but its histograms.
+fn numbers_of(row: &dyn Fields) -> Result<Figures, LedgerError> {
+    let mut numbers = [0; NUMBERS];
+    row.integers(DIMENSIONS, &mut numbers)?;
+    let mut numbers = numbers.into_iter();
+    let mut next = || numbers.next().unwrap_or_default();
     let mut figures = Figures::default();
-    let mut column = DIMENSIONS;
-    let mut next = || {
-        column += 1;
-        row.get(column - 1)?.integer().map_err(|unfit| bad(unfit, column - 1))
-    };
     for count in figures.counts_mut() {
-        *count = next()?.cast_unsigned();
+        *count = next().cast_unsigned();
     }
     let savings = &mut figures.savings;
     for calls in [
@@ -336,7 +329,7 @@ fn numbers_of(row: &dyn Fields) -> Result<(Figures, usize), LedgerError> {
         &mut savings.lost_calls,
         &mut savings.cheapest_calls,
     ] {
-        *calls = next()?.cast_unsigned();
+        *calls = next().cast_unsigned();
     }
     for money in [
         &mut savings.paid,
@@ -348,31 +341,33 @@ fn numbers_of(row: &dyn Fields) -> Result<(Figures, usize), LedgerError> {
         &mut savings.cheapest_baseline,
         &mut savings.paid_elsewhere,
     ] {
-        *money = Usd::from_picos(next()?);
+        *money = Usd::from_picos(next());
     }
-    Ok((figures, column))
+    Ok(figures)
 }
 
-/// Cells of one cube and grain whose start is in a range.
+/// Cells of one cube and grain whose start is in a range; all of them, or only those with a number in a dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) cube: Cube,
     pub(crate) grain: Grain,
     pub(crate) from: i64,
     pub(crate) to: i64,
+    pub(crate) only: Option<(&'static str, i64)>,
 }
 
 impl Piece {
     /// As a condition in SQL; numbers only.
     pub(crate) fn condition(self) -> String {
-        let Self { cube, grain, from, to } = self;
-        format!("cube = {} AND grain = {} AND start >= {from} AND start < {to}", cube.code(), grain.code())
+        let Self { cube, grain, from, to, only } = self;
+        let only = only.map_or_else(String::new, |(dimension, number)| format!(" AND {dimension} = {number}"));
+        format!("cube = {} AND grain = {} AND start >= {from} AND start < {to}{only}", cube.code(), grain.code())
     }
 }
 
 /// The pieces of one cube that make up a span of hours: whole days from day cells, the rest from hour cells.
 pub(crate) fn pieces(cube: Cube, (from_hour, to_hour): (i64, i64)) -> impl Iterator<Item = Piece> {
-    let piece = |grain: Grain, from: i64, to: i64| (from < to).then_some(Piece { cube, grain, from, to });
+    let piece = |grain: Grain, from: i64, to: i64| (from < to).then_some(Piece { cube, grain, from, to, only: None });
     let first_day = from_hour.div_euclid(HOURS_PER_DAY) + i64::from(from_hour.rem_euclid(HOURS_PER_DAY) != 0);
     let last_day = to_hour.div_euclid(HOURS_PER_DAY);
     let pieces = if first_day < last_day {

@@ -93,6 +93,15 @@ impl Engine {
         }
     }
 
+    /// Puts the sums of the newest day before one (since 1970, UTC) together that are not; gives that day.
+    pub(crate) fn fold_before(&mut self, day: i64) -> Result<Option<i64>, LedgerError> {
+        match self {
+            // In a file of this machine they are near enough.
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.fold_before(day),
+        }
+    }
+
     pub(crate) fn close(self) -> Result<(), LedgerError> {
         match self {
             Self::Sqlite(store) => store.close(),

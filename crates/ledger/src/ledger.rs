@@ -39,7 +39,7 @@ pub struct Options {
     pub retry_every: Duration,
     /// Days that rows (and sums by the hour) are kept; sums by the day are kept for ever. None: everything is kept.
     pub keep_days: Option<u32>,
-    /// How often it is looked for rows that are older.
+    /// How often it is looked for rows that are older, and for days that are over and whose sums can be put together.
     pub forget_every: Duration,
     /// The most bytes that the database may have; then it counts as full. None: as many as the disk gives.
     pub max_bytes: Option<u64>,

@@ -17,6 +17,7 @@ mod figures;
 mod histogram;
 mod ledger;
 mod migrate;
+mod packed;
 mod postgres;
 mod queries;
 mod reader;

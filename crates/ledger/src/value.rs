@@ -72,6 +72,19 @@ pub(crate) trait Fields {
     /// # Errors
     /// What the database says; not that the value is an unfit one.
     fn get(&self, at: usize) -> Result<Value<'_>, LedgerError>;
+
+    /// The values of columns of a sum from one on, all of them integers. Reports read some ten thousand sums: a row that has
+    /// them in a row gives them at once.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; [`LedgerError::BadSum`] where one is no integer.
+    fn integers(&self, from: usize, into: &mut [i64]) -> Result<(), LedgerError> {
+        for (column, number) in (from..).zip(into) {
+            let integer = self.get(column)?.integer();
+            *number = integer.map_err(|unfit| LedgerError::BadSum { cause: unfit.at(column) })?;
+        }
+        Ok(())
+    }
 }
 
 impl Unfit {

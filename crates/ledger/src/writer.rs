@@ -16,8 +16,8 @@ use tierway_decide::CallRecord;
 
 /// The most records in one transaction: bounds memory, and how long a ticket or a reader's checkpoint waits.
 const MOST_IN_GROUP: usize = 8_192;
-/// Between two steps of forgetting: new rows go first.
-const FORGETTING_PAUSE: Duration = Duration::from_millis(50);
+/// Between two steps of a chore: new rows go first.
+const CHORE_PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Every so many records the writer is woken, however long the group has gathered: a commit for a few hundred rows costs
 /// next to nothing for each, and the memory of what is written soon after it was made is still in the processor's cache.
@@ -40,6 +40,7 @@ pub(crate) fn start(
         shared,
         location,
         engine: None,
+        folding: Folding { due: Instant::now() + options.forget_every, before: None },
         options,
         calls: Vec::new(),
         promises: Vec::new(),
@@ -68,6 +69,20 @@ struct Writer {
     /// Since when something is committed that no checkpoint has synced.
     unsynced_since: Option<Instant>,
     forgetting: Forgetting,
+    folding: Folding,
+}
+
+/// Where the pass over days that are over is.
+struct Folding {
+    due: Instant,
+    /// The day that was done last; none before a pass.
+    before: Option<i64>,
+}
+
+/// The day by the clock, since 1970 UTC. What a wrong one leads to is mended by the next pass.
+fn today() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// When to forget, and up to when; without trusting a clock that jumps.
@@ -132,6 +147,9 @@ impl Writer {
             }
             self.checkpoint_if_due();
             self.forget_if_due();
+            if !closing {
+                self.fold_if_due();
+            }
             let left = !self.calls.is_empty() || !self.shared.queue.is_empty();
             if closing && (!left || self.outage.is_some()) {
                 return self.close();
@@ -225,15 +243,30 @@ impl Writer {
                 false
             });
         }
-        let pause = if more { FORGETTING_PAUSE } else { self.options.forget_every };
+        let pause = if more { CHORE_PAUSE } else { self.options.forget_every };
         self.forgetting.due = Instant::now() + pause;
+    }
+
+    /// Puts the sums of days that are over together: one day in a step, each day once in a pass.
+    fn fold_if_due(&mut self) {
+        if self.outage.is_some() || Instant::now() < self.folding.due {
+            return;
+        }
+        let before = self.folding.before.unwrap_or_else(today);
+        let folded = self.engine.as_mut().map_or(Ok(None), |engine| engine.fold_before(before));
+        self.folding.before = folded.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the sums of a day could not be put together; until the next try reports read them one by one");
+            None
+        });
+        let pause = if self.folding.before.is_some() { CHORE_PAUSE } else { self.options.forget_every };
+        self.folding.due = Instant::now() + pause;
     }
 
     /// When something is to be done even if no record comes.
     fn next_chore(&self) -> Option<Instant> {
         let checkpoint = self.unsynced_since.map(|since| since + self.options.checkpoint_every);
         let forgetting = self.options.keep_days.map(|_| self.forgetting.due);
-        [checkpoint, forgetting].into_iter().flatten().min()
+        [checkpoint, forgetting, Some(self.folding.due)].into_iter().flatten().min()
     }
 
     /// Waits until there is a group worth writing.

@@ -62,6 +62,14 @@ impl Day {
         }
         let recorded = books.cells(1, self.number)?;
         books.compare_cells(&recorded, &self.cells, audit);
+        // What reports read in place of those, too.
+        let mut copied: HashMap<Place, Figures> = HashMap::new();
+        let in_use = books
+            .view
+            .copied(self.number, &mut |row| merge_figures(row, copied.entry(Place::read(row)?).or_default()))?;
+        if in_use {
+            books.compare_cells(&copied, &self.cells, audit);
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ pub(crate) use search::{Search, Test};
 pub(crate) use spend::spent;
 pub(crate) use sums::{bills, series, summary};
 
-use crate::cells::{Apart, HOUR_MS, HOURS_PER_DAY};
+use crate::cells::{Apart, HOUR_MS, HOURS_PER_DAY, Piece};
 use crate::queries::Span;
 use crate::row::{self, column};
 use crate::value::Fields;
@@ -40,10 +40,16 @@ pub(crate) trait View {
     /// more than once: its figures are the sum.
     fn cells(&mut self, condition: &str, each: &mut EachCell<'_>) -> Result<(), LedgerError>;
 
-    /// The same for cells that meet one of some conditions, none of them two; a database that can may sum them up over all
-    /// dimensions that are not to be told apart.
-    fn sums(&mut self, conditions: &[String], _apart: Apart, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
-        conditions.iter().try_for_each(|condition| self.cells(condition, each))
+    /// The same for cells of some pieces, none of them in two; a database that can may sum them up over all dimensions that
+    /// are not to be told apart.
+    fn sums(&mut self, pieces: &[Piece], _apart: Apart, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
+        pieces.iter().try_for_each(|piece| self.cells(&piece.condition(), each))
+    }
+
+    /// Shows the cells of a day (since 1970, UTC) as [`Self::sums`] reads them where the database keeps a copy for that. False
+    /// when there is none in use.
+    fn copied(&mut self, _day: i64, _each: &mut EachCell<'_>) -> Result<bool, LedgerError> {
+        Ok(false)
     }
 
     /// The last start among the cells that meet a condition.

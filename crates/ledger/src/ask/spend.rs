@@ -2,7 +2,7 @@
 
 use super::{Order, View, answerable};
 use crate::LedgerError;
-use crate::cells::{Apart, Cube, HOUR_MS, pieces, savings_of};
+use crate::cells::{Apart, Cube, HOUR_MS, Piece, pieces, savings_of};
 use crate::queries::Payer;
 use crate::row::column;
 use std::ops::ControlFlow;
@@ -25,7 +25,7 @@ pub(crate) fn spent(view: &mut dyn View, payer: &Payer, from_ms: i64) -> Result<
     // Without a number of its own it has spent nothing, or is one of the others, whom sums do not tell apart.
     if let Some(number) = view.spelling()?.words().get(name) {
         let pieces = pieces(Cube::Callers, answerable(view, (first_whole, NEVER))?);
-        let theirs: Vec<_> = pieces.map(|piece| format!("{} AND {dimension} = {number}", piece.condition())).collect();
+        let theirs: Vec<_> = pieces.map(|piece| Piece { only: Some((dimension, number)), ..piece }).collect();
         view.sums(&theirs, Apart::MONEY, &mut |cell| {
             sum += savings_of(cell)?.paid_in_all();
             Ok(())

@@ -7,6 +7,7 @@ use crate::queries::{Bill, Line, Point, Route, Span, Step, Summary};
 use crate::value::Fields;
 use crate::words::Spelling;
 use crate::{Figures, LedgerError};
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tierway_decide::{Complexity, TaskType, Usd};
@@ -106,18 +107,17 @@ fn each_point(
 ) -> Result<(), LedgerError> {
     let (from, to) = asked.hours();
     let (hours_per_point, wanted): (_, Vec<_>) = match step {
-        Step::Hour => (1, vec![Piece { cube, grain: Grain::Hours, from, to }]),
+        Step::Hour => (1, vec![Piece { cube, grain: Grain::Hours, from, to, only: None }]),
         Step::Day => (HOURS_PER_DAY, pieces(cube, (from, to)).collect()),
     };
-    let conditions: Vec<_> = wanted.into_iter().map(Piece::condition).collect();
     let mut show = |row: &dyn Fields| {
         let place = Place::read(row)?;
         let hour = if place.grain == 0 { place.start } else { place.start * HOURS_PER_DAY };
         each(hour.div_euclid(hours_per_point) * hours_per_point * HOUR_MS, place, row)
     };
     match apart {
-        Some(apart) => view.sums(&conditions, apart, &mut show),
-        None => conditions.iter().try_for_each(|condition| view.cells(condition, &mut show)),
+        Some(apart) => view.sums(&wanted, apart, &mut show),
+        None => wanted.iter().try_for_each(|piece| view.cells(&piece.condition(), &mut show)),
     }
 }
 
@@ -166,10 +166,14 @@ fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
 }
 
 /// Sums cubes up over a span of hours, from days where whole days are asked for: each combination of their dimensions once.
-fn summed_up(view: &mut dyn View, cubes: &[Cube], hours: (i64, i64)) -> Result<HashMap<Place, Figures>, LedgerError> {
-    let mut sums: HashMap<Place, Figures> = HashMap::new();
-    let conditions: Vec<_> = cubes.iter().flat_map(|cube| pieces(*cube, hours)).map(Piece::condition).collect();
-    view.sums(&conditions, Apart::TIMELESS, &mut |row| {
+fn summed_up(
+    view: &mut dyn View,
+    cubes: &[Cube],
+    hours: (i64, i64),
+) -> Result<HashMap<Place, Figures, RandomState>, LedgerError> {
+    let mut sums: HashMap<Place, Figures, RandomState> = HashMap::default();
+    let pieces: Vec<_> = cubes.iter().flat_map(|cube| pieces(*cube, hours)).collect();
+    view.sums(&pieces, Apart::TIMELESS, &mut |row| {
         merge_figures(row, sums.entry(Place::read(row)?.timeless()).or_default())
     })?;
     Ok(sums)

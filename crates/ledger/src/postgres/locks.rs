@@ -39,5 +39,7 @@ pub(super) const RETENTION: i32 = 2;
 pub(super) const PROCESSES: i32 = 3;
 /// Leads in background work (session).
 pub(super) const LEADER: i32 = 4;
+/// Folds days that are over (transaction).
+pub(super) const FOLDING: i32 = 5;
 /// Is the writer of a number (session): this and the number.
 pub(super) const WRITERS: i32 = 1_000;

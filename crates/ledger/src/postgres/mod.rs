@@ -3,6 +3,7 @@
 mod cells;
 mod configs;
 mod copy;
+mod days;
 mod keys;
 mod link;
 mod locks;

@@ -1,8 +1,7 @@
 //! The text of what a view asks for: one statement for all of it, so that a question has few round trips.
 
 use crate::ask::{Search, Test};
-use crate::cells::{Apart, COLUMNS, DIMENSIONS, FIRST_MONEY, NUMBERS};
-use crate::histogram::NEXT;
+use crate::cells::{Apart, COLUMNS, DIMENSIONS, FIRST_MONEY, NUMBERS, Piece};
 use crate::row::{self, column};
 use crate::value::Value;
 
@@ -61,9 +60,10 @@ fn condition<'a>(column: &str, test: &'a Test, texts: &mut Vec<Value<'a>>) -> St
     }
 }
 
-/// Cells that meet one of some conditions, summed up over all dimensions that are not to be told apart.
-pub(super) fn sums(conditions: &[String], apart: Apart) -> String {
-    let some: Vec<_> = conditions.iter().map(|condition| format!("SELECT * FROM cells WHERE {condition}")).collect();
+/// Cells of some pieces, summed up over all dimensions that are not to be told apart. Histograms come one
+/// after the other with [`NEXT`](crate::histogram::NEXT) ($1) between them.
+pub(super) fn sums(pieces: &[Piece], apart: Apart) -> String {
+    let some: Vec<_> = pieces.iter().map(|piece| format!("SELECT * FROM cells WHERE {}", piece.condition())).collect();
     let column = |(at, name): (usize, &str)| {
         if at < DIMENSIONS {
             if apart.dimensions.contains(&name) { name.to_owned() } else { "-1::smallint".to_owned() }
@@ -73,9 +73,10 @@ pub(super) fn sums(conditions: &[String], apart: Apart) -> String {
             // As elsewhere: money beyond what a number holds is cut.
             format!("least(sum({name}), {})::bigint", i64::MAX)
         } else if apart.histograms {
-            format!("string_agg({name}, '\\x{:02x}{:02x}'::bytea)", NEXT[0], NEXT[1])
+            format!("string_agg({name}, $1)")
         } else {
-            "''::bytea".to_owned()
+            // Nothing, of the right type.
+            "substring($1 for 0)".to_owned()
         }
     };
     let columns: Vec<_> = COLUMNS.split(", ").enumerate().map(column).collect();

@@ -6,7 +6,7 @@
 use super::link::Link;
 use super::url::PostgresUrl;
 use super::view::PostgresView;
-use super::{cells, copy, locks, partitions, schema};
+use super::{cells, copy, days, locks, partitions, schema};
 use crate::ask::View;
 use crate::cells::{HOURS_PER_DAY, Known, Sums, hour_of};
 use crate::row::words_of;
@@ -90,13 +90,25 @@ impl Store {
     /// Takes a step towards forgetting what came before a day (since 1970, UTC): rows and sums by the hour; sums by
     /// the day stay. True when there is more to do.
     pub(crate) fn forget_before(&mut self, day: i64) -> Result<bool, LedgerError> {
-        let Some(open) = &mut self.open else { return Ok(false) };
-        open.days.retain(|kept| *kept >= day);
-        let forgotten = open.link.run(LIMIT, partitions::forget(open.link.client(), day));
-        if forgotten.is_err() {
+        self.step(|open| {
+            open.days.retain(|kept| *kept >= day);
+            open.link.run(LIMIT, partitions::forget(open.link.client(), day))
+        })
+    }
+
+    /// Folds the newest day before one that is not folded as it is; gives that day.
+    pub(crate) fn fold_before(&mut self, day: i64) -> Result<Option<i64>, LedgerError> {
+        self.step(|open| days::fold(&open.link, day, LIMIT))
+    }
+
+    /// A step of work beside the groups; nothing when there is no connection.
+    fn step<T: Default>(&mut self, step: impl FnOnce(&mut Open) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let Some(open) = &mut self.open else { return Ok(T::default()) };
+        let done = step(open);
+        if done.is_err() {
             self.open = None;
         }
-        forgotten
+        done
     }
 }
 

@@ -1,10 +1,12 @@
 //! One state of the database: what the questions need of it.
 
+use super::days::{self, Folded};
 use super::link::Link;
 use super::questions;
 use crate::LedgerError;
 use crate::ask::{EachCell, EachRow, Hour, Looked, Order, Search, View, kept_after};
-use crate::cells::{Apart, COLUMNS};
+use crate::cells::{Apart, COLUMNS, Cube, HOURS_PER_DAY, Piece};
+use crate::histogram::NEXT;
 use crate::row::{self, column};
 use crate::value::{self, Unfit, Value};
 use crate::words::Spelling;
@@ -153,6 +155,16 @@ impl<'a> PostgresView<'a> {
         unreadable
     }
 
+    /// Shows the cells of folded days, each day whole; tells which.
+    fn folded(&self, days: Range<i64>, cubes: &[Cube], each: &mut EachCell<'_>) -> Result<Folded, LedgerError> {
+        let [first, past] = [days.start, days.end].map(|day| day.saturating_mul(HOURS_PER_DAY));
+        let cubes: Vec<i64> = cubes.iter().map(|cube| cube.code()).collect();
+        let parameters = [(&first as _, Type::INT8), (&past as _, Type::INT8), (&cubes as _, Type::INT8_ARRAY)];
+        let mut folded = Folded::default();
+        self.each(&days::valid(), &parameters, &mut |row| folded.show(row, each))?;
+        Ok(folded)
+    }
+
     /// Rows with ids in a range: those that a statement gives at once.
     fn some_rows(&self, ids: &Range<i64>, order: &str) -> Result<Vec<Row>, LedgerError> {
         let sql =
@@ -200,8 +212,20 @@ impl View for PostgresView<'_> {
         self.each(&format!("SELECT {COLUMNS} FROM cells WHERE {condition}"), &[], each)
     }
 
-    fn sums(&mut self, conditions: &[String], apart: Apart, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
-        if conditions.is_empty() { Ok(()) } else { self.each(&questions::sums(conditions, apart), &[], each) }
+    fn sums(&mut self, pieces: &[Piece], apart: Apart, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
+        let folded = match days::foldable(pieces) {
+            Some((days, cubes)) => self.folded(days, &cubes, each)?,
+            None => Folded::default(),
+        };
+        let left: Vec<_> = pieces.iter().flat_map(|piece| folded.left(*piece)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.each(&questions::sums(&left, apart), &[(&&NEXT[..], Type::BYTEA)], each)
+    }
+
+    fn copied(&mut self, day: i64, each: &mut EachCell<'_>) -> Result<bool, LedgerError> {
+        self.folded(day..day + 1, &days::CUBES, each).map(|folded| !folded.is_empty())
     }
 
     fn last_start(&mut self, condition: &str) -> Result<Option<i64>, LedgerError> {

@@ -315,3 +315,16 @@ on_both![
     the_newest_of_some_spans_are_those_of_each,
     everything_can_be_read_in_order_and_left_early,
 ];
+
+#[test]
+fn sums_are_read_whatever_a_database_makes_of_backslashes_in_strings() {
+    let store = Scratch::postgres();
+    let calls: Vec<_> = traffic(3, 300, MONDAY_MS, 30 * HOUR_MS).collect();
+    let ledger = Ledger::open(store.location(), Options::default()).unwrap();
+    calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
+    ledger.close().unwrap();
+    let want = store.reader().summary(Span::ALL).unwrap();
+    let name = store.address().rsplit('/').next().unwrap();
+    store.batch(&format!("ALTER DATABASE {name} SET standard_conforming_strings = off"));
+    assert_eq!(store.reader().summary(Span::ALL).unwrap(), want);
+}

@@ -7,6 +7,7 @@
 
 mod asking;
 mod auditing;
+mod folding;
 mod judging;
 mod keeping;
 mod keys;
