@@ -63,8 +63,10 @@ impl Accounts {
 
     fn speed(&self, payer: &Payer) -> Arc<Speed> {
         let (kind, name) = holder::named(payer);
-        let name = self.shared.as_ref().map(|shared| shared.pace_name(kind, name));
-        let pace = Arc::new(Pace::new(name.unwrap_or_default()));
+        let pace = match &self.shared {
+            Some(shared) => shared.enter_pace(Pace::new(shared.pace_name(kind, name))),
+            None => Arc::new(Pace::new(String::new())),
+        };
         Arc::new(Speed { requests: Default::default(), tokens: Default::default(), pace })
     }
 

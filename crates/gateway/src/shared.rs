@@ -1,18 +1,24 @@
 //! What several replicas share through Redis or Valkey: limits, the reservations of budgets, which targets are ill, where
 //! conversations are.
 //!
-//! One connection for all workers, on a thread of its own ([`keeper`]). A request whose caller has bounds asks once; those
-//! that come at the same time ask together. What is told afterwards (how much was settled) waits for nobody, and is told
-//! as sums that only grow, so that nothing counts twice however often it is told. Without an answer in time a replica
-//! goes on alone: with its part of every limit, and of what was left of every budget ([`tierway_decide::budget::Share`]).
-//! When the database is back, and even when it has forgotten everything, every replica first tells what it knows.
+//! A request whose caller has bounds asks once, on a connection of its worker ([`line`]); those that come at the same time ask
+//! together. What is told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing
+//! counts twice however often it is told. A thread of its own ([`keeper`]) says that this replica is there and hears of the
+//! others. Without an answer in time a replica goes on alone: with its part of every limit, and of what was left of every
+//! budget ([`tierway_decide::budget::Share`]). When the database is back, and even when it has forgotten everything, every
+//! replica first tells what it knows, and a new session begins ([`tally`]).
 
+mod address;
 mod ask;
 mod books;
 mod evicting;
 mod illness;
 mod keeper;
+mod line;
+mod reply;
+mod scripts;
 mod sessions;
+mod tally;
 
 pub(crate) use ask::{Answer, Ask, Part, Wanted, Why};
 pub(crate) use books::{Book, Pace};
@@ -20,34 +26,19 @@ pub(crate) use evicting::check;
 pub(crate) use keeper::Link;
 
 use crate::metrics::Metrics;
+use address::Address;
 use arc_swap::ArcSwapOption;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use books::Shelf;
+use scripts::Scripts;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tierway::Setup;
-use tokio::sync::{mpsc, oneshot};
-
-/// What the keeper is told.
-enum Told {
-    Ask(Ask, oneshot::Sender<Answer>),
-    Changed(Vec<Changed>),
-}
 
 /// What stands otherwise than it was told last.
-pub(crate) enum Changed {
-    Book(Arc<Book>),
-    Pace(Arc<Pace>),
-}
-
-impl Changed {
-    /// None while that is on its way already.
-    pub(crate) fn book(book: &Arc<Book>) -> Option<Self> {
-        book.changed().then(|| Self::Book(book.clone()))
-    }
-
-    /// None while that is on its way already.
-    pub(crate) fn pace(pace: &Arc<Pace>) -> Option<Self> {
-        pace.changed().then(|| Self::Pace(pace.clone()))
-    }
+pub(crate) enum Changed<'a> {
+    Book(&'a Book),
+    Pace(&'a Pace),
 }
 
 /// What all workers see of it.
@@ -55,10 +46,19 @@ pub(crate) struct Shared {
     prefix: String,
     /// This process: no other ever has the same name.
     me: String,
-    up: AtomicBool,
+    /// What the names of living sessions begin with.
+    alive: String,
+    /// The session in which the database may be asked; 0 while it may not.
+    open: AtomicU64,
+    /// The latest session.
+    session: AtomicU64,
+    /// Why a worker ended one.
+    cause: Mutex<Option<String>>,
     replicas: AtomicU32,
-    /// Never more than one for each request in progress and each payer.
-    told: mpsc::UnboundedSender<Told>,
+    timeout: Duration,
+    address: Address,
+    scripts: Scripts,
+    shelf: Mutex<Shelf>,
     /// Whose targets may be ill.
     setup: ArcSwapOption<Setup>,
     metrics: Arc<Metrics>,
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Whether the database can be asked.
     pub(crate) fn is_up(&self) -> bool {
-        self.up.load(Ordering::Acquire)
+        self.open.load(Ordering::SeqCst) != 0
     }
 
     /// Replicas that were there when they could last be counted, this one included.
@@ -76,23 +76,59 @@ impl Shared {
     }
 
     /// Asks for everything that a request needs; none when nobody can be asked.
-    pub(crate) async fn ask(&self, ask: Ask) -> Option<Answer> {
-        let (reply, answer) = oneshot::channel();
-        self.told.send(Told::Ask(ask, reply)).ok()?;
-        answer.await.ok()
+    pub(crate) async fn ask(self: &Arc<Self>, ask: Ask) -> Option<Answer> {
+        match self.open.load(Ordering::SeqCst) {
+            0 => None,
+            session => line::ask(self, session, ask).await,
+        }
     }
 
-    /// Tells all that a request has changed, in one round trip.
-    pub(crate) fn tell(&self, changed: Vec<Changed>) {
-        if !changed.is_empty() {
-            // Without a keeper the gateway is being stopped.
-            let _ = self.told.send(Told::Changed(changed));
+    /// Tells all that a request has changed.
+    pub(crate) fn tell(&self, changed: &[Changed<'_>]) {
+        let session = self.open.load(Ordering::SeqCst);
+        if session != 0 && !changed.is_empty() {
+            line::tell(self, session, changed);
         }
     }
 
     /// The targets of this setup are watched from now on.
     pub(crate) fn watch(&self, setup: Arc<Setup>) {
         self.setup.store(Some(setup));
+    }
+
+    /// This budget is shared from now on, unless one of its name is; gives that.
+    pub(crate) fn enter_book(&self, book: Book) -> Arc<Book> {
+        let mut shelf = self.shelf();
+        // A session that begins meanwhile waits for the shelf, and begins with this one, too.
+        book.tally().begin(self.session.load(Ordering::SeqCst));
+        shelf.books.entry(book.name.clone()).or_insert_with(|| Arc::new(book)).clone()
+    }
+
+    /// The same for a pace.
+    pub(crate) fn enter_pace(&self, pace: Pace) -> Arc<Pace> {
+        let mut shelf = self.shelf();
+        pace.tally().begin(self.session.load(Ordering::SeqCst));
+        shelf.paces.entry(pace.name.clone()).or_insert_with(|| Arc::new(pace)).clone()
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something went wrong in this session: it is over for all workers, and the keeper begins another one.
+    fn fail(&self, session: u64, cause: &str) {
+        if self.open.compare_exchange(session, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.to_owned());
+            self.metrics.shared(false, self.replicas());
+        }
+    }
+
+    fn too_late(&self) -> String {
+        format!("no answer within {} ms", self.timeout.as_millis())
+    }
+
+    fn session_name(&self, session: u64) -> String {
+        format!("{}.{session}", self.me)
     }
 
     // One hash slot for everything: a script may only use names of one.

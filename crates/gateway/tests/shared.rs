@@ -63,13 +63,15 @@ fn only_a_server_with_the_right_certificate_is_believed() {
     let (named, plain) = (redis.url_at("localhost"), redis.url_at("localhost").replace("rediss", "redis"));
     let check = |url: &str, more: &str, want: &str| check(dir.path(), url, more, want);
     check(&named, "ca_file = \"ours-ca.pem\"", "well");
+    // The same under the other name of the scheme.
+    check(&named.replace("rediss", "valkeys"), "ca_file = \"ours-ca.pem\"", "well");
     check(&named, "ca_file = \"another-ca.pem\"", "warning: .. cannot be reached .. certificate");
     check(&named, "", "warning: .. cannot be reached .. UnknownIssuer");
     check(&redis.url(), "ca_file = \"ours-ca.pem\"", "warning: .. cannot be reached .. not valid for name");
     check(&format!("{named}#insecure"), "ca_file = \"ours-ca.pem\"", "warning: .. insecure");
     check(&named, "ca_file = \"none.pem\"", "error: .. none.pem");
     check(&named, "ca_file = \"text.pem\"", "error: .. text.pem");
-    check(&plain, "ca_file = \"ours-ca.pem\"", "error: .. ca_file is for a rediss://");
+    check(&plain, "ca_file = \"ours-ca.pem\"", "error: .. ca_file is for an address with TLS");
     check(&plain, "", "warning: .. cannot be reached");
     check("nonsense", "", "error: .. [shared] url");
 }

@@ -155,6 +155,24 @@ async fn a_budget_for_ten_is_for_ten_on_three_replicas_with_redis_without_and_wi
     house.close().await;
 }
 
+/// What Redis knows to be reserved of all budgets, units of 1e-12 dollars.
+const RESERVED: &str = "local sum = 0
+for _, key in ipairs(redis.call('KEYS', '*purse*')) do
+  local fields = redis.call('HGETALL', key)
+  for at = 1, #fields, 2 do
+    if fields[at]:sub(1, 2) == 'r:' then sum = sum + tonumber(fields[at + 1]) end
+    if fields[at]:sub(1, 2) == 'd:' then sum = sum - tonumber(fields[at + 1]) end
+  end
+end
+return sum";
+/// As if it were thrown away and somebody had reserved one unit since.
+const FORGET_RESERVED: &str = "local done = 0
+for _, key in ipairs(redis.call('KEYS', '*purse*')) do
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if field:sub(1, 2) == 'r:' then done = done + 1 redis.call('HSET', key, field, 1) end
+  end
+end
+return done";
 /// What Redis knows to be settled of all budgets, units of 1e-12 dollars.
 const SETTLED: &str = "local sum = 0
 for _, key in ipairs(redis.call('KEYS', '*purse*')) do
@@ -188,6 +206,41 @@ async fn a_budget_that_redis_threw_away_is_told_again() {
     let began = Instant::now();
     while house.redis.eval(SETTLED).unwrap() != known {
         assert!(began.elapsed() < Duration::from_secs(20), "{known} is not told again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    // So is what is reserved, however much of it is left there.
+    upstream.plan("nano-1", Plan::always(Fault::SlowHeaders { ms: 25_000 }));
+    let clients = house.clients();
+    let asking = async {
+        let replies = at_once(&clients, 6).await;
+        assert_eq!(answered(&replies), 6);
+    };
+    let looking = async {
+        let began = Instant::now();
+        // Six of the same, two of each replica.
+        while upstream.calls_of("nano-1").len() < 3 + 6 {
+            assert!(began.elapsed() < Duration::from_secs(20), "six requests do not arrive");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // What was taken without asking is told within a second or two.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let reserved = house.redis.eval(RESERVED).unwrap();
+        assert!(reserved > 0, "six requests have reserved nothing");
+        assert!(house.redis.eval(FORGET_RESERVED).unwrap() >= 3);
+        let began = Instant::now();
+        while house.redis.eval(RESERVED).unwrap() != reserved {
+            assert!(began.elapsed() < Duration::from_secs(15), "{reserved} is not told again");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::join!(asking, looking);
+    for replica in &house.replicas {
+        settled(replica).await;
+    }
+    let began = Instant::now();
+    while house.redis.eval(RESERVED).unwrap() != 0 {
+        assert!(began.elapsed() < Duration::from_secs(15), "reservations stay");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     house.close().await;

@@ -679,13 +679,13 @@ pub static SHARED: Spec = Spec {
             "url",
             Kind::Text,
             None,
-            "Where its URL is found, as it may hold a password: `env:NAME` or `file:PATH`. Such as `redis://:password@host:6379/0`, or `rediss://` for TLS.",
+            "Where its URL is found, as it may hold a password: `env:NAME` or `file:PATH`. Such as `redis://:password@host:6379/0`, or `rediss://` (`valkeys://`) for TLS.",
         ),
         field(
             "ca_file",
             Kind::Text,
             None,
-            "PEM file of the authorities that the certificate of a `rediss://` server is checked against; relative to this file. Default: those that the machine trusts.",
+            "PEM file of the authorities that the certificate of a server with TLS is checked against; relative to this file. Default: those that the machine trusts.",
         ),
         field("prefix", Kind::Text, Some("\"tierway\""), "What the names of everything in it begin with."),
         field(

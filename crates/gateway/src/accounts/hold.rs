@@ -64,15 +64,15 @@ impl AccountHold {
             let Some(shared) = &holder.shared else { continue };
             told = Some(shared);
             if holder.allowance.tpm.is_some() || holder.allowance.max_concurrent.is_some() {
-                changed.extend(Changed::pace(&holder.speed.pace));
+                changed.push(Changed::Pace(&holder.speed.pace));
             }
             if let (Some(book), Some(held)) = (book, held) {
-                book.share.settle(held.amount(), paid);
-                changed.extend(Changed::book(book));
+                book.settle(held.amount(), paid);
+                changed.push(Changed::Book(book));
             }
         }
         if let Some(shared) = told {
-            shared.tell(changed);
+            shared.tell(&changed);
         }
     }
 
@@ -107,7 +107,7 @@ impl Taken {
         let (Some(held), Some((_, purse, _))) = (&mut self.held, self.holder.money()) else { return };
         purse.take_back(held, more);
         if let Some(book) = &self.book {
-            book.share.settle(more, Usd::ZERO);
+            book.settle(more, Usd::ZERO);
         }
     }
 }

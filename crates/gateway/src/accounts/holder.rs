@@ -2,7 +2,7 @@
 
 use super::Alarms;
 use crate::metrics::Metrics;
-use crate::shared::{Book, Changed, Pace, Part, Shared, Wanted, Why};
+use crate::shared::{Book, Pace, Part, Shared, Wanted, Why};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -122,7 +122,7 @@ impl Holder {
             })?;
         }
         if let Some(most) = self.allowance.max_concurrent
-            && !self.speed.pace.enter(Some(self.part(most)))
+            && !self.speed.pace.enter(self.part(most))
         {
             self.unhurry_request();
             self.correct_tokens(tokens, 0);
@@ -172,9 +172,8 @@ impl Holder {
             return Some(book.clone());
         }
         let name = shared.purse_name(self.kind(), self.plain_name(), budget.period.name(), window.start_ms);
-        let fresh = Arc::new(Book::new(name, budget.period, window, filled.purse.spent(window)));
-        shared.tell(Changed::book(&fresh).into_iter().collect());
-        Some(book.insert(fresh).clone())
+        let fresh = Book::new(name, budget.period, window, filled.purse.spent(window));
+        Some(book.insert(shared.enter_book(fresh)).clone())
     }
 
     /// What a request needs of it, to be asked of all replicas. `book`: the window that it is paid from.
@@ -261,7 +260,7 @@ impl Holder {
     pub(super) fn share(&self, book: &Book, budget: Budget, amount: Usd) -> bool {
         let spent = self.purse.as_ref().map_or(Usd::ZERO, |filled| filled.purse.spent(book.window));
         let replicas = self.shared.as_ref().map_or(1, |shared| shared.replicas());
-        book.share.take(amount, budget.limit - spent, replicas)
+        book.take(amount, budget.limit - spent, replicas)
     }
 
     fn short(&self, budget: Budget, window: Window, short: Short, worst: Usd) -> Denied {

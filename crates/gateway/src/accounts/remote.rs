@@ -8,7 +8,7 @@ use tierway::{Denied, Need};
 use tierway_decide::Usd;
 
 /// Takes what a request needs from all of them, or nothing. Where nobody answers, from this replica's part.
-pub(super) async fn take(shared: &Shared, holders: Vec<Arc<Holder>>, need: Need) -> Result<AccountHold, Denied> {
+pub(super) async fn take(shared: &Arc<Shared>, holders: Vec<Arc<Holder>>, need: Need) -> Result<AccountHold, Denied> {
     let worst = need.money.unwrap_or(Usd::ZERO);
     let books: Vec<_> = holders.iter().map(|holder| holder.present_book()).collect();
     let parts = holders.iter().zip(&books).map(|(holder, book)| holder.ask(book.clone(), worst)).collect();
@@ -30,7 +30,7 @@ pub(super) async fn take(shared: &Shared, holders: Vec<Arc<Holder>>, need: Need)
 }
 
 /// Takes more money for a request that is under way; none when nobody answers.
-pub(super) async fn extend(shared: &Shared, taken: &mut [Taken], more: Usd) -> Option<bool> {
+pub(super) async fn extend(shared: &Arc<Shared>, taken: &mut [Taken], more: Usd) -> Option<bool> {
     let paying: Vec<_> = taken.iter_mut().filter(|taken| taken.book.is_some()).collect();
     let parts = paying.iter().map(|taken| taken.holder.ask(taken.book.clone(), more)).collect();
     match shared.ask(Ask { parts, tokens: 0, is_new: false }).await? {

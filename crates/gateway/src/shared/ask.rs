@@ -2,7 +2,7 @@
 
 use super::books::{Book, Pace};
 use super::{Changed, Shared};
-use redis::{Pipeline, Value};
+use redis::Value;
 use std::sync::Arc;
 use tierway_decide::Usd;
 use tierway_decide::rate::Standing;
@@ -65,12 +65,13 @@ const EACH: usize = 7;
 
 impl Ask {
     /// One call of the script.
-    pub(super) fn write(&self, pipe: &mut Pipeline, script: &str, me: &str, alive: &str) {
-        let call = pipe.cmd("EVALSHA").arg(script).arg(2 * self.parts.len());
+    pub(super) fn write(&self, script: &str, session: &str, alive: &str, out: &mut Vec<u8>) {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(script).arg(2 * self.parts.len());
         for part in &self.parts {
             call.arg(&part.pace.name).arg(part.purse.as_ref().map_or(&part.pace.name, |wanted| &wanted.book.name));
         }
-        call.arg(me).arg(self.tokens).arg(i32::from(self.is_new));
+        call.arg(session).arg(self.tokens).arg(i32::from(self.is_new));
         for part in &self.parts {
             for bound in [part.rpm, part.tpm, part.max_concurrent] {
                 call.arg(bound.unwrap_or(0));
@@ -78,12 +79,41 @@ impl Ask {
             match &part.purse {
                 None => call.arg(-1).arg(0).arg(0).arg(0).arg(0),
                 Some(Wanted { book, limit, known, worst }) => {
-                    book.under(*limit);
                     call.arg(limit.picos()).arg(worst.picos()).arg(book.base()).arg(known.picos()).arg(book.keep_s)
                 }
             };
         }
         call.arg(alive);
+        call.write_packed_command(out);
+    }
+
+    /// It is about to be asked in this session.
+    pub(super) fn begin(&self, session: u64) {
+        for part in &self.parts {
+            if let Some(Wanted { book, limit, worst, .. }) = &part.purse {
+                book.ask(session, *worst, *limit);
+            }
+            if let Some(pace) = self.place(part) {
+                pace.tally().ask(session, 1);
+            }
+        }
+    }
+
+    /// Nothing was taken.
+    fn refused(&self, session: u64) {
+        for part in &self.parts {
+            if let Some(Wanted { book, worst, .. }) = &part.purse {
+                book.refused(session, *worst);
+            }
+            if let Some(pace) = self.place(part) {
+                pace.tally().refused(session, 1);
+            }
+        }
+    }
+
+    /// Where it takes a place among requests in work.
+    fn place<'a>(&self, part: &'a Part) -> Option<&'a Pace> {
+        (self.is_new && part.max_concurrent.is_some()).then_some(&*part.pace)
     }
 }
 
@@ -95,15 +125,15 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// Counts what was taken as taken by this replica.
-    fn new(ask: Ask, granted: Vec<Granted>, shared: &Arc<Shared>) -> Self {
+    /// Counts what was taken in this session as taken by this replica.
+    fn new(ask: Ask, session: u64, granted: Vec<Granted>, shared: &Arc<Shared>) -> Self {
         for (part, granted) in ask.parts.iter().zip(&granted) {
             if let Some(wanted) = &part.purse {
-                wanted.book.share.granted(wanted.worst);
+                wanted.book.granted(session, wanted.worst);
                 wanted.book.heard(granted.base, granted.spent.picos(), granted.reserved, shared.replicas());
             }
-            if ask.is_new && part.max_concurrent.is_some() {
-                part.pace.enter(None);
+            if let Some(pace) = ask.place(part) {
+                pace.tally().granted(session, 1);
             }
         }
         Self { ask, granted, shared: shared.clone() }
@@ -121,67 +151,67 @@ impl Drop for Grant {
         let mut changed = Vec::new();
         for part in &self.ask.parts {
             if let Some(wanted) = &part.purse {
-                wanted.book.share.settle(wanted.worst, Usd::ZERO);
-                changed.extend(Changed::book(&wanted.book));
+                wanted.book.settle(wanted.worst, Usd::ZERO);
+                changed.push(Changed::Book(&wanted.book));
             }
             if self.ask.is_new {
-                if part.max_concurrent.is_some() {
-                    part.pace.leave();
+                if let Some(pace) = self.ask.place(part) {
+                    pace.leave();
                 }
                 part.pace.correct(part.tpm.unwrap_or(0), self.ask.tokens, 0);
-                changed.extend(Changed::pace(&part.pace));
+                changed.push(Changed::Pace(&part.pace));
             }
         }
-        self.shared.tell(changed);
+        self.shared.tell(&changed);
     }
 }
 
 impl Answer {
-    /// None when it is no answer of the script.
-    pub(super) fn read(value: &Value, ask: Ask, shared: &Arc<Shared>) -> Option<Self> {
-        let Value::Array(values) = value else { return None };
-        let (first, rest) = values.split_first()?;
-        if number(first)? == 1 {
-            let all = rest.chunks_exact(EACH).map(granted).collect::<Option<_>>()?;
-            return Some(Self::Granted(Grant::new(ask, all, shared)));
+    /// Figures as words, as the script gives them. None when it is no answer of the script.
+    pub(super) fn read(text: &str, ask: Ask, session: u64, shared: &Arc<Shared>) -> Option<Self> {
+        let mut words = text.split(' ');
+        if figure(words.next()?)? == 1 {
+            let figures = words.map(figure).collect::<Option<Vec<_>>>()?;
+            let all: Vec<_> = figures.chunks_exact(EACH).map(granted).collect();
+            return (all.len() == ask.parts.len()).then(|| Self::Granted(Grant::new(ask, session, all, shared)));
         }
-        let part = usize::try_from(number(rest.first()?)? - 1).ok()?;
-        let wait_ms = u64::try_from(number(rest.get(2)?)?).ok();
-        let why = match rest.get(1)? {
-            Value::BulkString(word) => match &**word {
-                b"requests" => Why::Requests { wait_ms },
-                b"tokens" => Why::Tokens { wait_ms },
-                b"active" => Why::Active,
-                b"money" => Why::Money {
-                    spent: Usd::from_picos(number(rest.get(2)?)?),
-                    reserved: Usd::from_picos(number(rest.get(3)?)?),
-                },
-                _ => return None,
-            },
+        let part = usize::try_from(figure(words.next()?)? - 1).ok()?;
+        let (word, first) = (words.next()?, figure(words.next()?)?);
+        let wait_ms = u64::try_from(first).ok();
+        let why = match word {
+            "requests" => Why::Requests { wait_ms },
+            "tokens" => Why::Tokens { wait_ms },
+            "active" => Why::Active,
+            "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
+        ask.refused(session);
         Some(Self::Refused(part, why))
     }
 }
 
-fn granted(figures: &[Value]) -> Option<Granted> {
+fn granted(figures: &[i64]) -> Granted {
     let standing = |at: usize| {
-        let remaining = u64::try_from(number(&figures[at])?).ok()?;
-        Some(Standing { remaining, reset_ms: u64::try_from(number(&figures[at + 1])?).ok()? })
+        let remaining = u64::try_from(figures[at]).ok()?;
+        Some(Standing { remaining, reset_ms: u64::try_from(figures[at + 1]).ok()? })
     };
-    Some(Granted {
-        spent: Usd::from_picos(number(&figures[0])?),
-        reserved: number(&figures[1])?,
-        base: number(&figures[2])?,
+    Granted {
+        spent: Usd::from_picos(figures[0]),
+        reserved: figures[1],
+        base: figures[2],
         standings: [standing(3), standing(5)],
-    })
+    }
+}
+
+fn figure(word: &str) -> Option<i64> {
+    word.parse().ok()
 }
 
 /// A number, as the server sends it or as text.
 pub(super) fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Int(number) => Some(*number),
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        Value::BulkString(text) => figure(std::str::from_utf8(text).ok()?),
         _ => None,
     }
 }

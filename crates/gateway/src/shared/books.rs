@@ -1,8 +1,9 @@
 //! What this replica knows of the purses and paces that it shares, so that it can be told again at any time.
 
+use super::tally::{self, Tally};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway_decide::Usd;
 use tierway_decide::budget::{Period, Share, Window};
 
@@ -18,14 +19,14 @@ pub(crate) struct Book {
     pub(crate) window: Window,
     pub(super) keep_s: i64,
     /// This replica's part of it.
-    pub(crate) share: Share,
+    share: Share,
+    tally: Mutex<Tally>,
     /// The budget, as it was configured when it was last asked for.
     limit: AtomicI64,
     /// Spent before anybody shared it, units of 1e-12 dollars.
     base: AtomicI64,
     /// What all replicas had settled when that was last heard, for a database that forgets.
-    settled: Mutex<HashMap<String, i64>>,
-    told: AtomicBool,
+    settled_by: Mutex<HashMap<String, i64>>,
 }
 
 impl Book {
@@ -42,16 +43,51 @@ impl Book {
             window,
             keep_s,
             share: Share::default(),
+            tally: Mutex::default(),
             limit: AtomicI64::new(0),
             base: AtomicI64::new(spent.picos()),
-            settled: Mutex::default(),
-            told: AtomicBool::new(true),
+            settled_by: Mutex::default(),
         }
     }
 
-    /// It is about to be asked for under this limit.
-    pub(super) fn under(&self, limit: Usd) {
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        tally::lock(&self.tally)
+    }
+
+    /// It is asked for so much, under this limit.
+    pub(super) fn ask(&self, session: u64, amount: Usd, limit: Usd) {
         self.limit.store(limit.picos(), Ordering::Relaxed);
+        self.tally().ask(session, amount.picos());
+    }
+
+    pub(super) fn granted(&self, session: u64, amount: Usd) {
+        self.tally().granted(session, amount.picos());
+        self.share.granted(amount);
+    }
+
+    pub(super) fn refused(&self, session: u64, amount: Usd) {
+        self.tally().refused(session, amount.picos());
+    }
+
+    /// Takes so much without asking; false when that is more than this replica's part ([`Share::take`]).
+    pub(crate) fn take(&self, amount: Usd, left: Usd, replicas: u32) -> bool {
+        let taken = self.share.take(amount, left, replicas);
+        if taken {
+            self.tally().take_alone(amount.picos());
+        }
+        taken
+    }
+
+    /// A request that had so much has ended, and cost this.
+    pub(crate) fn settle(&self, held: Usd, paid: Usd) {
+        // In this order, and told the other way round: what is told to be given back is never missing from what is settled.
+        self.share.settle(held, paid);
+        self.tally().release(held.picos());
+    }
+
+    /// Settled by this replica, units of 1e-12 dollars.
+    pub(super) fn settled(&self) -> i64 {
+        self.share.settled().picos()
     }
 
     pub(super) fn base(&self) -> i64 {
@@ -65,51 +101,43 @@ impl Book {
         self.share.heard(Usd::from_picos(left), replicas);
     }
 
-    pub(super) fn settled(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// True once, until it is told.
-    pub(super) fn changed(&self) -> bool {
-        self.told.swap(false, Ordering::AcqRel)
-    }
-
-    /// What is read after this is told.
-    pub(super) fn telling(&self) {
-        self.told.store(true, Ordering::Release);
+    pub(super) fn settled_by(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.settled_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Requests and tokens a minute, and requests in work, of one payer.
 pub(crate) struct Pace {
     pub(super) name: String,
-    /// In work in this replica, of those that count; -1 as long as none did.
-    active: AtomicI64,
+    /// Requests in work in this replica, of those that count.
+    tally: Mutex<Tally>,
     /// Tokens more than were taken, not told yet.
     more: AtomicI64,
     tpm: AtomicU32,
-    told: AtomicBool,
 }
 
 impl Pace {
     /// `name`: in the database, where there is one.
-    pub(crate) const fn new(name: String) -> Self {
-        let (active, more) = (AtomicI64::new(-1), AtomicI64::new(0));
-        Self { name, active, more, tpm: AtomicU32::new(0), told: AtomicBool::new(true) }
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, tally: Mutex::default(), more: AtomicI64::new(0), tpm: AtomicU32::new(0) }
     }
 
-    /// Counts one more request, unless there are `most` already; false then.
-    pub(crate) fn enter(&self, most: Option<u32>) -> bool {
-        let room = |count: i64| most.is_none_or(|most| count < i64::from(most)).then_some(count.max(0) + 1);
-        self.active.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        tally::lock(&self.tally)
+    }
+
+    /// Counts one more request without asking, unless there are `most` already; false then.
+    pub(crate) fn enter(&self, most: u32) -> bool {
+        let mut tally = self.tally();
+        let fits = tally.open() < i64::from(most);
+        if fits {
+            tally.take_alone(1);
+        }
+        fits
     }
 
     pub(crate) fn leave(&self) {
-        self.active.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    pub(super) fn active(&self) -> i64 {
-        self.active.load(Ordering::Acquire)
+        self.tally().release(1);
     }
 
     /// A request had other tokens than were taken for it.
@@ -124,11 +152,14 @@ impl Pace {
         (self.tpm.load(Ordering::Relaxed), self.more.swap(0, Ordering::AcqRel))
     }
 
-    pub(super) fn changed(&self) -> bool {
-        self.told.swap(false, Ordering::AcqRel)
+    pub(super) fn is_corrected(&self) -> bool {
+        self.more.load(Ordering::Acquire) != 0
     }
+}
 
-    pub(super) fn telling(&self) {
-        self.told.store(true, Ordering::Release);
-    }
+/// All that this replica shares, by name.
+#[derive(Default)]
+pub(super) struct Shelf {
+    pub(super) books: HashMap<String, Arc<Book>>,
+    pub(super) paces: HashMap<String, Arc<Pace>>,
 }

@@ -1,6 +1,6 @@
 //! Whether the database may throw away what replicas share, when its memory is full.
 
-use super::keeper;
+use super::address;
 use redis::AsyncConnectionConfig;
 use redis::aio::ConnectionLike;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) async fn evicts(connection: &mut impl ConnectionLike) -> Option<Strin
 /// # Errors
 /// An address that is none.
 pub(crate) fn check(config: &SharedConfig, url: &str) -> Result<Option<String>, String> {
-    let client = keeper::client(config, url)?;
+    let client = address::client(config, url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let asking = async {

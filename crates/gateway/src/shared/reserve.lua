@@ -1,18 +1,20 @@
 -- Takes what one request needs from all who pay for it, or nothing.
--- ARGV: this replica, tokens, requests (1, or 0 for more money only); for each payer: requests a minute, tokens a minute,
+-- ARGV: this replica's session, tokens, requests (1, or 0 for more money only); for each payer: requests a minute, tokens a minute,
 -- requests in work (0: no bound), budget (-1: none), worst case, spent before there was a purse, spent as this replica knows,
 -- seconds to keep the purse; at the end what the names of living replicas begin with.
 -- KEYS: for each payer its pace and its purse. A pace holds `requests` and `tokens` (when all that came will have flowed out)
--- and a:REPLICA (in work there); a purse holds `base`, s:REPLICA (settled by it) and r:REPLICA (reserved by it).
+-- and, in sums that only grow, a:SESSION and b:SESSION (places taken there, and given back); a purse holds `base`, s:REPLICA
+-- (settled by it), r:SESSION and d:SESSION (reserved in it, and given back).
+-- The answer is one text, so that it is read without a parser of nested values.
 -- The time is the server's own, microseconds. Money is in units of 1e-12 dollars.
 local EACH, MINUTE = 8, 60000000
 local me, tokens, requests, alive = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[#ARGV]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
--- The sum of the fields of a kind; what belongs to replicas that are gone goes first where `clean` says so.
+-- The sum of the fields of a kind; what belongs to sessions that are over goes first where `clean` says so.
 local function sums(key, clean)
-  local fields, sum = redis.call('HGETALL', key), {a = 0, r = 0, s = 0, base = 0}
+  local fields, sum = redis.call('HGETALL', key), {a = 0, b = 0, r = 0, d = 0, s = 0, base = 0}
   for at = 1, #fields, 2 do
     local name, amount = fields[at], tonumber(fields[at + 1])
     local kind = name:sub(1, 1)
@@ -26,6 +28,7 @@ local function sums(key, clean)
       sum.base = amount
     end
   end
+  sum.active, sum.reserved = sum.a - sum.b, sum.r - sum.d
   return sum
 end
 
@@ -39,6 +42,10 @@ local function left(after, per_minute)
   return math.floor((MINUTE - (after - now)) * per_minute / MINUTE + 0.000001), math.ceil((after - now) / 1000)
 end
 
+local function refuse(payer, why, ...)
+  return table.concat({0, payer, why, ...}, ' ')
+end
+
 local plan, answer = {}, {1}
 for payer = 1, #KEYS / 2 do
   local at = 3 + (payer - 1) * EACH
@@ -49,17 +56,17 @@ for payer = 1, #KEYS / 2 do
     local state = redis.call('HMGET', step.pace, 'requests', 'tokens')
     if rpm > 0 then
       local after, over = fill(state[1], rpm, requests)
-      if over > 0 then return {0, payer, 'requests', math.ceil(over / 1000)} end
+      if over > 0 then return refuse(payer, 'requests', math.ceil(over / 1000)) end
       step.requests = after
     end
     if tpm > 0 then
       local after, over = fill(state[2], tpm, tokens)
-      if tokens > tpm then return {0, payer, 'tokens', -1} end
-      if over > 0 then return {0, payer, 'tokens', math.ceil(over / 1000)} end
+      if tokens > tpm then return refuse(payer, 'tokens', -1) end
+      if over > 0 then return refuse(payer, 'tokens', math.ceil(over / 1000)) end
       step.tokens = after
     end
     if most > 0 then
-      if sums(step.pace).a >= most and sums(step.pace, true).a >= most then return {0, payer, 'active', 0} end
+      if sums(step.pace).active >= most and sums(step.pace, true).active >= most then return refuse(payer, 'active', 0) end
       step.active = true
     end
   end
@@ -69,11 +76,11 @@ for payer = 1, #KEYS / 2 do
     local function look(clean)
       local sum = sums(step.purse, clean)
       base = redis.call('HEXISTS', step.purse, 'base') == 1 and sum.base or tonumber(step.base)
-      spent, reserved = math.max(base + sum.s, known), sum.r
+      spent, reserved = math.max(base + sum.s, known), sum.reserved
       return spent + reserved + worst <= limit
     end
     if not look(false) and not look(true) then
-      return {0, payer, 'money', string.format('%.0f', spent), string.format('%.0f', reserved)}
+      return refuse(payer, 'money', string.format('%.0f', spent), string.format('%.0f', reserved))
     end
     step.keep = ARGV[at + 8]
   end
@@ -98,4 +105,4 @@ for _, step in ipairs(plan) do
     redis.call('EXPIRE', step.purse, step.keep)
   end
 end
-return answer
+return table.concat(answer, ' ')

@@ -1,6 +1,6 @@
-//! Calls of `reserve.lua`, at 1,000,000,000,000 µs: a minute from then is 1,000,060,000,000.
+//! Calls of the scripts, at 1,000,000,000,000 µs: a minute from then is 1,000,060,000,000.
 
-use crate::Case;
+use crate::{Case, Told};
 
 /// Answers of a request that is let in: 1, then for each payer spent, reserved and base of its budget, then requests and
 /// tokens that are left of a minute, each with the milliseconds until all are there again (-1 and 0: no bound).
@@ -120,6 +120,20 @@ pub(crate) const CASES: &[Case] = &[
         answer: "1 0 0 0 -1 0 -1 0",
         after: "pace1 a:me=2 for 90000",
     },
+    Case {
+        name: "a place that was given back is free",
+        before: "alive me other; pace1 a:me=5 b:me=4 a:other=3 b:other=2",
+        ask: "10 1; 0 0 3 -1 0 0 0",
+        answer: "1 0 0 0 -1 0 -1 0",
+        after: "pace1 a:me=6 a:other=3 b:me=4 b:other=2 for 90000",
+    },
+    Case {
+        name: "and no other is",
+        before: "alive me other; pace1 a:me=5 b:me=4 a:other=3 b:other=2",
+        ask: "10 1; 0 0 2 -1 0 0 0",
+        answer: "0 1 active 0",
+        after: "pace1 a:me=5 a:other=3 b:me=4 b:other=2",
+    },
     // Money.
     Case {
         name: "the first of a purse writes what was spent before there was one",
@@ -141,6 +155,27 @@ pub(crate) const CASES: &[Case] = &[
         ask: "10 1; 0 0 0 100 41 20 0",
         answer: "0 1 money 35 25",
         after: "purse1 base=20 r:me=15 r:other=10 s:me=10 s:other=5",
+    },
+    Case {
+        name: "what was given back may be reserved again",
+        before: "alive me other; purse1 base=0 r:me=90 d:me=70 r:other=30 d:other=20",
+        ask: "10 1; 0 0 0 100 70 0 0",
+        answer: "1 0 100 0 -1 0 -1 0",
+        after: "purse1 base=0 d:me=70 d:other=20 r:me=160 r:other=30 for 60",
+    },
+    Case {
+        name: "and no unit more",
+        before: "alive me other; purse1 base=0 r:me=90 d:me=70 r:other=30 d:other=20",
+        ask: "10 1; 0 0 0 100 71 0 0",
+        answer: "0 1 money 0 30",
+        after: "purse1 base=0 d:me=70 d:other=20 r:me=90 r:other=30",
+    },
+    Case {
+        name: "a session that is over takes with it what it gave back",
+        before: "alive me; purse1 base=0 r:gone=50 d:gone=20 r:me=10",
+        ask: "10 1; 0 0 0 100 90 0 0",
+        answer: "1 0 100 0 -1 0 -1 0",
+        after: "purse1 base=0 r:me=100 for 60",
     },
     Case {
         name: "what was spent before there was a purse is known by the purse",
@@ -207,5 +242,51 @@ pub(crate) const CASES: &[Case] = &[
         ask: "10 1; 2 100 1 100 40 0 0; 0 0 0 30 40 0 0",
         answer: "0 2 money 0 0",
         after: "",
+    },
+];
+
+/// Calls of `tell.lua`: this replica is `me`, its session `now`.
+pub(crate) const TOLD: &[Told] = &[
+    Told {
+        name: "what was settled and given back",
+        before: "purse1 base=7 r:now=50",
+        say: "purse 30 40 60 9",
+        after: "purse1 base=7 d:now=40 r:now=50 s:me=30 for 60",
+    },
+    Told {
+        name: "told again nothing changes, and what comes late does not, either",
+        before: "purse1 base=7 r:now=50 d:now=40 s:me=30",
+        say: "purse 30 40 60 9; purse 20 10 60 9",
+        after: "purse1 base=7 d:now=40 r:now=50 s:me=30 for 60",
+    },
+    Told {
+        name: "no more is given back than is known to be taken",
+        before: "purse1 base=7 r:now=5",
+        say: "purse 30 40 60 9",
+        after: "purse1 base=7 d:now=5 r:now=5 s:me=30 for 60",
+    },
+    Told {
+        name: "a purse that nobody knows begins with what was spent before",
+        before: "",
+        say: "purse 30 40 60 9",
+        after: "purse1 base=9 s:me=30 for 60",
+    },
+    Told {
+        name: "a place that is free again, and tokens that were too many",
+        before: "pace1 a:now=3 tokens=1000060000000",
+        say: "pace 2 100 -50 0",
+        after: "pace1 a:now=3 b:now=2 tokens=1000030000000 for 90000",
+    },
+    Told {
+        name: "tokens of a minute that nobody counts are not corrected",
+        before: "pace1 a:now=3",
+        say: "pace 2 0 -50 0",
+        after: "pace1 a:now=3 b:now=2 for 90000",
+    },
+    Told {
+        name: "no more than an hour of debt",
+        before: "pace1 tokens=1000000000000",
+        say: "pace 0 1 1000000 0",
+        after: "pace1 tokens=1003600000000 for 90000",
     },
 ];

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use tierway_testkit::redis::Redis;
 
 const SCRIPT: &str = include_str!("../../src/shared/reserve.lua");
+const TELL: &str = include_str!("../../src/shared/tell.lua");
 /// Seconds: 1970-01-12.
 const NOW: &str = "{1000000, 0}";
 
@@ -27,22 +28,19 @@ pub(crate) struct Case {
     pub(crate) after: &'static str,
 }
 
+/// What is told: figures of one key and its kind, call after call parted by `;`, and what is there before and afterwards.
+pub(crate) struct Told {
+    pub(crate) name: &'static str,
+    pub(crate) before: &'static str,
+    pub(crate) say: &'static str,
+    pub(crate) after: &'static str,
+}
+
 const KEEP_S: &str = "60";
 
 /// What the script makes of a case: its answer, and what is in the database afterwards.
 fn run(redis: &mut Connection, script: &str, case: &Case) -> Result<(String, String), String> {
-    let () = redis::cmd("FLUSHALL").query(redis).map_err(|error| error.to_string())?;
-    for line in case.before.split(';').map(str::trim).filter(|line| !line.is_empty()) {
-        let mut words = line.split(' ');
-        let key = words.next().unwrap_or_default();
-        for word in words {
-            let done: redis::RedisResult<()> = match word.split_once('=') {
-                Some((field, value)) => redis::cmd("HSET").arg(key).arg(field).arg(value).query(redis),
-                None => redis::cmd("SET").arg(format!("alive:{word}")).arg(1).query(redis),
-            };
-            done.map_err(|error| error.to_string())?;
-        }
-    }
+    fill(redis, case.before)?;
     let mut parts = case.ask.split(';').map(str::trim);
     let mut call = redis::cmd("EVAL");
     let payers = parts.clone().count() - 1;
@@ -56,6 +54,22 @@ fn run(redis: &mut Connection, script: &str, case: &Case) -> Result<(String, Str
     }
     let answer: Value = call.arg("alive:").query(redis).map_err(|error| error.to_string())?;
     Ok((shown(&answer), left(redis)))
+}
+
+fn fill(redis: &mut Connection, before: &str) -> Result<(), String> {
+    let () = redis::cmd("FLUSHALL").query(redis).map_err(|error| error.to_string())?;
+    for line in before.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+        let mut words = line.split(' ');
+        let key = words.next().unwrap_or_default();
+        for word in words {
+            let done: redis::RedisResult<()> = match word.split_once('=') {
+                Some((field, value)) => redis::cmd("HSET").arg(key).arg(field).arg(value).query(redis),
+                None => redis::cmd("SET").arg(format!("alive:{word}")).arg(1).query(redis),
+            };
+            done.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 fn shown(value: &Value) -> String {
@@ -109,20 +123,45 @@ fn each_call_takes_all_that_it_needs_or_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Whoever changes a condition of the script breaks a case: each of the mutants is one such change.
+#[test]
+fn what_is_told_only_grows() {
+    let server = Redis::start().unwrap();
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    for told in cases::TOLD {
+        fill(&mut redis, told.before).unwrap();
+        for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
+            let mut call = redis::cmd("EVAL");
+            call.arg(TELL).arg(1).arg(format!("{}1", words[0])).arg("me").arg("now").arg(&words);
+            let () = call.query(&mut redis).unwrap();
+        }
+        assert_eq!(left(&mut redis), told.after, "{}", told.name);
+    }
+}
+
+/// Whoever changes a condition of the script breaks a case: each of the mutants is one such change. One that no longer runs is
+/// no such change: it has to give a wrong answer, not an error.
 #[test]
 fn every_condition_is_held_by_a_case() {
     let server = Redis::start().unwrap();
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let mut alive = Vec::new();
+    let (mut alive, mut broken) = (Vec::new(), Vec::new());
     for (was, becomes) in mutants::MUTANTS {
         let script = stilled(SCRIPT);
         assert_eq!(script.matches(was).count(), 1, "`{was}` stands in the script once");
         let mutant = script.replace(was, becomes);
-        let holds = |case: &Case| run(&mut redis, &mutant, case) == Ok((case.answer.to_owned(), case.after.to_owned()));
-        if cases::CASES.iter().all(holds) {
-            alive.push(format!("`{was}` as `{becomes}`"));
+        let (mut wrong, mut failed) = (false, None);
+        for case in cases::CASES {
+            match run(&mut redis, &mutant, case) {
+                Ok(got) => wrong |= got != (case.answer.to_owned(), case.after.to_owned()),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            _ if wrong => {}
+            Some(error) => broken.push(format!("`{was}` as `{becomes}`: {error}")),
+            None => alive.push(format!("`{was}` as `{becomes}`")),
         }
     }
     assert!(alive.is_empty(), "no case breaks with {}", alive.join(", nor with "));
+    assert!(broken.is_empty(), "these do not run at all: {}", broken.join("; "));
 }

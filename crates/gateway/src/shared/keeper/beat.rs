@@ -1,9 +1,11 @@
 //! The heartbeat: once a second a replica says that it is there, which targets are ill and where conversations are, and hears
 //! the same of the others, and how budgets stand.
 
+use super::super::Changed;
 use super::super::ask::number;
-use super::super::books::Book;
+use super::super::books::{Book, Pace};
 use super::super::illness::{Now, ill, learn};
+use super::super::tally::Tally;
 use super::Keeper;
 use redis::{Pipeline, Value};
 use std::collections::HashMap;
@@ -11,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tierway::Clock;
-use tierway_decide::Usd;
 
 /// A replica that was not heard of for so long is gone, and what it had reserved goes back.
 const GONE_AFTER_S: u64 = 10;
@@ -20,18 +21,30 @@ const HEARD_AT_ONCE: usize = 1_000;
 
 impl Keeper {
     pub(super) async fn beat(&mut self) {
-        if self.connection.is_some() {
-            self.beat_once().await;
-        } else {
+        self.hear_cause();
+        if self.connection.is_none() {
             self.connect().await;
+        } else if !self.is_over() || self.renew().await {
+            self.beat_once().await;
         }
     }
 
+    /// A worker has ended the session.
+    fn is_over(&self) -> bool {
+        self.opened && !self.shared.is_up()
+    }
+
     pub(super) fn say_alive(&self, pipe: &mut Pipeline) {
-        let me = &self.shared.me;
-        pipe.cmd("SET").arg(self.shared.name(&format!("alive:{me}"))).arg(1).arg("EX").arg(GONE_AFTER_S).ignore();
+        let (me, alive) = (self.session().1, &self.shared.alive);
+        pipe.cmd("SET").arg(format!("{alive}{me}")).arg(1).arg("EX").arg(GONE_AFTER_S).ignore();
         let now_s = self.clock.unix_ms() / 1_000;
         pipe.cmd("ZADD").arg(self.shared.name("replicas")).arg(now_s).arg(me).ignore();
+    }
+
+    /// Nobody need wait for what was reserved in a session.
+    pub(super) fn say_gone(&self, pipe: &mut Pipeline, session: &str) {
+        pipe.cmd("DEL").arg(format!("{}{session}", self.shared.alive)).ignore();
+        pipe.cmd("ZREM").arg(self.shared.name("replicas")).arg(session).ignore();
     }
 
     /// Says that this replica is there, and hears who else is, how budgets stand and which targets are ill.
@@ -51,29 +64,88 @@ impl Keeper {
         }
         pipe.cmd("ZRANGE").arg(&replicas).arg(0).arg(-1);
         pipe.cmd("HGETALL").arg(&targets);
-        let books = self.next_books();
-        for book in &books {
-            pipe.cmd("HGETALL").arg(&book.name);
-        }
+        let looking = self.look(&mut pipe);
         let Some(answers) = self.query(&pipe).await else { return };
-        if let [sessions, members, targets, purses @ ..] = &*answers {
+        if let [sessions, members, targets, looked @ ..] = &*answers {
             self.sessions.hear(sessions, &self.shared.me, setup.as_deref(), now);
             self.count(members).await;
             if let Some(setup) = &setup {
                 let over = learn(setup, targets, now);
                 self.forget_illness(over).await;
             }
-            let replicas = self.shared.replicas();
-            let me = &self.shared.me;
-            let forgotten: Vec<_> =
-                books.iter().zip(purses).filter(|(book, purse)| !hear(book, purse, me, replicas)).collect();
-            if !forgotten.is_empty() {
-                let mut pipe = Pipeline::new();
-                forgotten.iter().for_each(|(book, _)| self.write_book(&mut pipe, book, true));
-                let _ = self.query(&pipe).await;
+            if !self.hear(&looking, looked).await {
+                tracing::warn!("the database has forgotten what replicas share; this one tells it anew");
+                let _ = self.renew().await;
             }
         }
         self.open();
+    }
+
+    /// Asks how those stand whose turn it is, and tells what was taken of them without asking.
+    fn look(&mut self, pipe: &mut Pipeline) -> Looking {
+        let (name, now_ms) = (self.session().1, self.clock.unix_ms());
+        let (books, paces) = {
+            let mut shelf = self.shared.shelf();
+            // Windows that are over are forgotten once nothing of them is open.
+            shelf.books.retain(|_, book| {
+                let over = book.window.end_ms.is_some_and(|end_ms| end_ms < now_ms);
+                !over || Arc::strong_count(book) > 1 || book.tally().open() > 0
+            });
+            let turn = self.heard;
+            self.heard = turn.wrapping_add(HEARD_AT_ONCE);
+            (in_turn(&shelf.books, turn), in_turn(&shelf.paces, turn))
+        };
+        let mut add = |key: &str, taken: &str, tally: &mut Tally| {
+            let alone = tally.tell_alone();
+            if alone != 0 {
+                pipe.cmd("HINCRBY").arg(key).arg(format!("{taken}{name}")).arg(alone).ignore();
+            }
+            tally.least()
+        };
+        let books: Vec<_> =
+            books.into_iter().map(|book| (add(&book.name, "r:", &mut book.tally()), book.clone())).collect();
+        let paces = paces.into_iter().filter(|pace| pace.tally().is_used() || pace.is_corrected());
+        let paces: Vec<_> = paces.map(|pace| (add(&pace.name, "a:", &mut pace.tally()), pace.clone())).collect();
+        for (_, book) in &books {
+            pipe.cmd("HGETALL").arg(&book.name);
+        }
+        for (_, pace) in &paces {
+            pipe.cmd("HMGET").arg(&pace.name).arg(format!("a:{name}")).arg(format!("b:{name}"));
+        }
+        Looking { books, paces }
+    }
+
+    /// Takes in how they stand, and tells again what lags behind; false when the database has forgotten any of it.
+    async fn hear(&mut self, looking: &Looking, looked: &[Value]) -> bool {
+        let (replicas, name) = (self.shared.replicas(), self.session().1);
+        let (purses, paces) = looked.split_at(looking.books.len().min(looked.len()));
+        let (mut whole, mut behind) = (true, Vec::new());
+        for ((least, book), purse) in looking.books.iter().zip(purses) {
+            let Some(purse) = Purse::read(purse, &self.shared.me, &name) else { continue };
+            let knows = purse.is_whole(book, *least);
+            whole &= knows;
+            if knows {
+                let base = purse.base.unwrap_or_else(|| book.base());
+                book.heard(base, base + purse.spent, purse.reserved, replicas);
+                if purse.back < book.tally().released() || purse.settled < book.settled() {
+                    behind.push(Changed::Book(book));
+                }
+            }
+        }
+        for ((least, pace), figures) in looking.paces.iter().zip(paces) {
+            let figure = |at: usize| figures.as_sequence().and_then(|all| number(all.get(at)?)).unwrap_or(0);
+            let tally = pace.tally();
+            whole &= (*least..=tally.most()).contains(&figure(0));
+            let lags = figure(1) < tally.released();
+            drop(tally);
+            if lags || pace.is_corrected() {
+                behind.push(Changed::Pace(pace));
+            }
+        }
+        if whole {
+            self.tell(&behind).await;
+        }
+        whole
     }
 
     /// The replicas whose sign of life has not expired.
@@ -83,7 +155,7 @@ impl Keeper {
         let exists = pipe.cmd("EXISTS");
         for member in members {
             if let Value::BulkString(name) = member {
-                exists.arg(self.shared.name(&format!("alive:{}", String::from_utf8_lossy(name))));
+                exists.arg(format!("{}{}", self.shared.alive, String::from_utf8_lossy(name)));
             }
         }
         let Some(alive) = self.query(&pipe).await.and_then(|answers| number(answers.first()?)) else { return };
@@ -104,77 +176,97 @@ impl Keeper {
             return;
         }
         let replicas = self.shared.replicas();
-        self.shared.metrics.shared(true, replicas);
         if let Some(setup) = self.shared.setup.load().as_ref() {
             setup.share_accounts(replicas);
         }
-        if !self.shared.up.swap(true, Ordering::AcqRel) {
-            tracing::info!(replicas, "limits and budgets are shared with all replicas");
-            self.said_lost = false;
+        // A session that a worker ended stays so until the next beat.
+        if !self.is_over() {
+            self.shared.metrics.shared(true, replicas);
+            if !std::mem::replace(&mut self.opened, true) {
+                self.shared.open.store(self.session().0, Ordering::SeqCst);
+                tracing::info!(replicas, "limits and budgets are shared with all replicas");
+                self.said_lost = false;
+            }
         }
     }
 
-    /// Those whose turn it is to be heard of; windows that are over are forgotten once nothing of them is open.
-    fn next_books(&mut self) -> Vec<Arc<Book>> {
-        let now_ms = self.clock.unix_ms();
-        self.books.retain(|_, book| {
-            let over = book.window.end_ms.is_some_and(|end_ms| end_ms < now_ms);
-            !over || Arc::strong_count(book) > 1 || book.share.open().picos() > 0
-        });
-        let count = self.books.len().min(HEARD_AT_ONCE);
-        let from = if self.heard < self.books.len() { self.heard } else { 0 };
-        self.heard = from + count;
-        self.books.values().cycle().skip(from).take(count).cloned().collect()
-    }
-
-    /// Nobody need wait for what this replica had reserved.
+    /// Tells the rest; nobody need wait for what this replica had reserved.
     pub(super) async fn farewell(&mut self) {
+        let (books, paces): (Vec<_>, Vec<_>) = {
+            let shelf = self.shared.shelf();
+            let paces = shelf.paces.values().filter(|pace| pace.tally().is_used() || pace.is_corrected());
+            (shelf.books.values().cloned().collect(), paces.cloned().collect())
+        };
+        let books = books.iter().map(|book| Changed::Book(book));
+        let all: Vec<_> = books.chain(paces.iter().map(|pace| Changed::Pace(pace))).collect();
+        if self.opened {
+            self.tell(&all).await;
+        }
         let mut pipe = Pipeline::new();
-        let me = &self.shared.me;
-        pipe.cmd("DEL").arg(self.shared.name(&format!("alive:{me}"))).ignore();
-        pipe.cmd("ZREM").arg(self.shared.name("replicas")).arg(me).ignore();
+        self.say_gone(&mut pipe, &self.session().1);
         let _ = self.query(&pipe).await;
     }
 }
 
-/// Takes in what replicas have settled. What was settled never becomes less: false when less is there than was heard before, of
-/// replicas that are gone, too.
-fn remember(known: &mut HashMap<String, i64>, there: HashMap<String, i64>) -> bool {
-    let whole = known.iter().all(|(replica, amount)| there.get(replica).is_some_and(|there| there >= amount));
-    for (replica, amount) in there {
-        let known = known.entry(replica).or_insert(amount);
-        *known = amount.max(*known);
-    }
-    whole
+/// What was asked in one heartbeat, with the least that the database has to know of it.
+struct Looking {
+    books: Vec<(i64, Arc<Book>)>,
+    paces: Vec<(i64, Arc<Pace>)>,
 }
 
-/// How a purse stands: kept, so that it can be told to a database that has forgotten it. False when it has forgotten this
-/// replica's part of this one.
-fn hear(book: &Book, purse: &Value, me: &str, replicas: u32) -> bool {
-    let (mut base, mut spent, mut reserved) = (book.base(), 0, 0);
-    // Where this replica has nothing, nothing is missing.
-    let (mut knows_settled, mut knows_open) = (book.share.settled() == Usd::ZERO, book.share.open() == Usd::ZERO);
-    let Some(fields) = purse.as_map_iter() else { return true };
-    let mut settled = HashMap::new();
-    for (name, amount) in fields {
-        let (Value::BulkString(name), Some(amount)) = (name, number(amount)) else { continue };
-        match &**name {
-            b"base" => base = amount,
-            [b'r', b':', replica @ ..] => {
-                reserved += amount;
-                knows_open |= replica == me.as_bytes();
+/// Those whose turn it is.
+fn in_turn<T>(all: &HashMap<String, Arc<T>>, turn: usize) -> Vec<Arc<T>> {
+    let from = if all.len() > HEARD_AT_ONCE { turn % all.len() } else { 0 };
+    all.values().cycle().skip(from).take(all.len().min(HEARD_AT_ONCE)).cloned().collect()
+}
+
+/// How a purse stands in the database.
+#[derive(Default)]
+struct Purse {
+    base: Option<i64>,
+    /// Settled by all, and reserved by all.
+    spent: i64,
+    reserved: i64,
+    /// By this replica in its session: taken, given back; and settled ever.
+    taken: i64,
+    back: i64,
+    settled: i64,
+    settled_by: HashMap<String, i64>,
+}
+
+impl Purse {
+    fn read(fields: &Value, me: &str, session: &str) -> Option<Self> {
+        let mut purse = Self::default();
+        for (name, amount) in fields.as_map_iter()? {
+            let (Value::BulkString(name), Some(amount)) = (name, number(amount)) else { continue };
+            match &**name {
+                b"base" => purse.base = Some(amount),
+                [kind @ (b'r' | b'd'), b':', of @ ..] => {
+                    let ours = if *kind == b'r' { &mut purse.taken } else { &mut purse.back };
+                    *ours += if of == session.as_bytes() { amount } else { 0 };
+                    purse.reserved += if *kind == b'r' { amount } else { -amount };
+                }
+                [b's', b':', replica @ ..] => {
+                    purse.spent += amount;
+                    purse.settled += if replica == me.as_bytes() { amount } else { 0 };
+                    purse.settled_by.insert(String::from_utf8_lossy(replica).into_owned(), amount);
+                }
+                _ => {}
             }
-            [b's', b':', replica @ ..] => {
-                spent += amount;
-                knows_settled |= replica == me.as_bytes();
-                settled.insert(String::from_utf8_lossy(replica).into_owned(), amount);
-            }
-            _ => {}
         }
+        Some(purse)
     }
-    let knows_us = remember(&mut book.settled(), settled) && knows_settled && knows_open;
-    if knows_us {
-        book.heard(base, base + spent, reserved, replicas);
+
+    /// Takes in what replicas have settled. False when less is there than has to be: of what this one has taken, or than was
+    /// heard before of what any has settled, which never becomes less.
+    fn is_whole(&self, book: &Book, least: i64) -> bool {
+        let mut known = book.settled_by();
+        let whole =
+            known.iter().all(|(replica, amount)| self.settled_by.get(replica).is_some_and(|there| there >= amount));
+        for (replica, amount) in &self.settled_by {
+            let known = known.entry(replica.clone()).or_insert(*amount);
+            *known = *amount.max(known);
+        }
+        whole && (least..=book.tally().most()).contains(&self.taken)
     }
-    knows_us
 }

@@ -1,0 +1,238 @@
+//! One worker's connection to what replicas share, driven on its own runtime: a request that asks wakes no other thread.
+//!
+//! Requests that come at the same time ask in one write. What is told needs no answer: the server is asked to give none, so
+//! that nobody is woken for it. Anything that goes wrong ends the session for all workers ([`Shared::fail`]), as nobody knows
+//! any longer what the database has heard; the next session tells it anew. Token counts that were told in that moment are lost.
+
+use super::address::Address;
+use super::ask::{Answer, Ask};
+use super::reply::{self, Reply};
+use super::{Changed, Shared};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
+
+/// Connecting takes longer than an answer: names are looked up, TLS is agreed upon.
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// The server gives no answer to what comes next.
+const NO_REPLY: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$4\r\nSKIP\r\n";
+
+thread_local! {
+    /// Of this worker: one for each gateway that it works for, which are several in tests alone.
+    static LINES: std::cell::RefCell<Vec<Arc<Line>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// A worker's connection in one session.
+pub(super) struct Line {
+    session: u64,
+    /// Its name in the database, and whose it is.
+    name: String,
+    me: String,
+    queue: Mutex<Queue>,
+    filled: Notify,
+    connected: watch::Sender<bool>,
+}
+
+/// What is to be written, and who waits for answers, in their order.
+#[derive(Default)]
+struct Queue {
+    out: Vec<u8>,
+    waiting: VecDeque<Waiting>,
+    /// It gives no answers where none is wanted.
+    skips: bool,
+    over: bool,
+}
+
+enum Waiting {
+    Request(Ask, oneshot::Sender<Answer>),
+    /// Told to a server that cannot be kept from answering.
+    Nobody,
+}
+
+/// This worker's line in a session, where it has one.
+fn find(shared: &Shared, session: u64) -> Option<Arc<Line>> {
+    let ours = |line: &&Arc<Line>| line.session == session && line.me == shared.me;
+    LINES.with_borrow(|lines| lines.iter().find(ours).cloned())
+}
+
+/// Asks in this session; none when nobody answers.
+pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<Answer> {
+    let line = find(shared, session).unwrap_or_else(|| Line::begin(shared, session));
+    if !*line.connected.borrow() {
+        let mut connected = line.connected.subscribe();
+        tokio::time::timeout(shared.timeout, connected.wait_for(|connected| *connected)).await.ok()?.ok()?;
+    }
+    let (reply, answer) = oneshot::channel();
+    line.enqueue(shared, ask, reply);
+    drop(line);
+    answer.await.ok()
+}
+
+/// Tells what has changed, where this worker has a line; otherwise the keeper does within a second.
+pub(super) fn tell(shared: &Shared, session: u64, changed: &[Changed<'_>]) {
+    if let Some(line) = find(shared, session).filter(|line| *line.connected.borrow()) {
+        let mut queue = line.queue();
+        if queue.over {
+            return;
+        }
+        if queue.skips {
+            queue.out.extend_from_slice(NO_REPLY);
+        } else {
+            queue.waiting.push_back(Waiting::Nobody);
+        }
+        shared.scripts.tell(&shared.me, &line.name, changed).write_packed_command(&mut queue.out);
+        drop(queue);
+        line.filled.notify_one();
+    }
+}
+
+impl Line {
+    /// Begins to connect.
+    fn begin(shared: &Arc<Shared>, session: u64) -> Arc<Self> {
+        let (name, me, connected) = (shared.session_name(session), shared.me.clone(), watch::Sender::new(false));
+        let line = Arc::new(Self { session, name, me, queue: Mutex::default(), filled: Notify::new(), connected });
+        LINES.with_borrow_mut(|lines| {
+            // That of an earlier session.
+            lines.retain(|line| line.me != shared.me || line.end());
+            lines.push(line.clone());
+        });
+        let (driven, shared) = (line.clone(), shared.clone());
+        tokio::spawn(async move {
+            if let Err(cause) = driven.drive(&shared).await {
+                shared.fail(driven.session, &cause);
+            }
+            driven.end();
+            // Who waits is not answered, and goes on alone.
+            driven.queue().waiting.clear();
+        });
+        line
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes no more; what was asked is still answered. False: nobody need keep it.
+    fn end(&self) -> bool {
+        self.queue().over = true;
+        self.filled.notify_one();
+        false
+    }
+
+    fn enqueue(&self, shared: &Shared, ask: Ask, reply: oneshot::Sender<Answer>) {
+        let mut queue = self.queue();
+        if !queue.over {
+            ask.begin(self.session);
+            ask.write(&shared.scripts.reserve.digest, &self.name, &shared.alive, &mut queue.out);
+            queue.waiting.push_back(Waiting::Request(ask, reply));
+            drop(queue);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Ends without an error when the session does.
+    async fn drive(&self, shared: &Arc<Shared>) -> Result<(), String> {
+        let opening = tokio::time::timeout(CONNECT_WITHIN, open(&shared.address));
+        let (stream, skips) = opening.await.map_err(|_| "no connection within a second".to_owned())??;
+        self.queue().skips = skips;
+        self.connected.send_replace(true);
+        let (mut read, mut write) = tokio::io::split(stream);
+        let mut input = BytesMut::with_capacity(4_096);
+        let mut out = Vec::new();
+        // Since when an answer is owed; none while nobody waits.
+        let mut owed: Option<Instant> = None;
+        loop {
+            let due = owed.map(|since| since + shared.timeout);
+            tokio::select! {
+                // An answer that is there is read before anybody says that it is not.
+                biased;
+                count = read.read_buf(&mut input) => {
+                    if count.map_err(|error| error.to_string())? == 0 {
+                        return if self.queue().over { Ok(()) } else { Err("it closed the connection".into()) };
+                    }
+                    while let Some(reply) = reply::take(&mut input)? {
+                        self.hear(shared, &reply)?;
+                        owed = Some(Instant::now());
+                    }
+                }
+                () = self.filled.notified() => {
+                    std::mem::swap(&mut out, &mut self.queue().out);
+                    if !out.is_empty() {
+                        owed = owed.or_else(|| Some(Instant::now()));
+                        let writing = tokio::time::timeout(shared.timeout, write.write_all(&out));
+                        writing.await.map_err(|_| shared.too_late())?.map_err(|error| error.to_string())?;
+                        out.clear();
+                    }
+                }
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Err(shared.too_late()),
+            }
+            let queue = self.queue();
+            if queue.waiting.is_empty() {
+                owed = None;
+                if queue.over {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Gives an answer to who waited longest.
+    fn hear(&self, shared: &Arc<Shared>, reply: &Reply) -> Result<(), String> {
+        let next = self.queue().waiting.pop_front();
+        let Some(Waiting::Request(ask, asked)) = next else { return Ok(()) };
+        let answer = match reply {
+            Reply::Text(text) => Answer::read(text, ask, self.session, shared).ok_or("not an answer of ours")?,
+            Reply::Error(error) => return Err(error.clone()),
+        };
+        // What nobody waits for any longer is given back when it is dropped.
+        let _ = asked.send(answer);
+        Ok(())
+    }
+}
+
+/// Connects and signs in; and whether the server can be kept from answering.
+async fn open(address: &Address) -> Result<(Box<dyn Stream>, bool), String> {
+    let mut stream = address.connect().await?;
+    let mut input = BytesMut::new();
+    let greetings = address.greetings();
+    let mut out = greetings.concat();
+    out.extend_from_slice(NO_REPLY);
+    let last = redis::cmd("PING").arg("unheard").get_packed_command();
+    out.extend_from_slice(&last);
+    out.extend_from_slice(&redis::cmd("PING").arg("heard").get_packed_command());
+    stream.write_all(&out).await.map_err(|error| error.to_string())?;
+    for _ in &greetings {
+        if let Reply::Error(error) = next(&mut stream, &mut input).await? {
+            return Err(error);
+        }
+    }
+    let mut replies = 0;
+    loop {
+        replies += 1;
+        match next(&mut stream, &mut input).await? {
+            Reply::Text(text) if text == "heard" => return Ok((stream, replies == 1)),
+            Reply::Error(_) | Reply::Text(_) if replies < 3 => {}
+            reply => return Err(format!("not understood: {reply:?}")),
+        }
+    }
+}
+
+async fn next(stream: &mut Box<dyn Stream>, input: &mut BytesMut) -> Result<Reply, String> {
+    loop {
+        if let Some(reply) = reply::take(input)? {
+            return Ok(reply);
+        }
+        if stream.read_buf(input).await.map_err(|error| error.to_string())? == 0 {
+            return Err("it closed the connection".into());
+        }
+    }
+}
+
+/// A connection of any kind.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}

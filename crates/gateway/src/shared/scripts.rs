@@ -1,0 +1,100 @@
+//! The scripts that run in the database, and how they are called.
+
+use super::Changed;
+use super::books::{Book, Pace};
+use redis::{Cmd, Pipeline, Script};
+
+/// A script, and the digest by which the server knows it.
+pub(super) struct Code {
+    text: &'static str,
+    pub(super) digest: String,
+}
+
+impl Code {
+    fn new(text: &'static str) -> Self {
+        Self { text, digest: Script::new(text).get_hash().to_owned() }
+    }
+}
+
+pub(super) struct Scripts {
+    pub(super) reserve: Code,
+    tell: Code,
+    begin: Code,
+    hello: Code,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            reserve: Code::new(include_str!("reserve.lua")),
+            tell: Code::new(include_str!("tell.lua")),
+            begin: Code::new(include_str!("begin.lua")),
+            hello: Code::new(include_str!("hello.lua")),
+        }
+    }
+
+    pub(super) fn load(&self, pipe: &mut Pipeline) {
+        for script in [&self.reserve, &self.tell, &self.begin, &self.hello] {
+            pipe.cmd("SCRIPT").arg("LOAD").arg(script.text).ignore();
+        }
+    }
+
+    /// Tells how these stand, in sums that only grow.
+    pub(super) fn tell(&self, me: &str, session: &str, changed: &[Changed<'_>]) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.tell.digest).arg(changed.len());
+        for changed in changed {
+            call.arg(match changed {
+                Changed::Book(book) => &book.name,
+                Changed::Pace(pace) => &pace.name,
+            });
+        }
+        call.arg(me).arg(session);
+        for changed in changed {
+            match changed {
+                Changed::Book(book) => {
+                    // In this order: of what is given back, nothing is missing from what is settled.
+                    let released = book.tally().released();
+                    call.arg("purse").arg(book.settled()).arg(released).arg(book.keep_s).arg(book.base())
+                }
+                Changed::Pace(pace) => {
+                    let (tpm, more) = pace.correction();
+                    call.arg("pace").arg(pace.tally().released()).arg(tpm).arg(more).arg(0)
+                }
+            };
+        }
+        call
+    }
+
+    /// Begins a session with a purse: what this replica has open in it, what it and others have settled.
+    /// `before`: the session that was before it.
+    pub(super) fn begin_book(&self, pipe: &mut Pipeline, me: &str, before: &str, session: (u64, &str), book: &Book) {
+        let open = book.tally().begin(session.0);
+        let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&book.name);
+        call.arg(before).arg(session.1).arg("r:").arg("d:").arg(open).arg(book.keep_s * 1_000).arg(book.base());
+        call.arg(me).arg(book.settled());
+        for (replica, settled) in book.settled_by().iter().filter(|(replica, _)| **replica != me) {
+            call.arg(replica).arg(settled);
+        }
+        call.ignore();
+    }
+
+    /// The same with a pace that ever had a request in work.
+    pub(super) fn begin_pace(&self, pipe: &mut Pipeline, before: &str, session: (u64, &str), pace: &Pace) {
+        let mut tally = pace.tally();
+        if tally.is_used() {
+            let open = tally.begin(session.0);
+            let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&pace.name);
+            call.arg(before).arg(session.1).arg("a:").arg("b:").arg(open).arg(90_000_000).arg("").ignore();
+        } else {
+            tally.begin(session.0);
+        }
+    }
+
+    /// Asks how long to wait until others have told what they know.
+    pub(super) fn hello(&self, born: &str, grant_ms: u64) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hello.digest).arg(1).arg(born).arg(grant_ms);
+        call
+    }
+}
