@@ -13,15 +13,13 @@ mod shares;
 mod signs;
 mod word;
 
-use super::COUNTERS;
 use super::counter::Counter;
 use super::grams::{GramKind, GramSet};
-use super::words::{Class, HASH_START, STEMS, Table, hash_letters, hash_step, word_key};
+use super::words::{Class, HASH_START, Table, hash_letters, hash_step, word_key};
 use line::Line;
 use quoting::Quoting;
 use script::Script;
 use std::ops::Range;
-use tierway_wire::runs;
 use word::{HashAt, NO_WORD, Word};
 
 /// The opening of an ask in which its instruction is expected, in bytes.
@@ -34,7 +32,7 @@ const LAST_PARAGRAPH: usize = 300;
 /// State of the pass. Everything is in place: no allocation until [`Scan::finish`].
 pub(super) struct Scan<'g> {
     table: &'static Table,
-    tally: [u32; COUNTERS],
+    tally: [u32; signs::TALLIES],
     grams: &'g mut GramSet,
     word: Word,
     hash_at: HashAt,
@@ -51,7 +49,6 @@ pub(super) struct Scan<'g> {
     /// Plain words that begin with a capital: both of the former.
     plain_capitals: u32,
     digits: u32,
-    brackets: u32,
     long_words: u32,
     longest_word: u32,
     /// Words by what they say, and those of them that are the ask itself.
@@ -78,7 +75,7 @@ impl<'g> Scan<'g> {
         let tail_from = paragraph.unwrap_or_else(|| bytes.saturating_sub(LEAD_TAIL));
         Self {
             table: Table::get(),
-            tally: [0; COUNTERS],
+            tally: [0; _],
             grams,
             word: NO_WORD,
             hash_at: [0; _],
@@ -94,7 +91,6 @@ impl<'g> Scan<'g> {
             upper: 0,
             plain_capitals: 0,
             digits: 0,
-            brackets: 0,
             long_words: 0,
             longest_word: 0,
             said: [0; _],
@@ -144,12 +140,14 @@ impl<'g> Scan<'g> {
         }
         let bytes = text.as_bytes();
         let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
+        while let Some(&byte) = bytes.get(at) {
             self.offset = offset + at;
-            at += if self.word.len == 0 && plain::is_letter(*byte) {
-                self.take_plain(&bytes[at..])
-            } else {
-                self.take_next(&text[at..])
+            at += match plain::class(byte) {
+                class if class & plain::LETTER != 0 && self.word.len == 0 => self.take_plain(&bytes[at..]),
+                class if class & plain::IN_NAMES != 0 => self.take_name(&bytes[at..]),
+                class if class & plain::SIGN != 0 => self.take_sign(byte),
+                _ if byte == b' ' => self.end_with_space(),
+                _ => self.take_next(&text[at..]),
             };
         }
         self.offset = offset + text.len();
@@ -164,7 +162,7 @@ impl<'g> Scan<'g> {
         let letter = u32::from(plain::lower(first));
         let (mut seen, mut hash, mut four) =
             (plain::class(first), hash_step(HASH_START, letter), self.four.then(letter));
-        let (mut len, mut last) = (1, first);
+        let mut len = 1;
         for &letter in others {
             let class = plain::class(letter);
             if class & plain::SMALL == 0 {
@@ -174,13 +172,12 @@ impl<'g> Scan<'g> {
             hash = hash_step(hash, u32::from(letter));
             four = four.then(u32::from(letter));
             self.grams.add_letters(four.hash());
-            last = letter;
             len += 1;
         }
         self.four = four;
         self.offset += len;
         let letters = &text[..len];
-        self.pass(letters, last);
+        self.pass(letters);
         match text.get(len) {
             Some(&next) if plain::class(next) & plain::IN_WORDS != 0 => {
                 self.word = Word::of(letters, &mut self.hash_at);
@@ -196,29 +193,26 @@ impl<'g> Scan<'g> {
         len
     }
 
-    /// Takes whatever a text begins with: the rest of a run of small letters, or one letter. Gives its bytes. Kept out of
-    /// the way of plain words, whose loop needs all registers.
+    /// Takes one letter that no other way is for. Gives its bytes. Kept out of the way of plain words, whose loop needs all
+    /// registers.
     #[inline(never)]
     fn take_next(&mut self, text: &str) -> usize {
-        if text.starts_with(|first: char| first.is_ascii_lowercase()) {
-            let run = runs::small_letters(text.as_bytes());
-            self.take_letters(&text.as_bytes()[..run]);
-            return run;
-        }
         let Some(letter) = text.chars().next() else { return 0 };
-        match letter {
-            ' ' => {
-                self.end_word();
-                self.take_space();
-            }
-            _ => self.take(letter),
-        }
+        self.take(letter);
         letter.len_utf8()
     }
 
-    /// What plain letters do whatever word they stand in, the last one of them given: the text and its line go on.
+    /// Takes a space where a word may be open; gives its byte.
+    fn end_with_space(&mut self) -> usize {
+        self.end_word();
+        self.take_space();
+        1
+    }
+
+    /// What letters, digits and low lines do whatever word they stand in: the text and its line go on.
     #[inline]
-    fn pass(&mut self, letters: &[u8], last: u8) {
+    fn pass(&mut self, letters: &[u8]) {
+        let Some(&last) = letters.last() else { return };
         self.chars += letters.len() as u32;
         if !self.line.has_started() {
             letters.iter().take(4).for_each(|letter| self.line.starts_with(char::from(*letter)));
@@ -241,10 +235,7 @@ impl<'g> Scan<'g> {
         }
         let begins = |length| hash_letters(letters.iter().take(length).map(|letter| plain::lower(*letter)));
         let key = word_key(hash);
-        let class = match self.table.find(key) {
-            Class::UNKNOWN if letters.len() >= *STEMS.start() => self.table.find_stem(letters.len(), begins),
-            found => found,
-        };
+        let class = self.table.find_with_stem(key, letters.len(), begins);
         self.found_word(key, class, lead);
     }
 

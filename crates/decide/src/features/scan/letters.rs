@@ -1,32 +1,57 @@
 //! Letter by letter: words that are not plain, and letters of all scripts.
 
-use super::Scan;
 use super::script::Script;
 use super::word::NO_WORD;
+use super::{Scan, plain};
 use crate::Counter;
-use crate::features::words::{Class, HASH_START, hash_step, word_key};
+use crate::features::words::{HASH_START, hash_step, word_key};
 
 impl Scan<'_> {
-    /// Takes small letters that make a word longer.
-    pub(super) fn take_letters(&mut self, letters: &[u8]) {
-        let Some(&last) = letters.last() else { return };
-        self.pass(letters, last);
-        let (mut word, mut four) = (self.word, self.four);
-        for &letter in letters {
-            word.grow(u32::from(letter), &mut self.hash_at);
-            four = four.then(u32::from(letter));
+    /// Takes the letters of a to z, digits and low lines that a word goes on with, or begins with where it is not plain. Gives
+    /// their bytes.
+    #[inline(never)]
+    pub(super) fn take_name(&mut self, text: &[u8]) -> usize {
+        let (mut word, mut len, mut behind_small) = (self.word, 0, self.last_char.is_ascii_lowercase());
+        let mut four = self.four;
+        for &byte in text {
+            let class = plain::class(byte);
+            if class & plain::IN_NAMES == 0 {
+                break;
+            }
+            let (capital, digit) = (class & plain::CAPITAL != 0, class & plain::DIGIT != 0);
+            word.upper += u32::from(capital);
+            word.inner_upper |= capital & behind_small & (word.len > 0);
+            word.digits += u32::from(digit);
+            word.joined |= class & plain::JOINT != 0;
+            // small numbers keep their value, of longer ones the first digits and the length are kept
+            let value = if digit & (word.len >= 2) { b'0' } else { byte };
+            let letter = u32::from(if capital { plain::lower(byte) } else { value });
+            word.grow(letter, &mut self.hash_at);
+            four = four.then(letter);
             if word.len > 1 {
                 self.grams.add_letters(four.hash());
             }
+            behind_small = class & plain::SMALL != 0;
+            len += 1;
         }
         (self.word, self.four) = (word, four);
+        self.pass(&text[..len]);
+        len
     }
 
     pub(super) fn take(&mut self, letter: char) {
         self.chars += 1;
         let letter = if letter == '\u{2019}' { '\'' } else { letter };
-        if letter.is_ascii() {
-            self.take_ascii(letter);
+        if letter == '\'' && self.word.len > 0 && self.quoting.quote != Some('\'') {
+            self.grow_word('\'' as u32);
+            self.line_char(letter);
+        } else if letter.is_ascii() {
+            self.end_word();
+            self.four = self.four.then(if letter.is_ascii_whitespace() { ' ' } else { letter } as u32);
+            if letter == '\'' {
+                self.single_quote();
+            }
+            self.line_char(letter);
         } else {
             self.take_other(letter);
         }
@@ -34,33 +59,6 @@ impl Scan<'_> {
         if !letter.is_whitespace() {
             self.last_visible = letter;
         }
-    }
-
-    #[inline]
-    pub(super) fn take_ascii(&mut self, letter: char) {
-        match letter {
-            'a'..='z' => self.grow_word(letter as u32),
-            'A'..='Z' => {
-                self.word.upper += 1;
-                self.word.inner_upper |= self.word.len > 0 && self.last_char.is_ascii_lowercase();
-                self.grow_word(letter.to_ascii_lowercase() as u32);
-            }
-            '0'..='9' => {
-                self.word.digits += 1;
-                // small numbers keep their value, of longer ones the first digits and the length are kept
-                self.grow_word(if self.word.len < 2 { letter as u32 } else { '0' as u32 });
-            }
-            '_' => {
-                self.word.joined = true;
-                self.grow_word('_' as u32);
-            }
-            '\'' if self.word.len > 0 && self.quoting.quote != Some('\'') => self.grow_word('\'' as u32),
-            _ => {
-                self.end_word();
-                self.punctuation(letter);
-            }
-        }
-        self.line_char(letter);
     }
 
     pub(super) fn take_other(&mut self, letter: char) {
@@ -132,11 +130,8 @@ impl Scan<'_> {
             self.count_if(Counter::Variables, word.len == 1 && word.latin && word.hash != A && word.hash != I);
         }
         let key = word_key(word.hash);
-        let (table, hash_at) = (self.table, &self.hash_at);
-        let class = match table.find(key) {
-            Class::UNKNOWN => table.find_stem(word.len as usize, |length| hash_at[length]),
-            found => found,
-        };
+        let hash_at = &self.hash_at;
+        let class = self.table.find_with_stem(key, word.len as usize, |length| hash_at[length]);
         self.found_word(key, class, lead);
     }
 }

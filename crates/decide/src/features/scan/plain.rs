@@ -8,6 +8,17 @@ pub(super) const CAPITAL: u8 = 2;
 pub(super) const VOWEL: u8 = 4;
 /// Behind a letter it belongs to the same word; of what is not ASCII, perhaps.
 pub(super) const IN_WORDS: u8 = 8;
+/// One of the digits 0 to 9.
+pub(super) const DIGIT: u8 = 16;
+/// The low line that joins parts of a name.
+pub(super) const JOINT: u8 = 32;
+/// A sign of ASCII that is never part of a word.
+pub(super) const SIGN: u8 = 64;
+
+/// A word can begin with it and be plain.
+pub(super) const LETTER: u8 = SMALL | CAPITAL;
+/// It belongs to a word wherever it stands.
+pub(super) const IN_NAMES: u8 = LETTER | DIGIT | JOINT;
 
 const CLASSES: [u8; 256] = {
     let (mut classes, mut at) = ([0; 256], 0);
@@ -16,7 +27,10 @@ const CLASSES: [u8; 256] = {
         classes[at] = match byte {
             b'a'..=b'z' => SMALL | IN_WORDS,
             b'A'..=b'Z' => CAPITAL | IN_WORDS,
-            b'0'..=b'9' | b'_' | b'\'' | 0x80.. => IN_WORDS,
+            b'0'..=b'9' => DIGIT | IN_WORDS,
+            b'_' => JOINT | IN_WORDS,
+            b'\'' | 0x80.. => IN_WORDS,
+            _ if byte.is_ascii_punctuation() => SIGN,
             _ => 0,
         };
         if matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y') {
@@ -33,13 +47,7 @@ pub(super) const fn class(byte: u8) -> u8 {
     CLASSES[byte as usize]
 }
 
-/// Whether a word can begin with it and be plain.
-#[inline]
-pub(super) const fn is_letter(byte: u8) -> bool {
-    class(byte) & (SMALL | CAPITAL) != 0
-}
-
-/// The small letter of a [letter](is_letter).
+/// The small letter of a letter.
 #[inline]
 pub(super) const fn lower(letter: u8) -> u8 {
     letter | 0x20

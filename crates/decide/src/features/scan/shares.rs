@@ -1,6 +1,6 @@
 //! The end of the pass: from what was counted to counters of a byte each.
 
-use super::Scan;
+use super::{Scan, signs};
 use crate::features::counter::LEADS;
 use crate::features::words::Class;
 use crate::{COUNTERS, Counter, Features};
@@ -41,7 +41,7 @@ impl Scan<'_> {
             (Counter::Known, share(known, self.words)),
             (Counter::Uppercase, share(self.upper + self.plain_capitals, visible)),
             (Counter::Digits, share(self.digits, self.chars)),
-            (Counter::Brackets, share(self.brackets, self.chars)),
+            (Counter::Brackets, share(self.tally[signs::BRACKETS], self.chars)),
             (Counter::QuotedShare, share(self.quoting.letters(self.chars), self.chars)),
             (Counter::NonAscii, share(latin + cyrillic + arabic + indic + other + han + kana, visible)),
             (Counter::Han, share(han, visible)),

@@ -2,45 +2,69 @@
 
 use super::Scan;
 use super::line::Line;
-use crate::Counter;
+use crate::{COUNTERS, Counter};
+
+/// What is counted in a pass: what the counters stand for, brackets, and what nobody asks for.
+pub(super) const TALLIES: usize = COUNTERS + 2;
+/// Where brackets are counted.
+pub(super) const BRACKETS: usize = COUNTERS;
+const NOTHING: u8 = COUNTERS as u8 + 1;
+
+/// The two tallies that each sign of ASCII counts for wherever it stands.
+const COUNTS: [[u8; 2]; 128] = {
+    let (mut counts, mut at) = ([[NOTHING; 2]; 128], 0);
+    while at < counts.len() {
+        counts[at] = match at as u8 {
+            b'.' => [Counter::Sentences as u8, NOTHING],
+            b'!' => [Counter::Sentences as u8, Counter::Exclaims as u8],
+            b'?' => [Counter::Sentences as u8, Counter::Questions as u8],
+            b'+' | b'*' | b'/' | b'^' | b'<' | b'>' | b'%' => [Counter::MathSigns as u8, NOTHING],
+            b'=' => [Counter::MathSigns as u8, Counter::Equals as u8],
+            b'$' | b'\\' => [Counter::Latex as u8, NOTHING],
+            b'(' => [Counter::Parens as u8, NOTHING],
+            b'{' | b'}' | b'[' | b']' => [BRACKETS as u8, NOTHING],
+            b';' | b':' => [Counter::Semicolons as u8, NOTHING],
+            b'`' => [Counter::InlineCode as u8, NOTHING],
+            _ => [NOTHING; 2],
+        };
+        at += 1;
+    }
+    counts
+};
 
 impl Scan<'_> {
-    pub(super) fn punctuation(&mut self, letter: char) {
-        if letter.is_ascii_whitespace() {
-            self.four = self.four.then(' ' as u32);
-            return;
+    /// Takes a [sign](super::plain::SIGN); gives its byte. What most signs count for is looked up, without a question which one it is.
+    #[inline(never)]
+    pub(super) fn take_sign(&mut self, sign: u8) -> usize {
+        self.end_word();
+        self.chars += 1;
+        self.four = self.four.then(u32::from(sign));
+        let [first, second] = COUNTS[usize::from(sign % 128)];
+        self.tally[usize::from(first)] += 1;
+        self.tally[usize::from(second)] += 1;
+        if matches!(sign, b'"' | b'@' | b'/' | b'|' | b')' | b'=' | b'>') {
+            self.sign_in_context(sign);
         }
-        self.four = self.four.then(letter as u32);
-        match letter {
-            '.' | '!' | '?' => {
-                self.count(Counter::Sentences);
-                match letter {
-                    '?' => self.count(Counter::Questions),
-                    '!' => self.count(Counter::Exclaims),
-                    _ => {}
-                }
-            }
-            '+' | '*' | '/' | '^' | '<' | '>' | '%' => self.count(Counter::MathSigns),
-            '=' => {
-                self.count(Counter::MathSigns);
-                self.count(Counter::Equals);
-            }
-            '$' | '\\' => self.count(Counter::Latex),
-            '(' => self.count(Counter::Parens),
-            '{' | '}' | '[' | ']' => self.brackets += 1,
-            ';' | ':' => self.count(Counter::Semicolons),
-            '"' => self.toggle_quote('"', '"'),
-            '\'' => self.single_quote(),
-            '`' => self.count(Counter::InlineCode),
-            '@' if self.last_char.is_ascii_alphanumeric() => self.count(Counter::Addresses),
-            _ => {}
+        let letter = char::from(sign);
+        if !self.line.has_started() {
+            self.line.starts_with(letter);
         }
-        if letter == '/' {
-            match self.last_char {
-                '/' => self.count(Counter::Links),
-                last if last.is_alphabetic() => self.count(Counter::Slashes),
-                _ => {}
-            }
+        self.last_char = letter;
+        self.last_visible = letter;
+        1
+    }
+
+    /// Signs that do more than count, or count by what stands before them.
+    fn sign_in_context(&mut self, sign: u8) {
+        let last = self.last_char;
+        match sign {
+            b'"' => self.toggle_quote('"', '"'),
+            b'@' => self.count_if(Counter::Addresses, last.is_ascii_alphanumeric()),
+            b'/' if last == '/' => self.count(Counter::Links),
+            b'/' => self.count_if(Counter::Slashes, last.is_alphabetic()),
+            b'|' => self.line.pipes += 1,
+            b')' => self.line.code_marks += u32::from(last == '('),
+            _ => self.line.code_marks += u32::from(matches!(last, '=' | '-' | '+' | '!' | ':')),
         }
     }
 
@@ -86,12 +110,6 @@ impl Scan<'_> {
             return self.end_line(self.chars - 1);
         }
         self.line.starts_with(letter);
-        match letter {
-            '|' => self.line.pipes += 1,
-            ')' if self.last_char == '(' => self.line.code_marks += 1,
-            '=' | '>' if matches!(self.last_char, '=' | '-' | '+' | '!' | ':') => self.line.code_marks += 1,
-            _ => {}
-        }
     }
 
     /// An empty line, or a colon at a line's end, ends the opening of an ask, unless it ends a mere greeting.
