@@ -32,7 +32,7 @@ mod options;
 mod outline;
 mod repeats;
 mod restore;
-pub mod runs;
+mod runs;
 mod scripts;
 mod service_tier;
 pub mod splice;

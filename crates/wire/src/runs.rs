@@ -1,67 +1,142 @@
-//! How far plain letters go on in a text, eight bytes at a time.
+//! Where runs of like bytes end in a text, 64 bytes at a time.
 //!
-//! Most of most texts is words of the letters a to z; whoever walks over a prompt gets over them in one step each.
+//! How long the next word is can hardly be guessed, so no byte is asked for by itself: what all of them are is worked out
+//! with vectors, and the places where that changes are bits of a number.
 
-const EACH: u64 = 0x0101_0101_0101_0101;
-const TOP: u64 = 0x80 * EACH;
+use std::ops::Range;
 
-/// How many of the letters a to z, small or large, a text begins with.
-#[inline]
-#[must_use]
-pub fn letters(text: &[u8]) -> usize {
-    run(text, |eight| others(eight | (0x20 * EACH)), u8::is_ascii_alphabetic)
+/// What a run of bytes is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Parts of letters beyond ASCII.
+    Foreign,
+    /// Letters a to z, small or large.
+    Word,
+    /// Digits.
+    Digits,
+    /// Spaces, tabs and line ends.
+    Space,
+    /// Everything else.
+    Sign,
 }
 
-/// How many of the small letters a to z a text begins with.
-#[inline]
-#[must_use]
-pub fn small_letters(text: &[u8]) -> usize {
-    run(text, others, u8::is_ascii_lowercase)
-}
+impl Kind {
+    /// Number of kinds.
+    pub(crate) const COUNT: usize = Self::Sign as usize + 1;
 
-#[inline]
-fn run(text: &[u8], others: impl Fn(u64) -> u64, is_one: impl Fn(&u8) -> bool) -> usize {
-    // Most words end within the first eight bytes: those take no loop.
-    let Some((eight, mut rest)) = text.split_first_chunk() else {
-        return text.iter().take_while(|byte| is_one(byte)).count();
-    };
-    let first = others(u64::from_le_bytes(*eight));
-    if first != 0 {
-        return first.trailing_zeros() as usize / 8;
+    #[inline]
+    const fn of(byte: u8) -> Self {
+        KINDS[byte as usize]
     }
-    while let Some((eight, after)) = rest.split_first_chunk() {
-        let others = others(u64::from_le_bytes(*eight));
-        if others != 0 {
-            return text.len() - rest.len() + others.trailing_zeros() as usize / 8;
+
+    /// The same as a number, by reckoning that vectors can do.
+    #[inline]
+    fn number(byte: u8) -> u8 {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let space = (byte == b' ') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t');
+        let sign = !(letter | digit | space) & (byte < 0x80);
+        let which = |is_one: bool, kind: Self| u8::from(is_one) * kind as u8;
+        which(letter, Self::Word) + which(digit, Self::Digits) + which(space, Self::Space) + which(sign, Self::Sign)
+    }
+}
+
+const KINDS: [Kind; 256] = {
+    let (mut kinds, mut at) = ([Kind::Foreign; 256], 0);
+    while at < 0x80 {
+        kinds[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => Kind::Word,
+            b'0'..=b'9' => Kind::Digits,
+            b' ' | b'\n' | b'\r' | b'\t' => Kind::Space,
+            _ => Kind::Sign,
+        };
+        at += 1;
+    }
+    kinds
+};
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// Calls `found` for each run, in order.
+#[inline]
+pub(crate) fn each(text: &[u8], mut found: impl FnMut(Kind, Range<usize>)) {
+    let Some((_, others)) = text.split_first() else { return };
+    let (blocks, tail) = others.as_chunks();
+    let (mut start, mut from) = (0, 1);
+    let mut end_runs = |mut changes: u64, from: usize| {
+        while changes != 0 {
+            let end = from + changes.trailing_zeros() as usize;
+            found(Kind::of(text[start]), start..end);
+            start = end;
+            changes &= changes - 1;
         }
-        rest = after;
+    };
+    for (block, before) in blocks.iter().zip(text.as_chunks().0) {
+        end_runs(changes(before, block), from);
+        from += BLOCK;
     }
-    text.len() - rest.len() + rest.iter().take_while(|byte| is_one(byte)).count()
+    // In what is left, equal bytes stand where the text has ended.
+    let (mut block, mut before) = ([0; BLOCK], [0; BLOCK]);
+    block[..tail.len()].copy_from_slice(tail);
+    before[..tail.len()].copy_from_slice(&text[from - 1..][..tail.len()]);
+    end_runs(changes(&before, &block), from);
+    found(Kind::of(text[start]), start..text.len());
 }
 
-/// The top bit of each byte that is no small letter. No sum of two bytes reaches into the next one.
-const fn others(eight: u64) -> u64 {
-    let low = eight & !TOP;
-    let from_a = low + (0x80 - b'a' as u64) * EACH;
-    let beyond_z = low + (0x7f - b'z' as u64) * EACH;
-    (!from_a | beyond_z | eight) & TOP
+/// A bit for each byte that is of another kind than the one before it.
+#[inline]
+fn changes(before: &[u8; BLOCK], bytes: &[u8; BLOCK]) -> u64 {
+    let mut changed = [0; BLOCK];
+    for at in 0..BLOCK {
+        changed[at] = u8::from(Kind::number(bytes[at]) != Kind::number(before[at]));
+    }
+    // The product brings the lowest bits of eight bytes together in its highest byte.
+    let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    changed.as_chunks().0.iter().rev().fold(0, |all, eight| all << 8 | bits(eight))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_byte_at_every_place_is_told_apart() {
-        for byte in 0..=u8::MAX {
-            for at in 0..20 {
-                let mut text = [b'm'; 20];
-                text[at] = byte;
-                let want = |is_one: fn(&u8) -> bool| text.iter().take_while(|byte| is_one(byte)).count();
-                assert_eq!(letters(&text), want(u8::is_ascii_alphabetic), "{byte} at {at}");
-                assert_eq!(small_letters(&text), want(u8::is_ascii_lowercase), "{byte} at {at}");
+    /// The runs of a text, byte by byte.
+    fn one_by_one(text: &[u8]) -> Vec<(Kind, Range<usize>)> {
+        let mut runs: Vec<(Kind, Range<usize>)> = Vec::new();
+        for (at, byte) in text.iter().enumerate() {
+            match runs.last_mut() {
+                Some((kind, run)) if *kind == Kind::of(*byte) => run.end = at + 1,
+                _ => runs.push((Kind::of(*byte), at..at + 1)),
             }
         }
-        assert_eq!(letters(b""), 0);
+        runs
+    }
+
+    #[track_caller]
+    fn check(text: &[u8]) {
+        let mut runs = Vec::new();
+        each(text, |kind, run| runs.push((kind, run)));
+        assert_eq!(runs, one_by_one(text), "{text:?}");
+    }
+
+    #[test]
+    fn every_byte_ends_the_runs_that_it_should() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(Kind::number(byte), Kind::of(byte) as u8, "{byte}");
+            for other in [b'm', b'7', b' ', b'.', 0xc3] {
+                check(&[other, byte, byte, other]);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_go_on_from_block_to_block() {
+        check(b"");
+        for length in [1, 63, 64, 65, 127, 128, 129, 300] {
+            check(&vec![b'a'; length]);
+            check(&[vec![b'a'; length - 1], vec![b' ']].concat());
+            check(&b"ab 1, ".repeat(length));
+        }
     }
 }

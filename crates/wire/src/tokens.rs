@@ -4,8 +4,9 @@
 //! `o200k_base`. How far off it is, by script, stands at [`ERROR_BOUNDS`]. Work is bounded: of long texts, evenly spread
 //! pieces are counted.
 
+use crate::runs::{self, Kind};
 use crate::scripts::{Estimate, Scripts};
-use crate::{Outline, Part, runs};
+use crate::{Outline, Part};
 
 /// Text longer than this is sampled.
 const WHOLE_BYTES: usize = 32 * 1024;
@@ -151,112 +152,69 @@ fn rounded(sum: u64, times: u64, by: u64) -> u32 {
     u32::try_from(scaled).unwrap_or(u32::MAX - 1).saturating_add(u32::from(sum > 0))
 }
 
-/// What a run of bytes is made of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Run {
-    None,
-    Word,
-    Digits,
-    Space,
-    Sign,
-}
-
 /// Tokens of the bytes in 1/64, in the lower half of the number; those beyond ASCII once more in the upper half. The bytes are
 /// UTF-8, no more than a few megabytes; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
-    let (mut sum, mut rest) = (0, bytes);
-    while let Some((first, after)) = rest.split_first() {
-        let run = RUN_OF[usize::from(*first)];
-        let (weight, length) = match run {
-            Run::None => {
-                let (weight, length) = letter(rest);
-                (u64::from(weight) << 32 | u64::from(weight), length)
-            }
-            Run::Word => long(words(rest)),
-            _ => long(weighed(run, 1 + after.iter().take_while(|byte| RUN_OF[usize::from(**byte)] == run).count())),
-        };
-        sum += weight;
-        rest = rest.get(length..).unwrap_or_default();
-    }
+    let mut sum = 0;
+    runs::each(bytes, |kind, run| {
+        let weight = WEIGHTS[kind as usize][run.len().min(LONG)];
+        sum += if weight > 0 { u64::from(weight) } else { of_rare(kind, &bytes[run]) };
+    });
     sum
 }
 
-#[inline]
-const fn long((weight, length): (u32, usize)) -> (u64, usize) {
-    (weight as u64, length)
-}
-
-/// A run with its weight.
-#[inline]
-const fn weighed(run: Run, length: usize) -> (u32, usize) {
-    (closed(run, length as u32), length)
-}
-
-/// Weight and length of the words at the start of a text with the single spaces between them, of which most texts
-/// consist: no byte of them has to be asked for its run.
-#[inline]
-fn words(text: &[u8]) -> (u32, usize) {
-    let (mut weight, mut at) = (0, 0);
-    loop {
-        let letters = runs::letters(&text[at..]);
-        weight += WORDS.get(letters).copied().unwrap_or_else(|| closed(Run::Word, letters as u32));
-        at += letters;
-        if text.get(at) != Some(&b' ') || !text.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
-            return (weight, at);
-        }
-        weight += ONE_SPACE;
-        at += 1;
+/// The count of a long run, or of letters beyond ASCII.
+#[inline(never)]
+fn of_rare(kind: Kind, mut run: &[u8]) -> u64 {
+    if kind != Kind::Foreign {
+        return u64::from(closed(kind, run.len() as u32));
     }
+    let mut sum = 0;
+    while !run.is_empty() {
+        let (weight, length) = letter(run);
+        sum += u64::from(weight);
+        run = run.get(length..).unwrap_or_default();
+    }
+    sum << 32 | sum
 }
 
-/// Weights of the words of most lengths.
-const WORDS: [u32; 24] = {
-    let (mut weights, mut length) = ([0; 24], 1);
-    while length < weights.len() {
-        weights[length] = closed(Run::Word, length as u32);
+/// Runs from this length on are rare.
+const LONG: usize = 31;
+
+/// Weights of the runs of most lengths; 0 for others.
+const WEIGHTS: [[u32; LONG + 1]; Kind::COUNT] = {
+    let mut weights = [[0; LONG + 1]; Kind::COUNT];
+    let mut length = 1;
+    while length < LONG {
+        weights[Kind::Word as usize][length] = closed(Kind::Word, length as u32);
+        weights[Kind::Digits as usize][length] = closed(Kind::Digits, length as u32);
+        weights[Kind::Space as usize][length] = closed(Kind::Space, length as u32);
+        weights[Kind::Sign as usize][length] = closed(Kind::Sign, length as u32);
         length += 1;
     }
     weights
 };
 
-/// Weight of one space: it belongs to the next word.
-const ONE_SPACE: u32 = closed(Run::Space, 1);
-
-/// What each byte belongs to.
-const RUN_OF: [Run; 256] = {
-    let (mut runs, mut byte) = ([Run::None; 256], 0);
-    while byte < 0x80 {
-        runs[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Run::Word,
-            b'0'..=b'9' => Run::Digits,
-            b' ' | b'\n' | b'\r' | b'\t' => Run::Space,
-            _ => Run::Sign,
-        };
-        byte += 1;
-    }
-    runs
-};
-
 /// Weight of a whole run.
-const fn closed(run: Run, length: u32) -> u32 {
-    match run {
-        Run::None => 0,
+const fn closed(kind: Kind, length: u32) -> u32 {
+    match kind {
+        Kind::Foreign => 0,
         // Most words are one token; long and rare ones are cut about every five letters.
-        Run::Word => match length {
+        Kind::Word => match length {
             0..=4 => ONE,
             5..=7 => ONE + 4,
             8..=10 => ONE + 14,
             _ => ONE + 14 + (length - 10) * 13,
         },
         // Digits go in threes.
-        Run::Digits => length.div_ceil(3) * ONE,
+        Kind::Digits => length.div_ceil(3) * ONE,
         // One space belongs to the next word; more, and line ends, are a token of their own.
-        Run::Space => match length {
+        Kind::Space => match length {
             1 => 4,
             _ => ONE,
         },
         // Signs stand alone or in pairs; long lines of one sign are few tokens.
-        Run::Sign => match length {
+        Kind::Sign => match length {
             1 => 58,
             2 => ONE + 8,
             3..=8 => ONE + (length - 1) * 16,
