@@ -11,6 +11,7 @@ export function dollars(amount) {
   return sign + "$" + (value < 0.01 ? small : cents).format(value);
 }
 export const count = (number) => whole.format(number);
+export const many = (number, one) => `${count(number)} ${one}${number === 1 ? "" : "s"}`;
 export function percent(share) {
   if (share === null || share === undefined) return "–";
   return (share * 100).toFixed(1).replace(/\.0$/, "").replace("-", "−") + " %";

@@ -3,7 +3,7 @@
 import { ask } from "./ask.js";
 import { h, card, table, tierTag, tierClass, bar, live, say } from "./page.js";
 import { traffic } from "./plots.js";
-import { dollars, percent, count, time, hour } from "./figures.js";
+import { dollars, percent, count, many, time, hour } from "./figures.js";
 
 export default async function overview(place, { signal }) {
   const [report, targets, quality] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal), measured(7, signal)]);
@@ -43,7 +43,7 @@ export function headline(report, quality) {
     h("div", {},
       h("h2", {}, lost ? "Lost against the baseline" : "Saved against the baseline"),
       h("p", { class: `big ${lost ? "bad" : "good"}` }, percent(Math.abs(money.saved_share ?? 0)), h("span", {}, dollars(Math.abs(money.saved_usd)))),
-      h("p", {}, `${count(money.priced_calls)} requests would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; they cost ${dollars(money.paid_usd + money.classifier_usd)}.`),
+      h("p", {}, `${many(money.priced_calls, "request")} would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; paid: ${dollars(money.paid_usd + money.classifier_usd)}.`),
       sure && h("p", { class: "dim" }, `Between ${dollars(sure.low_usd)} and ${dollars(sure.high_usd)} with ${percent(sure.confidence)} confidence, by ${count(sure.shadows)} requests that ${baseline.tier} answered, too.`)),
     h("div", { class: "compare" },
       h("p", { class: "row" }, h("span", {}, "Everything on the baseline"), bar(1, "base"), h("b", {}, dollars(money.baseline_usd))),
@@ -68,7 +68,7 @@ function tiles({ totals }) {
   const tile = (name, value, more) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
   return h("dl", { class: "tiles" },
     tile("Requests", count(totals.calls), `${count(totals.failed)} failed, ${count(totals.refused)} refused`),
-    tile("Paid in all", dollars(totals.money.paid_in_all_usd), `${count(totals.attempts)} upstream calls`),
+    tile("Paid in all", dollars(totals.money.paid_in_all_usd), many(totals.attempts, "upstream call")),
     tile("Time, 95 of 100", time(totals.p95_ms), `first byte ${time(totals.first_byte_p95_ms)}`),
     tile("To decide", totals.decide_mean_us === null ? "–" : `${Math.round(totals.decide_mean_us)} µs`, `${count(totals.abstained)} abstained`));
 }
@@ -76,7 +76,7 @@ function tiles({ totals }) {
 function tiers(report) {
   const most = Math.max(...report.tiers.map((tier) => tier.paid_usd), 1e-12);
   const rows = report.tiers.map((tier) => [
-    tier.name ? h("a", { href: `#/requests?tier=${encodeURIComponent(tier.name)}` }, tierTag(tier.name)) : "refused before",
+    tier.name ? h("a", { href: `#/requests?tier=${encodeURIComponent(tier.name)}` }, tierTag(tier.name)) : "on no tier",
     h("span", { class: "cell" }, bar(tier.share, tierClass(tier.name)), `${count(tier.calls)} · ${percent(tier.share)}`),
     h("span", { class: "cell" }, bar(tier.paid_usd / most, tierClass(tier.name)), dollars(tier.paid_usd)),
     dollars(tier.saved_usd), time(tier.p95_ms), count(tier.failed)]);
@@ -95,7 +95,7 @@ function trafficCard(series) {
   const [all, failed, now] = [points.reduce((sum, point) => sum + point.calls, 0), points.reduce((sum, point) => sum + point.failed, 0), points.at(-1)];
   return card("The last day",
     traffic(`Requests by hour: ${count(all)} in the last day, ${count(failed)} of them failed, ${count(now?.calls ?? 0)} in this hour`, points, count),
-    h("p", { class: "dim" }, `${count(all)} requests, ${count(failed)} failed; ${count(now?.calls ?? 0)} in this hour.`));
+    h("p", { class: "dim" }, `${many(all, "request")}, ${count(failed)} failed; ${count(now?.calls ?? 0)} in this hour.`));
 }
 
 function targetsCard({ targets, records }) {

@@ -4,7 +4,7 @@
 import { ask } from "./ask.js";
 import { h, s, card, prose, tierTag, tierClass, bar } from "./page.js";
 import { plot } from "./plots.js";
-import { dollars, percent, count } from "./figures.js";
+import { dollars, percent, count, many } from "./figures.js";
 
 const DAYS = 7;
 
@@ -28,7 +28,7 @@ export async function targetCard(signal) {
   move();
   return card("The last week under another quality target",
     h("p", { class: "row-of" }, h("label", { for: "target" }, "Quality target"), slider, value),
-    h("p", { class: "dim", id: "target-note" }, `In force: ${percent(now.quality_target)}. ${count(told.looked_at)} of ${count(told.requests)} requests were decided again${told.looked_at < told.requests ? ", spread over the week" : ""}.`),
+    h("p", { class: "dim", id: "target-note" }, `In force: ${percent(now.quality_target)}. ${count(told.replayed)} of ${many(told.looked_at, "request")} could be decided again${told.looked_at < told.requests ? `, a sample of ${count(told.requests)} that is spread over the week` : ""}.`),
     out, curve,
     told.policy === "tiers" && h("p", { class: "note" }, prose("The policy in force is `tiers`: it goes by the table of complexities, and the quality target moves nothing.")),
     !told.calibrated && h("p", { class: "note" }, prose("Not calibrated: the risk is the built-in prior's expectation, an order rather than a rate. `tierway calibrate` makes it yours.")),
