@@ -5,7 +5,7 @@
 //! record is closed.
 
 use crate::deciding::Decided;
-use crate::log::{FOREIGN, Log};
+use crate::log::Log;
 use crate::prepare::Asked;
 use crate::refusal::Refusal;
 use crate::router::Router;
@@ -108,7 +108,7 @@ impl Router {
         if !log.holds() {
             return true;
         }
-        let worst = self.worst(self.known(id, foreign), asked, log).unwrap_or(Usd::ZERO);
+        let worst = self.worst(self.ground.setup.target(id, foreign), asked, log).unwrap_or(Usd::ZERO);
         log.affords(worst).await
     }
 
@@ -121,14 +121,8 @@ impl Router {
     fn worst_of_tier(&self, asked: &Asked<'_>, decided: &Decided, log: &Log) -> Option<Usd> {
         let tier = decided.decision.tier;
         let targets = decided.decision.targets.iter().filter(|id| id.tier == tier);
-        targets.filter_map(|id| self.worst(self.known(*id, decided.foreign.as_ref()), asked, log)).max()
-    }
-
-    fn known<'a>(&'a self, id: TargetId, foreign: Option<&'a Arc<Target>>) -> &'a Target {
-        match foreign {
-            Some(target) if id == FOREIGN => target,
-            _ => self.ground.setup.table.ladder().target(id),
-        }
+        let target = |id: &TargetId| self.ground.setup.target(*id, decided.foreign.as_ref());
+        targets.filter_map(|id| self.worst(target(id), asked, log)).max()
     }
 
     /// The most that a call to this target can cost; none when its price is unknown.

@@ -85,11 +85,8 @@ impl Crowded {
     ) -> Step {
         let (ground, targets) = (&*router.ground, std::mem::take(&mut self.targets));
         let account = |at: &usize| {
-            let provider = match &decided.foreign {
-                Some(target) => &target.provider,
-                None => &ground.setup.table.ladder().target(dispatch.plan()[*at].id).provider,
-            };
-            Some((*at, ground.setup.accounts().get(provider)?))
+            let target = ground.setup.target(dispatch.plan()[*at].id, decided.foreign.as_ref());
+            Some((*at, ground.setup.accounts().get(&target.provider)?))
         };
         let shortest = targets.iter().filter_map(account).min_by_key(|(_, account)| account.waiting());
         let now = ground.clock.monotonic_ms();

@@ -294,10 +294,7 @@ impl Log {
     }
 
     fn target(&self, id: TargetId) -> &Target {
-        match &self.foreign {
-            Some(target) if id == FOREIGN => target,
-            _ => self.ground.setup.table.ladder().target(id),
-        }
+        self.ground.setup.target(id, self.foreign.as_ref())
     }
 
     fn tier_name(&self, id: TargetId) -> String {

@@ -2,6 +2,7 @@
 
 use crate::cut_off::CutOff;
 use crate::held::HeldCells;
+use crate::log::FOREIGN;
 use crate::passing::Passing;
 use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
@@ -176,6 +177,14 @@ impl Setup {
     /// What a replica with the same ladder has learned. It never replaces what is newer.
     pub fn hear_session(&self, note: SessionNote) {
         self.sessions.hear(note);
+    }
+
+    /// The target of an id; `foreign`: the one on no tier, where the request named it.
+    pub(crate) fn target<'a>(&'a self, id: TargetId, foreign: Option<&'a Arc<Target>>) -> &'a Target {
+        match foreign {
+            Some(target) if id == FOREIGN => target,
+            _ => self.table.ladder().target(id),
+        }
     }
 
     /// What is known of a target of the ladder.

@@ -130,13 +130,9 @@ impl Router {
 
     /// The client itself named a model that speaks Responses: what its provider keeps, it can go on with.
     fn passes_responses(&self, decided: &Decided) -> bool {
-        let ladder = self.ground.setup.table.ladder();
-        let target = |id: &TargetId| match &decided.foreign {
-            Some(target) => target.format,
-            None => ladder.target(*id).format,
-        };
+        let format = |id: &TargetId| self.ground.setup.target(*id, decided.foreign.as_ref()).format;
         let named = decided.decision.reason == Reason::RequestedModel;
-        named && decided.decision.targets.iter().all(|id| target(id) == Format::OpenaiResponses)
+        named && decided.decision.targets.iter().all(|id| format(id) == Format::OpenaiResponses)
     }
 
     /// Has a decided request answered.
@@ -299,10 +295,8 @@ impl Router {
     ) -> Result<(To<'a>, Opened<'a>), NotCalled> {
         let ground = &*self.ground;
         let now = ground.clock.monotonic_ms();
-        let (target, state) = match foreign {
-            Some(target) => (&**target, ground.setup.state_of(target, now)),
-            None => (ground.setup.table.ladder().target(id), ground.setup.state(id).clone()),
-        };
+        let target = ground.setup.target(id, foreign);
+        let state = foreign.map_or_else(|| ground.setup.state(id).clone(), |target| ground.setup.state_of(target, now));
         let held = |ready_at_ms| NotCalled::Held(Refused { ready_at_ms, is_full: false });
         let upstream = ground.upstreams.get(&target.provider).ok_or(held(None))?;
         if let Health::Ill { until_ms } | Health::Cooling { until_ms } = state.health(now) {
