@@ -105,14 +105,15 @@ impl std::fmt::Display for Shutdown {
 
 impl Config {
     /// Sections that differ from the config that a process started with, in what it cannot change while it serves: addresses,
-    /// limits and times of the listeners, the ledger, the state that is shared. The certificate can be.
+    /// limits and times of the listeners, the ledger, the state that is shared, what is sent where. The certificate can be.
     #[must_use]
     pub fn fixed_at_start(&self, started: &Self) -> Vec<&'static str> {
-        let server = |config: &Self| ServerConfig { tls: None, ..config.server.clone() };
+        let server = |config: &Self| (ServerConfig { tls: None, ..config.server.clone() }, config.server.tls.is_some());
         let changed = [
             ("[server]", server(self) != server(started)),
             ("[ledger]", self.ledger != started.ledger),
             ("[shared]", self.shared != started.shared),
+            ("[telemetry]", self.telemetry != started.telemetry),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section).collect()
     }

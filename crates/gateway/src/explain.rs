@@ -52,15 +52,17 @@ impl Again {
     }
 }
 
-/// Decides again, as a replay would. Nothing where that hangs on what is not kept: the place of the conversation, or what a
-/// key that is not known here may have.
+/// Decides again, as a replay would. Nothing where that hangs on what is not kept: the place of the conversation, which cells
+/// were held, how far a budget was spent, or what a key that is not known here may have.
 fn chosen_again(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option<Pins>) -> Option<String> {
     let unknown = !call.key.is_empty() && key_pins(&call.key).is_none();
-    if unknown || call.reason == Reason::SessionHeld {
+    let of_then = |rejected: &Rejected| matches!(rejected.why, RejectWhy::BoundToModel | RejectWhy::SteppedDown);
+    if unknown || matches!(call.reason, Reason::SessionHeld | Reason::QualityHeld) || call.rejected.iter().any(of_then)
+    {
         return None;
     }
     let under = Under { table: &setup.table, predictor: &setup.predictor, key_pins };
-    let outcome = Looked::at(call, under, None).ok()?.decide(&setup.table, &setup.choosing, call).ok()?;
+    let outcome = Looked::decision(call, under, None).ok()?.decide(&setup.table, &setup.choosing, call).ok()?;
     Some(setup.table.ladder().tier(outcome.tier).name.clone())
 }
 

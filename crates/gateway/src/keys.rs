@@ -124,7 +124,10 @@ impl Keys {
     /// What the caller of a key's name may have; none for a name that no key has.
     pub(crate) fn pins(&self, name: &str) -> Option<Pins> {
         let named = |opens: &&Opens| opens.key.caller.key == name;
-        self.by_digest.values().find(named).map(|opens| opens.key.caller.pins)
+        let found = self.by_digest.values().find(named)?;
+        // What it may do cannot be told.
+        let unusable = matches!(found.key.bar, Some(Bar::Unusable { .. }));
+        (!unusable).then_some(found.key.caller.pins)
     }
 
     /// Says which of them the config holds.

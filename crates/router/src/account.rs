@@ -127,9 +127,10 @@ impl Router {
 
     /// The most that a call to this target can cost; none when its price is unknown.
     fn worst(&self, target: &Target, asked: &Asked<'_>, log: &Log) -> Option<Usd> {
-        let most = target.limits.max_output.or(target.limits.context_window).unwrap_or(UNKNOWN_MOST_OUTPUT);
-        let wanted = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output).unwrap_or(most);
-        let output = if asked.has_output() { u64::from(wanted.min(most)) * answers(asked) } else { 0 };
+        let known = target.limits.max_output.or(target.limits.context_window);
+        let stated = asked.outline.max_output_tokens.or(self.ground.setup.assumed_output);
+        let output = stated.unwrap_or(known.unwrap_or(UNKNOWN_MOST_OUTPUT)).min(known.unwrap_or(u32::MAX));
+        let output = if asked.has_output() { u64::from(output) * answers(asked) } else { 0 };
         let most = Most {
             input_tokens: asked.input_tokens_of(target).into(),
             output_tokens: output,

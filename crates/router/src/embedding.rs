@@ -27,6 +27,10 @@ impl Router {
     }
 
     async fn embedded(&self, call: &Call, log: &mut Log) -> Result<Reply, Refusal> {
+        if call.dry_run {
+            let message = "there is nothing to decide about a request for vectors: its model is named";
+            return Err(Refusal::caller(ApiError::new(400, message).with_param("x-tierway-dry-run")));
+        }
         let (outline, fields) = tierway_wire::embeddings::outline(&call.body)?;
         log.asked(&outline, ServiceTier::Standard);
         may_name(&call.caller, &outline.requested_model)?;

@@ -264,9 +264,12 @@ fn with_money(written: &[u8], money: Money) -> Vec<u8> {
 impl Said {
     /// As reported, or estimated from what went by: a chunk with content is about a token. Says whether it is estimated.
     pub(crate) fn usage(&self, input_tokens: u32) -> (Usage, bool) {
-        let estimate =
-            Usage { input_tokens: u64::from(input_tokens), output_tokens: self.content_chunks, ..Usage::default() };
-        self.usage.map_or((estimate, true), |usage| (usage, false))
+        let told = self.usage.unwrap_or(Usage { input_tokens: u64::from(input_tokens), ..Usage::default() });
+        if self.usage.is_some() && (self.done || self.is_finished()) {
+            return (told, false);
+        }
+        // What is told before the end is of the beginning: Messages count one token with their first event.
+        (Usage { output_tokens: told.output_tokens.max(self.content_chunks), ..told }, true)
     }
 
     fn hear_chunk(

@@ -13,17 +13,18 @@ use crate::router::Router;
 use crate::walk::To;
 use serde::Deserialize;
 use serde_json::json;
+use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::FailureKind;
 use tierway_decide::pricing::Most;
-use tierway_decide::{Ask, AskModel, Classifier, Complexity, TargetId, TierId, Usd, expected_cost};
+use tierway_decide::{Ask, AskModel, Classifier, Complexity, TierId, Usd, expected_cost};
 use tierway_wire::neutral::Content;
-use tierway_wire::{Context, Format, Outline, Role, ServiceTier, Usage};
+use tierway_wire::{Context, Format, Outline, Role, ServiceTier, Turn, Usage};
 
 /// Messages that are shown, and how much of each.
 const MESSAGES: usize = 3;
 const LETTERS: usize = 300;
-/// A question has no more tokens than one for so many of its bytes, whatever the script.
-const LEAST_BYTES: usize = 2;
+/// Bytes of the question beside the instructions and what is shown, at most.
+const FRAME: usize = 500;
 
 const INSTRUCTIONS: &str = "You grade how hard a request to an assistant is. You do not answer it. \
 Choose one word:\n\
@@ -65,10 +66,13 @@ impl Router {
     }
 
     /// The dearest that the question about this request can be, whichever target of the tier is asked; none when no price
-    /// is known.
+    /// is known. No tokenizer makes more than a token of a byte.
     pub(crate) fn price_of_asking(&self, how: &AskModel, outline: &Outline<'_>) -> Option<Usd> {
+        let shown: usize =
+            last(outline).flat_map(|turn| turn.texts().flat_map(str::chars).take(LETTERS)).map(char::len_utf8).sum();
         let most = Most {
-            input_tokens: (question(outline, how.max_output_tokens).len() / LEAST_BYTES) as u64,
+            // Of the instructions and what stands between the texts, which are English and JSON, four letters are about one.
+            input_tokens: ((INSTRUCTIONS.len() + FRAME) / 3 + shown) as u64,
             output_tokens: how.max_output_tokens.into(),
             ..Most::default()
         };
@@ -107,7 +111,9 @@ impl Router {
             Ok(Served::Whole(whole)) => whole,
             Ok(Served::Stream(_)) => return None,
             Err(broken) => {
-                to.failed(now_ms, broken.kind);
+                // So long for a word is what others call a late first byte.
+                let late = broken.kind == FailureKind::Deadline;
+                to.failed(now_ms, if late { FailureKind::FirstByteTimeout } else { broken.kind });
                 return None;
             }
         };
@@ -120,23 +126,31 @@ impl Router {
         serde_json::from_str::<Opinion>(text.trim()).ok().map(|opinion| opinion.complexity)
     }
 
-    /// The first target of the tier that is well and has room, and the call to it. Nobody waits for an opinion in a line.
+    /// The first target of the tier that is well and has room, and the call to it. Nobody waits for an opinion in a line, and
+    /// one that is to be tried again is tried with a request: a question that is cut short would say nothing of it.
     fn whom_to_ask<'a>(&'a self, how: &AskModel, asked: &Asked<'_>, log: &Log) -> Option<(To<'a>, Task<'a>)> {
         let deadline_ms = self.ground.clock.monotonic_ms().saturating_add(how.timeout_ms.into());
-        let targets = 0..self.ground.setup.table.ladder().tier(how.tier).targets.len();
-        let (to, opened) = targets.filter_map(|index| u8::try_from(index).ok()).find_map(|index| {
-            let id = TargetId { tier: how.tier, index };
-            self.admitted((id, None, false), Seat::of(asked.tokens()), asked, deadline_ms, log).ok()
+        let setup = &self.ground.setup;
+        let now = self.ground.clock.monotonic_ms();
+        let (to, opened) = setup.table.ladder().targets_of(how.tier).find_map(|(id, _)| {
+            let well = setup.state(id).health(now) == Health::Well;
+            well.then(|| self.admitted((id, None, false), Seat::of(asked.tokens()), asked, deadline_ms, log).ok())?
         })?;
         // What it costs stands in the record of the request, not in the answer to the question.
         Some((to, Task { tariff: None, ..opened.task }))
     }
 }
 
+/// The messages that are shown, in their order.
+fn last<'o>(outline: &'o Outline<'_>) -> impl Iterator<Item = &'o Turn<'o>> {
+    let mut last: Vec<_> = outline.turns.iter().rev().filter(|turn| turn.role != Role::System).take(MESSAGES).collect();
+    last.reverse();
+    last.into_iter()
+}
+
 /// The question as a Chat request; every target's own API is a translation away.
 fn question(outline: &Outline<'_>, max_output_tokens: u32) -> String {
-    let said = outline.turns.iter().filter(|turn| turn.role != Role::System);
-    let shown: Vec<_> = said
+    let shown: Vec<_> = last(outline)
         .map(|turn| {
             let who = match turn.role {
                 Role::User => "user",
@@ -147,8 +161,7 @@ fn question(outline: &Outline<'_>, max_output_tokens: u32) -> String {
             json!({"role": who, "text": text})
         })
         .collect();
-    let last = &shown[shown.len().saturating_sub(MESSAGES)..];
-    let request = json!({"last_messages": last, "tools_on_offer": outline.tools.len()});
+    let request = json!({"last_messages": shown, "tools_on_offer": outline.tools.len()});
     json!({
         "model": crate::AUTO,
         "messages": [

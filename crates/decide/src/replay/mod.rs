@@ -75,7 +75,7 @@ pub struct Outcome {
 }
 
 impl Looked {
-    /// Looks at a recorded request. `session`: where its conversation would be, see [`Conversations`].
+    /// Looks at a recorded request that was answered. `session`: where its conversation would be, see [`Conversations`].
     ///
     /// # Errors
     /// When it stays as it was.
@@ -83,6 +83,14 @@ impl Looked {
         if call.status != CallStatus::Answered {
             return Err(Kept::NotAnswered);
         }
+        Self::decision(call, under, session)
+    }
+
+    /// The same, whatever became of the request.
+    ///
+    /// # Errors
+    /// When it cannot be decided again.
+    pub fn decision(call: &CallRecord, under: Under<'_>, session: Option<Session>) -> Result<Self, Kept> {
         if savings::is_own(&call.reason) {
             return Err(Kept::Own);
         }

@@ -479,6 +479,9 @@ async fn messages_cut() -> Graded {
             let row = stage.rows(&[open.leave()]).remove(0);
             want!(row.status == CallStatus::Answered && row.usage.output_tokens == 30, "{row:?}");
             want!(message.output_tokens == 30, "{message:?}");
+            // What came before the break is paid for, whatever the first event of the stream told.
+            let (Fault::Cut { after } | Fault::Stall { after }) = fault else { unreachable!("two kinds") };
+            want!(row.attempts[0].usage.output_tokens >= after as u64, "{row:?}");
         }
     }
     // Nobody goes on, or only another model, whose name this API has no place for: the API's own error.

@@ -3,6 +3,7 @@
 use super::{Heard, Joint};
 use crate::meter::Out;
 use serde_json::Value;
+use tierway_wire::MOST_TOKENS;
 use tierway_wire::openai_chat::Facts;
 use tierway_wire::sse::Event;
 
@@ -51,7 +52,7 @@ fn joined(mut chunk: Value, joint: &mut Joint) -> Option<Value> {
     }
     if let Some(usage) = chunk.get_mut("usage").and_then(Value::as_object_mut) {
         let tokens = joint.tokens;
-        let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default().min(MOST_TOKENS);
         let (input, output) = (count("prompt_tokens").saturating_sub(tokens), count("completion_tokens") + tokens);
         usage.insert("prompt_tokens".into(), input.into());
         usage.insert("completion_tokens".into(), output.into());

@@ -6,6 +6,7 @@ use crate::meter::Out;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tierway_wire::MOST_TOKENS;
 use tierway_wire::sse::Event;
 
 /// A piece of text, where it lies in its event.
@@ -75,14 +76,14 @@ fn joined(mut event: Value, joint: &mut Joint, out: &mut Out) {
         _ => {}
     }
     if let (Some(index), Some(shift)) = (event["index"].as_u64(), joint.shift) {
-        event["index"] = (index + shift).into();
+        event["index"] = index.saturating_add(shift).into();
     }
     write(&event, out);
 }
 
 fn whole_usage(usage: &mut Value, tokens: u64) {
     if let Some(output) = usage["output_tokens"].as_u64() {
-        usage["output_tokens"] = (output + tokens).into();
+        usage["output_tokens"] = (output.min(MOST_TOKENS) + tokens).into();
     }
     if let Some(input) = usage["input_tokens"].as_u64() {
         usage["input_tokens"] = input.saturating_sub(tokens).into();
