@@ -29,6 +29,8 @@ const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 /// A token server that takes longer is as good as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// No token is believed to live longer; Google's live an hour.
+const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where access tokens come from.
 pub struct GoogleAccount {
@@ -142,7 +144,7 @@ impl GoogleAccount {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.access_token.as_str()))
             .map_err(|_| "Google gave an access token that no header can carry".to_owned())?;
         value.set_sensitive(true);
-        Ok((value, Some(now + Duration::from_secs(token.expires_in))))
+        Ok((value, Some(now + Duration::from_secs(token.expires_in).min(MAX_TOKEN_LIFE))))
     }
 
     fn request(&self, now: SystemTime) -> Result<Request<Full<Bytes>>, String> {
@@ -207,6 +209,7 @@ fn error_word(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
     use super::*;
 
     #[test]
@@ -224,5 +227,33 @@ mod tests {
         }
         let other = GoogleAccount::from_json(r#"{"type":"external_account"}"#).err().unwrap_or_default();
         assert!(other.contains("`external_account`") && other.contains("print-access-token"), "{other}");
+    }
+
+    /// Asks a server of tokens that says how long its token lives.
+    async fn check_life(expires_in: u64, want: Duration) {
+        let body = format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#);
+        let service = hyper::service::service_fn(move |_| {
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(
+                body.clone(),
+            )))))
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let stream = hyper_util::rt::TokioIo::new(listener.accept().await.unwrap().0);
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
+        });
+        let before = SystemTime::now();
+        let (_, until) = GoogleAccount::of_machine(address.to_string()).fetch().await.unwrap();
+        let (until, after) = (until.unwrap(), SystemTime::now());
+        assert!(before + want <= until && until <= after + want, "{expires_in}: {before:?} and {until:?}");
+    }
+
+    /// What a server of tokens says is added to a clock, and must not be more than that can count.
+    #[tokio::test]
+    async fn a_token_lives_as_long_as_its_server_says_but_not_for_ever() {
+        check_life(0, Duration::ZERO).await;
+        check_life(3_599, Duration::from_secs(3_599)).await;
+        check_life(u64::MAX, MAX_TOKEN_LIFE).await;
     }
 }
