@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Credentials are renewed so long before they run out: a request must not reach its provider with dead ones.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -22,8 +22,8 @@ pub(crate) struct Renewing<T> {
 
 struct Held<T> {
     value: Option<Until<T>>,
-    /// When the last renewal failed.
-    failed: Option<SystemTime>,
+    /// When the last renewal failed, and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl<T: Clone> Renewing<T> {
@@ -32,7 +32,8 @@ impl<T: Clone> Renewing<T> {
     }
 
     /// The value, renewed where it is time. `renew` is polled only then. Whoever has no value waits for the renewal that is
-    /// under way; what still holds is used meanwhile, and to its end when the renewal fails.
+    /// under way, and fails as it fails: one by one, each would wait for all before it. What still holds is used meanwhile, and
+    /// to its end when the renewal fails.
     pub(crate) async fn get(&self, renew: impl Future<Output = Result<Until<T>, String>>) -> Result<T, String> {
         if let Some(value) = self.good(MARGIN) {
             return Ok(value);
@@ -41,9 +42,13 @@ impl<T: Clone> Renewing<T> {
         if let Some(value) = holds {
             return Ok(value);
         }
+        let came = Instant::now();
         let _turn = self.turn.lock().await;
         if let Some(value) = self.good(MARGIN) {
             return Ok(value);
+        }
+        if let Some(cause) = self.failed_since(came) {
+            return self.good(Duration::ZERO).ok_or(cause);
         }
         let renewed = renew.await;
         let mut held = self.held();
@@ -54,7 +59,7 @@ impl<T: Clone> Renewing<T> {
                 Ok(value)
             }
             Err(cause) => {
-                held.failed = Some(SystemTime::now());
+                held.failed = Some((Instant::now(), cause.clone()));
                 drop(held);
                 self.good(Duration::ZERO).ok_or(cause)
             }
@@ -70,8 +75,12 @@ impl<T: Clone> Renewing<T> {
     }
 
     fn failed_lately(&self) -> bool {
-        let since = self.held().failed.and_then(|failed| SystemTime::now().duration_since(failed).ok());
-        since.is_some_and(|since| since < TRY_AGAIN_AFTER)
+        self.held().failed.as_ref().is_some_and(|(at, _)| at.elapsed() < TRY_AGAIN_AFTER)
+    }
+
+    /// Why the last renewal failed, if that was after this moment.
+    fn failed_since(&self, moment: Instant) -> Option<String> {
+        self.held().failed.as_ref().filter(|(at, _)| *at >= moment).map(|(_, cause)| cause.clone())
     }
 
     fn held(&self) -> MutexGuard<'_, Held<T>> {
@@ -118,6 +127,24 @@ mod tests {
         let mut hanging = std::pin::pin!(renewing.get(std::future::pending()));
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(hanging.as_mut().poll(cx).is_pending())).await);
         assert_eq!(renewing.get(async { Ok((2, soon())) }).await, Ok(1));
+    }
+
+    /// A server of tokens that fails late: all who wait for it hear so at once, and whoever comes later asks again.
+    #[tokio::test]
+    async fn who_waited_for_a_renewal_that_failed_does_not_try_it_again() {
+        let (renewing, count) = (Renewing::<u32>::new(), AtomicU32::new(0));
+        let ask = async || {
+            let renew = async {
+                count.fetch_add(1, Relaxed);
+                // The others come to wait meanwhile.
+                tokio::task::yield_now().await;
+                Err("no more".to_owned())
+            };
+            renewing.get(renew).await
+        };
+        let waited = futures_util::future::join_all((0..5).map(|_| ask())).await;
+        assert_eq!((waited, count.load(Relaxed)), (vec![Err("no more".to_owned()); 5], 1));
+        assert_eq!((ask().await, count.load(Relaxed)), (Err("no more".to_owned()), 2));
     }
 
     #[tokio::test]
