@@ -1,8 +1,9 @@
 //! The store of call records: schema, batched writer, queries.
 //!
 //! A record is [offered](Ledger::offer) and forgotten: the door is a bounded queue that never makes anyone wait, and one
-//! thread commits groups. Only this crate knows SQL. It refuses to store prompt text, to decide anything, and to stop
-//! serving because a disk is full: what cannot be written waits, then is counted, and is said loudly.
+//! thread commits groups. Only this crate knows SQL. It refuses to store text of prompts (but that of quality samples, where
+//! `text_days` lets it, for so long), to decide anything, and to stop serving because a disk is full: what cannot be written
+//! waits, then is counted, and is said loudly.
 
 mod ask;
 mod audit;

@@ -1,4 +1,5 @@
-//! The three seams of a router: who answers ([`Provider`]), who keeps the record ([`Sink`]), what time it is ([`Clock`]).
+//! The seams of a router: who answers ([`Provider`]), who keeps the record ([`Sink`]), what time it is ([`Clock`]). One more,
+//! who looks at answers afterwards, has a module of its own ([`crate::Witness`]).
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
