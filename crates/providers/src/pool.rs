@@ -114,11 +114,10 @@ struct Idle {
     looks: u32,
 }
 
-/// A connection for one request.
+/// A connection for one request. True: it was there before, so it may have died meanwhile.
 enum Taken {
-    /// True: it was used before, so it may have died meanwhile.
     Alone(Line, bool),
-    Shared(Shared),
+    Shared(Shared, bool),
 }
 
 impl Pool {
@@ -147,12 +146,12 @@ impl Pool {
                         Err(refused) => (refused, used),
                     }
                 }
-                Taken::Shared(Shared { mut sender, load, .. }) => {
+                Taken::Shared(Shared { mut sender, load, .. }, used) => {
                     *request.uri_mut() = self.absolute(&path);
                     request.headers_mut().remove(HOST);
                     match sender.try_send_request(request).await {
                         Ok(answer) => return Ok(answer.map(|body| Received { body, place: Place::Shared(load) })),
-                        Err(refused) => (refused, true),
+                        Err(refused) => (refused, used),
                     }
                 }
             };
@@ -191,7 +190,7 @@ impl Pool {
             let mut kept = self.kept();
             kept.shared.push(shared.clone());
             self.look_after(&mut kept);
-            return Ok(Taken::Shared(shared));
+            return Ok(Taken::Shared(shared, false));
         }
         Ok(Taken::Alone(Line::new(stream).await.map_err(failed)?, false))
     }
@@ -238,7 +237,7 @@ impl Kept {
         self.shared.retain(|shared| !shared.sender.is_closed());
         if let Some(shared) = self.shared.iter_mut().find(|shared| shared.has_room()) {
             shared.looks = 0;
-            return Some(Taken::Shared(shared.clone()));
+            return Some(Taken::Shared(shared.clone(), true));
         }
         self.idle.pop().map(|Idle { line, .. }| Taken::Alone(line, true))
     }
