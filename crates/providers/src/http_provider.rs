@@ -137,6 +137,7 @@ impl HttpProvider {
     fn error(&self, error: &CallError) -> SendError {
         let (provider, cause) = (self.endpoint.name.clone(), innermost(error));
         match error {
+            CallError::Connect(error) if is_tls(&**error) => SendError::Tls { provider, cause },
             CallError::Connect(_) => SendError::Connect { provider, cause },
             CallError::Broken(_) => SendError::Broken { provider, cause },
         }
@@ -168,6 +169,23 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// Whether TLS itself was refused, by us or by the other side; a connection that breaks in its handshake is none of that.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // What an error of the system wraps is not its source, but stands in its place.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl std::fmt::Debug for HttpProvider {

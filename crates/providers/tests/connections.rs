@@ -7,6 +7,8 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -190,4 +192,44 @@ async fn a_handshake_that_hangs_is_a_connection_that_failed() {
     let client = HttpProvider::new(endpoint).unwrap();
     let sent = tokio::time::timeout(Duration::from_secs(10), client.send(request())).await;
     assert!(matches!(sent, Ok(Err(SendError::Connect { .. }))), "{:?}", sent.map(|sent| sent.map(|_| ())));
+}
+
+/// A server whose certificate nobody has signed whom we know.
+fn stranger() -> SocketAddr {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let (listener, config) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(config));
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = ServerConnection::new(config.clone()).unwrap().complete_io(&mut stream);
+        }
+    });
+    address
+}
+
+/// A server that answers whatever it hears in plain HTTP.
+fn plain() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    address
+}
+
+/// No retry mends it: it must not look like a connection that may work the next time.
+#[tokio::test]
+async fn tls_that_is_refused_is_no_connection_that_failed() {
+    for (address, want) in [(stranger(), "UnknownIssuer"), (plain(), "corrupt message")] {
+        let client = HttpProvider::new(endpoint(&format!("https://{address}/v1"))).unwrap();
+        let Err(error) = client.send(request()).await else { panic!("{address} was believed") };
+        assert!(matches!(&error, SendError::Tls { cause, .. } if cause.contains(want)), "{error:?}");
+    }
 }

@@ -80,6 +80,7 @@ async fn send(upstream: &Upstream, request: WireRequest, clock: &dyn Clock) -> R
         tracing::warn!(%error, "upstream call failed");
         match error {
             SendError::Connect { .. } | SendError::Broken { .. } => FailureKind::Connect,
+            SendError::Tls { .. } => FailureKind::Tls,
             SendError::NoCredentials { .. } => FailureKind::Unauthorized,
             SendError::Unsendable { .. } => FailureKind::ModelNotFound,
         }

@@ -170,7 +170,10 @@ fn message(kind: FailureKind, said: Option<&ErrorReply>) -> String {
 
 const fn told(kind: FailureKind) -> &'static str {
     match kind {
-        FailureKind::Connect | FailureKind::Tls => "The provider cannot be reached.",
+        FailureKind::Connect => "The provider cannot be reached.",
+        FailureKind::Tls => {
+            "The provider cannot be reached over TLS; the operator has to look at its address and certificate."
+        }
         FailureKind::FirstByteTimeout | FailureKind::Deadline => "The provider did not answer in time.",
         FailureKind::Stalled => "The provider fell silent in the middle of its answer.",
         FailureKind::Cut | FailureKind::MissingEnd => {
@@ -193,7 +196,6 @@ const fn told(kind: FailureKind) -> &'static str {
         FailureKind::CoolingDown { .. } => {
             "All providers of this tier are cooling down after failures; try again later."
         }
-        FailureKind::ClientGone => "The client went away.",
     }
 }
 

@@ -287,7 +287,6 @@ pub(crate) fn attempt_end(kind: FailureKind, reply: Option<&ErrorReply>) -> Atte
         FailureKind::Cut | FailureKind::MissingEnd => AttemptEnd::Cut,
         FailureKind::Garbled => AttemptEnd::Garbled,
         FailureKind::Deadline => AttemptEnd::Deadline,
-        FailureKind::ClientGone => AttemptEnd::Cancelled,
         _ => match reply {
             Some(reply) if reply.status != 200 => {
                 AttemptEnd::Http { status: reply.status, code: code().unwrap_or_else(|| kind.name().to_owned()) }

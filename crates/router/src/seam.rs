@@ -77,6 +77,14 @@ pub enum SendError {
         /// What the system said; without addresses of other callers or keys.
         cause: String,
     },
+    /// There is a connection, but its certificate or handshake was refused: trying again is no use.
+    #[error("no TLS with {provider}: {cause}; see its base_url and certificate")]
+    Tls {
+        /// The provider's name in the config.
+        provider: String,
+        /// What was wrong with it.
+        cause: String,
+    },
     /// The connection broke before the head of the answer.
     #[error("{provider} closed the connection before it answered: {cause}")]
     Broken {

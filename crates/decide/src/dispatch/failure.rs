@@ -62,8 +62,6 @@ pub enum FailureKind {
     },
     /// The request's own time is over.
     Deadline,
-    /// The client went away.
-    ClientGone,
 }
 
 /// What may be done about a failure before anything went to the client.
@@ -95,7 +93,7 @@ pub enum Blame {
     Provider,
     /// The operator has to mend key, model name or account.
     Operator,
-    /// Nobody: the client left, or its time was short.
+    /// Nobody: the request's time was short.
     Nobody,
 }
 
@@ -121,7 +119,7 @@ impl FailureKind {
             Self::Unauthorized | Self::QuotaExhausted => Recovery::NextProvider,
             Self::ContextTooLong => Recovery::LargerWindow,
             Self::Unfit => Recovery::NextTier,
-            Self::BadRequest { .. } | Self::ContentFilter | Self::Deadline | Self::ClientGone => Recovery::Stop,
+            Self::BadRequest { .. } | Self::ContentFilter | Self::Deadline => Recovery::Stop,
         }
     }
 
@@ -135,7 +133,7 @@ impl FailureKind {
             | Self::ContentFilter
             | Self::Unsayable => Blame::Caller,
             Self::Unauthorized | Self::QuotaExhausted | Self::ModelNotFound | Self::Tls => Blame::Operator,
-            Self::Deadline | Self::ClientGone => Blame::Nobody,
+            Self::Deadline => Blame::Nobody,
             Self::Connect
             | Self::FirstByteTimeout
             | Self::Stalled
@@ -177,8 +175,7 @@ impl FailureKind {
             | Self::Unfit
             | Self::Unsayable
             | Self::CoolingDown { .. }
-            | Self::Deadline
-            | Self::ClientGone => false,
+            | Self::Deadline => false,
         }
     }
 
@@ -203,7 +200,6 @@ impl FailureKind {
             Self::RateLimited { .. } => 429,
             Self::Overloaded { .. } | Self::CoolingDown { .. } => 503,
             Self::FirstByteTimeout | Self::Stalled | Self::Deadline => 504,
-            Self::ClientGone => 499,
             Self::Connect
             | Self::Tls
             | Self::Cut
@@ -244,7 +240,6 @@ impl FailureKind {
             Self::Unsayable => "unsupported_parameter",
             Self::CoolingDown { .. } => "cooling_down",
             Self::Deadline => "deadline",
-            Self::ClientGone => "client_gone",
         }
     }
 
