@@ -171,8 +171,7 @@ impl Gateway {
             let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
             Arc::new(app.with_store(store).with_desk(desk.clone()).with_face(face(worker)))
         };
-        let server = Server::start(&options, tls.as_ref(), app)
-            .map_err(|failed| GatewayError::Listen { address: failed.address, cause: failed.cause })?;
+        let server = Server::start(&options, tls.as_ref(), app)?;
         let keys = Watch::start(desk).map_err(GatewayError::Thread)?;
         let setup = prepared.setup.clone();
         let ready = std::thread::Builder::new().name("rules".into()).spawn(move || setup.table.rules().make_ready());

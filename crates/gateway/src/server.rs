@@ -4,6 +4,7 @@
 //! upstream connections: a request lives and dies on one core, so nothing on its way takes a contended lock.
 
 use crate::app::App;
+use crate::gateway::GatewayError;
 use crate::patience::Patient;
 use crate::tls::{Tls, Wire};
 use crate::vigil::{Attended, Pulse, Verdict, Vigil};
@@ -58,13 +59,6 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
 }
 
-/// An address that cannot be had.
-#[derive(Debug)]
-pub(crate) struct StartError {
-    pub(crate) address: SocketAddr,
-    pub(crate) cause: io::Error,
-}
-
 /// The running workers.
 pub struct Server {
     address: SocketAddr,
@@ -102,8 +96,8 @@ impl Server {
         options: &ServerOptions,
         tls: Option<&Tls>,
         mut app: impl FnMut(usize) -> Arc<App>,
-    ) -> Result<Self, StartError> {
-        let cannot_listen = |address| move |cause| StartError { address, cause };
+    ) -> Result<Self, GatewayError> {
+        let cannot_listen = |address| move |cause| GatewayError::Listen { address, cause };
         let bind = |address| listener(address).map_err(cannot_listen(address));
         let first = bind(options.listen)?;
         // Port 0 is settled by the first listener; the others share it.
@@ -124,7 +118,7 @@ impl Server {
         for (index, (listener, tls)) in listeners.into_iter().enumerate() {
             let (app, stopped, options) = (app(index), stopped.clone(), options.clone());
             let worker = Worker { app, stopped, options, tls: tls.map(Tls::acceptor) };
-            workers.push(worker.start(index, listener).map_err(cannot_listen(address))?);
+            workers.push(worker.start(index, listener).map_err(GatewayError::Thread)?);
         }
         Ok(Self { address, admin, stop: Hurry(stop), workers })
     }
