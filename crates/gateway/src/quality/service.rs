@@ -365,7 +365,10 @@ impl Bench {
         if !self.herald.may_carry(&config, now) {
             return;
         }
-        let Ok(alarms) = open.state.alarms(now - herald::STALE_MS, MOST_ALARMS) else { return };
+        let alarms = match open.state.alarms(now - herald::STALE_MS, MOST_ALARMS) {
+            Ok(alarms) => alarms,
+            Err(error) => return self.lost(&error),
+        };
         let Some(next) = alarms.iter().rev().find(|alarm| !alarm.delivered) else { return };
         self.carrying.push(Herald::carry(&config, next));
     }
