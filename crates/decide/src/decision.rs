@@ -144,10 +144,6 @@ pub enum RejectWhy {
     },
     /// The history is bound to the model that made it.
     BoundToModel,
-    /// Broken or cooling down at the time.
-    Unhealthy,
-    /// Another reason went first (a rule, a pin).
-    NotAsked,
     /// Its answers to this kind of work fell below the operator's target.
     QualityHeld,
     /// Above what the caller's budget still allows: most of it is spent.

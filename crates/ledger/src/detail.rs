@@ -117,8 +117,7 @@ fn pack_rejected(out: &mut Vec<u8>, rejected: &Rejected) {
             put(out, u64::from(*window));
         }
         RejectWhy::BoundToModel => out.push(6),
-        RejectWhy::Unhealthy => out.push(7),
-        RejectWhy::NotAsked => out.push(8),
+        // 7 and 8 stood for reasons that nothing ever gave; they stay free, so that no reader takes one for another.
         RejectWhy::QualityHeld => out.push(9),
         RejectWhy::SteppedDown => out.push(10),
         RejectWhy::OverBudget => out.push(11),
@@ -147,8 +146,6 @@ fn unpack_rejected(input: &mut Input) -> Result<Rejected, Garbled> {
         4 => RejectWhy::Lacks { capability: input.text()? },
         5 => RejectWhy::TooLong { tokens: input.small()?, window: input.small()? },
         6 => RejectWhy::BoundToModel,
-        7 => RejectWhy::Unhealthy,
-        8 => RejectWhy::NotAsked,
         9 => RejectWhy::QualityHeld,
         10 => RejectWhy::SteppedDown,
         11 => RejectWhy::OverBudget,

@@ -1,4 +1,5 @@
-//! What changes rarely and must be exact: keys and their limits, samples and verdicts of quality, evidence. Beside the stream of records, not in it.
+//! What changes rarely and must be exact: keys and their limits, samples and verdicts of quality, evidence. Beside the
+//! stream of records, not in it.
 //!
 //! Every method asks or changes the store at once, in one transaction, and may wait for its writer: call it from a thread
 //! that may wait, never on the way of a request. Each kind of state has a file of its own below `state/`. It refuses to

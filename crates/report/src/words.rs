@@ -44,8 +44,6 @@ pub fn reject_words(why: &RejectWhy) -> String {
             format!("{tokens} tokens do not fit into {window}")
         }
         RejectWhy::BoundToModel => "the history belongs to the model that made it".into(),
-        RejectWhy::Unhealthy => "broken or cooling down at the time".into(),
-        RejectWhy::NotAsked => "something else had decided before".into(),
         RejectWhy::QualityHeld => "its answers to this kind of work fell below the quality target".into(),
         RejectWhy::SteppedDown => "most of the caller's budget is spent".into(),
         RejectWhy::OverBudget => "the caller's budget does not allow its worst case".into(),

@@ -159,18 +159,6 @@ impl ProviderKind {
         self.facts()?.catalogue
     }
 
-    /// Its public address.
-    #[must_use]
-    pub fn default_base_url(self) -> Option<&'static str> {
-        self.facts()?.base_url
-    }
-
-    /// The environment variable in which its key usually is.
-    #[must_use]
-    pub fn usual_key_env(self) -> Option<&'static str> {
-        self.facts()?.key_env
-    }
-
     pub(super) fn named(name: &str) -> Option<&'static KindFacts> {
         KINDS.iter().find(|facts| facts.name == name)
     }

@@ -31,12 +31,6 @@ impl RetryBudget {
     pub fn take_retry(&self) -> bool {
         self.milli_tokens.fetch_update(Relaxed, Relaxed, |tokens| tokens.checked_sub(1_000)).is_ok()
     }
-
-    /// Retries that could be sent now.
-    #[must_use]
-    pub fn retries_left(&self) -> u32 {
-        self.milli_tokens.load(Relaxed) / 1_000
-    }
 }
 
 impl Default for RetryBudget {

@@ -19,4 +19,4 @@ pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
 pub use facts::{Facts, with_cost};
 pub use outline::outline;
-pub use usage::{reported_cost, usage};
+pub use usage::usage;

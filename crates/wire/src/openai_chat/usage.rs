@@ -40,12 +40,3 @@ pub fn usage(json: &str) -> Option<Usage> {
         service_tier: ServiceTier::Standard,
     })
 }
-
-/// The cost in US dollars that the provider itself states in a usage object (OpenRouter's `cost`), as JSON text of a
-/// number. Kept apart from [`Usage`]: we price by our own table and compare.
-#[must_use]
-pub fn reported_cost(json: &str) -> Option<&str> {
-    let node = Node::parse(json, 1).ok()?;
-    let cost = node.get("cost")?;
-    cost.as_f64().map(|_| cost.raw)
-}
