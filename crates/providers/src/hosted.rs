@@ -7,31 +7,33 @@ use tierway_wire::splice::{Edit, Fields};
 
 /// The body as Vertex or Bedrock wants it; what belongs into it moves there from the headers. None when it is no object.
 pub(crate) fn messages_body(dialect: &Dialect, body: Bytes, headers: &mut HeaderMap) -> Option<Bytes> {
-    if matches!(dialect, Dialect::Direct | Dialect::Azure { .. }) {
-        return Some(body);
-    }
+    let edits: fn(&Fields<'_>, &mut HeaderMap) -> Vec<Edit<'static>> = match dialect {
+        Dialect::Direct | Dialect::Azure { .. } => return Some(body),
+        Dialect::Vertex { .. } => vertex,
+        Dialect::Bedrock => bedrock,
+    };
     let fields = Fields::parse(&body).ok()?;
     headers.remove("anthropic-version");
-    let betas = betas(headers);
-    let edits = match dialect {
-        Dialect::Vertex { .. } => {
-            vec![Edit::Remove("model"), Edit::Set("anthropic_version", r#""vertex-2023-10-16""#.into())]
-        }
-        Dialect::Bedrock => {
-            headers.remove("anthropic-beta");
-            let mut edits = vec![
-                Edit::Remove("model"),
-                Edit::Remove("stream"),
-                Edit::Set("anthropic_version", r#""bedrock-2023-05-31""#.into()),
-            ];
-            if !betas.is_empty() && fields.get("anthropic_beta").is_none() {
-                edits.push(Edit::Set("anthropic_beta", serde_json::json!(betas).to_string().into()));
-            }
-            edits
-        }
-        Dialect::Direct | Dialect::Azure { .. } => Vec::new(),
-    };
+    let edits = edits(&fields, headers);
     Some(fields.apply(&edits).into())
+}
+
+fn vertex(_: &Fields<'_>, _: &mut HeaderMap) -> Vec<Edit<'static>> {
+    vec![Edit::Remove("model"), Edit::Set("anthropic_version", r#""vertex-2023-10-16""#.into())]
+}
+
+fn bedrock(fields: &Fields<'_>, headers: &mut HeaderMap) -> Vec<Edit<'static>> {
+    let betas = betas(headers);
+    headers.remove("anthropic-beta");
+    let mut edits = vec![
+        Edit::Remove("model"),
+        Edit::Remove("stream"),
+        Edit::Set("anthropic_version", r#""bedrock-2023-05-31""#.into()),
+    ];
+    if !betas.is_empty() && fields.get("anthropic_beta").is_none() {
+        edits.push(Edit::Set("anthropic_beta", serde_json::json!(betas).to_string().into()));
+    }
+    edits
 }
 
 fn betas(headers: &HeaderMap) -> Vec<String> {
