@@ -1,10 +1,10 @@
 //! Small things that several encoders need: ids that fit, instructions folded into a user turn.
 
-use crate::Format;
 use crate::neutral::{Content, Message, Part, Request, Role, ToolKind};
 use crate::options::Changes;
 use crate::splice::{Edit, Fields};
 use crate::write::Obj;
+use crate::{EncodeOptions, Format, SystemRole};
 use std::borrow::Cow;
 
 /// The id, or when it is too long or has signs that some APIs refuse, a short stand-in that is the same every time, so that
@@ -36,8 +36,20 @@ pub(crate) fn fitting_user<'r>(request: &'r Request, changes: &mut Changes) -> O
     Some(Cow::Owned(format!("user_{:016x}", digest(user))))
 }
 
+/// The messages as a target may get them: where its model knows no system role, instructions stand in a user's turn.
+pub(crate) fn messages_for<'r>(
+    request: &'r Request,
+    options: &EncodeOptions,
+    changes: &mut Changes,
+) -> Cow<'r, [Message]> {
+    match options.system_role {
+        SystemRole::None => Cow::Owned(fold_instructions(&request.messages, changes)),
+        _ => Cow::Borrowed(&request.messages),
+    }
+}
+
 /// Instructions become the head of the first user turn, for models that know no system role.
-pub(crate) fn fold_instructions(messages: &[Message], changes: &mut Changes) -> Vec<Message> {
+fn fold_instructions(messages: &[Message], changes: &mut Changes) -> Vec<Message> {
     let is_instruction = |message: &&Message| matches!(message.role, Role::System | Role::Developer);
     let instructions: Vec<Part> =
         messages.iter().filter(is_instruction).flat_map(|message| message.parts.clone()).collect();

@@ -57,6 +57,18 @@ impl Obj {
         self
     }
 
+    /// `metadata`: what the client noted down, where it did.
+    pub(crate) fn metadata(&mut self, pairs: &[(String, String)]) -> &mut Self {
+        if pairs.is_empty() {
+            return self;
+        }
+        let mut object = Self::new();
+        for (key, value) in pairs {
+            object.str(key, value);
+        }
+        self.raw("metadata", &object.end())
+    }
+
     /// The string, or null.
     pub(crate) fn str_or_null(&mut self, name: &str, value: Option<&str>) -> &mut Self {
         match value {

@@ -1,13 +1,11 @@
 //! Neutral messages as `system` and `messages` of the Messages API.
 
 use crate::alternating::{Blocks, Turns};
-use crate::ids::{
-    Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, fitting_id, fold_instructions, object_schema,
-};
+use crate::ids::{Carried, EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, fitting_id, messages_for, object_schema};
 use crate::neutral::{Content, Part, Request, Role, Source, Tool, ToolKind};
 use crate::options::Changes;
 use crate::write::{Arr, Obj};
-use crate::{EncodeError, EncodeOptions, Format, Structured, SystemRole};
+use crate::{EncodeError, EncodeOptions, Format, Structured};
 
 /// Length that keeps ids of every provider as they are.
 const MAX_ID: usize = 128;
@@ -27,15 +25,10 @@ pub(super) fn system_and_turns(
     instruction: Option<&str>,
     changes: &mut Changes,
 ) -> Result<(Option<String>, String, bool), EncodeError> {
-    let folded;
-    let mut messages = request.messages.as_slice();
-    if options.system_role == SystemRole::None {
-        folded = fold_instructions(messages, changes);
-        messages = &folded;
-    }
+    let messages = messages_for(request, options, changes);
     let mut system = Vec::new();
     let mut turns = Turns::new(&BLOCKS);
-    for message in messages {
+    for message in messages.iter() {
         match message.role {
             Role::System | Role::Developer => {
                 if !turns.is_empty() {

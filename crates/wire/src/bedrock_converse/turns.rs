@@ -3,12 +3,12 @@
 use super::maker::Maker;
 use super::media::{self, Documents};
 use crate::alternating::{Blocks, Turns};
-use crate::ids::{arguments_object, fitting_id, fold_instructions};
+use crate::ids::{arguments_object, fitting_id, messages_for};
 use crate::json::Node;
 use crate::neutral::{Content, Part, Request, Role, Source};
 use crate::options::Changes;
 use crate::write::{Arr, Obj};
-use crate::{EncodeError, EncodeOptions, Format, SystemRole};
+use crate::{EncodeError, EncodeOptions, Format};
 
 /// The API refuses longer ids.
 const MAX_ID: usize = 64;
@@ -51,15 +51,10 @@ impl<'r> Said<'r> {
         request: &Request,
         instruction: Option<&str>,
     ) -> Result<Conversation, EncodeError> {
-        let folded;
-        let mut messages = request.messages.as_slice();
-        if self.options.system_role == SystemRole::None {
-            folded = fold_instructions(messages, self.changes);
-            messages = &folded;
-        }
+        let messages = messages_for(request, self.options, self.changes);
         let mut system = Vec::new();
         let mut turns = Turns::new(&BLOCKS);
-        for message in messages {
+        for message in messages.iter() {
             if message.name.is_some() {
                 self.changes.dropped("messages.name", "the API knows no names of speakers");
             }

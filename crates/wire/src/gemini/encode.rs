@@ -1,10 +1,10 @@
 //! A neutral request as a `generateContent` body.
 
-use crate::ids::{FREE_TEXT_SCHEMA, arguments_object, called_tool, fold_instructions, result_text};
+use crate::ids::{FREE_TEXT_SCHEMA, arguments_object, called_tool, messages_for, result_text};
 use crate::neutral::{Content, Output, Part, Request, Role, Source, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj};
-use crate::{EncodeError, EncodeOptions, Encoded, Format, SystemRole};
+use crate::{EncodeError, EncodeOptions, Encoded, Format};
 
 /// The API refuses more.
 const MAX_STOPS: usize = 5;
@@ -241,15 +241,10 @@ fn contents(
     options: &EncodeOptions,
     changes: &mut Changes,
 ) -> Result<(), EncodeError> {
-    let folded;
-    let mut messages = request.messages.as_slice();
-    if options.system_role == SystemRole::None {
-        folded = fold_instructions(messages, changes);
-        messages = &folded;
-    }
+    let messages = messages_for(request, options, changes);
     let mut system = Vec::new();
     let mut turns: Vec<(&str, Vec<String>)> = Vec::new();
-    for message in messages {
+    for message in messages.iter() {
         if message.name.is_some() {
             changes.dropped("messages.name", "the API knows no names of speakers");
         }

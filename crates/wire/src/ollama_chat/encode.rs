@@ -1,11 +1,11 @@
 //! A neutral request as an `/api/chat` body.
 
-use crate::ids::{EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, called_tool, fold_instructions, result_text};
+use crate::ids::{EMPTY_SCHEMA, FREE_TEXT_SCHEMA, arguments_object, called_tool, messages_for, result_text};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::splice::{Edit, Fields};
 use crate::write::{Arr, Obj};
-use crate::{EncodeError, EncodeOptions, Encoded, Format, SystemRole};
+use crate::{EncodeError, EncodeOptions, Encoded, Format};
 
 /// Writes a request for a target.
 ///
@@ -161,14 +161,9 @@ fn tools(body: &mut Obj, request: &Request, changes: &mut Changes) {
 }
 
 fn messages(request: &Request, options: &EncodeOptions, changes: &mut Changes) -> Result<String, EncodeError> {
-    let folded;
-    let mut messages = request.messages.as_slice();
-    if options.system_role == SystemRole::None {
-        folded = fold_instructions(messages, changes);
-        messages = &folded;
-    }
+    let messages = messages_for(request, options, changes);
     let mut list = Arr::new();
-    for message in messages {
+    for message in messages.iter() {
         if message.role == Role::Tool {
             tool_results(message, request, changes, &mut list)?;
             continue;

@@ -1,7 +1,7 @@
 //! A neutral request as a Chat Completions body.
 
 use super::tools::tools;
-use crate::ids::{GO_ON, GO_ON_NOTE, arguments_object, fitting_id, fitting_user};
+use crate::ids::{GO_ON, GO_ON_NOTE, arguments_object, fitting_id, fitting_user, messages_for};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
@@ -44,13 +44,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     body.opt_str("verbosity", request.verbosity.as_deref());
     service_tier(&mut body, request, &mut changes);
     body.opt_str("user", fitting_user(request, &mut changes).as_deref());
-    if !request.metadata.is_empty() {
-        let mut object = Obj::new();
-        for (key, value) in &request.metadata {
-            object.str(key, value);
-        }
-        body.raw("metadata", &object.end());
-    }
+    body.metadata(&request.metadata);
     if request.origin == Format::OpenaiChat {
         body.all_raw(&request.extra);
     } else {
@@ -173,14 +167,9 @@ fn output(body: &mut Obj, output: &Output) {
 }
 
 fn messages(request: &Request, options: &EncodeOptions, changes: &mut Changes) -> Result<String, EncodeError> {
-    let folded;
-    let mut messages = request.messages.as_slice();
-    if options.system_role == SystemRole::None {
-        folded = crate::ids::fold_instructions(messages, changes);
-        messages = &folded;
-    }
+    let messages = messages_for(request, options, changes);
     let mut list = Arr::new();
-    for message in messages {
+    for message in messages.iter() {
         match message.role {
             Role::Tool => tool_results(message, options, changes, &mut list)?,
             Role::Assistant => match assistant(message, options, changes)? {

@@ -2,7 +2,7 @@
 
 use super::decode::LOGPROBS;
 use super::item::{call_item, reasoning_item};
-use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fitting_user, fold_instructions};
+use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fitting_user, messages_for};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
 use crate::options::{Changes, Thought};
 use crate::write::{Arr, Obj, quoted};
@@ -48,13 +48,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         _ => {}
     }
     body.opt_str("user", fitting_user(request, &mut changes).as_deref());
-    if !request.metadata.is_empty() {
-        let mut object = Obj::new();
-        for (key, value) in &request.metadata {
-            object.str(key, value);
-        }
-        body.raw("metadata", &object.end());
-    }
+    body.metadata(&request.metadata);
     if request.origin == Format::OpenaiResponses {
         body.all_raw(&request.extra);
     } else {
@@ -238,12 +232,8 @@ fn messages(
     options: &EncodeOptions,
     changes: &mut Changes,
 ) -> Result<(), EncodeError> {
-    let folded;
-    let mut messages = request.messages.as_slice();
-    if options.system_role == SystemRole::None {
-        folded = fold_instructions(messages, changes);
-        messages = &folded;
-    }
+    let said = messages_for(request, options, changes);
+    let mut messages = &*said;
     // Alone they stand in the input, which may not be empty.
     if let Some((Message { role: Role::System, parts, .. }, rest @ [_, ..])) = messages.split_first()
         && let [Part { content: Content::Text { text, .. }, cache }] = parts.as_slice()
