@@ -6,13 +6,14 @@ pub(crate) use writing::ledger as unwritable_ledger;
 
 use crate::exit::{Done, Failed, say};
 use crate::load::{ConfigArg, Unread, setup};
+use crate::store::now_ms;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tierway::decide::Decision;
 use tierway::{Call, Router, Setup};
 use tierway_config::{Config, ConfigTest, Origin};
+use tierway_decide::day_of;
 use tierway_gateway::GatewayError;
 use tierway_wire::Format;
 
@@ -166,7 +167,7 @@ fn unshared(config: &Config) -> usize {
 
 /// Keys that open nothing any more: nobody is harmed, but whoever uses one is.
 fn expired_keys(config: &Config) {
-    let now_ms = crate::store::now_ms();
+    let now_ms = now_ms();
     for key in config.keys.iter().filter(|key| key.expires_ms.is_some_and(|until_ms| until_ms <= now_ms)) {
         let place = config.place(&format!("keys.{}.expires", key.name));
         say(format_args!("warning: {place}: key `{}` has expired; take it out, or set another day", key.name));
@@ -260,6 +261,5 @@ fn shortened(name: &str) -> String {
 
 /// Days since 1970-01-01, UTC.
 pub(crate) fn today() -> i32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i32::try_from(since.as_secs() / 86_400).unwrap_or(i32::MAX)
+    day_of(now_ms())
 }

@@ -8,12 +8,11 @@ use crate::poll::Poll;
 use crate::store::now_ms;
 use crate::{calibrate, evidence};
 use tierway_config::{Config, EvidenceSource};
+use tierway_decide::HOUR_MS;
 use tierway_gateway::GatewayError;
 use tierway_ledger::State;
 use tierway_ledger::quality::EvidenceVersion;
 use tokio::task::{JoinHandle, spawn_blocking};
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// Knows which version of evidence is in force, and when the next calibration is due.
 pub(crate) struct Recalibration {

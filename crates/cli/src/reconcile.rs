@@ -5,13 +5,13 @@ use crate::store::Source;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
+use tierway_decide::DAY_MS;
 use tierway_ledger::Span;
 use tierway_report::reconcile::{Counted, Difference, Export, Reconciled, reconcile};
 use tierway_report::thousands;
 
 /// Differences that are printed; the rest is counted (`--json` has them all).
 const MOST_LINES: usize = 60;
-const DAY_MS: i64 = 86_400_000;
 
 /// `providers`: names of the providers that the export covers; none: those of its kind.
 pub(crate) fn run(mut source: Source, file: &Path, providers: &[String], json: bool) -> Done {

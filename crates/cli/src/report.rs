@@ -7,6 +7,7 @@ use crate::weekly::{self, Form};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use tierway_config::{Config, KeySource, ReportFormat};
+use tierway_decide::day_of;
 use tierway_ledger::{Span, State};
 use tierway_report::{Note, Report};
 
@@ -14,7 +15,6 @@ use tierway_report::{Note, Report};
 const USUAL_WIDTH: usize = 100;
 /// A configured model that is switched off within so many days is worth a note.
 const SHUTDOWN_DAYS: i32 = 60;
-const DAY_MS: i64 = 86_400_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -126,7 +126,7 @@ pub(crate) fn render(report: &Report, format: Format, width: usize) -> Result<St
 }
 
 fn shutdowns(config: &Config) -> Vec<Note> {
-    let today = i32::try_from(now_ms().div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+    let today = day_of(now_ms());
     let shutdowns = config.shutdowns(today, SHUTDOWN_DAYS);
     shutdowns.into_iter().map(|shutdown| Note::Shutdown { what: shutdown.to_string() }).collect()
 }

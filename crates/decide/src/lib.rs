@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod budget;
 mod chance;
 mod choose;
+mod days;
 mod decision;
 pub mod dispatch;
 pub mod equals;
@@ -36,6 +37,7 @@ mod table;
 
 pub use chance::Chance;
 pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost, misfit};
+pub use days::{DAY_MS, HOUR_MS, WEEK_MS, day_of, span_ms};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};
 pub use ladder::{

@@ -5,7 +5,7 @@
 //! ([`BaselineRatio`] says how many). Of a request that its client left, the sums hold what it cost here at most.
 
 use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
-use tierway_decide::{Ladder, Usd, savings};
+use tierway_decide::{DAY_MS, Ladder, Usd, savings};
 use tierway_ledger::quality::Shadowed;
 use tierway_ledger::{Bill, LedgerError, Reader, Span, State, Step};
 use tierway_report::{Report, SavedBetween};
@@ -15,7 +15,6 @@ use tierway_wire::Usage;
 const MOST_SHADOWS: usize = 2_000;
 /// Shadows of so long before the end of a period tell about it, however short it is.
 const SHADOW_DAYS: i64 = 30;
-const DAY_MS: i64 = 86_400_000;
 /// The chance that an interval holds, at every look.
 const CONFIDENCE: f64 = 0.95;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tierway_config::Config;
 use tierway_decide::quality::CellState;
-use tierway_decide::{AttemptEnd, CallRecord, DEFAULT_QUALITY_TARGET, Policy};
+use tierway_decide::{AttemptEnd, CallRecord, DEFAULT_QUALITY_TARGET, Policy, WEEK_MS};
 use tierway_ledger::{LedgerError, Reader, Span, State};
 use tierway_report::{Failures, InForce, Misroutes, QualityKept, Weekly, attempt_words};
 
@@ -17,7 +17,6 @@ const MOST_FAILURES: usize = 5;
 /// Kinds of failures that are told apart while counting.
 const MOST_KINDS: usize = 1_024;
 const WEEK: u32 = 7;
-const WEEK_MS: i64 = 7 * 86_400_000;
 
 /// The seven days before `now_ms`. What the answers were worth comes from `state`, where there is one. Reads every row of them: seconds for millions; not for the way of a request.
 ///

@@ -12,7 +12,7 @@ pub use conversations::Conversations;
 use crate::savings;
 use crate::{
     Ask, CallRecord, CallStatus, Caller, Choosing, Classifier, Counter, Features, Pins, Prediction, Predictor, Reason,
-    RejectWhy, RouteTable, RuleHit, Session, Target, TargetId, TierId, Usd, decide,
+    RejectWhy, RouteTable, RuleHit, Session, Target, TargetId, TierId, Usd, day_of, decide,
 };
 use serde::Serialize;
 use tierway_wire::{Needs, Usage};
@@ -119,7 +119,7 @@ impl Looked {
             rule,
             opinion: (asks && call.reason == Reason::ModelAsked).then(|| ladder.find(first_tier(call))).flatten(),
             session: session.filter(|_| under.table.session().hold && continues(&features)),
-            day: i32::try_from(call.id.unix_ms().div_euclid(86_400_000)).unwrap_or(i32::MAX),
+            day: day_of(call.id.unix_ms()),
         })
     }
 

@@ -7,11 +7,10 @@ use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tierway_config::Config;
-use tierway_decide::Usd;
 use tierway_decide::quality::Design;
+use tierway_decide::{DAY_MS, Usd};
 use tierway_ledger::quality::Spent;
 
-const DAY_MS: i64 = 86_400_000;
 /// What a look is thought to cost before one was paid: two answers and two judgements of a mid-priced model.
 const FIRST_COST: f64 = 0.01;
 /// Fresh from the start there is nothing to go by: as if what came so far were all.

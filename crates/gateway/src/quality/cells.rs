@@ -8,12 +8,12 @@ use super::{cell_rules, cells_of, holds};
 use std::collections::BTreeMap;
 use tierway_config::Config;
 use tierway_decide::quality::{Cell, CellKey, CellState, Change, Held, Hold, Judged, Kind, Rules};
-use tierway_decide::{Ladder, TaskType};
+use tierway_decide::{DAY_MS, Ladder, TaskType};
 use tierway_ledger::quality::{AlarmRow, CellChange};
 use tierway_ledger::{LedgerError, State};
 
 /// Older verdicts say nothing of today.
-const MEMORY_MS: i64 = 366 * 86_400_000;
+const MEMORY_MS: i64 = 366 * DAY_MS;
 /// Alarms that are looked through for the last one about all kinds of work together.
 const MOST_ALARMS: usize = 10_000;
 /// Who changes a cell because the config says so.

@@ -4,13 +4,13 @@ use crate::webhook::post_webhook;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tierway_config::{Config, KeySource};
-use tierway_decide::TaskType;
+use tierway_decide::{DAY_MS, TaskType};
 use tierway_ledger::quality::AlarmRow;
 
 /// Pause after a webhook that did not take an alarm.
 const PAUSE_MS: i64 = 60_000;
 /// Older alarms are not carried any more.
-pub(super) const STALE_MS: i64 = 86_400_000;
+pub(super) const STALE_MS: i64 = DAY_MS;
 
 /// Whether an alarm was taken, by its number.
 pub(super) type Carried = (i64, Result<(), String>);

@@ -5,12 +5,10 @@ use super::answers::Said;
 use bytes::Bytes;
 use tierway::Seen;
 use tierway_config::Config;
-use tierway_decide::RequestId;
 use tierway_decide::quality::{CellKey, Kind};
+use tierway_decide::{DAY_MS, RequestId};
 use tierway_ledger::quality::{Sample, SampleText};
 use tierway_wire::Format;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What a sample is about.
 #[derive(Clone, Debug, PartialEq)]
