@@ -62,7 +62,7 @@ impl<T> Default for Known<T> {
 /// Routes and outcomes that are told apart: tiers, APIs and ends multiply. Beyond this, models count together.
 const MOST_KNOWN: usize = 4_096;
 /// Clients may name any model of a provider: beyond this many series, those that serve no tier count together.
-const MOST_FOREIGN: usize = 128;
+pub(crate) const MOST_FOREIGN: usize = 128;
 /// Stands for the models that are not told apart.
 const OTHER: &str = "(other)";
 
@@ -141,8 +141,11 @@ pub struct Metrics {
 }
 
 /// 10 ms doubling to 82 s, as the GenAI semantic conventions advise.
+pub(crate) const SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
 fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(0.01, 2.0, 14))
+    Histogram::new(SECONDS)
 }
 
 impl Default for Metrics {

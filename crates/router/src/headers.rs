@@ -41,13 +41,13 @@ pub(crate) fn passed_on(provider: &HeaderMap) -> HeaderMap {
 }
 
 /// Writes header values into one buffer, of which each is a part.
-struct Pen<'h> {
+pub(crate) struct Pen<'h> {
     headers: &'h mut HeaderMap,
     buffer: BytesMut,
 }
 
 impl<'h> Pen<'h> {
-    fn new(headers: &'h mut HeaderMap) -> Self {
+    pub(crate) fn new(headers: &'h mut HeaderMap) -> Self {
         Self { headers, buffer: BytesMut::with_capacity(256) }
     }
 
@@ -60,7 +60,7 @@ impl<'h> Pen<'h> {
 
     /// Sets a header from text that may not be fit for one: what cannot be carried is left out, a client never gets a
     /// broken header.
-    fn set(&mut self, name: HeaderName, value: impl Display) {
+    pub(crate) fn set(&mut self, name: HeaderName, value: impl Display) {
         if let Some(value) = self.write(value) {
             self.headers.insert(name, value);
         }

@@ -1,6 +1,7 @@
 //! Requests that get no answer, and what the client is told: in the shape of its API, whose fault it is and what to do.
 
-use crate::reply::{Reply, set};
+use crate::headers::Pen;
+use crate::reply::Reply;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -144,8 +145,9 @@ impl Refusal {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(pause) = self.retry_after_ms {
-            set(&mut headers, RETRY_AFTER, pause.div_ceil(1000));
-            set(&mut headers, HeaderName::from_static("retry-after-ms"), pause);
+            let mut pen = Pen::new(&mut headers);
+            pen.set(RETRY_AFTER, pause.div_ceil(1000));
+            pen.set(HeaderName::from_static("retry-after-ms"), pause);
         }
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::BAD_GATEWAY);
         Reply { status, headers, body: Bytes::from(tierway_wire::encode_error(format, &self.error)).into() }

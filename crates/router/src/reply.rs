@@ -2,10 +2,9 @@
 
 use crate::relay::Relay;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
-use std::fmt::Display;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -56,13 +55,5 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Stream(_) => SizeHint::default(),
         }
-    }
-}
-
-/// Sets a header from text that may not be fit for one: what cannot be carried is left out, a client never gets a broken
-/// header.
-pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: impl Display) {
-    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
-        headers.insert(name, value);
     }
 }

@@ -4,7 +4,7 @@ use super::secret::{Digest, new_secret};
 use super::stored::{check_names, check_policy, understand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
-use tierway_decide::Ladder;
+use tierway_decide::{Ladder, span_ms};
 use tierway_ledger::{KeyPolicy, LedgerError, NewKey, State, StoredKey};
 use zeroize::Zeroizing;
 
@@ -84,19 +84,9 @@ pub fn parse_until(text: &str, now_ms: i64) -> Result<i64, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.as_millisecond());
     }
-    let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(split);
-    let unit_ms = match unit {
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 7 * 86_400_000,
-        _ => return Err(format!("`{text}` is no time to come; write `12h`, `30d`, `2027-01-31`")),
-    };
-    let count: i64 = count.parse().map_err(|_| format!("`{text}` is no time to come; write `12h`, `30d`"))?;
-    let until_ms = count.checked_mul(unit_ms).and_then(|span| now_ms.checked_add(span));
+    let span = span_ms(text).ok_or_else(|| format!("`{text}` is no time to come; write `12h`, `30d`, `2027-01-31`"))?;
     // What no calendar has could not be shown.
-    let until_ms = until_ms.filter(|until_ms| Timestamp::from_millisecond(*until_ms).is_ok());
+    let until_ms = now_ms.checked_add(span).filter(|until_ms| Timestamp::from_millisecond(*until_ms).is_ok());
     until_ms.ok_or_else(|| format!("`{text}` is too long"))
 }
 
@@ -135,7 +125,7 @@ mod tests {
 
     #[test]
     fn times_to_come() {
-        let day = 86_400_000;
+        let day = tierway_decide::DAY_MS;
         for (text, want) in [
             ("30d", Some(30 * day)),
             ("12h", Some(day / 2)),

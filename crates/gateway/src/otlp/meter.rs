@@ -3,18 +3,15 @@
 use super::attribute;
 use super::names::Names;
 use super::span::operation;
-use crate::metrics::outcome;
+use crate::metrics::{MOST_FOREIGN, SECONDS, outcome};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tierway_decide::{AttemptEnd, CallRecord};
 
 /// Series of each kind; models beyond that count together.
 const MOST_SERIES: usize = 4_096;
-/// The same for models that a client named and that serve no tier.
-const MOST_FOREIGN: usize = 512;
 const OTHER: &str = "(other)";
-/// What the conventions advise: 10 ms doubling to 82 s, and powers of four.
-const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// Powers of four, as the conventions advise.
 const TOKENS: [f64; 14] = [
     1.0,
     4.0,
