@@ -1,6 +1,7 @@
 //! Which predictor a config asks for: the built-in one, alone or with what calibration proved.
 
-use crate::gateway::{GatewayError, location};
+use crate::error::GatewayError;
+use crate::setup::location;
 use tierway_config::{Config, EvidenceSource};
 use tierway_decide::Predictor;
 use tierway_decide::evidence::Evidence;

@@ -1,96 +1,33 @@
 //! The running gateway: a config put to work, and swapped while it runs.
 
 use crate::accounts::{Accounts, Alarms, Terms};
-use crate::app::{App, Bounds, Face, Live};
-use crate::evidence::predictor;
+use crate::app::{App, Face, Live};
+use crate::error::GatewayError;
 use crate::keys::desk::{ConfigKeys, KeyDesk, Known, Watch, reread};
-use crate::keys::{Digest, KeyEntry, Keys, Scope};
+use crate::keys::{Digest, KeyEntry, Keys};
 use crate::metrics::Metrics;
 use crate::otlp::Telemetry;
 use crate::quality::Looking;
-use crate::server::{Hurry, Server, ServerOptions};
+use crate::server::{Hurry, Server};
+use crate::setup::{bounds, ledger_options, location, scope, server_options, setup, tls, unclaimed_number};
 use crate::shared::Link;
 use crate::store::{Recorder, Store};
-use crate::tls::{Tls, TlsError};
+use crate::tls::Tls;
 use crate::upstreams::{Upstreams, WithoutKey, foreign};
 use arc_swap::ArcSwap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tierway::{CutOff, IdSource, ProviderAccount, Queue, Router, RouterBuilder, Setup, SystemClock};
-use tierway_config::{Config, KeyScope};
+use tierway::{CutOff, IdSource, Router, RouterBuilder, Setup, SystemClock};
+use tierway_config::Config;
 use tierway_decide::Caller;
-use tierway_decide::breaker::BreakerRules;
-use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
-use tierway_decide::room::RoomLimits;
-use tierway_ledger::{CLAIMED, Durability, Leadership, Ledger, LedgerError, Location, Options, Replica};
-use tierway_providers::EndpointError;
-
-/// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
-const RETRY_RESERVE: u16 = 10;
+use tierway_ledger::{Leadership, Ledger, Location, Options, Replica};
 
 /// A ledger that takes longer has a problem that it says itself.
 const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
 /// One record is written in a moment; where another process has the ledger, whoever asked at the command line need not wait.
 const DESK_CLOSES_WITHIN: Duration = Duration::from_secs(1);
-
-/// Why a gateway cannot start, or a new config cannot be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// Somebody else listens there, or we may not.
-    #[error("cannot listen on {address}: {cause}; choose another address with `[server] listen` or TIERWAY_LISTEN")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// The certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The evidence of the config cannot be used.
-    #[error("evidence, {place}: {cause}")]
-    Evidence {
-        /// Its file, or its version in the ledger.
-        place: String,
-        /// Why.
-        cause: String,
-    },
-    /// A provider of the config cannot be used.
-    #[error("provider `{provider}`: {cause}")]
-    Provider {
-        /// Its name.
-        provider: String,
-        /// Why.
-        cause: EndpointError,
-    },
-    /// The collector of telemetry cannot be used.
-    #[error("[telemetry]: {cause}")]
-    Telemetry {
-        /// Why.
-        cause: String,
-    },
-    /// The ledger cannot be used.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A thread cannot be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-    /// Nobody says where the ledger is.
-    #[error("[ledger] url: {0}")]
-    LedgerAddress(#[from] tierway_config::KeyError),
-    /// Nobody says where that is what replicas share.
-    #[error("[shared] url: {0}")]
-    SharedAddress(tierway_config::KeyError),
-    /// That cannot be an address of it.
-    #[error("[shared] url cannot be used ({0}); write redis://:password@host:6379/0, or rediss:// for TLS")]
-    Shared(String),
-    /// The system gives no randomness.
-    #[error("the system gives no random numbers: {0}")]
-    Random(String),
-}
 
 /// A config at work.
 pub struct Gateway {
@@ -416,122 +353,3 @@ impl Ground {
         prepared.upstreams.add_to(router)
     }
 }
-
-/// The part of a config that decides.
-///
-/// # Errors
-/// See [`predictor`](crate::predictor).
-pub fn setup(config: &Config) -> Result<Setup, GatewayError> {
-    let dispatch = &config.dispatch;
-    let rules = BreakerRules {
-        failures_in_a_row: dispatch.breaker_failures,
-        probe_interval_ms: u64::from(dispatch.breaker_open_ms),
-        ..BreakerRules::default()
-    };
-    let retry_share_mille = u16::try_from(dispatch.retry_budget_percent * 10).unwrap_or(u16::MAX);
-    let mut setup =
-        Setup::new(config.table.clone(), predictor(config)?).with_health(rules, retry_share_mille, RETRY_RESERVE);
-    setup.choosing = setup.table.choosing(setup.predictor.proven_shortfall());
-    setup.balance = dispatch.balance;
-    setup.assumed_output = config.budgets.assume_output_tokens;
-    setup.limits = DispatchLimits {
-        max_attempts: dispatch.max_attempts,
-        max_retries: dispatch.max_retries,
-        max_continues: dispatch.max_continues,
-        patience_ms: u64::from(dispatch.patience_ms),
-        max_wait_ms: u64::from(dispatch.max_wait_ms),
-        stream_recovery: if dispatch.continue_streams { StreamRecovery::Continue } else { StreamRecovery::Error },
-        ..DispatchLimits::until(u64::from(dispatch.deadline_ms))
-    };
-    let hedging = dispatch.hedge_after_ms.map_or(Hedging::Percentile95, |ms| Hedging::After(ms.into()));
-    setup.hedging = dispatch.hedge.then_some(hedging);
-    setup.hold_back = Duration::from_millis(dispatch.hold_back_ms.into());
-    setup.queue = Queue { most: dispatch.queue as usize, within: Duration::from_millis(dispatch.queue_ms.into()) };
-    let limited = config.providers.iter().filter(|provider| provider.limits != RoomLimits::default());
-    let account =
-        |provider: &tierway_config::ProviderConfig| (provider.name.clone(), ProviderAccount::new(provider.limits));
-    let setup = setup.with_accounts(limited.map(account).collect());
-    Ok(setup)
-}
-
-/// Asks what replicas share, where a config names it: what should be known of it before it is relied upon.
-///
-/// # Errors
-/// [`GatewayError::SharedAddress`] and [`GatewayError::Shared`]. That it cannot be reached now is none.
-pub fn check_shared(config: &Config) -> Result<Option<String>, GatewayError> {
-    let Some(shared) = &config.shared else { return Ok(None) };
-    let url = shared.url.resolve(&tierway_config::environment).map_err(GatewayError::SharedAddress)?;
-    url.map_or(Ok(None), |url| crate::shared::check(shared, url.expose()).map_err(GatewayError::Shared))
-}
-
-/// Reads the certificate of a config, where it has one.
-///
-/// # Errors
-/// See [`TlsError`].
-pub fn check_certificate(config: &Config) -> Result<(), TlsError> {
-    tls(config).map(drop)
-}
-
-fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    config.server.tls.as_ref().map(|tls| Tls::load(&tls.cert_file, &tls.key_file)).transpose()
-}
-
-const fn scope(scope: KeyScope) -> Scope {
-    match scope {
-        KeyScope::Client => Scope::Client,
-        KeyScope::Read => Scope::Read,
-        KeyScope::Admin => Scope::Admin,
-    }
-}
-
-fn server_options(config: &Config, workers: usize) -> ServerOptions {
-    ServerOptions {
-        listen: config.server.listen,
-        admin_listen: config.server.admin_listen,
-        workers,
-        grace: Duration::from_secs(config.server.grace_seconds.into()),
-        // An idle connection is no request: allow a few for each.
-        max_connections: (config.server.max_concurrent as usize).div_ceil(workers).saturating_mul(4),
-        header_timeout: Duration::from_millis(config.server.header_timeout_ms.into()),
-        write_timeout: Duration::from_millis(config.server.write_timeout_ms.into()),
-    }
-}
-
-fn bounds(config: &Config, workers: usize) -> Bounds {
-    Bounds {
-        max_body_bytes: usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX),
-        max_active: (config.server.max_concurrent as usize).div_ceil(workers),
-        body_timeout: Duration::from_millis(config.server.body_timeout_ms.into()),
-    }
-}
-
-/// Where the records of a config are. Reads the environment or a file where the config says so.
-///
-/// # Errors
-/// [`GatewayError::LedgerAddress`], or [`GatewayError::Ledger`] for an address that no database can have.
-pub fn location(config: &Config) -> Result<Location, GatewayError> {
-    let location = Location::from(config.ledger.address(&tierway_config::environment)?.expose().as_str());
-    if let Location::Postgres(url) = &location {
-        url.check()?;
-    }
-    Ok(location)
-}
-
-fn ledger_options(config: &Config) -> Options {
-    let durability = if config.ledger.strict { Durability::Strict } else { Durability::Relaxed };
-    let queue = config.ledger.queue as usize;
-    let keep_days = Some(config.ledger.retention_days);
-    Options { durability, queue, keep_days, begin_without_store: true, ..Options::default() }
-}
-
-/// A random number of those that nobody gives out: it tells the ids of this process from those of others on the same
-/// ledger. Should two take the same, the ledger refuses the second record of an id and says so.
-fn unclaimed_number(location: &Location) -> Result<u16, GatewayError> {
-    let mut bytes = [0; 2];
-    getrandom::fill(&mut bytes).map_err(|error| GatewayError::Random(error.to_string()))?;
-    let first = if matches!(location, Location::Postgres(_)) { CLAIMED } else { 0 };
-    Ok(first + u16::from_le_bytes(bytes) % (PROCESSES - first))
-}
-
-/// Processes that an id has room for.
-const PROCESSES: u16 = 1_024;

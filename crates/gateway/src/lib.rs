@@ -10,6 +10,7 @@ mod body;
 mod credentials;
 mod curve;
 mod dashboard;
+mod error;
 mod evidence;
 mod explain;
 mod feedback;
@@ -26,6 +27,7 @@ mod quality_report;
 mod reporting;
 mod saved;
 mod server;
+mod setup;
 mod shared;
 mod store;
 mod tls;
@@ -37,9 +39,10 @@ mod weekly;
 
 pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
+pub use error::GatewayError;
 pub use evidence::predictor;
 pub use explain::{Again, Names, tiers_asked};
-pub use gateway::{Desk, Gateway, GatewayError, check_certificate, check_shared, location, setup};
+pub use gateway::{Desk, Gateway};
 pub use keys::{
     Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
     revoke_key, rotate_key,
@@ -49,6 +52,7 @@ pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
 pub use saved::shadows;
 pub use server::{Hurry, Server, ServerOptions};
+pub use setup::{check_certificate, check_shared, location, setup};
 pub use store::{Recorder, Store};
 pub use tls::TlsError;
 pub use webhook::post_webhook;

@@ -4,7 +4,7 @@
 //! upstream connections: a request lives and dies on one core, so nothing on its way takes a contended lock.
 
 use crate::app::App;
-use crate::gateway::GatewayError;
+use crate::error::GatewayError;
 use crate::patience::Patient;
 use crate::tls::{Tls, Wire};
 use crate::vigil::{Attended, Pulse, Verdict, Vigil};

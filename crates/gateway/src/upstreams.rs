@@ -1,7 +1,7 @@
 //! The providers of a config, made ready once for all workers: keys are read here, so that all workers use the same.
 
 use crate::credentials;
-use crate::gateway::GatewayError;
+use crate::error::GatewayError;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;

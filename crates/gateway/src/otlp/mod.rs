@@ -10,7 +10,7 @@ mod meter;
 mod names;
 mod span;
 
-use crate::gateway::GatewayError;
+use crate::error::GatewayError;
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
 use http::{HeaderName, HeaderValue};

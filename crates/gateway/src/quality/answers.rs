@@ -6,7 +6,7 @@ use tierway_wire::neutral::{Answer, Collector, Content};
 use tierway_wire::{Context, Format, Outline, Role, StreamDecoder};
 
 /// Of a conversation, at most this is shown: its end.
-const MOST_LETTERS: usize = 12_000;
+const MOST_BYTES: usize = 12_000;
 
 /// What a model answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl Said {
 /// The end of a conversation as text.
 pub(crate) fn conversation(outline: &Outline<'_>) -> String {
     let mut turns = Vec::new();
-    let mut room = MOST_LETTERS;
+    let mut room = MOST_BYTES;
     for turn in outline.turns.iter().rev() {
         let who = match turn.role {
             Role::System => "System",

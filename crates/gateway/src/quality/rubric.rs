@@ -8,7 +8,7 @@ use serde_json::json;
 use tierway_decide::TaskType;
 
 /// Of each answer, at most this is shown.
-const MOST_LETTERS: usize = 16_000;
+const MOST_BYTES: usize = 16_000;
 /// Room for models that think before they speak.
 const MOST_TOKENS: u32 = 2_000;
 const MOST_WHY: usize = 300;
@@ -73,10 +73,10 @@ pub(crate) fn question(judge: &str, task: TaskType, request: &str, answers: [&st
 
 /// Beginning and end of a long answer.
 fn shortened(answer: &str) -> String {
-    if answer.len() <= MOST_LETTERS {
+    if answer.len() <= MOST_BYTES {
         return answer.to_owned();
     }
-    let half = MOST_LETTERS / 2;
+    let half = MOST_BYTES / 2;
     let (head, tail) = (answer.floor_char_boundary(half), answer.ceil_char_boundary(answer.len() - half));
     format!("{}\n[... {} bytes left out ...]\n{}", &answer[..head], tail - head, &answer[tail..])
 }
@@ -144,6 +144,6 @@ mod tests {
         let data: serde_json::Value = serde_json::from_str(body["messages"][1]["content"].as_str().unwrap()).unwrap();
         assert_eq!((data["first_answer"].as_str(), data["second_answer"].as_str()), (Some("one"), Some("two")));
         let long = shortened(&"ä".repeat(20_000));
-        assert!(long.len() < MOST_LETTERS + 100 && long.contains("left out"));
+        assert!(long.len() < MOST_BYTES + 100 && long.contains("left out"));
     }
 }

@@ -38,7 +38,13 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     body.opt_raw("system", system.as_deref()).raw("messages", &messages);
     let forced = said.tools(&mut body, request, structured_tool.as_deref())?;
     let limit = options.limit(request.max_output_tokens, "max_tokens", &mut changes);
-    let thought = thought(request, options, maker, limit, forced, runs_unsigned, &mut changes);
+    let thought = match maker {
+        Maker::Anthropic => {
+            let limit = limit.or(options.max_output_tokens).unwrap_or(u32::MAX);
+            anthropic::thought(request, options, limit, forced, runs_unsigned, &mut changes)
+        }
+        _ => thought(request, options, maker, limit.is_some(), &mut changes),
+    };
     let inference = inference(request, options, maker, limit, &thought, &mut changes);
     if inference != "{}" {
         body.raw("inferenceConfig", &inference);
@@ -58,27 +64,12 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     Ok(Encoded { body, adaptations: changes.0, structured_tool, custom_tools, renamed_tools: Vec::new() })
 }
 
-/// Reasoning that this model can be asked for, in the words of its maker.
-fn thought(
-    request: &Request,
-    options: &EncodeOptions,
-    maker: Maker,
-    limit: Option<u32>,
-    forced: bool,
-    runs_unsigned: bool,
-    changes: &mut Changes,
-) -> Thought {
+/// Reasoning that this model can be asked for, in the words of its maker, who is not Anthropic.
+fn thought(request: &Request, options: &EncodeOptions, maker: Maker, limited: bool, changes: &mut Changes) -> Thought {
     let field = if request.origin == Format::AnthropicMessages { "thinking" } else { "reasoning_effort" };
-    let thought = match maker {
-        Maker::Anthropic => {
-            let limit = limit.or(options.max_output_tokens).unwrap_or(u32::MAX);
-            return anthropic::thought(request, options, limit, forced, runs_unsigned, changes);
-        }
-        _ => options.thought(&request.reasoning, field, changes),
-    };
-    match (maker, thought) {
+    match (maker, options.thought(&request.reasoning, field, changes)) {
         (_, Thought::Default) => Thought::Default,
-        (Maker::Amazon, Thought::Effort(effort)) if matches!(&*effort, "high" | "xhigh" | "max") && limit.is_some() => {
+        (Maker::Amazon, Thought::Effort(effort)) if matches!(&*effort, "high" | "xhigh" | "max") && limited => {
             changes.changed(field, "this model takes no output limit at high effort; asked for medium");
             Thought::Effort("medium".to_owned())
         }
