@@ -22,13 +22,13 @@ use tierway_wire::{ApiError, Format};
 
 /// Bounds of one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Largest request body in bytes.
-    pub max_body_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     /// Requests in progress; more are told to come back.
-    pub max_active: usize,
+    pub(crate) max_active: usize,
     /// How long a client may take to send the body of a request.
-    pub body_timeout: Duration,
+    pub(crate) body_timeout: Duration,
 }
 
 impl Default for Bounds {
@@ -39,11 +39,11 @@ impl Default for Bounds {
 
 /// What may change on reload, swapped as a whole.
 #[derive(Clone)]
-pub struct Live {
+pub(crate) struct Live {
     /// Decides and calls.
-    pub router: Router,
+    pub(crate) router: Router,
     /// Who may come in.
-    pub keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
     /// Where orders about quality go; none while nothing is looked at.
     pub(crate) quality: Option<Arc<Shared>>,
     /// What is asked of each kind of work.
@@ -55,7 +55,7 @@ type Admitted = (Call, Arc<Live>);
 
 /// What is served at a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
+pub(crate) enum Face {
     /// Everything.
     Both,
     /// What clients ask: models, and whether it is well.
@@ -86,7 +86,7 @@ impl Face {
 }
 
 /// One worker's application.
-pub struct App {
+pub(crate) struct App {
     face: Face,
     pub(crate) live: Arc<ArcSwap<Live>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -100,7 +100,7 @@ pub struct App {
 impl App {
     /// An application that serves what `live` holds at the time of each request.
     #[must_use]
-    pub fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<CutOff>) -> Self {
+    pub(crate) fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>, bounds: Bounds, cut_off: Arc<CutOff>) -> Self {
         let active = Active::default();
         metrics.watch(active.clone());
         Self { face: Face::Both, live, metrics, store: None, desk: None, active, bounds, cut_off }
@@ -108,7 +108,7 @@ impl App {
 
     /// With a store to read reports and records from.
     #[must_use]
-    pub fn with_store(mut self, store: Store) -> Self {
+    pub(crate) fn with_store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
     }
@@ -122,7 +122,7 @@ impl App {
 
     /// With a part of what there is.
     #[must_use]
-    pub fn with_face(mut self, face: Face) -> Self {
+    pub(crate) fn with_face(mut self, face: Face) -> Self {
         self.face = face;
         self
     }

@@ -8,7 +8,7 @@ pub(crate) mod desk;
 mod secret;
 mod stored;
 
-pub use book::{KeyError, add_key, key_json, key_state, parse_until, revoke_key, rotate_key};
+pub use book::{KeyError, add_key, key_json, parse_until, revoke_key, rotate_key};
 pub use secret::{Digest, new_secret};
 pub use stored::check_policy;
 
@@ -24,7 +24,7 @@ use tierway_decide::{Caller, Pins};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Ask models.
     Client,
     /// Read reports and records too.
@@ -35,22 +35,22 @@ pub enum Scope {
 
 /// One key.
 #[derive(Clone, Debug)]
-pub struct KeyEntry {
+pub(crate) struct KeyEntry {
     /// What opens it, and from when on (Unix milliseconds) it does not any more. Two while it is rotated.
-    pub secrets: Vec<(Digest, Option<i64>)>,
+    pub(crate) secrets: Vec<(Digest, Option<i64>)>,
     /// What it may do.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// Who it is, for routing and records.
-    pub caller: Caller,
+    pub(crate) caller: Caller,
     /// What it may spend.
-    pub allowance: Allowance,
+    pub(crate) allowance: Allowance,
     /// Why it opens nothing at all.
-    pub bar: Option<Bar>,
+    pub(crate) bar: Option<Bar>,
 }
 
 /// Why a key that is known opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bar {
+pub(crate) enum Bar {
     /// Somebody revoked it.
     Revoked {
         /// When, Unix milliseconds.
@@ -65,7 +65,7 @@ pub enum Bar {
 
 /// All keys. Without any, everybody may come in: the default listens on loopback only.
 #[derive(Default)]
-pub struct Keys {
+pub(crate) struct Keys {
     by_digest: HashMap<Digest, Opens>,
     anonymous: Arc<Caller>,
     unread: bool,
@@ -92,7 +92,7 @@ struct Opened {
 impl Keys {
     /// Keys by their digests.
     #[must_use]
-    pub fn new(entries: impl IntoIterator<Item = KeyEntry>) -> Self {
+    pub(crate) fn new(entries: impl IntoIterator<Item = KeyEntry>) -> Self {
         let mut keys = Self::default();
         for entry in entries {
             if let Some(Bar::Unusable { why }) = &entry.bar {
@@ -149,7 +149,7 @@ impl Keys {
 
     /// Nobody needs a key.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.by_digest.is_empty() && !self.unread
     }
 
@@ -157,7 +157,7 @@ impl Keys {
     ///
     /// # Errors
     /// No key, an unknown one, one that is over, or one that may not do this.
-    pub fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {
+    pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {
         if self.is_open() {
             return Ok(self.anonymous.clone());
         }

@@ -37,23 +37,17 @@ mod vigil;
 mod webhook;
 mod weekly;
 
-pub use app::{App, Bounds, Face, Live};
 pub use backtest::{backtest, key_pins};
 pub use error::GatewayError;
 pub use evidence::predictor;
 pub use explain::{Again, Names, tiers_asked};
 pub use gateway::{Desk, Gateway};
-pub use keys::{
-    Bar, Digest, KeyEntry, KeyError, Keys, Scope, add_key, check_policy, key_json, key_state, new_secret, parse_until,
-    revoke_key, rotate_key,
-};
-pub use metrics::Metrics;
+pub use keys::{Digest, KeyError, add_key, check_policy, key_json, new_secret, parse_until, revoke_key, rotate_key};
 pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
 pub use saved::shadows;
-pub use server::{Hurry, Server, ServerOptions};
+pub use server::Hurry;
 pub use setup::{check_certificate, check_shared, location, setup};
-pub use store::{Recorder, Store};
 pub use tls::TlsError;
 pub use webhook::post_webhook;
 pub use weekly::weekly;

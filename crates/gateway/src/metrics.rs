@@ -103,7 +103,7 @@ fn key<const N: usize>(texts: &[&str; N]) -> String {
 }
 
 /// All series of this process, shared by its workers.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     routes: Known<RouteSeries>,
     outcomes: Known<Counter>,

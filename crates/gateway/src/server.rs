@@ -42,25 +42,25 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What the listeners need to know.
 #[derive(Clone, Debug)]
-pub struct ServerOptions {
+pub(crate) struct ServerOptions {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Where one more worker listens that serves what operators read; none: the others do.
-    pub admin_listen: Option<SocketAddr>,
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// Worker threads; each has a listener.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// How long running requests may go on after a stop.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// Open client connections per worker; more wait in the backlog.
-    pub max_connections: usize,
+    pub(crate) max_connections: usize,
     /// How long a client may take to send the head of a request (slow-loris).
-    pub header_timeout: Duration,
+    pub(crate) header_timeout: Duration,
     /// How long a client may take nothing of its answer.
-    pub write_timeout: Duration,
+    pub(crate) write_timeout: Duration,
 }
 
 /// The running workers.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     admin: Option<SocketAddr>,
     stop: Hurry,
@@ -125,25 +125,25 @@ impl Server {
 
     /// Where it listens, with the port that was really taken.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Where operators read, if that is a place of its own.
     #[must_use]
-    pub const fn admin_address(&self) -> Option<SocketAddr> {
+    pub(crate) const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
     }
 
     /// For whoever will not wait for the grace time.
     #[must_use]
-    pub fn hurry(&self) -> Hurry {
+    pub(crate) fn hurry(&self) -> Hurry {
         self.stop.clone()
     }
 
     /// Stops accepting, lets running requests finish within the grace time, ends the others with a clear error.
     /// Returns when every worker is done.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stop.0.send_if_modified(|stop| {
             let first = *stop < Stop::WithGrace;
             *stop = Stop::WithGrace.max(*stop);

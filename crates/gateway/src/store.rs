@@ -16,7 +16,7 @@ const HOLD_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The ledger and where it can be read.
 #[derive(Clone)]
-pub struct Store {
+pub(crate) struct Store {
     ledger: Arc<Ledger>,
     pub(crate) readers: Arc<Views<Reader>>,
     pub(crate) states: Arc<Views<State>>,
@@ -25,7 +25,7 @@ pub struct Store {
 impl Store {
     /// A store over an open ledger.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, location: Location) -> Self {
+    pub(crate) fn new(ledger: Arc<Ledger>, location: Location) -> Self {
         let states = Arc::new(Views::new(location.clone()));
         Self { ledger, readers: Arc::new(Views::new(location)), states }
     }
@@ -40,7 +40,7 @@ impl Store {
 }
 
 /// The sink of a gateway.
-pub struct Recorder {
+pub(crate) struct Recorder {
     metrics: Arc<Metrics>,
     store: Option<Store>,
     telemetry: Option<Telemetry>,
@@ -49,7 +49,7 @@ pub struct Recorder {
 impl Recorder {
     /// Counts in `metrics` and keeps in `store`, if there is one.
     #[must_use]
-    pub const fn new(metrics: Arc<Metrics>, store: Option<Store>) -> Self {
+    pub(crate) const fn new(metrics: Arc<Metrics>, store: Option<Store>) -> Self {
         Self { metrics, store, telemetry: None }
     }
 

@@ -92,7 +92,7 @@ pub fn parse_until(text: &str, now_ms: i64) -> Result<i64, String> {
 
 /// How a key is now: `active`, `expired`, `revoked`, `unusable`.
 #[must_use]
-pub fn key_state(key: &StoredKey, ladder: Option<&Ladder>, now_ms: i64) -> &'static str {
+fn key_state(key: &StoredKey, ladder: Option<&Ladder>, now_ms: i64) -> &'static str {
     let over = |until: Option<i64>| until.is_some_and(|until| until <= now_ms);
     match &key.policy {
         _ if key.revoked_ms.is_some() => "revoked",
