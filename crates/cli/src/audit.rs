@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
 use tierway_ledger::{Audit, Figures, Problem, Span};
-use tierway_report::{dollars, thousands};
+use tierway_report::thousands;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -88,6 +88,8 @@ fn sums(figures: &Figures) -> Value {
         "output_tokens": figures.output_tokens,
         "paid_usd": savings.paid.as_f64(),
         "classifier_usd": savings.classifier.as_f64(),
+        "paid_elsewhere_usd": savings.paid_elsewhere.as_f64(),
+        "paid_in_all_usd": savings.paid_in_all().as_f64(),
         "baseline_usd": savings.baseline.as_f64(),
         "saved_usd": savings.saved().as_f64(),
         "always_cheapest_saved_usd": savings.always_cheapest_saved().as_f64(),
@@ -110,6 +112,8 @@ fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Res
         line("tokens out", |figures| thousands(figures.output_tokens)),
         line("paid", |figures| figures.savings.paid.to_string()),
         line("paid to decide", |figures| figures.savings.classifier.to_string()),
+        line("paid elsewhere", |figures| figures.savings.paid_elsewhere.to_string()),
+        line("paid in all", |figures| figures.savings.paid_in_all().to_string()),
         line("baseline", |figures| figures.savings.baseline.to_string()),
         line("saved", |figures| figures.savings.saved().to_string()),
         line("always cheapest saved", |figures| figures.savings.always_cheapest_saved().to_string()),
@@ -128,7 +132,7 @@ fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Res
     if audit.more_problems > 0 {
         writeln!(out, "\n… and {} more problems", thousands(audit.more_problems))?;
     }
-    if audit.is_clean() {
+    if audit.is_clean() && prices.is_none_or(|prices| prices.wrong == 0) {
         writeln!(out, "\nevery row is as it was written, and every sum is that of its rows")
     } else {
         Ok(())
@@ -150,13 +154,16 @@ fn words(problem: &Problem) -> String {
             format!("hour {}: {written} rows were written, {found} are there", time(*start_ms))
         }
         Problem::SumDiffers { start_ms, whole_day, of, recorded_calls, calls, recorded_paid, paid } => {
-            let what = if *whole_day { "day" } else { "hour" };
+            let (what, start) = (if *whole_day { "day" } else { "hour" }, time(*start_ms));
+            if (recorded_calls, recorded_paid) == (calls, paid) {
+                return format!(
+                    "{what} {start}, {of}: calls and paid agree, other figures (tokens, savings, times) differ"
+                );
+            }
+            // To the last digit: a difference that rounding hides is one all the same.
             let (calls, recorded) = (thousands(*calls), thousands(*recorded_calls));
             format!(
-                "{what} {}, {of}: reports say {recorded} calls and {}, the rows {calls} calls and {}",
-                time(*start_ms),
-                dollars(*recorded_paid),
-                dollars(*paid)
+                "{what} {start}, {of}: reports say {recorded} calls and ${recorded_paid}, the rows {calls} calls and ${paid}"
             )
         }
     }
@@ -196,9 +203,11 @@ impl<'a> Prices<'a> {
         let on = |tier| savings::counterfactual(self.ladder, tier, &usage, unix_ms);
         let cheapest = self.ladder.ids().next().and_then(on);
         let as_computed = call.baseline == on(self.ladder.baseline()) && call.cheapest == cheapest;
+        let both = |amount| call.baseline == amount && call.cheapest == amount;
         // What no tier serves, such as embeddings, would have cost the same anywhere.
-        let as_paid = !savings::is_routed(&call.reason) && call.baseline == call.paid && call.cheapest == call.paid;
-        if attempts && (as_computed || as_paid) {
+        let as_paid = !savings::is_routed(&call.reason) && both(call.paid);
+        let as_own = savings::is_own(&call.reason) && both(Some(Usd::ZERO));
+        if attempts && (as_computed || as_paid || as_own) {
             return;
         }
         self.wrong += 1;

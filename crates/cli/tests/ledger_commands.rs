@@ -9,7 +9,7 @@ mod synthetic;
 use std::path::{Path, PathBuf};
 use synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use tempfile::TempDir;
-use tierway_decide::{CallRecord, CallStatus, Features, Predictor, Reason, RequestId};
+use tierway_decide::{CallRecord, CallStatus, Features, Predictor, Reason, RequestId, Usd, savings};
 use tierway_ledger::{Ledger, Options};
 
 fn ledger() -> (TempDir, PathBuf, Vec<CallRecord>) {
@@ -170,6 +170,78 @@ fn an_audit_is_clean_until_somebody_touches_a_row() {
     let problems = json["audit"]["problems"].as_array().unwrap();
     let changed = problems.iter().find(|problem| problem["kind"] == "row_changed").unwrap();
     assert_eq!(changed["id"], victim.id.to_string());
+
+    // However little it is, both sides of a difference read differently.
+    touched.execute("UPDATE calls SET paid = paid * 2 + 1 WHERE id = ?1", [id]).unwrap();
+    let (text, _) = bad(&db, &["audit"]);
+    let differences: Vec<_> = text.lines().filter_map(|line| line.split_once(": reports say ")).collect();
+    assert!(!differences.is_empty(), "{text}");
+    for (_, sides) in differences {
+        let (reports, rows) = sides.split_once(", the rows ").unwrap();
+        assert_ne!(reports, rows);
+    }
+}
+
+/// An answered call to the cheapest tier of a config, under its prices.
+fn priced(call: CallRecord, config: &tierway_config::Config) -> CallRecord {
+    let ladder = config.table.ladder();
+    let cheapest = &ladder.tiers()[0];
+    let (target, unix_ms) = (&cheapest.targets[0], call.id.unix_ms());
+    let mut attempt = call.attempts.last().unwrap().clone();
+    (attempt.tier, attempt.provider, attempt.model) =
+        (cheapest.name.clone(), target.provider.clone(), target.model.clone());
+    attempt.paid = savings::cost_on(target, &attempt.usage, unix_ms);
+    let on = |tier| savings::counterfactual(ladder, tier, &call.usage, unix_ms);
+    CallRecord {
+        table_version: config.table.version(),
+        paid: attempt.paid,
+        baseline: on(ladder.baseline()),
+        cheapest: ladder.ids().next().and_then(on),
+        attempts: vec![attempt],
+        reason: Reason::Predicted,
+        ..call
+    }
+}
+
+#[test]
+fn an_audit_prices_anew_what_a_config_priced_and_takes_the_routers_own_calls_for_a_loss() {
+    let dir = common::folder(common::LADDER);
+    let db = dir.path().join("ledger.db");
+    let config = tierway_config::load(&dir.path().join("tierway.toml")).unwrap();
+    let answered = traffic(7, 100, MONDAY_MS, HOUR_MS).filter(|call| call.status == CallStatus::Answered);
+    let mut calls: Vec<_> = answered.take(4).map(|call| priced(call, &config)).collect();
+    let nothing = Some(Usd::ZERO);
+    let own = |reason, call: &mut CallRecord| {
+        (call.reason, call.baseline, call.cheapest) = (reason, nothing, nothing);
+    };
+    own(Reason::Shadow, &mut calls[1]);
+    own(Reason::Judge, &mut calls[2]);
+    let write = |calls: &[CallRecord]| {
+        let ledger = Ledger::open(&db, Options::default()).unwrap();
+        calls.iter().for_each(|call| assert!(ledger.offer(call.clone())));
+        ledger.close().unwrap();
+    };
+    write(&calls[..3]);
+    let text = good(&db, &["audit"]);
+    assert!(text.contains("3 rows of the config in force priced anew, 0 differ"), "{text}");
+
+    // No such excuse for a call of a client's, and nothing is said to be well above the difference.
+    calls[3].baseline = nothing;
+    write(&calls[3..]);
+    let (text, _) = bad(&db, &["audit"]);
+    assert!(text.contains("priced anew, 1 differ") && text.contains(&calls[3].id.to_string()), "{text}");
+    assert!(!text.contains("as it was written"), "{text}");
+}
+
+#[test]
+fn an_audit_has_all_that_was_paid() {
+    let (_dir, db, calls) = ledger();
+    let paid: Usd = calls.iter().map(|call| call.paid.unwrap_or(Usd::ZERO) + call.classifier_paid).sum();
+    let json: serde_json::Value = serde_json::from_str(&good(&db, &["audit", "--json"])).unwrap();
+    assert_eq!(json["audit"]["recomputed"]["paid_in_all_usd"], paid.as_f64());
+    let text = good(&db, &["audit"]);
+    let line = text.lines().find(|line| line.starts_with("paid in all"));
+    assert!(line.is_some_and(|line| line.contains(&paid.to_string())), "{text}");
 }
 
 #[test]
