@@ -96,9 +96,9 @@ pub fn saved(call: &CallRecord) -> Option<Usd> {
 pub struct Savings {
     /// Calls that tierway routed and whose prices are all known: what the savings are computed over.
     pub priced_calls: u64,
-    /// Calls that tierway routed, but a price is unknown: left out of the savings.
+    /// Calls of which a price is unknown, routed or not: left out of the savings.
     pub unpriced_calls: u64,
-    /// Calls to a model that the client named: not routed, left out of the savings.
+    /// Calls to a model that the client named, at a known price: not routed, left out of the savings.
     pub passed_calls: u64,
     /// Paid for the attempts of priced calls.
     pub paid: Usd,
@@ -131,8 +131,9 @@ impl Savings {
         }
         let routed = is_routed(&call.reason);
         let (Some(paid), Some(baseline), true) = (call.paid, baseline_of(call), routed) else {
-            self.unpriced_calls += u64::from(routed);
-            self.passed_calls += u64::from(!routed);
+            let unpriced = routed || call.paid.is_none();
+            self.unpriced_calls += u64::from(unpriced);
+            self.passed_calls += u64::from(!unpriced);
             self.paid_elsewhere += call.paid.unwrap_or(Usd::ZERO) + call.classifier_paid;
             return;
         };
@@ -368,11 +369,12 @@ mod tests {
             call(Reason::Predicted, [None, Some(10.0), None], 0.25),
             call(Reason::Predicted, [Some(3.0), None, None], 0.0),
             call(Reason::RequestedModel, [Some(100.0), Some(10.0), Some(1.0)], 0.0),
+            call(Reason::RequestedModel, [None, None, None], 0.0),
         ];
         let mut sum = Savings::default();
         calls.iter().for_each(|call| sum.add(call));
         expect_test::expect![[r#"
-            priced 3, unpriced 2, passed 1
+            priced 3, unpriced 3, passed 1
             paid 15 + classifier 0.5, baseline 20, elsewhere 103.25, in all 118.75
             gained 8.5 - lost 4 (2 calls) = 4.5, share 0.225
             always cheapest 18 (share 0.9)"#]]
@@ -396,7 +398,7 @@ mod tests {
             sum.always_cheapest_share().unwrap(),
         ));
         let each: Vec<_> = calls.iter().map(|call| saved(call).map_or("?".into(), |usd| usd.to_string())).collect();
-        assert_eq!(each.join(" "), "8.5 -2 -2 ? ? ?");
+        assert_eq!(each.join(" "), "8.5 -2 -2 ? ? ? ?");
 
         let (mut left, mut right) = (Savings::default(), Savings::default());
         calls[..2].iter().for_each(|call| left.add(call));

@@ -87,9 +87,9 @@ pub struct Money {
     pub paid_in_all: Usd,
     /// Calls that savings are computed over.
     pub priced_calls: u64,
-    /// Routed calls without a known price, left out of savings.
+    /// Calls without a known price, routed or not, left out of savings.
     pub unpriced_calls: u64,
-    /// Calls to a model that the client named, left out of savings.
+    /// Calls to a model that the client named, at a known price, left out of savings.
     pub passed_calls: u64,
     /// Paid for the attempts of priced calls, failed ones included.
     #[serde(rename = "paid_usd", serialize_with = "in_dollars")]

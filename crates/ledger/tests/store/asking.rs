@@ -49,6 +49,7 @@ fn recount<'a>(calls: impl IntoIterator<Item = &'a CallRecord>) -> Recount {
         sum.output_tokens += call.usage.output_tokens;
         sum.paid += call.paid.map_or(0, Usd::picos) + call.classifier_paid.picos();
         if call.reason == Reason::RequestedModel || call.status == CallStatus::Refused {
+            sum.unpriced += u64::from(call.paid.is_none() && call.status != CallStatus::Refused);
             continue;
         }
         // A call that failed would have cost nothing; one that was left saves nothing.
