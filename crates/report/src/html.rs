@@ -172,7 +172,8 @@ pub(crate) fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            letter if letter.is_control() => out.push('\u{fffd}'),
+            // A line end is no markup, and advice has several lines.
+            letter if letter.is_control() && letter != '\n' => out.push('\u{fffd}'),
             letter => out.push(letter),
         }
     }

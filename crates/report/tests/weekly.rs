@@ -202,7 +202,7 @@ fn the_page_needs_nothing_that_mail_programs_strip() {
     for unwanted in ["<script", "<style", "<link", "<svg", "href=", "class=", "http:", "https:", "<img"] {
         assert!(!page.contains(unwanted), "{unwanted}");
     }
-    for wanted in ["The week", "&lt;img src=x&gt;", "quality_target = 0.97", "Always cheapest", "6.10"] {
+    for wanted in ["The week", "&lt;img src=x&gt;", "[routing]\nquality_target = 0.97", "Always cheapest", "6.10"] {
         assert!(page.contains(wanted), "{wanted}");
     }
 }
