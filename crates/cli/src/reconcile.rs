@@ -5,10 +5,10 @@ use crate::store::Source;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
-use tierway_decide::DAY_MS;
-use tierway_ledger::Span;
+use tierway_decide::{CallRecord, DAY_MS, Usd};
+use tierway_ledger::{Span, StoredCall};
 use tierway_report::reconcile::{Counted, Difference, Export, Reconciled, reconcile};
-use tierway_report::thousands;
+use tierway_report::{dollars, thousands};
 
 /// Differences that are printed; the rest is counted (`--json` has them all).
 const MOST_LINES: usize = 60;
@@ -20,15 +20,24 @@ pub(crate) fn run(mut source: Source, file: &Path, providers: &[String], json: b
     let export = Export::read(&text).map_err(|error| Failed::told(format_args!("{}: {error}", file.display())))?;
     let is_billed = billed_by(&source, &export, providers)?;
     let span = span(&export).ok_or_else(|| Failed::told("the export has no days"))?;
-    let (mut counted, mut unreadable) = (Counted::default(), 0u64);
+    let (mut counted, mut asked, mut unreadable) = (Counted::default(), Asked::default(), 0u64);
+    let mut strangers = strangers(&source, providers);
     let read = source.reader.each(span, |stored| {
         match stored {
-            Ok(stored) => counted.add(&stored.call, &|provider| is_billed.iter().any(|name| name == provider)),
+            Ok(StoredCall { call, .. }) => {
+                counted.add(&call, &|provider| is_billed.iter().any(|name| name == provider));
+                asked.add(&call);
+                strangers.retain(|name| call.attempts.iter().all(|attempt| attempt.provider != *name));
+            }
             Err(_) => unreadable += 1,
         }
         ControlFlow::Continue(())
     });
     read.map_err(Failed::told)?;
+    if let Some(name) = strangers.first() {
+        let message = format!("no provider `{name}`: neither in the config nor among the calls of the export's days");
+        return Err(Failed::told(message));
+    }
     if unreadable > 0 {
         let rows = thousands(unreadable);
         say(format_args!(
@@ -39,15 +48,55 @@ pub(crate) fn run(mut source: Source, file: &Path, providers: &[String], json: b
     let result = reconcile(&export, &counted);
     let mut out = io::stdout().lock();
     if json {
-        let shown = serde_json::json!({ "days": days, "providers": is_billed, "unreadable_rows": unreadable, "reconciled": result });
+        let shown = serde_json::json!({
+            "days": days, "providers": is_billed, "unreadable_rows": unreadable,
+            "asked_to_decide": asked.calls, "asked_to_decide_usd": asked.paid.as_f64(), "reconciled": result,
+        });
         writeln!(out, "{shown:#}")?;
     } else {
         tell(&mut out, &result, &days, &is_billed)?;
+        if !result.differences.is_empty() {
+            asked.tell(&mut out)?;
+        }
     }
     out.flush()?;
     match result.differences.len() {
         0 => Ok(()),
         count => Err(Failed::told(format_args!("{count} figures differ from the provider's"))),
+    }
+}
+
+/// Names that were given and are of no provider of the config. One of them may be that of a former provider.
+fn strangers(source: &Source, named: &[String]) -> Vec<String> {
+    let configured = source.config.iter().flat_map(|config| &config.providers);
+    let known: Vec<_> = configured.map(|provider| provider.name.as_str()).collect();
+    named.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect()
+}
+
+/// Requests that a model was asked about (`classifier`). The provider counts what it was asked like any other request; the
+/// ledger has what that cost, and neither model nor tokens.
+#[derive(Default)]
+struct Asked {
+    calls: u64,
+    paid: Usd,
+}
+
+impl Asked {
+    fn add(&mut self, call: &CallRecord) {
+        self.calls += u64::from(call.classifier_paid != Usd::ZERO);
+        self.paid += call.classifier_paid;
+    }
+
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.calls == 0 {
+            return Ok(());
+        }
+        let (calls, paid) = (thousands(self.calls), dollars(self.paid));
+        writeln!(
+            out,
+            "A model was asked to decide {calls} of these requests, for {paid} (`classifier`): the provider counts that, too;"
+        )?;
+        writeln!(out, "the ledger keeps what it cost, and neither its model nor its tokens.")
     }
 }
 

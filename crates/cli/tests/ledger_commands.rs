@@ -351,6 +351,22 @@ fn a_key_that_cannot_be_printed_is_no_key() {
     assert_eq!(states, [(&"kept".into(), &"active".into()), (&"lost".into(), &"revoked".into())]);
 }
 
+#[test]
+fn what_a_model_was_asked_to_decide_is_a_cause_of_differences() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, file) = (dir.path().join("ledger.db"), dir.path().join("usage.csv"));
+    let answered = |call: &CallRecord| call.status == CallStatus::Answered && call.provider == "openai";
+    let mut call = traffic(5, 100, MONDAY_MS, HOUR_MS).find(answered).unwrap();
+    call.classifier_paid = Usd::from_f64(0.0003);
+    let ledger = Ledger::open(&db, Options::default()).unwrap();
+    assert!(ledger.offer(call.clone()));
+    ledger.close().unwrap();
+    // The provider counts the request that decided, too.
+    std::fs::write(&file, exported(&[call.clone(), call])).unwrap();
+    let (text, _) = bad(&db, &["audit", "--reconcile", file.to_str().unwrap()]);
+    assert!(text.contains("asked to decide 1 of these requests, for $0.0003"), "{text}");
+}
+
 /// What the provider would have counted for the calls to it, as its usage page exports them.
 fn exported(calls: &[CallRecord]) -> String {
     let mut text = "start_time,num_model_requests,model,input_tokens,output_tokens,input_cached_tokens\n".to_owned();
@@ -386,6 +402,9 @@ fn a_providers_own_count_is_held_against_the_ledger() {
     for wanted in ["2026-03-02  gpt-4o ", "requests", "+1\n", "+7\n", "+9\n"] {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
+    // What nobody is called has no calls: a slip of the pen is no difference.
+    let (_, told) = bad(&db, &[&arguments[..], &["--provider", "openia"]].concat());
+    assert!(told.contains("no provider `openia`") && !told.contains("differ"), "{told}");
     std::fs::write(&file, "hello").unwrap();
     assert!(bad(&db, &arguments).1.contains("usage.csv: not an export that is known"));
 }
