@@ -2,11 +2,11 @@
 
 use crate::exit::{Done, Failed, say};
 use crate::load::ConfigArg;
-use http::{HeaderMap, StatusCode};
+use crate::stopping::Stopping;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use tierway::{AUTO, Call, ReplyBody};
+use tierway::{AUTO, Call, Reply, ReplyBody};
 use tierway_gateway::Desk;
 use tierway_wire::Format;
 
@@ -46,19 +46,31 @@ pub(crate) fn run(args: Args) -> Done {
     let body = json!({"model": args.model, "messages": messages}).to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let desk = Desk::open(&config).map_err(Failed::told)?;
-    let reply = runtime.block_on(desk.router().chat(Call::new(Format::OpenaiChat, body)));
-    let ReplyBody::Whole(Some(bytes)) = reply.body else { return Err(Failed::told("the reply is no whole answer")) };
-    let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
-    let shown = show(&reply.headers, reply.status, &answer, args.json);
-    // What was answered is paid for: it is shown whether or not it could be recorded, and so is why it could not.
-    if let Err(error) = desk.close() {
+    let reply = runtime.block_on(reply(&desk, Call::new(Format::OpenaiChat, body)));
+    // What was asked is paid for: what came of it is shown whether or not it could be recorded, and so is why it could not.
+    let recorded = desk.close();
+    let shown = reply.and_then(|reply| show(reply, recorded.is_ok(), args.json));
+    if let Err(error) = recorded {
         say(format_args!("tierway: warning: this request is not recorded: {error}"));
         say("tierway: `--ledger FILE` records it elsewhere");
     }
     shown
 }
 
-fn show(headers: &HeaderMap, status: StatusCode, answer: &Value, as_json: bool) -> Done {
+/// Given up on Ctrl-C or SIGTERM; its record is then that of a client that went away.
+async fn reply(desk: &Desk, call: Call) -> Result<Reply, Failed> {
+    let mut stopping = Stopping::new()?;
+    tokio::select! {
+        reply = desk.router().chat(call) => Ok(reply),
+        () = stopping.wanted() => {
+            Err(Failed::told("given up before the answer; what was read by then is recorded as paid, by estimate"))
+        }
+    }
+}
+
+fn show(Reply { headers, status, body }: Reply, is_recorded: bool, as_json: bool) -> Done {
+    let ReplyBody::Whole(Some(bytes)) = body else { return Err(Failed::told("the reply is no whole answer")) };
+    let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
     if !status.is_success() {
         let message = answer["error"]["message"].as_str().unwrap_or("no answer");
         return Err(Failed::told(format_args!("HTTP {}: {message}", status.as_u16())));
@@ -81,6 +93,7 @@ fn show(headers: &HeaderMap, status: StatusCode, answer: &Value, as_json: bool) 
     };
     let (cost, baseline) = (money("x-tierway-cost-usd"), money("x-tierway-baseline-usd"));
     say(format_args!("cost    {cost} (baseline {baseline})"));
-    say(format_args!("id      {}  (tierway explain shows why)", header("x-tierway-request-id")));
+    let why = if is_recorded { "  (tierway explain shows why)" } else { "" };
+    say(format_args!("id      {}{why}", header("x-tierway-request-id")));
     Ok(())
 }

@@ -1,0 +1,28 @@
+//! `ask` as its user sees it.
+#![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
+
+mod common;
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_question_that_is_given_up_is_recorded_with_what_was_read() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = common::LADDER.replace("127.0.0.1:1", &silent.local_addr().unwrap().to_string());
+    let dir = common::folder(&config);
+    let asking = common::command(dir.path(), &["ask", "hi"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let asking = asking.unwrap();
+    let (mut asked, _) = silent.accept().unwrap();
+    assert!(asked.read(&mut [0; 1024]).unwrap() > 0);
+    assert!(Command::new("kill").args(["-INT", &asking.id().to_string()]).status().unwrap().success());
+    let ended = asking.wait_with_output().unwrap();
+    let talk = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && talk.contains("given up before the answer"), "{talk}");
+    let text = common::good(dir.path(), &["explain"]);
+    assert!(
+        text.contains("HTTP 499") && text.contains("by our estimate") && !text.contains("paid          $0\n"),
+        "{text}"
+    );
+}
