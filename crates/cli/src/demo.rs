@@ -19,7 +19,7 @@ use tierway_config::init::default_rules;
 use tierway_config::{Config, QualityConfig};
 use tierway_decide::Ladder;
 use tierway_gateway::{Gateway, GatewayError};
-use tierway_ledger::{Reader, Span, State};
+use tierway_ledger::{Filter, LedgerError, Reader, Span, State};
 use tierway_providers::{Auth, Dialect, Endpoint, HttpProvider};
 use tierway_testkit::StandIn;
 
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Keep the records in this file instead of a temporary one
+    /// Keep the records in this file, which has none yet, instead of a temporary one
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 }
@@ -96,6 +96,7 @@ async fn demo(args: &Args) -> Result<Shown, Failed> {
     if let Some(why) = args.ledger.as_deref().and_then(crate::check::unwritable_ledger) {
         return Err(Failed::told(why));
     }
+    args.ledger.as_deref().map_or(Ok(()), unused)?;
     let stand_in = StandIn::start().await?;
     let folder = tempfile::tempdir().map_err(|error| {
         Failed::told(format_args!("no temporary folder can be made: {error}; TMPDIR names another place for it"))
@@ -124,6 +125,23 @@ async fn demo(args: &Args) -> Result<Shown, Failed> {
         say(format_args!("  curl -si http://{address}/v1/chat/completions -d '{EXAMPLE}'"));
     }
     Ok(Shown { at_work: gateway, _folder: folder, _stand_in: stand_in })
+}
+
+/// Invented records do not go among real ones, and keys of a ledger would shut the demo out.
+fn unused(ledger: &Path) -> Done {
+    let mut reader = match Reader::open(ledger) {
+        Err(LedgerError::Missing { .. }) => return Ok(()),
+        reader => reader.map_err(Failed::told)?,
+    };
+    let records = reader.list(&Filter::default(), Span::ALL, None, 1).map_err(Failed::told)?.calls.len();
+    let (_, keys) = State::open_to_read(ledger).and_then(|mut state| state.keys()).map_err(Failed::told)?;
+    if records + keys.len() == 0 {
+        return Ok(());
+    }
+    let ledger = ledger.display();
+    Err(Failed::told(format_args!(
+        "{ledger} has records or keys already; those of the demo are invented: name a new file"
+    )))
 }
 
 const EXAMPLE: &str = r#"{"model":"auto","messages":[{"role":"user","content":"What is the capital of Peru?"}]}"#;

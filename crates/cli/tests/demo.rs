@@ -59,6 +59,17 @@ fn a_demo_without_a_place_says_which_variable_names_one() {
 }
 
 #[test]
+fn invented_records_do_not_go_among_others() {
+    let folder = common::folder(common::LADDER);
+    common::good(folder.path(), &["keys", "add", "--name", "app"]);
+    let (code, _, talk) = common::tierway(folder.path(), &["demo", "--ledger", "tierway.db"]);
+    assert!(code == 1 && talk.contains("tierway.db has records or keys already"), "{talk}");
+    let log = common::demo_log();
+    let (code, _, talk) = common::tierway(log.path(), &["demo", "--ledger", "log.db"]);
+    assert!(code == 1 && talk.contains("name a new file"), "{talk}");
+}
+
+#[test]
 fn a_folder_is_no_ledger_and_gets_no_lock_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("records")).unwrap();
