@@ -4,10 +4,12 @@ use crate::exit::{Done, Failed, say};
 use crate::store::{Source, StoreArg};
 use std::io::{self, Write};
 use tierway_config::Config;
-use tierway_decide::{Attempt, CallRecord, CallStatus, RejectWhy, RequestId, TierId, Usd, savings};
+use tierway_decide::{Attempt, CallRecord, CallStatus, Reason, RejectWhy, RequestId, TierId, Usd, savings};
 use tierway_gateway::{Again, Names, tiers_asked};
 use tierway_ledger::{Filter, Span};
-use tierway_report::{attempt_words, dollars, milliseconds, percent, reason_words, reject_words, thousands};
+use tierway_report::{
+    attempt_words, decided_words, dollars, milliseconds, percent, reject_words, thousands, was_decided,
+};
 use tierway_wire::ServiceTier;
 
 #[derive(clap::Args)]
@@ -66,7 +68,9 @@ fn newest(source: &mut Source) -> Result<RequestId, Failed> {
 
 fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, again: &Again) -> io::Result<()> {
     came(out, call)?;
-    looked(out, call, names, again)?;
+    if was_decided(call) {
+        looked(out, call, names, again)?;
+    }
     chose(out, call, names, again)?;
     called(out, call)?;
     paid(out, call)?;
@@ -74,6 +78,9 @@ fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, ag
     let word =
         if intact { "it is as it was written" } else { "it was changed after it was written; see `tierway audit`" };
     fact(out, "checksum", word)?;
+    if !was_decided(call) {
+        return Ok(());
+    }
     let config = match (again.same_table, names.are_known()) {
         (true, _) => ", in force now",
         (false, true) => ", not the one at hand, whose names of tiers are shown",
@@ -115,6 +122,9 @@ fn looked(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again)
     if let Some(abstain) = prediction.abstain {
         fact(out, "abstained", &word(&abstain))?;
     }
+    if call.classifier_paid != Usd::ZERO && call.reason != Reason::ModelAsked {
+        fact(out, "asked", "a model, how hard it is; its opinion came too late, could not be used or was not needed")?;
+    }
     if !prediction.calibrated {
         fact(out, "calibrated", "no; `tierway calibrate` proves thresholds on your own outcomes")?;
     }
@@ -139,7 +149,7 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     } else {
         fact(out, "tier", &call.tier)?;
     }
-    fact(out, "reason", &reason_words(&call.reason))?;
+    fact(out, "reason", &decided_words(call))?;
     if !call.raised_from.is_empty() {
         fact(out, "raised from", &call.raised_from)?;
     }

@@ -146,6 +146,35 @@ fn explain_shows_every_step_of_the_row() {
 }
 
 #[test]
+fn explain_tells_of_decisions_that_were_made_and_of_no_others() {
+    let (_dir, db, calls) = ledger();
+    let last = calls.iter().map(|call| call.id.unix_ms()).max().unwrap();
+    let predicted = calls.iter().find(|call| call.reason == Reason::Predicted).unwrap();
+    let refused = CallRecord {
+        id: RequestId::new(last + 1, 1, 1),
+        status: CallStatus::Refused,
+        http_status: 400,
+        reason: Reason::Default,
+        tier: String::new(),
+        table_version: 0,
+        attempts: vec![],
+        ..predicted.clone()
+    };
+    let asked =
+        CallRecord { id: RequestId::new(last + 1, 1, 2), classifier_paid: Usd::from_f64(0.0003), ..predicted.clone() };
+    let ledger = Ledger::open(&db, Options::default()).unwrap();
+    [&refused, &asked].into_iter().for_each(|call| assert!(ledger.offer(call.clone())));
+    ledger.close().unwrap();
+    let text = good(&db, &["explain", &refused.id.to_string()]);
+    assert!(text.contains("nothing was decided: it was refused before") && text.contains("HTTP 400"), "{text}");
+    for invented in ["no policy is in force", "complexity", "0000000000000000", "not at hand"] {
+        assert!(!text.contains(invented), "{invented}:\n{text}");
+    }
+    let text = good(&db, &["explain", &asked.id.to_string()]);
+    assert!(text.contains("asked         a model, how hard it is"), "{text}");
+}
+
+#[test]
 fn an_audit_is_clean_until_somebody_touches_a_row() {
     let (_dir, db, calls) = ledger();
     assert!(good(&db, &["audit"]).contains("every row is as it was written"));

@@ -24,7 +24,7 @@ function story(record, explain) {
   const step = (name, ...value) => h("li", {}, h("span", { class: "dim" }, name), h("span", {}, ...value));
   return h("section", { class: "card" }, h("h2", { class: "hidden" }, "In short"), h("ol", { class: "story" },
     step("Asked for", h("code", {}, record.requested_model)),
-    step("Looks like", `${words(record.prediction.task_type)}, ${words(record.prediction.complexity)}`),
+    explain.decided && step("Looks like", `${words(record.prediction.task_type)}, ${words(record.prediction.complexity)}`),
     step("Decided", tierTag(record.tier), h("small", {}, prose(explain.reason.words))),
     record.raised_from && step("Raised from", tierTag(record.raised_from)),
     step("Answered by", record.served_model ? [tierTag(record.served_tier), h("small", {}, record.served_model)] : "nobody"),
@@ -36,8 +36,8 @@ function again(explain, record) {
   const first = record.raised_from || record.tier;
   return card("Decided again, now", prediction === null ? h("p", { class: "dim" }, "No features were kept for this request.")
     : h("p", {}, tier === null ? "What decided hangs on text or headers, which are not kept, so only the prediction can be repeated. " : tier === first ? ["The same tier again: ", tierTag(tier), ". "] : ["The config in force would choose ", tierTag(tier), ". "],
-      same ? "The config is the one that decided then." : "The config has changed since."),
-    !record.prediction.calibrated && h("p", { class: "note" }, prose("Not calibrated: the threshold is a cautious constant until `tierway calibrate` proves one on your own outcomes.")));
+      same ? "The config is the one that decided then." : explain.decided ? "The config has changed since." : ""),
+    explain.decided && !record.prediction.calibrated && h("p", { class: "note" }, prose("Not calibrated: the threshold is a cautious constant until `tierway calibrate` proves one on your own outcomes.")));
 }
 
 function calls(explain, record) {

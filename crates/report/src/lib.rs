@@ -24,7 +24,7 @@ pub use misroutes::{Advice, Fault, InForce, Misroute, Misroutes};
 pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, SavedBetween, Totals};
 pub use text::text;
 pub use weekly::{Failures, QualityKept, Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
-pub use words::{attempt_words, reason_words, reject_words};
+pub use words::{attempt_words, decided_words, reason_words, reject_words, was_decided};
 
 /// The report as one JSON object, indented. Money is in US dollars, times in milliseconds, shares from 0 to 1.
 ///

@@ -2,7 +2,7 @@
 
 use crate::figures::{percent, thousands};
 use tierway_decide::equals::Standing;
-use tierway_decide::{AttemptEnd, Reason, RejectWhy};
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Reason, RejectWhy};
 
 /// Why a tier was chosen, as half a sentence.
 #[must_use]
@@ -25,6 +25,21 @@ pub fn reason_words(reason: &Reason) -> String {
         Reason::Judge => "the router's own: a model compares two answers".into(),
         Reason::Default => "no policy is in force: baseline".into(),
     }
+}
+
+/// Why a request went where it went, as half a sentence: one that was refused at the door went nowhere.
+#[must_use]
+pub fn decided_words(call: &CallRecord) -> String {
+    if was_decided(call) {
+        return reason_words(&call.reason);
+    }
+    "nothing was decided: it was refused before; why stood in its answer, which is not kept".into()
+}
+
+/// False for a request that was refused before anybody looked at it: its record says nothing of a decision.
+#[must_use]
+pub const fn was_decided(call: &CallRecord) -> bool {
+    !matches!(call.status, CallStatus::Refused) || call.table_version != 0
 }
 
 /// Why a candidate was passed over, as half a sentence.
@@ -73,7 +88,7 @@ pub fn attempt_words(end: &AttemptEnd) -> String {
         AttemptEnd::Cut => "broke off".into(),
         AttemptEnd::Garbled => "sent something that is not the API's format".into(),
         AttemptEnd::InBand { code } => format!("sent an error in the stream ({code})"),
-        AttemptEnd::Cancelled => "given up with the client".into(),
+        AttemptEnd::Cancelled => "given up before it ended".into(),
         AttemptEnd::Outrun => "slower than its sibling".into(),
         AttemptEnd::Deadline => "no time left".into(),
     }

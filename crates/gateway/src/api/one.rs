@@ -6,7 +6,7 @@ use crate::explain::{Again, Names, because, chances, needed, passed_over};
 use serde_json::{Value, json};
 use tierway::{Refusal, Setup};
 use tierway_decide::{Attempt, CallRecord, Pins, RequestId, Usd, savings};
-use tierway_report::{attempt_words, reason_words};
+use tierway_report::{attempt_words, decided_words, was_decided};
 
 pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
     let id: RequestId = id.parse().map_err(|error| refused(400, "bad_request_id", format!("{error}")))?;
@@ -36,7 +36,8 @@ fn explained(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option
         })
     };
     json!({
-        "reason": {"summary": call.reason.summary(), "words": reason_words(&call.reason)},
+        "decided": was_decided(call),
+        "reason": {"summary": call.reason.summary(), "words": decided_words(call)},
         "chances": chances(names, &call.prediction.p_ok),
         "needed": needed(setup, &call.rejected, &call.prediction.p_ok, &call.reason),
         "because": because(&again.because),
