@@ -160,7 +160,8 @@ fn fault(call: &CallRecord) -> Option<(Fault, Usd)> {
 
 fn advice(fault: Fault, tier: &str, reason: &str, now: &InForce) -> Advice {
     let baseline = if now.baseline.is_empty() { "the baseline tier" } else { &now.baseline };
-    let (words, config) = match (fault, reason.split_once(':').map_or(reason, |(kind, _)| kind)) {
+    let kind = reason.split_once(':').map_or(reason, |(kind, _)| kind);
+    let (words, config) = match (fault, kind) {
         (Fault::Broken, _) => (
             format!("The first model of `{tier}` does not keep to the form that is asked for. Say so, and it is not asked for it."),
             format!("[[tiers]]  # `{tier}`\ncapabilities = {{ json_schema = false }}"),
@@ -188,8 +189,12 @@ fn advice(fault: Fault, tier: &str, reason: &str, now: &InForce) -> Advice {
         ),
         _ => by_policy(tier, now),
     };
-    let command = "tierway backtest --since 7d --policy new.toml".to_owned();
-    Advice { words, config, command }
+    let command = match kind {
+        // What a model would have said is in no record: only asking one tells.
+        "abstained" if fault != Fault::Broken => "tierway ask PROMPT --config new.toml",
+        _ => "tierway backtest --since 7d --policy new.toml",
+    };
+    Advice { words, config, command: command.into() }
 }
 
 /// A hundredth less of quality: the smallest step that moves much.
