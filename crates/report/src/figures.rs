@@ -38,6 +38,11 @@ pub fn thousands(count: u64) -> String {
     grouped(u128::from(count))
 }
 
+/// `1 call`, `1,234 calls`.
+pub(crate) fn many(count: u64, one: &str) -> String {
+    format!("{} {one}{}", thousands(count), if count == 1 { "" } else { "s" })
+}
+
 fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -152,6 +157,7 @@ mod tests {
         }
         assert_eq!(milliseconds(Some(200_400.0)), "3 min 20 s");
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!([0, 1, 1_000].map(|count| many(count, "call")), ["0 calls", "1 call", "1,000 calls"]);
         assert_eq!((thousands(0), thousands(999), thousands(1000)), ("0".into(), "999".into(), "1,000".into()));
     }
 }

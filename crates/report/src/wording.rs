@@ -1,6 +1,6 @@
 //! The sentences of a report, the same in every form for people.
 
-use crate::figures::{dollars, percent, thousands};
+use crate::figures::{dollars, many, percent, thousands};
 use crate::report::{Group, GroupBy, Money, Note, Report, SavedBetween};
 use tierway_decide::Usd;
 
@@ -31,7 +31,11 @@ pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     }
     if money.passed_calls > 0 {
         let value = thousands(money.passed_calls);
-        facts.push(Fact { name: "Not routed", value, more: "calls that named their model, left out as well".into() });
+        facts.push(Fact {
+            name: "Not routed",
+            value,
+            more: "calls that named their model, left out of savings".into(),
+        });
     }
     if money.paid_in_all != money.paid + money.classifier {
         let more = "known to be paid in all, with unpriced and not routed calls";
@@ -58,7 +62,7 @@ pub(crate) fn cheapest_tier(report: &Report) -> &str {
 }
 
 fn paid(money: &Money) -> String {
-    let calls = format!("for {} priced calls, failed attempts included", thousands(money.priced_calls));
+    let calls = format!("for {}, failed attempts included", many(money.priced_calls, "priced call"));
     if money.classifier.picos() == 0 {
         return calls;
     }
@@ -97,8 +101,8 @@ fn gained(money: &Money) -> String {
     if money.lost_calls == 0 {
         return share;
     }
-    let (lost, calls) = (dollars(money.lost), thousands(money.lost_calls));
-    format!("{share}: {} gained, {lost} lost on {calls} calls that were dearer", dollars(money.gained))
+    let (lost, calls) = (dollars(money.lost), many(money.lost_calls, "call"));
+    format!("{share}: {} gained, {lost} lost on {calls} that cost more", dollars(money.gained))
 }
 
 /// The line that keeps everyone honest.
@@ -136,9 +140,9 @@ pub(crate) fn note(note: &Note) -> String {
     match note {
         Note::Empty => "No calls in this period.".into(),
         Note::NotCalibrated { calls } => format!(
-            "Not calibrated: {} calls went by built-in thresholds, which nothing proves on your traffic; `tierway calibrate` \
+            "Not calibrated: {} went by built-in thresholds, which nothing proves on your traffic; `tierway calibrate` \
              proves thresholds on your own outcomes.",
-            thousands(*calls)
+            many(*calls, "call")
         ),
         Note::OwnCalls { calls, paid } => format!(
             "{} of these calls are the router's own (second answers to sampled requests, and their comparison); the \

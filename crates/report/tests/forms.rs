@@ -116,12 +116,12 @@ fn a_wide_terminal_gets_tables() {
         Paid                     $4.25  for 1,190 priced calls, failed attempts included; $0.05 of it to
                                         decide
         Baseline                $11.00  everything on standard; same tokens
-        Saved                    $6.75  61.4% of it: $7.00 gained, $0.25 lost on 12 calls that were dearer
+        Saved                    $6.75  61.4% of it: $7.00 gained, $0.25 lost on 12 calls that cost more
         Always cheapest         $10.56  would have been saved (96.0%) by sending everything to nano,
                                         whatever its answers are worth
         Unpriced                     8  calls without a known price, left out of the four lines above;
                                         `tierway prices` mends it
-        Not routed                   2  calls that named their model, left out as well
+        Not routed                   2  calls that named their model, left out of savings
         In all                   $4.38  known to be paid in all, with unpriced and not routed calls
         Failed                      12  1.0% of calls; besides 3 refused, 5 cancelled by the client
         Abstained                   90  7.5% of calls gave the predictor too little to go by
@@ -176,7 +176,7 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
           everything on standard; same tokens
         Saved                    $6.75
           61.4% of it: $7.00 gained, $0.25 lost on
-          12 calls that were dearer
+          12 calls that cost more
         Always cheapest         $10.56
           would have been saved (96.0%) by sending
           everything to nano, whatever its answers
@@ -186,8 +186,8 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
           the four lines above; `tierway prices`
           mends it
         Not routed                   2
-          calls that named their model, left out as
-          well
+          calls that named their model, left out of
+          savings
         In all                   $4.38
           known to be paid in all, with unpriced and
           not routed calls

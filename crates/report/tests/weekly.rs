@@ -138,8 +138,8 @@ fn markdown_says_what_is_not_known() {
 
         ## Left out or failed
 
-        - 8 requests have no known price and are left out of the savings (openai/gpt-4o-mini); `tierway prices` mends it
-        - 2 requests named their model: not routed, left out
+        - 8 requests without a known price: left out of the savings (openai/gpt-4o-mini); `tierway prices` mends it
+        - 2 requests that named their model: not routed, left out
         - 12 of 1,200 requests failed
         - openai/gpt-4o: 31 × HTTP 429
 
@@ -177,6 +177,14 @@ fn markdown_says_what_is_not_known() {
         | task-7 | 120 | $0.40+ | $0.60 | 60.0% |
         | 2 more | 240 | $0.80 | $1.20 |  |
     "#]].assert_eq(&weekly_markdown(&week()));
+}
+
+#[test]
+fn what_was_refused_is_not_left_out() {
+    let mut week = week();
+    (week.report.totals.failed, week.report.totals.refused) = (0, 1);
+    let text = weekly_markdown(&week);
+    assert!(text.contains("- No request failed\n- 1 request refused before any provider was called\n"), "{text}");
 }
 
 #[test]

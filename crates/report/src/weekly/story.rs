@@ -1,7 +1,7 @@
 //! The sentences of the week, the same in every form.
 
 use super::Weekly;
-use crate::figures::{dollars, percent, thousands};
+use crate::figures::{dollars, many, percent, thousands};
 use crate::report::{Day, GroupBy, Line, Money, Totals};
 use crate::wording::{Fact, baseline_tier, cheapest_tier, interval, name, saved_amount, saved_name, tells_something};
 use tierway_decide::Usd;
@@ -33,7 +33,7 @@ fn saved(weekly: &Weekly) -> Fact {
         None => format!("no interval yet: {}", weekly.report.baseline.method),
     };
     let losses = if money.lost > Usd::ZERO {
-        format!(". {} were lost on {} requests and are counted in", dollars(money.lost), thousands(money.lost_calls))
+        format!(". {} were lost on {} and are counted in", dollars(money.lost), many(money.lost_calls, "request"))
     } else {
         String::new()
     };
@@ -81,7 +81,7 @@ fn cheapest(weekly: &Weekly, money: &Money) -> Fact {
 
 fn paid(weekly: &Weekly, money: &Money) -> Fact {
     let totals = &weekly.report.totals;
-    let mut more = format!("for {} requests", thousands(totals.calls));
+    let mut more = format!("for {}", many(totals.calls, "request"));
     if money.classifier > Usd::ZERO {
         more.push_str(&format!("; {} of it to decide", dollars(money.classifier)));
     }
@@ -116,18 +116,21 @@ pub(super) fn left_out(weekly: &Weekly) -> Vec<String> {
         let models = lines(weekly, GroupBy::Model).iter().filter(|line| line.unpriced > 0);
         let models: Vec<_> = models.map(|line| name(&line.name)).take(3).collect();
         said.push(format!(
-            "{} requests have no known price and are left out of the savings ({}); `tierway prices` mends it",
-            thousands(money.unpriced_calls),
+            "{} without a known price: left out of the savings ({}); `tierway prices` mends it",
+            many(money.unpriced_calls, "request"),
             models.join(", ")
         ));
     }
     if money.passed_calls > 0 {
-        said.push(format!("{} requests named their model: not routed, left out", thousands(money.passed_calls)));
+        said.push(format!("{} that named their model: not routed, left out", many(money.passed_calls, "request")));
     }
     said.push(match totals.failed {
         0 => "No request failed".into(),
-        failed => format!("{} of {} requests failed", thousands(failed), thousands(totals.calls)),
+        failed => format!("{} of {} failed", thousands(failed), many(totals.calls, "request")),
     });
+    if totals.refused > 0 {
+        said.push(format!("{} refused before any provider was called", many(totals.refused, "request")));
+    }
     said.extend(weekly.failures.iter().map(|one| format!("{}: {} × {}", one.target, thousands(one.calls), one.how)));
     said
 }
