@@ -123,7 +123,12 @@ pub fn summary(found: &Found) -> String {
         parts.push(format!("ollama at 127.0.0.1:11434 ({} models)", found.ollama.len()));
     }
     if parts.is_empty() {
-        return "found no key and no local Ollama: the ladder is OpenAI's; export OPENAI_API_KEY before `tierway serve`".into();
+        let variables: Vec<_> = Maker::ALL.iter().flat_map(|maker| maker.key_variables()).copied().collect();
+        return format!(
+            "found no key ({}) and no local Ollama: the ladder is OpenAI's; export OPENAI_API_KEY before `tierway serve`, \
+             or write another provider into it",
+            variables.join(", ")
+        );
     }
     format!("found {}", parts.join(", "))
 }
