@@ -18,7 +18,8 @@ use tierway_ledger::{Span, State};
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("judged").args(["outcomes", "from_log"]).multiple(true).required(true)))]
 pub(crate) struct Args {
-    /// Files of judged outcomes (JSON lines, also gzipped)
+    /// Files of judged outcomes: JSON lines, also gzipped, such as {"id":"1","messages":[..],"answers":{"gpt-4o":{"score":1}}};
+    /// docs/quality.md has all fields
     #[arg(long, value_name = "FILE", num_args = 1..)]
     outcomes: Vec<PathBuf>,
     /// Use the verdicts that the ledger of the config keeps, alone or beside files, and keep the evidence there as a version

@@ -11,7 +11,8 @@ use tierway_learn::table::{self, Table};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Files of judged outcomes (JSON lines, also gzipped)
+    /// Files of judged outcomes: JSON lines, also gzipped, such as {"id":"1","messages":[..],"answers":{"gpt-4o":{"score":1}}};
+    /// docs/quality.md has all fields
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     outcomes: Vec<PathBuf>,
     #[command(flatten)]

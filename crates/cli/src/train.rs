@@ -9,7 +9,7 @@ use tierway_learn::train;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Files of outcomes (JSON lines, also gzipped); labelled texts are looked up in them
+    /// Files of outcomes, as `calibrate` reads them; labelled texts are looked up in them
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     outcomes: Vec<PathBuf>,
     /// Where the model goes
