@@ -15,6 +15,7 @@ use tierway::{Call, Router, Setup};
 use tierway_config::{Config, ConfigTest, Origin};
 use tierway_decide::day_of;
 use tierway_gateway::GatewayError;
+use tierway_ledger::{LedgerError, Location, Reader};
 use tierway_wire::Format;
 
 #[derive(clap::Args)]
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     expired_keys(&config);
     if !args.no_keys {
+        unreached(&config);
         faults += missing_keys(&config) + unread_secrets(&config) + unwritable(&config) + unshared(&config);
     }
     if let Err(error) = tierway_gateway::check_certificate(&config) {
@@ -146,6 +148,16 @@ fn unwritable(config: &Config) -> usize {
         say(format_args!("{}: {why}", config.place(setting)));
     }
     faults.len()
+}
+
+/// That the ledger's PostgreSQL is away now is no fault of the config, and no good news either.
+fn unreached(config: &Config) {
+    let Ok(Location::Postgres(url)) = tierway_gateway::location(config) else { return };
+    match Reader::open(Location::Postgres(url)) {
+        // Made, or upgraded, when it is served.
+        Ok(_) | Err(LedgerError::Missing { .. } | LedgerError::OlderSchema { .. }) => {}
+        Err(error) => say(format_args!("warning: {}: {error}", config.place("ledger.url"))),
+    }
 }
 
 /// What is wrong with what replicas share. That it is away now is no fault: they serve without it.

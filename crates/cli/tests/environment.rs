@@ -37,6 +37,12 @@ fn what_is_wrong_is_the_variable() {
 }
 
 #[test]
+fn a_database_that_is_away_is_said_and_no_fault() {
+    let url = b"postgres://nobody@127.0.0.1:1/none";
+    check(LADDER, "check", ("TIERWAY_LEDGER", url), 0, "warning: environment variable TIERWAY_LEDGER: ");
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     for name in ["TIERWAY_LISTEN", "TIERWAY_LEDGER", "TIERWAY_CONFIG"] {
         check(LADDER, "check", (name, b""), 0, "good. tiers nano < standard (baseline)");
