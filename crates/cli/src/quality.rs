@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let report = quality_report(&mut state, span, &rules).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(Failed::told)?;
+        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
         writeln!(out)?;
         return Ok(());
     }

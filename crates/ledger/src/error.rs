@@ -53,7 +53,9 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// Nothing there to read.
-    #[error("there is no ledger at {place}; `tierway serve` or `tierway demo` writes one")]
+    #[error(
+        "there is no ledger at {place}; `tierway serve` writes one, and `tierway demo --ledger FILE` one to look at"
+    )]
     Missing {
         /// The file or database.
         place: String,
@@ -72,8 +74,8 @@ pub enum LedgerError {
         /// The database.
         path: PathBuf,
     },
-    /// Not allowed to write.
-    #[error("{} cannot be written: {cause}; mend its permissions", path.display())]
+    /// Not allowed to write, or not even to open.
+    #[error("{} cannot be opened or written: {cause}; mend its permissions", path.display())]
     ReadOnly {
         /// The database.
         path: PathBuf,
