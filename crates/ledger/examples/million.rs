@@ -200,8 +200,13 @@ fn ask(arguments: &Arguments) {
     let newest = reader.list(&Filter::default(), month, None, 1).unwrap().calls[0].id;
     time("summary of 7 days", || reader.summary(week).unwrap().totals.calls);
     time("summary of 30 days", || reader.summary(month).unwrap().totals.calls);
-    let ragged = Span { from_ms: month.from_ms + 12 * HOUR_MS, to_ms: month.to_ms - 12 * HOUR_MS };
-    time("summary of 29 days from noon to noon", || reader.summary(ragged).unwrap().totals.calls);
+    let noon = 12 * HOUR_MS;
+    let (since, between) = (
+        Span { from_ms: month.from_ms + noon, ..month },
+        Span { from_ms: month.from_ms + noon, to_ms: month.to_ms - noon },
+    );
+    time("summary of 29 days and a half, since a noon", || reader.summary(since).unwrap().totals.calls);
+    time("summary of 29 days from noon to noon", || reader.summary(between).unwrap().totals.calls);
     time("baseline's bill of 30 days by day", || reader.bills(month, Step::Day).unwrap().len() as u64);
     time("baseline's bill of 1 day by hour", || {
         reader.bills(Span::last_days(1, end), Step::Hour).unwrap().len() as u64

@@ -192,6 +192,17 @@ fn answerable(view: &mut dyn View, (from, to): (i64, i64)) -> Result<(i64, i64),
     Ok((from, to))
 }
 
+/// The hours from which the sums of a span are read: of a span until now those of all of today, because today's sums by the
+/// day are then the same as those of its hours, and far fewer.
+fn readable(view: &mut dyn View, (from, to): (i64, i64)) -> Result<(i64, i64), LedgerError> {
+    let midnight = (to + HOURS_PER_DAY - 1).div_euclid(HOURS_PER_DAY) * HOURS_PER_DAY;
+    if midnight == to || midnight - HOURS_PER_DAY < from || midnight >= spend::NEVER {
+        return Ok((from, to));
+    }
+    let next = view.next_id(first_of(to))?;
+    Ok((from, if next.is_none_or(|next| next >= first_of(midnight)) { midnight } else { to }))
+}
+
 /// The first id of an hour.
 const fn first_of(hour: i64) -> i64 {
     RequestId::first_at(hour * HOUR_MS).as_i64()

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use tierway_decide::{RequestId, Usd};
 
 /// The end of time, in hours: no request is later.
-const NEVER: i64 = RequestId::EPOCH_MS / HOUR_MS + (1 << 41) / HOUR_MS;
+pub(super) const NEVER: i64 = RequestId::EPOCH_MS / HOUR_MS + (1 << 41) / HOUR_MS;
 
 /// Keys and teams from the sums, but for a first hour that is not whole; users, of whom no sums are kept, from the rows.
 pub(crate) fn spent(view: &mut dyn View, payer: &Payer, from_ms: i64) -> Result<Usd, LedgerError> {

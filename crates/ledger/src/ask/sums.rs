@@ -1,6 +1,6 @@
 //! Answers from the sums: summary and series. No row is looked at.
 
-use super::{View, answerable};
+use super::{View, answerable, readable};
 use crate::cells::{Apart, Cube, Grain, HOUR_MS, HOURS_PER_DAY, Piece, Place, merge_figures, pieces, savings_of};
 use crate::codes::{Code, ReasonKind};
 use crate::queries::{Bill, Line, Point, Route, Span, Step, Summary};
@@ -23,7 +23,8 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
     let mut routes: HashMap<(i64, i64, i64), (u64, Usd)> = HashMap::new();
     let (mut teams, mut keys) = (Group::new(), Group::new());
     let cubes = [Cube::Tiers, Cube::Routes, Cube::Callers];
-    for (place, figures) in &summed_up(view, &cubes, (from, to))? {
+    let hours = readable(view, (from, to))?;
+    for (place, figures) in &summed_up(view, &cubes, hours)? {
         if place.cube == Cube::Tiers.code() {
             tiers.add(place.tier, figures);
         } else if place.cube == Cube::Callers.code() {
@@ -108,7 +109,7 @@ fn each_point(
     let (from, to) = asked.hours();
     let (hours_per_point, wanted): (_, Vec<_>) = match step {
         Step::Hour => (1, vec![Piece { cube, grain: Grain::Hours, from, to, only: None }]),
-        Step::Day => (HOURS_PER_DAY, pieces(cube, (from, to)).collect()),
+        Step::Day => (HOURS_PER_DAY, pieces(cube, readable(view, (from, to))?).collect()),
     };
     let mut show = |row: &dyn Fields| {
         let place = Place::read(row)?;

@@ -169,14 +169,15 @@ fn a_schema_made_by_the_previous_release_is_upgraded_in_place_while_an_old_repli
     store.batch(PREVIOUS);
     offer(&previous, &old[..400]);
     std::thread::scope(|scope| {
-        let writing = scope.spawn(|| old[400..].chunks(20).for_each(|some| offer(&previous, some)));
+        let writing = scope.spawn(|| old[400..800].chunks(20).for_each(|some| offer(&previous, some)));
         let next = open(&store, true);
         offer(&next, &new);
-        wait_until_folded(&store, 6);
-        // What the previous release has in memory of its sums is still what the store says.
         writing.join().unwrap();
         wait_until_folded(&store, 6);
     });
+    // What the previous release has in memory of its sums is still what the store says, and what was folded is out of use.
+    offer(&previous, &old[800..]);
+    assert!(store.number(IN_USE) < 6);
     assert_eq!(store.number("SELECT version FROM tierway_schema"), 5);
     assert_eq!(previous.counters().failed_groups, 0);
     check(&store, &[old, new].concat());

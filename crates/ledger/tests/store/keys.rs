@@ -2,7 +2,7 @@
 
 use crate::scratch::{Scratch, on_both};
 use expect_test::{Expect, expect};
-use tierway_ledger::{KeyPolicy, Ledger, NewKey, Options, State};
+use tierway_ledger::{KeyPolicy, Ledger, LedgerError, NewKey, Options, State};
 
 const NOW: i64 = 1_000;
 
@@ -80,7 +80,36 @@ fn a_change_is_seen_by_whoever_has_the_ledger_open_and_what_is_not_understood_is
     ledger.close().unwrap();
 }
 
+fn who_opens_it_to_read_makes_nothing_and_changes_nothing(store: &Scratch) {
+    let why_not = || State::open_to_read(store.location()).map(|_| ()).unwrap_err();
+    assert!(matches!(why_not(), LedgerError::Missing { .. }), "{}", why_not());
+    match store.file() {
+        Some(path) => assert!(!path.exists()),
+        None => {
+            assert_eq!(store.number("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), 0)
+        }
+    }
+    let mut owner = State::open(store.location()).unwrap();
+    let mut state = State::open_to_read(store.location()).unwrap();
+    assert!(add(&mut owner, "a", 1));
+    let error = state.revoke_key("a", NOW).unwrap_err();
+    assert!(matches!(error, LedgerError::ReadOnly { .. } | LedgerError::Refused { .. }), "{error}");
+    assert!(state.keys().unwrap().1[0].revoked_ms.is_none(), "it goes on reading, and the key is as it was");
+    if store.file().is_some() {
+        return;
+    }
+    for (set, want) in [
+        ("version = 1", "has schema version 1, reading it needs version"),
+        ("version = 99, oldest_beside = 99", "has schema version 99, this tierway knows versions up to"),
+    ] {
+        store.batch(&format!("UPDATE tierway_schema SET {set}"));
+        assert!(why_not().to_string().contains(want), "{}", why_not());
+    }
+    assert_eq!(store.number("SELECT version FROM tierway_schema"), 99, "nobody upgraded it");
+}
+
 on_both![
+    who_opens_it_to_read_makes_nothing_and_changes_nothing,
     keys_are_added_rotated_and_revoked_and_each_change_raises_the_revision,
     a_change_is_seen_by_whoever_has_the_ledger_open_and_what_is_not_understood_is_no_key,
 ];
