@@ -3,8 +3,6 @@
 //! How long the next word is can hardly be guessed, so no byte is asked for by itself: what all of them are is worked out
 //! with vectors, and the places where that changes are bits of a number.
 
-use std::ops::Range;
-
 /// What a run of bytes is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -36,9 +34,9 @@ impl Kind {
         let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
         let digit = byte.wrapping_sub(b'0') < 10;
         let space = (byte == b' ') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t');
-        let sign = !(letter | digit | space) & (byte < 0x80);
         let which = |is_one: bool, kind: Self| u8::from(is_one) * kind as u8;
-        which(letter, Self::Word) + which(digit, Self::Digits) + which(space, Self::Space) + which(sign, Self::Sign)
+        let known = which(letter, Self::Word) | which(digit, Self::Digits) | which(space, Self::Space);
+        known | which((known == 0) & (byte < 0x80), Self::Sign)
     }
 }
 
@@ -59,47 +57,55 @@ const KINDS: [Kind; 256] = {
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
-/// Calls `found` for each run, in order.
+/// Calls `found` for each run, in order, with the place where it starts and its length.
 #[inline]
-pub(crate) fn each(text: &[u8], mut found: impl FnMut(Kind, Range<usize>)) {
-    let Some((_, others)) = text.split_first() else { return };
-    let (blocks, tail) = others.as_chunks();
-    let (mut start, mut from) = (0, 1);
-    let mut end_runs = |mut changes: u64, from: usize| {
+pub(crate) fn each(text: &[u8], mut found: impl FnMut(Kind, usize, usize)) {
+    let Some(&first) = text.first() else { return };
+    let (mut start, mut before) = (0, Kind::number(first));
+    let (blocks, tail) = text.as_chunks();
+    let mut padded = [0; BLOCK];
+    padded[..tail.len()].copy_from_slice(tail);
+    for (at, block) in blocks.iter().chain([&padded]).enumerate() {
+        let mut changes = changes(&mut before, block);
+        if at == blocks.len() {
+            changes &= (1 << tail.len()) - 1;
+        }
         while changes != 0 {
-            let end = from + changes.trailing_zeros() as usize;
-            found(Kind::of(text[start]), start..end);
+            let end = at * BLOCK + changes.trailing_zeros() as usize;
+            found(Kind::of(text[start]), start, end.wrapping_sub(start));
             start = end;
             changes &= changes - 1;
         }
-    };
-    for (block, before) in blocks.iter().zip(text.as_chunks().0) {
-        end_runs(changes(before, block), from);
-        from += BLOCK;
     }
-    // In what is left, equal bytes stand where the text has ended.
-    let (mut block, mut before) = ([0; BLOCK], [0; BLOCK]);
-    block[..tail.len()].copy_from_slice(tail);
-    before[..tail.len()].copy_from_slice(&text[from - 1..][..tail.len()]);
-    end_runs(changes(&before, &block), from);
-    found(Kind::of(text[start]), start..text.len());
+    found(Kind::of(text[start]), start, text.len() - start);
 }
 
-/// A bit for each byte that is of another kind than the one before it.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// A bit for each byte that is of another kind than the one before it, the first one's being `before`.
 #[inline]
-fn changes(before: &[u8; BLOCK], bytes: &[u8; BLOCK]) -> u64 {
-    let mut changed = [0; BLOCK];
-    for at in 0..BLOCK {
-        changed[at] = u8::from(Kind::number(bytes[at]) != Kind::number(before[at]));
+fn changes(before: &mut u8, block: &[u8; BLOCK]) -> u64 {
+    let mut kinds = [0; BLOCK];
+    for (kind, byte) in kinds.iter_mut().zip(block) {
+        *kind = Kind::number(*byte);
     }
-    // The product brings the lowest bits of eight bytes together in its highest byte.
-    let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    changed.as_chunks().0.iter().rev().fold(0, |all, eight| all << 8 | bits(eight))
+    let (mut changes, mut last) = (0, u64::from(*before) << 56);
+    for (at, eight) in kinds.as_chunks().0.iter().enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        let differs = eight ^ (eight << 8 | last >> 56);
+        // The lowest bit of each byte that is not 0; the product brings them together in its highest byte.
+        let bits = (differs + 0x7f * EACH) >> 7 & EACH;
+        changes |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
+        last = eight;
+    }
+    *before = kinds[BLOCK - 1];
+    changes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::Range;
 
     /// The runs of a text, byte by byte.
     fn one_by_one(text: &[u8]) -> Vec<(Kind, Range<usize>)> {
@@ -116,7 +122,7 @@ mod tests {
     #[track_caller]
     fn check(text: &[u8]) {
         let mut runs = Vec::new();
-        each(text, |kind, run| runs.push((kind, run)));
+        each(text, |kind, start, length| runs.push((kind, start..start + length)));
         assert_eq!(runs, one_by_one(text), "{text:?}");
     }
 

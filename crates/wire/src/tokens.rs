@@ -156,9 +156,9 @@ fn rounded(sum: u64, times: u64, by: u64) -> u32 {
 /// UTF-8, no more than a few megabytes; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
     let mut sum = 0;
-    runs::each(bytes, |kind, run| {
-        let weight = WEIGHTS[kind as usize][run.len().min(LONG)];
-        sum += if weight > 0 { u64::from(weight) } else { of_rare(kind, &bytes[run]) };
+    runs::each(bytes, |kind, start, length| {
+        let weight = WEIGHTS[kind as usize][length.min(LONG)];
+        sum += if weight > 0 { u64::from(weight) } else { of_rare(kind, &bytes[start..][..length]) };
     });
     sum
 }
