@@ -78,38 +78,55 @@ impl GramSet {
 
     /// The ids that are kept, rising.
     pub(super) fn kept(&self) -> Vec<u16> {
-        // Room for all of one slot more, so that not every id has to be asked whether it is still wanted.
-        let (mut ids, mut count) = ([0; (MAX_GRAMS + 64).next_power_of_two()], 0);
-        let room = ids.len() - 1;
-        let mut full = [0u8; SLOTS];
+        let (mut ids, mut count) = ([0; ROOM], 0);
         for (kind, slots) in self.kinds.iter().enumerate() {
-            // Which slots hold something comes in no order: told without a guess.
-            let mut some = 0;
-            for (at, slot) in slots.iter().enumerate() {
-                full[some % SLOTS] = at as u8;
-                some += usize::from(*slot != 0);
-            }
             let until = count + KEPT[kind];
-            for at in &full[..some] {
-                let first = (kind << KIND_BITS) as u16 | u16::from(*at) << 6;
-                let mut left = slots[usize::from(*at)];
-                // Most slots hold one or two: both are written, kept or not without a guess.
-                for _ in 0..2 {
-                    ids[count & room] = first | left.trailing_zeros() as u16 & 63;
-                    count += usize::from(left != 0);
-                    left &= left.wrapping_sub(1);
-                }
-                while left != 0 {
-                    ids[count & room] = first | left.trailing_zeros() as u16;
-                    count += 1;
-                    left &= left - 1;
-                }
+            for (part, slots) in slots.as_chunks().0.iter().enumerate() {
+                // Of a long text a few parts hold all that is kept.
                 if count >= until {
                     break;
                 }
+                let first = ((kind << KIND_BITS) + part * PART * 64) as u16;
+                count = write_ids(first, slots, &mut ids, count, until);
             }
             count = count.min(until);
         }
         ids[..count.min(MAX_GRAMS)].to_vec()
     }
+}
+
+/// Slots that are looked at together.
+const PART: usize = 64;
+/// Room for all of one slot more than is kept, so that not every id has to be asked whether it is still wanted.
+const ROOM: usize = (MAX_GRAMS + 64).next_power_of_two();
+
+/// Writes the ids of a few slots, whose first id is `first`, behind the `count` that are there, until there are so many; gives how
+/// many there are then.
+fn write_ids(first: u16, slots: &[u64; PART], ids: &mut [u16; ROOM], mut count: usize, until: usize) -> usize {
+    let room = ROOM - 1;
+    // Which slots hold something comes in no order: told without a guess.
+    let (mut full, mut some) = ([0u8; PART], 0);
+    for (at, slot) in slots.iter().enumerate() {
+        full[some % PART] = at as u8;
+        some += usize::from(*slot != 0);
+    }
+    for at in &full[..some] {
+        let first = first | u16::from(*at) << 6;
+        let mut left = slots[usize::from(*at)];
+        // Most slots hold one or two: both are written, kept or not without a guess.
+        for _ in 0..2 {
+            ids[count & room] = first | left.trailing_zeros() as u16 & 63;
+            count += usize::from(left != 0);
+            left &= left.wrapping_sub(1);
+        }
+        while left != 0 {
+            ids[count & room] = first | left.trailing_zeros() as u16;
+            count += 1;
+            left &= left - 1;
+        }
+        if count >= until {
+            break;
+        }
+    }
+    count
 }
