@@ -41,7 +41,8 @@ fn seconds(text: &str, name: &str) -> u64 {
 }
 
 fn config() -> Config {
-    tierway_config::parse(CONFIG, "tierway.toml", &|name| (!name.starts_with("TIERWAY_L")).then(|| "set".into())).unwrap()
+    tierway_config::parse(CONFIG, "tierway.toml", &|name| (!name.starts_with("TIERWAY_L")).then(|| "set".into()))
+        .unwrap()
 }
 
 #[test]

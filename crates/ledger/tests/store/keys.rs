@@ -86,7 +86,7 @@ fn who_opens_it_to_read_makes_nothing_and_changes_nothing(store: &Scratch) {
     match store.file() {
         Some(path) => assert!(!path.exists()),
         None => {
-            assert_eq!(store.number("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), 0)
+            assert_eq!(store.number("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), 0);
         }
     }
     let mut owner = State::open(store.location()).unwrap();
