@@ -252,7 +252,8 @@ impl Relay {
             End::Broken(broken) => Some(*Refusal::upstream(broken.kind, broken.reply.as_deref(), false).error),
             End::CutOff => Some(ApiError::new(503, "The router is shutting down; this answer is not whole.")),
         };
-        if let Some(error) = error {
+        if let Some(mut error) = error {
+            error.request_id = Some(log.id().to_string());
             self.meter.last_words(&error, &mut self.given);
         }
         log.attempt_ends(attempt_end, usage);

@@ -500,6 +500,7 @@ async fn messages_cut() -> Graded {
         want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
         let row = stage.rows(&[open.leave()]).remove(0);
         want!(row.status == CallStatus::Failed, "{row:?}");
+        want!(text.contains(&format!("\"request_id\":\"{}\"", row.id)), "{text}");
     }
     pass("the same model went on in the open block; with nobody but another one, the API's error event")
 }
