@@ -1,8 +1,10 @@
 //! One worker's connection to what replicas share, driven on its own runtime: a request that asks wakes no other thread.
 //!
 //! Requests that come at the same time ask in one write. What is told needs no answer: the server is asked to give none, so
-//! that nobody is woken for it. Anything that goes wrong ends the session for all workers ([`Shared::fail`]), as nobody knows
-//! any longer what the database has heard; the next session tells it anew. Token counts that were told in that moment are lost.
+//! that nobody is woken for it. Anything that goes wrong while a request is asked for ends the session for all workers
+//! ([`Shared::fail`]), as nobody knows any longer what the database has taken; the next session tells it anew. A connection
+//! that ends while nobody asks is just made again by who asks next: what was told on it the keeper tells within a second.
+//! Token counts that were told in that moment are lost.
 
 use super::address::Address;
 use super::ask::{Answer, Ask};
@@ -18,6 +20,8 @@ use tokio::time::Instant;
 
 /// Connecting takes longer than an answer: names are looked up, TLS is agreed upon.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// What was not spoken on for so long is asked whether it is still there: servers, and what lies before them, close what is idle.
+const PING_AFTER: Duration = Duration::from_secs(30);
 /// The server gives no answer to what comes next.
 const NO_REPLY: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$4\r\nSKIP\r\n";
 
@@ -49,13 +53,13 @@ struct Queue {
 
 enum Waiting {
     Request(Ask, oneshot::Sender<Answer>),
-    /// Told to a server that cannot be kept from answering.
+    /// Told to a server that cannot be kept from answering, or asked whether it is there.
     Nobody,
 }
 
 /// This worker's line in a session, where it has one.
 fn find(shared: &Shared, session: u64) -> Option<Arc<Line>> {
-    let ours = |line: &&Arc<Line>| line.session == session && line.me == shared.me;
+    let ours = |line: &&Arc<Line>| line.session == session && line.me == shared.me && !line.queue().over;
     LINES.with_borrow(|lines| lines.iter().find(ours).cloned())
 }
 
@@ -134,25 +138,44 @@ impl Line {
         }
     }
 
-    /// Ends without an error when the session does.
+    /// Asks whether it is still there.
+    fn ping(&self) {
+        let mut queue = self.queue();
+        queue.waiting.push_back(Waiting::Nobody);
+        redis::cmd("PING").write_packed_command(&mut queue.out);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Ends without an error when the session does, or when nobody asks.
     async fn drive(&self, shared: &Arc<Shared>) -> Result<(), String> {
         let opening = tokio::time::timeout(CONNECT_WITHIN, open(&shared.address));
         let (stream, skips) = opening.await.map_err(|_| "no connection within a second".to_owned())??;
         self.queue().skips = skips;
         self.connected.send_replace(true);
+        let talked = self.talk(shared, stream).await;
+        let mut queue = self.queue();
+        queue.over = true;
+        let asked = queue.waiting.iter().any(|waiting| matches!(waiting, Waiting::Request(..)));
+        if asked { talked } else { Ok(()) }
+    }
+
+    /// Until the session ends, or the connection does.
+    async fn talk(&self, shared: &Arc<Shared>, stream: Box<dyn Stream>) -> Result<(), String> {
         let (mut read, mut write) = tokio::io::split(stream);
         let mut input = BytesMut::with_capacity(4_096);
         let mut out = Vec::new();
         // Since when an answer is owed; none while nobody waits.
         let mut owed: Option<Instant> = None;
+        let mut spoken = Instant::now();
         loop {
-            let due = owed.map(|since| since + shared.timeout);
+            let due = owed.map_or(spoken + PING_AFTER, |since| since + shared.timeout);
             tokio::select! {
                 // An answer that is there is read before anybody says that it is not.
                 biased;
                 count = read.read_buf(&mut input) => {
                     if count.map_err(|error| error.to_string())? == 0 {
-                        return if self.queue().over { Ok(()) } else { Err("it closed the connection".into()) };
+                        return Err("it closed the connection".into());
                     }
                     while let Some(reply) = reply::take(&mut input)? {
                         self.hear(shared, &reply)?;
@@ -162,13 +185,21 @@ impl Line {
                 () = self.filled.notified() => {
                     std::mem::swap(&mut out, &mut self.queue().out);
                     if !out.is_empty() {
-                        owed = owed.or_else(|| Some(Instant::now()));
+                        spoken = Instant::now();
+                        owed = owed.or(Some(spoken));
                         let writing = tokio::time::timeout(shared.timeout, write.write_all(&out));
                         writing.await.map_err(|_| shared.too_late())?.map_err(|error| error.to_string())?;
                         out.clear();
                     }
                 }
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Err(shared.too_late()),
+                () = tokio::time::sleep_until(due) => {
+                    if owed.is_some() {
+                        return Err(shared.too_late());
+                    }
+                    self.ping();
+                    // Not again before it is written.
+                    owed = Some(Instant::now());
+                }
             }
             let queue = self.queue();
             if queue.waiting.is_empty() {
