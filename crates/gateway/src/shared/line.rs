@@ -63,7 +63,7 @@ fn find(shared: &Shared, session: u64) -> Option<Arc<Line>> {
     LINES.with_borrow(|lines| lines.iter().find(ours).cloned())
 }
 
-/// Asks in this session; none when nobody answers.
+/// Asks in this session; none when nobody answers in time. What is granted later is given back ([`super::ask::Grant`]).
 pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<Answer> {
     let line = find(shared, session).unwrap_or_else(|| Line::begin(shared, session));
     if !*line.connected.borrow() {
@@ -73,7 +73,7 @@ pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<
     let (reply, answer) = oneshot::channel();
     line.enqueue(shared, ask, reply);
     drop(line);
-    answer.await.ok()
+    tokio::time::timeout(shared.timeout, answer).await.ok()?.ok()
 }
 
 /// Tells what has changed, where this worker has a line; otherwise the keeper does within a second.
