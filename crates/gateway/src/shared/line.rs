@@ -187,8 +187,8 @@ impl Line {
                     if !out.is_empty() {
                         spoken = Instant::now();
                         owed = owed.or(Some(spoken));
-                        let writing = tokio::time::timeout(shared.timeout, write.write_all(&out));
-                        writing.await.map_err(|_| shared.too_late())?.map_err(|error| error.to_string())?;
+                        let writing = tokio::time::timeout(shared.timeout, send(&mut write, &out));
+                        writing.await.map_err(|_| shared.too_late())??;
                         out.clear();
                     }
                 }
@@ -235,7 +235,7 @@ async fn open(address: &Address) -> Result<(Box<dyn Stream>, bool), String> {
     let last = redis::cmd("PING").arg("unheard").get_packed_command();
     out.extend_from_slice(&last);
     out.extend_from_slice(&redis::cmd("PING").arg("heard").get_packed_command());
-    stream.write_all(&out).await.map_err(|error| error.to_string())?;
+    send(&mut stream, &out).await?;
     for _ in &greetings {
         if let Reply::Error(error) = next(&mut stream, &mut input).await? {
             return Err(error);
@@ -250,6 +250,15 @@ async fn open(address: &Address) -> Result<(Box<dyn Stream>, bool), String> {
             reply => return Err(format!("not understood: {reply:?}")),
         }
     }
+}
+
+/// Writes all of it; TLS keeps a part to itself until it is flushed.
+async fn send(stream: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> Result<(), String> {
+    let sending = async {
+        stream.write_all(out).await?;
+        stream.flush().await
+    };
+    sending.await.map_err(|error: std::io::Error| error.to_string())
 }
 
 async fn next(stream: &mut Box<dyn Stream>, input: &mut BytesMut) -> Result<Reply, String> {
