@@ -692,7 +692,7 @@ pub static SHARED: Spec = Spec {
             "timeout_ms",
             int(1, 60_000),
             Some("100"),
-            "Longest wait for its answer, milliseconds; then this replica goes on alone with its part of every limit, and tries again every second.",
+            "Longest wait for its answer, milliseconds; then this replica goes on alone with its part of every limit, and tries again every second. The first requests of a worker wait for its connection, too, up to a second.",
         ),
         field(
             "replicas",

@@ -38,7 +38,8 @@ pub(super) struct Line {
     me: String,
     queue: Mutex<Queue>,
     filled: Notify,
-    connected: watch::Sender<bool>,
+    /// It is connected, or never will be.
+    ready: watch::Sender<bool>,
 }
 
 /// What is to be written, and who waits for answers, in their order.
@@ -66,9 +67,9 @@ fn find(shared: &Shared, session: u64) -> Option<Arc<Line>> {
 /// Asks in this session; none when nobody answers in time. What is granted later is given back ([`super::ask::Grant`]).
 pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<Answer> {
     let line = find(shared, session).unwrap_or_else(|| Line::begin(shared, session));
-    if !*line.connected.borrow() {
-        let mut connected = line.connected.subscribe();
-        tokio::time::timeout(shared.timeout, connected.wait_for(|connected| *connected)).await.ok()?.ok()?;
+    if !*line.ready.borrow() {
+        let mut ready = line.ready.subscribe();
+        tokio::time::timeout(CONNECT_WITHIN, ready.wait_for(|ready| *ready)).await.ok()?.ok()?;
     }
     let (reply, answer) = oneshot::channel();
     line.enqueue(shared, ask, reply);
@@ -78,7 +79,7 @@ pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<
 
 /// Tells what has changed, where this worker has a line; otherwise the keeper does within a second.
 pub(super) fn tell(shared: &Shared, session: u64, changed: &[Changed<'_>]) {
-    if let Some(line) = find(shared, session).filter(|line| *line.connected.borrow()) {
+    if let Some(line) = find(shared, session).filter(|line| *line.ready.borrow()) {
         let mut queue = line.queue();
         if queue.over {
             return;
@@ -97,8 +98,8 @@ pub(super) fn tell(shared: &Shared, session: u64, changed: &[Changed<'_>]) {
 impl Line {
     /// Begins to connect.
     fn begin(shared: &Arc<Shared>, session: u64) -> Arc<Self> {
-        let (name, me, connected) = (shared.session_name(session), shared.me.clone(), watch::Sender::new(false));
-        let line = Arc::new(Self { session, name, me, queue: Mutex::default(), filled: Notify::new(), connected });
+        let (name, me, ready) = (shared.session_name(session), shared.me.clone(), watch::Sender::new(false));
+        let line = Arc::new(Self { session, name, me, queue: Mutex::default(), filled: Notify::new(), ready });
         LINES.with_borrow_mut(|lines| {
             // That of an earlier session.
             lines.retain(|line| line.me != shared.me || line.end());
@@ -123,6 +124,7 @@ impl Line {
     /// Takes no more; what was asked is still answered. False: nobody need keep it.
     fn end(&self) -> bool {
         self.queue().over = true;
+        self.ready.send_replace(true);
         self.filled.notify_one();
         false
     }
@@ -152,7 +154,7 @@ impl Line {
         let opening = tokio::time::timeout(CONNECT_WITHIN, open(&shared.address));
         let (stream, skips) = opening.await.map_err(|_| "no connection within a second".to_owned())??;
         self.queue().skips = skips;
-        self.connected.send_replace(true);
+        self.ready.send_replace(true);
         let talked = self.talk(shared, stream).await;
         let mut queue = self.queue();
         queue.over = true;
