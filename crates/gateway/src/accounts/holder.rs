@@ -172,7 +172,7 @@ impl Holder {
             return Some(book.clone());
         }
         let name = shared.purse_name(self.kind(), self.plain_name(), budget.period.name(), window.start_ms);
-        let fresh = Book::new(name, budget.period, window, filled.purse.spent(window));
+        let fresh = Book::new(name, budget, window, filled.purse.spent(window));
         Some(book.insert(shared.enter_book(fresh)).clone())
     }
 
@@ -260,7 +260,7 @@ impl Holder {
     pub(super) fn share(&self, book: &Book, budget: Budget, amount: Usd) -> bool {
         let spent = self.purse.as_ref().map_or(Usd::ZERO, |filled| filled.purse.spent(book.window));
         let replicas = self.shared.as_ref().map_or(1, |shared| shared.replicas());
-        book.take(amount, budget.limit - spent, replicas)
+        book.take(amount, budget.limit, spent, replicas)
     }
 
     fn short(&self, budget: Budget, window: Window, short: Short, worst: Usd) -> Denied {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway_decide::Usd;
-use tierway_decide::budget::{Period, Share, Window};
+use tierway_decide::budget::{Budget, Period, Share, Window};
 
 /// A purse outlives its window in the database by so much, for requests that end late.
 const KEEP_AFTER_S: i64 = 86_400;
@@ -21,7 +21,7 @@ pub(crate) struct Book {
     /// This replica's part of it.
     share: Share,
     tally: Mutex<Tally>,
-    /// The budget, as it was configured when it was last asked for.
+    /// The budget, as it was configured when it was last asked for or taken from.
     limit: AtomicI64,
     /// Spent before anybody shared it, units of 1e-12 dollars.
     base: AtomicI64,
@@ -31,8 +31,8 @@ pub(crate) struct Book {
 
 impl Book {
     /// `spent`: what the ledger knows of its window.
-    pub(crate) fn new(name: String, period: Period, window: Window, spent: Usd) -> Self {
-        let keep_s = match period {
+    pub(crate) fn new(name: String, budget: Budget, window: Window, spent: Usd) -> Self {
+        let keep_s = match budget.period {
             Period::Day => 86_400 + KEEP_AFTER_S,
             Period::Week => 7 * 86_400 + KEEP_AFTER_S,
             Period::Month => 31 * 86_400 + KEEP_AFTER_S,
@@ -44,7 +44,7 @@ impl Book {
             keep_s,
             share: Share::default(),
             tally: Mutex::default(),
-            limit: AtomicI64::new(0),
+            limit: AtomicI64::new(budget.limit.picos()),
             base: AtomicI64::new(spent.picos()),
             settled_by: Mutex::default(),
         }
@@ -69,9 +69,11 @@ impl Book {
         self.tally().refused(session, amount.picos());
     }
 
-    /// Takes so much without asking; false when that is more than this replica's part ([`Share::take`]).
-    pub(crate) fn take(&self, amount: Usd, left: Usd, replicas: u32) -> bool {
-        let taken = self.share.take(amount, left, replicas);
+    /// Takes so much without asking, of this limit; false when that is more than this replica's part ([`Share::take`]).
+    /// `spent`: as far as this replica knows.
+    pub(crate) fn take(&self, amount: Usd, limit: Usd, spent: Usd, replicas: u32) -> bool {
+        self.limit.store(limit.picos(), Ordering::Relaxed);
+        let taken = self.share.take(amount, limit - spent, replicas);
         if taken {
             self.tally().take_alone(amount.picos());
         }
@@ -162,4 +164,22 @@ impl Pace {
 pub(super) struct Shelf {
     pub(super) books: HashMap<String, Arc<Book>>,
     pub(super) paces: HashMap<String, Arc<Pace>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_began_alone_has_its_part_of_what_is_heard_to_be_left() {
+        let usd = Usd::from_picos;
+        let (budget, window) =
+            (Budget { limit: usd(100), period: Period::Total }, Window { start_ms: 0, end_ms: None });
+        for (amount, fits) in [(35, true), (36, false)] {
+            let book = Book::new("purse".into(), budget, window, usd(10));
+            // Nobody was asked before; 20 are spent, 10 reserved, and there are two.
+            book.heard(0, 20, 10, 2);
+            assert_eq!(book.take(usd(amount), budget.limit, usd(20), 2), fits, "{amount}");
+        }
+    }
 }
