@@ -109,6 +109,8 @@ struct Keeper {
     connection: Option<MultiplexedConnection>,
     /// Workers have asked in the latest session, so the next one has another name.
     opened: bool,
+    /// The last of them, until all that was open in it is told in a later one: that may take several connections.
+    leaving: Option<String>,
     /// When the database may be asked: it may have to hear of others first.
     usable_at: Instant,
     /// It was reached before, so this replica may know what the database has forgotten.
@@ -128,6 +130,7 @@ impl Keeper {
             clock,
             connection: None,
             opened: false,
+            leaving: None,
             usable_at: Instant::now(),
             was_up: false,
             said_lost: false,
@@ -233,11 +236,12 @@ impl Keeper {
         let Some(mut connection) = self.connection.clone() else { return Ok(0) };
         // Nobody asks from here on, and who has asked is answered too late ([`super::tally`]).
         self.shared.open.store(0, Ordering::SeqCst);
-        let before = self.session().1;
         if std::mem::take(&mut self.opened) {
+            self.leaving = Some(self.session().1);
             self.shared.session.fetch_add(1, Ordering::SeqCst);
         }
         let (number_of_it, name) = self.session();
+        let before = self.leaving.clone().unwrap_or_else(|| name.clone());
         let (shared, session) = (self.shared.clone(), (number_of_it, name.as_str()));
         let mut pipe = Pipeline::new();
         shared.scripts.load(&mut pipe);
@@ -266,6 +270,7 @@ impl Keeper {
         let grant = if self.was_up { RETELLING_MS } else { 0 };
         pipe.add_command(shared.scripts.hello(&shared.name("born"), grant));
         let answers = pipe.query_async::<Vec<Value>>(&mut connection).await?;
+        self.leaving = None;
         Ok(answers.first().and_then(number).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(RETELLING_MS))
     }
 
