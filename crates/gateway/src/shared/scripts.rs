@@ -70,8 +70,18 @@ impl Scripts {
     /// `before`: the session that was before it.
     pub(super) fn begin_book(&self, pipe: &mut Pipeline, me: &str, before: &str, session: (u64, &str), book: &Book) {
         let open = book.tally().begin(session.0);
+        self.put_book(pipe, me, (before, session.1), open, book);
+    }
+
+    /// Tells again what was forgotten of a purse; the session goes on.
+    pub(super) fn mend_book(&self, pipe: &mut Pipeline, me: &str, session: &str, book: &Book) {
+        let taken = book.tally().least();
+        self.put_book(pipe, me, ("", session), taken, book);
+    }
+
+    fn put_book(&self, pipe: &mut Pipeline, me: &str, sessions: (&str, &str), taken: i64, book: &Book) {
         let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&book.name);
-        call.arg(before).arg(session.1).arg("r:").arg("d:").arg(open).arg(book.keep_s * 1_000).arg(book.base());
+        call.arg(sessions.0).arg(sessions.1).arg("r:").arg("d:").arg(taken).arg(book.keep_s * 1_000).arg(book.base());
         call.arg(me).arg(book.settled());
         for (replica, settled) in book.settled_by().iter().filter(|(replica, _)| **replica != me) {
             call.arg(replica).arg(settled);
@@ -84,11 +94,21 @@ impl Scripts {
         let mut tally = pace.tally();
         if tally.is_used() {
             let open = tally.begin(session.0);
-            let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&pace.name);
-            call.arg(before).arg(session.1).arg("a:").arg("b:").arg(open).arg(90_000_000).arg("").ignore();
+            self.put_pace(pipe, (before, session.1), open, pace);
         } else {
             tally.begin(session.0);
         }
+    }
+
+    /// Tells again what was forgotten of a pace; the session goes on.
+    pub(super) fn mend_pace(&self, pipe: &mut Pipeline, session: &str, pace: &Pace) {
+        let taken = pace.tally().least();
+        self.put_pace(pipe, ("", session), taken, pace);
+    }
+
+    fn put_pace(&self, pipe: &mut Pipeline, sessions: (&str, &str), taken: i64, pace: &Pace) {
+        let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&pace.name);
+        call.arg(sessions.0).arg(sessions.1).arg("a:").arg("b:").arg(taken).arg(90_000_000).arg("").ignore();
     }
 
     /// Asks how long to wait until others have told what they know.

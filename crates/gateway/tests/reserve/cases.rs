@@ -290,3 +290,44 @@ pub(crate) const TOLD: &[Told] = &[
         after: "pace1 tokens=1003600000000 for 90000",
     },
 ];
+
+/// Calls of `begin.lua`, of the session `now`: kind, session before (`-`: none, it goes on), open or taken, base, and who has
+/// settled what.
+pub(crate) const BEGUN: &[Told] = &[
+    Told {
+        name: "a purse that nobody knows",
+        before: "",
+        say: "purse now 40 9 me 5 other 7",
+        after: "purse1 base=9 r:now=40 s:me=5 s:other=7 for 60",
+    },
+    Told {
+        name: "the session before takes with it what was open, and nobody has settled less than is known",
+        before: "purse1 base=9 r:old=50 d:old=10 r:other=3 s:me=4 s:other=8",
+        say: "purse old 40 9 me 5 other 7",
+        after: "purse1 base=9 r:now=40 r:other=3 s:me=5 s:other=8 for 60",
+    },
+    Told {
+        name: "what was half told under this name before counts for nothing",
+        before: "purse1 base=9 r:old=50 r:now=60 d:now=20",
+        say: "purse old 40 9 me 5",
+        after: "purse1 base=9 r:now=40 s:me=5 for 60",
+    },
+    Told {
+        name: "one that goes on is told again what was taken, and told twice nothing changes",
+        before: "purse1 base=9 r:now=6 d:now=2",
+        say: "purse - 40 9 me 5; purse - 40 9 me 5",
+        after: "purse1 base=9 d:now=2 r:now=40 s:me=5 for 60",
+    },
+    Told {
+        name: "and what was taken since counts",
+        before: "purse1 base=9 r:now=41 d:now=2",
+        say: "purse - 40 9 me 5",
+        after: "purse1 base=9 d:now=2 r:now=41 s:me=5 for 60",
+    },
+    Told {
+        name: "a pace has no base",
+        before: "pace1 a:old=5 b:old=3 requests=1000",
+        say: "pace old 2 -",
+        after: "pace1 a:now=2 requests=1000 for 60",
+    },
+];

@@ -13,6 +13,7 @@ use tierway_testkit::redis::Redis;
 
 const SCRIPT: &str = include_str!("../../src/shared/reserve.lua");
 const TELL: &str = include_str!("../../src/shared/tell.lua");
+const BEGIN: &str = include_str!("../../src/shared/begin.lua");
 /// Seconds: 1970-01-12.
 const NOW: &str = "{1000000, 0}";
 
@@ -133,6 +134,23 @@ fn what_is_told_only_grows() {
             let mut call = redis::cmd("EVAL");
             call.arg(TELL).arg(1).arg(format!("{}1", words[0])).arg("me").arg("now").arg(&words);
             let () = call.query(&mut redis).unwrap();
+        }
+        assert_eq!(left(&mut redis), told.after, "{}", told.name);
+    }
+}
+
+#[test]
+fn a_session_begins_with_what_is_known() {
+    let server = Redis::start().unwrap();
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    for told in cases::BEGUN {
+        fill(&mut redis, told.before).unwrap();
+        for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
+            let [key, before, taken, base, others @ ..] = &words[..] else { panic!("{}", told.say) };
+            let (names, base) = if *key == "purse" { (["r:", "d:"], *base) } else { (["a:", "b:"], "") };
+            let mut call = redis::cmd("EVAL");
+            call.arg(BEGIN).arg(1).arg(format!("{key}1")).arg(before.trim_matches('-')).arg("now").arg(&names);
+            let () = call.arg(taken).arg(60_000).arg(base).arg(others).query(&mut redis).unwrap();
         }
         assert_eq!(left(&mut redis), told.after, "{}", told.name);
     }

@@ -6,7 +6,7 @@ use super::super::ask::number;
 use super::super::books::{Book, Pace};
 use super::super::illness::{Now, ill, learn};
 use super::super::tally::Tally;
-use super::Keeper;
+use super::{Keeper, RETELLING_MS};
 use redis::{Pipeline, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Keeper {
                 self.forget_illness(over).await;
             }
             if !self.hear(&looking, looked).await {
-                tracing::warn!("the database has forgotten what replicas share; this one tells it anew");
+                tracing::warn!("the database does not know what this replica shares; it begins anew, and tells it");
                 let _ = self.renew().await;
             }
         }
@@ -115,37 +115,59 @@ impl Keeper {
         Looking { books, paces }
     }
 
-    /// Takes in how they stand, and tells again what lags behind; false when the database has forgotten any of it.
+    /// Takes in how they stand, and tells again what was forgotten or lags behind; false when the database knows nothing
+    /// any longer, or more than this replica has ever taken.
     async fn hear(&mut self, looking: &Looking, looked: &[Value]) -> bool {
-        let (replicas, name) = (self.shared.replicas(), self.session().1);
+        let (shared, name) = (self.shared.clone(), self.session().1);
         let (purses, paces) = looked.split_at(looking.books.len().min(looked.len()));
-        let (mut whole, mut behind) = (true, Vec::new());
+        let (mut forgotten, mut behind) = (Pipeline::new(), Vec::new());
         for ((least, book), purse) in looking.books.iter().zip(purses) {
-            let Some(purse) = Purse::read(purse, &self.shared.me, &name) else { continue };
-            let knows = purse.is_whole(book, *least);
-            whole &= knows;
-            if knows {
+            let Some(purse) = Purse::read(purse, &shared.me, &name) else { continue };
+            if purse.taken > book.tally().most() {
+                return false;
+            }
+            let whole = purse.is_whole(book, *least);
+            if whole {
                 let base = purse.base.unwrap_or_else(|| book.base());
-                book.heard(base, base + purse.spent, purse.reserved, replicas);
-                if purse.back < book.tally().released() || purse.settled < book.settled() {
-                    behind.push(Changed::Book(book));
-                }
+                book.heard(base, base + purse.spent, purse.reserved, shared.replicas());
+            } else {
+                shared.scripts.mend_book(&mut forgotten, &shared.me, &name, book);
+            }
+            if !whole || purse.back < book.tally().released() || purse.settled < book.settled() {
+                behind.push(Changed::Book(book));
             }
         }
         for ((least, pace), figures) in looking.paces.iter().zip(paces) {
             let figure = |at: usize| figures.as_sequence().and_then(|all| number(all.get(at)?)).unwrap_or(0);
-            let tally = pace.tally();
-            whole &= (*least..=tally.most()).contains(&figure(0));
-            let lags = figure(1) < tally.released();
-            drop(tally);
-            if lags || pace.is_corrected() {
+            let (taken, back) = (figure(0), figure(1));
+            let (open, most, released) = {
+                let tally = pace.tally();
+                (tally.open(), tally.most(), tally.released())
+            };
+            if taken > most {
+                return false;
+            }
+            // One that nobody has used for a day is thrown away, and nothing is missing.
+            let whole = taken >= *least || open == 0;
+            if !whole {
+                shared.scripts.mend_pace(&mut forgotten, &name, pace);
+            }
+            if !whole || back < released.min(taken) || pace.is_corrected() {
                 behind.push(Changed::Pace(pace));
             }
         }
-        if whole {
+        let knows = forgotten.is_empty() || self.mend(forgotten).await;
+        if knows {
             self.tell(&behind).await;
         }
-        whole
+        knows
+    }
+
+    /// Tells again what was forgotten, so that who asks notices nothing; false when everything was: then all have to tell first.
+    async fn mend(&mut self, mut forgotten: Pipeline) -> bool {
+        tracing::warn!("the database has forgotten some of what replicas share; this one tells it again");
+        forgotten.add_command(self.shared.scripts.hello(&self.shared.name("born"), RETELLING_MS));
+        self.query(&forgotten).await.is_none_or(|answers| answers.first().and_then(number) == Some(0))
     }
 
     /// The replicas whose sign of life has not expired.
@@ -267,6 +289,6 @@ impl Purse {
             let known = known.entry(replica.clone()).or_insert(*amount);
             *known = *amount.max(known);
         }
-        whole && (least..=book.tally().most()).contains(&self.taken)
+        whole && self.taken >= least
     }
 }
