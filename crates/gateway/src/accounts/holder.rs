@@ -43,6 +43,11 @@ impl Filled {
         self.read.load(Ordering::Relaxed) == window.start_ms + 1
     }
 
+    /// Any window of it was: nothing but what replicas tell is missing from a later one.
+    fn was_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed) != 0
+    }
+
     pub(crate) fn set_read(&self, window: Window) {
         // Zero means never, and the window of a total begins there.
         self.read.store(window.start_ms + 1, Ordering::Relaxed);
@@ -172,7 +177,7 @@ impl Holder {
             return Some(book.clone());
         }
         let name = shared.purse_name(self.kind(), self.plain_name(), budget.period.name(), window.start_ms);
-        let fresh = Book::new(name, budget, window, filled.purse.spent(window));
+        let fresh = Book::new(name, budget, window, (filled.purse.spent(window), filled.was_read()));
         Some(book.insert(shared.enter_book(fresh)).clone())
     }
 

@@ -2,7 +2,7 @@
 
 use super::tally::{self, Tally};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway_decide::Usd;
 use tierway_decide::budget::{Budget, Period, Share, Window};
@@ -25,13 +25,15 @@ pub(crate) struct Book {
     limit: AtomicI64,
     /// Spent before anybody shared it, units of 1e-12 dollars.
     base: AtomicI64,
+    /// The ledger or the database has said so.
+    is_base_certain: AtomicBool,
     /// What all replicas had settled when that was last heard, for a database that forgets.
     settled_by: Mutex<HashMap<String, i64>>,
 }
 
 impl Book {
-    /// `spent`: what the ledger knows of its window.
-    pub(crate) fn new(name: String, budget: Budget, window: Window, spent: Usd) -> Self {
+    /// `spent`: what the ledger knows of its window, and whether it could be read.
+    pub(crate) fn new(name: String, budget: Budget, window: Window, spent: (Usd, bool)) -> Self {
         let keep_s = match budget.period {
             Period::Day => 86_400 + KEEP_AFTER_S,
             Period::Week => 7 * 86_400 + KEEP_AFTER_S,
@@ -45,7 +47,8 @@ impl Book {
             share: Share::default(),
             tally: Mutex::default(),
             limit: AtomicI64::new(budget.limit.picos()),
-            base: AtomicI64::new(spent.picos()),
+            base: AtomicI64::new(spent.0.picos()),
+            is_base_certain: AtomicBool::new(spent.1),
             settled_by: Mutex::default(),
         }
     }
@@ -96,9 +99,14 @@ impl Book {
         self.base.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_base_certain(&self) -> bool {
+        self.is_base_certain.load(Ordering::Relaxed)
+    }
+
     /// How all of it stands, as was just heard.
     pub(super) fn heard(&self, base: i64, spent: i64, reserved: i64, replicas: u32) {
         self.base.store(base, Ordering::Relaxed);
+        self.is_base_certain.store(true, Ordering::Relaxed);
         let left = self.limit.load(Ordering::Relaxed).saturating_sub(spent).saturating_sub(reserved);
         self.share.heard(Usd::from_picos(left), replicas);
     }
@@ -176,7 +184,7 @@ mod tests {
         let (budget, window) =
             (Budget { limit: usd(100), period: Period::Total }, Window { start_ms: 0, end_ms: None });
         for (amount, fits) in [(35, true), (36, false)] {
-            let book = Book::new("purse".into(), budget, window, usd(10));
+            let book = Book::new("purse".into(), budget, window, (usd(10), true));
             // Nobody was asked before; 20 are spent, 10 reserved, and there are two.
             book.heard(0, 20, 10, 2);
             assert_eq!(book.take(usd(amount), budget.limit, usd(20), 2), fits, "{amount}");

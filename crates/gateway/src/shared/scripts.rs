@@ -81,7 +81,8 @@ impl Scripts {
 
     fn put_book(&self, pipe: &mut Pipeline, me: &str, sessions: (&str, &str), taken: i64, book: &Book) {
         let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&book.name);
-        call.arg(sessions.0).arg(sessions.1).arg("r:").arg("d:").arg(taken).arg(book.keep_s * 1_000).arg(book.base());
+        call.arg(sessions.0).arg(sessions.1).arg("r:").arg("d:").arg(taken).arg(book.keep_s * 1_000);
+        call.arg(book.base()).arg(i32::from(book.is_base_certain()));
         call.arg(me).arg(book.settled());
         for (replica, settled) in book.settled_by().iter().filter(|(replica, _)| **replica != me) {
             call.arg(replica).arg(settled);
@@ -108,7 +109,7 @@ impl Scripts {
 
     fn put_pace(&self, pipe: &mut Pipeline, sessions: (&str, &str), taken: i64, pace: &Pace) {
         let call = pipe.cmd("EVALSHA").arg(&self.begin.digest).arg(1).arg(&pace.name);
-        call.arg(sessions.0).arg(sessions.1).arg("a:").arg("b:").arg(taken).arg(90_000_000).arg("").ignore();
+        call.arg(sessions.0).arg(sessions.1).arg("a:").arg("b:").arg(taken).arg(90_000_000).arg("").arg(0).ignore();
     }
 
     /// Asks how long to wait until others have told what they know.

@@ -291,43 +291,61 @@ pub(crate) const TOLD: &[Told] = &[
     },
 ];
 
-/// Calls of `begin.lua`, of the session `now`: kind, session before (`-`: none, it goes on), open or taken, base, and who has
-/// settled what.
+/// Calls of `begin.lua`, of the session `now`: kind, session before (`-`: none, it goes on), open or taken, base, 1 where
+/// that is certain, and who has settled what.
 pub(crate) const BEGUN: &[Told] = &[
     Told {
         name: "a purse that nobody knows",
         before: "",
-        say: "purse now 40 9 me 5 other 7",
+        say: "purse now 40 9 1 me 5 other 7",
         after: "purse1 base=9 r:now=40 s:me=5 s:other=7 for 60",
     },
     Told {
         name: "the session before takes with it what was open, and nobody has settled less than is known",
         before: "purse1 base=9 r:old=50 d:old=10 r:other=3 s:me=4 s:other=8",
-        say: "purse old 40 9 me 5 other 7",
+        say: "purse old 40 9 1 me 5 other 7",
         after: "purse1 base=9 r:now=40 r:other=3 s:me=5 s:other=8 for 60",
     },
     Told {
         name: "what was half told under this name before counts for nothing",
         before: "purse1 base=9 r:old=50 r:now=60 d:now=20",
-        say: "purse old 40 9 me 5",
+        say: "purse old 40 9 1 me 5",
         after: "purse1 base=9 r:now=40 s:me=5 for 60",
     },
     Told {
         name: "one that goes on is told again what was taken, and told twice nothing changes",
         before: "purse1 base=9 r:now=6 d:now=2",
-        say: "purse - 40 9 me 5; purse - 40 9 me 5",
+        say: "purse - 40 9 1 me 5; purse - 40 9 1 me 5",
         after: "purse1 base=9 d:now=2 r:now=40 s:me=5 for 60",
     },
     Told {
         name: "and what was taken since counts",
         before: "purse1 base=9 r:now=41 d:now=2",
-        say: "purse - 40 9 me 5",
+        say: "purse - 40 9 1 me 5",
         after: "purse1 base=9 d:now=2 r:now=41 s:me=5 for 60",
+    },
+    Told {
+        name: "of two bases the smaller one is right, as somebody tells what is more in the other",
+        before: "purse1 base=30 r:other=1",
+        say: "purse now 0 20 1 me 10; purse now 0 25 1 me 10",
+        after: "purse1 base=20 r:now=0 r:other=1 s:me=10 for 60",
+    },
+    Told {
+        name: "but not that of who could not read the ledger",
+        before: "purse1 base=30 r:other=1",
+        say: "purse now 0 0 0 me 10",
+        after: "purse1 base=30 r:now=0 r:other=1 s:me=10 for 60",
+    },
+    Told {
+        name: "though it is better than none",
+        before: "",
+        say: "purse now 0 4 0 me 10",
+        after: "purse1 base=4 r:now=0 s:me=10 for 60",
     },
     Told {
         name: "a pace has no base",
         before: "pace1 a:old=5 b:old=3 requests=1000",
-        say: "pace old 2 -",
+        say: "pace old 2 - 0",
         after: "pace1 a:now=2 requests=1000 for 60",
     },
 ];

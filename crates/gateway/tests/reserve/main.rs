@@ -146,11 +146,11 @@ fn a_session_begins_with_what_is_known() {
     for told in cases::BEGUN {
         fill(&mut redis, told.before).unwrap();
         for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
-            let [key, before, taken, base, others @ ..] = &words[..] else { panic!("{}", told.say) };
+            let [key, before, taken, base, certain, others @ ..] = &words[..] else { panic!("{}", told.say) };
             let (names, base) = if *key == "purse" { (["r:", "d:"], *base) } else { (["a:", "b:"], "") };
             let mut call = redis::cmd("EVAL");
             call.arg(BEGIN).arg(1).arg(format!("{key}1")).arg(before.trim_matches('-')).arg("now").arg(&names);
-            let () = call.arg(taken).arg(60_000).arg(base).arg(others).query(&mut redis).unwrap();
+            let () = call.arg(taken).arg(60_000).arg(base).arg(certain).arg(others).query(&mut redis).unwrap();
         }
         assert_eq!(left(&mut redis), told.after, "{}", told.name);
     }
