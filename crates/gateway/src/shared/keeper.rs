@@ -267,7 +267,8 @@ impl Keeper {
         if before != name {
             self.say_gone(&mut pipe, &before);
         }
-        let grant = if self.was_up { RETELLING_MS } else { 0 };
+        // Who found it away knows that others may have been there before.
+        let grant = if self.was_up || self.said_lost { RETELLING_MS } else { 0 };
         pipe.add_command(shared.scripts.hello(&shared.name("born"), grant));
         let answers = pipe.query_async::<Vec<Value>>(&mut connection).await?;
         self.leaving = None;
