@@ -2,7 +2,7 @@
 
 use crate::evidence::back_to;
 use crate::exit::{Done, Failed, say};
-use crate::load::{ConfigArg, Place, parse};
+use crate::load::{ConfigArg, Place, configs, parse};
 use crate::store::now_ms;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -53,10 +53,11 @@ enum What {
     },
 }
 
-/// The database that is named where other commands name a config.
-fn open(place: &ConfigArg) -> Result<(ConfigStore, PostgresUrl), Failed> {
+/// The database that is named where other commands name a config; who only looks makes nothing there.
+fn open(place: &ConfigArg, changes: bool) -> Result<(ConfigStore, PostgresUrl), Failed> {
     match place.place() {
-        Place::Database(url) => Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url)),
+        Place::Database(url) if changes => Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url)),
+        Place::Database(url) => Ok((configs(&url).map_err(Failed::told)?, url)),
         Place::File(path) => {
             let path = path.display();
             Err(Failed::told(format_args!("{path} is a file; name the database: `--config postgres://…`")))
@@ -67,7 +68,7 @@ fn open(place: &ConfigArg) -> Result<(ConfigStore, PostgresUrl), Failed> {
 pub(crate) fn run(args: &Args) -> Done {
     let (What::Push { place, .. } | What::List { place } | What::Show { place, .. } | What::Rollback { place, .. }) =
         &args.what;
-    let (mut store, url) = open(place)?;
+    let (mut store, url) = open(place, matches!(args.what, What::Push { .. } | What::Rollback { .. }))?;
     match &args.what {
         What::Push { file, why, .. } => push(&mut store, &url, file, why),
         What::List { .. } => list(&mut io::stdout().lock(), &mut store),

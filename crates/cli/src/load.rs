@@ -71,13 +71,22 @@ impl From<LedgerError> for Unread {
     }
 }
 
+/// The configs of a database for who only asks: nothing is made there.
+pub(crate) fn configs(url: &PostgresUrl) -> Result<ConfigStore, Unread> {
+    match ConfigStore::open_to_read(url.clone()) {
+        Err(LedgerError::Missing { .. } | LedgerError::OlderSchema { .. }) => Err(holds_none(url)),
+        opened => opened.map_err(Unread::from),
+    }
+}
+
+fn holds_none(url: &PostgresUrl) -> Unread {
+    Unread::Away(format!("{url} holds no config yet; put one there with `tierway config push FILE`"))
+}
+
 /// The version in force in a database.
 fn newest(url: &PostgresUrl) -> Result<Config, Unread> {
-    let mut store = ConfigStore::open(url.clone())?;
-    let Some(version) = store.newest()? else {
-        let how = "put one there with `tierway config push FILE`";
-        return Err(Unread::Away(format!("{url} holds no config yet; {how}")));
-    };
+    let mut store = configs(url)?;
+    let Some(version) = store.newest()? else { return Err(holds_none(url)) };
     let text = store.text(version)?.unwrap_or_default();
     parse(&text, &format!("config version {version}")).map_err(Unread::Bad)
 }

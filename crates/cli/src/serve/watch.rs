@@ -80,7 +80,7 @@ impl Versions {
 fn ask(store: Option<ConfigStore>, url: &PostgresUrl) -> Result<(ConfigStore, Option<i64>), LedgerError> {
     let mut store = match store {
         Some(store) => store,
-        None => ConfigStore::open(url.clone())?,
+        None => ConfigStore::open_to_read(url.clone())?,
     };
     let newest = store.newest()?;
     Ok((store, newest))
