@@ -2,25 +2,19 @@
 #![allow(missing_docs)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, may fail loudly")]
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::path::Path;
 use tierway_config::Config;
 use tierway_gateway::check_shared;
+use tierway_testkit::Authority;
 use tierway_testkit::redis::{PASSWORD, Redis};
 
 /// Writes an authority, and a certificate that it signed for a name with its key: `NAME-ca.pem`, `NAME.pem`, `NAME.key`.
 fn sign(dir: &Path, file: &str, name: &str) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "authority of a test");
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority_key = KeyPair::generate().unwrap();
-    std::fs::write(dir.join(format!("{file}-ca.pem")), authority.self_signed(&authority_key).unwrap().pem()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &issuer).unwrap();
-    std::fs::write(dir.join(format!("{file}.pem")), certificate.pem()).unwrap();
-    std::fs::write(dir.join(format!("{file}.key")), key.serialize_pem()).unwrap();
+    let authority = Authority::new().unwrap();
+    let signed = authority.sign(&[name]).unwrap();
+    for (ending, text) in [("-ca.pem", authority.pem()), (".pem", signed.certificate), (".key", signed.key)] {
+        std::fs::write(dir.join(format!("{file}{ending}")), text).unwrap();
+    }
 }
 
 fn config(dir: &Path, url: &str, more: &str) -> Config {

@@ -9,7 +9,6 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::CertificateDer;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,48 +18,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tierway_config::Config;
 use tierway_gateway::{Gateway, GatewayError, TlsError};
-use tierway_testkit::Upstream;
+use tierway_testkit::{Authority, Upstream};
 
-/// An authority, and what it signs.
-struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: Issuer<'static, KeyPair>,
+/// Writes a certificate for this machine and its key.
+fn issue(authority: &Authority, dir: &Path) {
+    let signed = authority.sign(&["localhost", "127.0.0.1"]).unwrap();
+    std::fs::write(dir.join("cert.pem"), signed.certificate).unwrap();
+    std::fs::write(dir.join("key.pem"), signed.key).unwrap();
 }
 
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // By the same name as what it signs it would look signed by itself.
-        params.distinguished_name.push(DnType::CommonName, "authority of a test");
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(params, key) }
-    }
-
-    /// Writes a certificate for this machine and its key.
-    fn issue(&self, dir: &Path) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        std::fs::write(dir.join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(dir.join("key.pem"), key.serialize_pem()).unwrap();
-    }
-
-    /// A client that trusts nobody else.
-    fn client(&self, http2: bool) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from(self.certificate.der().to_vec())).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let builder = HttpsConnectorBuilder::new()
-            .with_tls_config(config.with_root_certificates(roots).with_no_client_auth())
-            .https_only();
-        let connector = if http2 { builder.enable_http2().build() } else { builder.enable_http1().build() };
-        Client::builder(TokioExecutor::new()).http2_only(http2).build(connector)
-    }
+/// A client that trusts nobody else.
+fn client(authority: &Authority, http2: bool) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from(authority.der().to_vec())).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = HttpsConnectorBuilder::new()
+        .with_tls_config(config.with_root_certificates(roots).with_no_client_auth())
+        .https_only();
+    let connector = if http2 { builder.enable_http2().build() } else { builder.enable_http1().build() };
+    Client::builder(TokioExecutor::new()).http2_only(http2).build(connector)
 }
 
 fn config(dir: &Path, provider: &str) -> Config {
@@ -92,8 +69,8 @@ struct Stage {
 
 impl Stage {
     async fn open() -> Self {
-        let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
-        authority.issue(dir.path());
+        let (authority, dir) = (Authority::new().unwrap(), tempfile::tempdir().unwrap());
+        issue(&authority, dir.path());
         let upstream = Upstream::start().await.unwrap();
         let gateway = Gateway::start(&config(dir.path(), &upstream.url()), 1).unwrap();
         Self { authority, dir, upstream, gateway }
@@ -106,7 +83,7 @@ impl Stage {
     /// Whether a client that trusts this authority gets through.
     async fn is_shown_to(&self, authority: &Authority) -> bool {
         let request = Request::get(self.url("/healthz")).body(Full::default()).unwrap();
-        authority.client(false).request(request).await.is_ok()
+        client(authority, false).request(request).await.is_ok()
     }
 
     fn close(self) {
@@ -122,14 +99,14 @@ async fn answers_and_streams_go_through_both_versions_of_http() {
             let body =
                 format!(r#"{{"model":"standard","stream":{stream},"messages":[{{"role":"user","content":"who?"}}]}}"#);
             let request = Request::post(stage.url("/v1/chat/completions")).body(Full::from(body)).unwrap();
-            let reply = stage.authority.client(http2).request(request).await.unwrap();
+            let reply = client(&stage.authority, http2).request(request).await.unwrap();
             assert_eq!((reply.status().as_u16(), reply.version()), (200, version));
             let text = reply.into_body().collect().await.unwrap().to_bytes();
             let text = String::from_utf8_lossy(&text);
             assert!(text.contains("answers") && text.contains("[DONE]") == stream, "{text}");
         }
     }
-    assert!(!stage.is_shown_to(&Authority::new()).await, "a client that trusts another authority was served");
+    assert!(!stage.is_shown_to(&Authority::new().unwrap()).await, "a client that trusts another authority was served");
     stage.close();
 }
 
@@ -138,7 +115,7 @@ async fn answers_and_streams_go_through_both_versions_of_http() {
 async fn curl_gets_through_with_the_authority_and_not_without() {
     let stage = Stage::open().await;
     let ca = stage.dir.path().join("ca.pem");
-    std::fs::write(&ca, stage.authority.certificate.pem()).unwrap();
+    std::fs::write(&ca, stage.authority.pem()).unwrap();
     let url = stage.url("/healthz");
     let curl = |more: &[&str]| {
         let output =
@@ -160,8 +137,8 @@ async fn curl_gets_through_with_the_authority_and_not_without() {
 async fn a_renewed_certificate_is_shown_and_a_bad_one_is_not() {
     let stage = Stage::open().await;
     let config = config(stage.dir.path(), &stage.upstream.url());
-    let renewed = Authority::new();
-    renewed.issue(stage.dir.path());
+    let renewed = Authority::new().unwrap();
+    issue(&renewed, stage.dir.path());
     assert!(stage.is_shown_to(&stage.authority).await && !stage.is_shown_to(&renewed).await, "nobody asked for it yet");
     stage.gateway.reload(&config).unwrap();
     assert!(stage.is_shown_to(&renewed).await && !stage.is_shown_to(&stage.authority).await);
@@ -173,7 +150,7 @@ async fn a_renewed_certificate_is_shown_and_a_bad_one_is_not() {
         assert!(matches!(error, GatewayError::Tls(_)) && error.to_string().contains(want), "{error}");
     };
     // Another's certificate beside this key; no certificate at all; no file.
-    std::fs::write(&cert, stage.authority.certificate.pem()).unwrap();
+    std::fs::write(&cert, stage.authority.pem()).unwrap();
     refused("cannot be used");
     std::fs::write(&cert, "-----BEGIN CERT").unwrap();
     refused("holds no certificate");
