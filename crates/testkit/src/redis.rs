@@ -2,7 +2,7 @@
 //!
 //! Needs `redis-server` (6.2 or later) or `valkey-server` in the path. Nothing of an installed server is touched.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -115,6 +115,35 @@ impl Redis {
         ask(&["AUTH", PASSWORD])?;
         let said = ask(&["EVAL", script, "0"])?;
         said.strip_prefix(':').and_then(|number| number.parse().ok()).ok_or(said)
+    }
+
+    /// Closes all connections but so many of the oldest, as a server does with those that are idle; gives how many those were.
+    ///
+    /// # Errors
+    /// What the server said instead.
+    pub fn close_all_but(&self, oldest: usize) -> Result<usize, String> {
+        let said = |error: std::io::Error| error.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(said)?;
+        let mut reader = BufReader::new(stream.try_clone().map_err(said)?);
+        let mut ask = |words: &str| {
+            stream.write_all(format!("{words}\r\n").as_bytes()).map_err(said)?;
+            let mut line = String::new();
+            reader.read_line(&mut line).map_err(said)?;
+            let length = line.strip_prefix('$').and_then(|length| length.trim().parse::<usize>().ok());
+            let mut text = vec![0; length.map_or(0, |length| length + 2)];
+            reader.read_exact(&mut text).map_err(said)?;
+            if line.starts_with('-') { Err(line) } else { Ok(String::from_utf8_lossy(&text).into_owned()) }
+        };
+        ask(&format!("AUTH {PASSWORD}"))?;
+        let list = ask("CLIENT LIST")?;
+        let id = |line: &str| line.strip_prefix("id=")?.split(' ').next()?.parse::<u64>().ok();
+        let mut ids: Vec<_> = list.lines().filter_map(id).collect();
+        ids.sort_unstable();
+        // The newest is the one that asks.
+        ids.pop();
+        let closed = ids.split_off(oldest.min(ids.len()));
+        closed.iter().try_for_each(|id| ask(&format!("CLIENT KILL ID {id}")).map(drop))?;
+        Ok(closed.len())
     }
 
     fn speaks_tls(&self) -> bool {

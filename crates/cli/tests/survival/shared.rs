@@ -247,6 +247,30 @@ async fn a_budget_that_redis_threw_away_is_told_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_redis_closes_while_nobody_asks_are_just_made_again() {
+    let upstream = Upstream::start().await.unwrap();
+    let house = House::open(&upstream.url(), "budget = \"1000/total\"").await;
+    let clients = house.clients();
+    for _ in 0..2 {
+        assert_eq!(answered(&at_once(&clients, 12).await), 12);
+        for replica in &house.replicas {
+            settled(replica).await;
+        }
+        // The oldest are those of the keepers; each replica that was asked has more.
+        let closed = house.redis.close_all_but(house.replicas.len()).unwrap();
+        assert!(closed >= house.replicas.len(), "{closed}");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(2_500) {
+            for replica in &house.replicas {
+                assert_eq!(series(replica, "tierway_shared_up").await, 1.0);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_finds_its_cache_warm_on_another_replica() {
     let upstream = Upstream::start().await.unwrap();
     let house = House::open(&upstream.url(), "").await;
