@@ -53,9 +53,32 @@ struct Queue {
 }
 
 enum Waiting {
-    Request(Ask, oneshot::Sender<Answer>),
+    /// Who waits, unless it was too long already; and since when.
+    Request(Ask, Option<oneshot::Sender<Answer>>, Instant),
     /// Told to a server that cannot be kept from answering, or asked whether it is there.
     Nobody,
+}
+
+impl Queue {
+    /// Since when who has waited longest waits.
+    fn oldest(&self) -> Option<Instant> {
+        self.waiting.iter().find_map(|waiting| match waiting {
+            Waiting::Request(_, Some(_), since) => Some(*since),
+            _ => None,
+        })
+    }
+
+    /// Lets those go on alone who have waited so long.
+    fn let_go(&mut self, longest: Duration) {
+        for waiting in &mut self.waiting {
+            if let Waiting::Request(_, asked, since) = waiting {
+                if since.elapsed() < longest {
+                    break;
+                }
+                *asked = None;
+            }
+        }
+    }
 }
 
 /// This worker's line in a session, where it has one.
@@ -74,7 +97,7 @@ pub(super) async fn ask(shared: &Arc<Shared>, session: u64, ask: Ask) -> Option<
     let (reply, answer) = oneshot::channel();
     line.enqueue(shared, ask, reply);
     drop(line);
-    tokio::time::timeout(shared.timeout, answer).await.ok()?.ok()
+    answer.await.ok()
 }
 
 /// Tells what has changed, where this worker has a line; otherwise the keeper does within a second.
@@ -134,7 +157,7 @@ impl Line {
         if !queue.over {
             ask.begin(self.session);
             ask.write(&shared.scripts.reserve.digest, &self.name, &shared.alive, &mut queue.out);
-            queue.waiting.push_back(Waiting::Request(ask, reply));
+            queue.waiting.push_back(Waiting::Request(ask, Some(reply), Instant::now()));
             drop(queue);
             self.filled.notify_one();
         }
@@ -171,7 +194,8 @@ impl Line {
         let mut owed: Option<Instant> = None;
         let mut spoken = Instant::now();
         loop {
-            let due = owed.map_or(spoken + PING_AFTER, |since| since + shared.timeout);
+            let since = self.queue().oldest().into_iter().chain(owed).min();
+            let due = since.map_or(spoken + PING_AFTER, |since| since + shared.timeout);
             tokio::select! {
                 // An answer that is there is read before anybody says that it is not.
                 biased;
@@ -195,12 +219,15 @@ impl Line {
                     }
                 }
                 () = tokio::time::sleep_until(due) => {
-                    if owed.is_some() {
-                        return Err(shared.too_late());
+                    match owed {
+                        Some(since) if since.elapsed() >= shared.timeout => return Err(shared.too_late()),
+                        Some(_) => self.queue().let_go(shared.timeout),
+                        None => {
+                            self.ping();
+                            // Not again before it is written.
+                            owed = Some(Instant::now());
+                        }
                     }
-                    self.ping();
-                    // Not again before it is written.
-                    owed = Some(Instant::now());
                 }
             }
             let queue = self.queue();
@@ -216,13 +243,13 @@ impl Line {
     /// Gives an answer to who waited longest.
     fn hear(&self, shared: &Arc<Shared>, reply: &Reply) -> Result<(), String> {
         let next = self.queue().waiting.pop_front();
-        let Some(Waiting::Request(ask, asked)) = next else { return Ok(()) };
+        let Some(Waiting::Request(ask, asked, _)) = next else { return Ok(()) };
         let answer = match reply {
             Reply::Text(text) => Answer::read(text, ask, self.session, shared).ok_or("not an answer of ours")?,
             Reply::Error(error) => return Err(error.clone()),
         };
         // What nobody waits for any longer is given back when it is dropped.
-        let _ = asked.send(answer);
+        let _ = asked.map(|asked| asked.send(answer));
         Ok(())
     }
 }
