@@ -6,7 +6,7 @@ use crate::reader::Section;
 use crate::tier::TierNames;
 use std::collections::BTreeMap;
 use tierway_decide::budget::Budget;
-use tierway_decide::{Pins, TierId};
+use tierway_decide::{DAY_MS, Pins, TierId};
 
 /// A client's key, hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ fn expires(section: &Section<'_, '_>) -> Option<i64> {
             format!("`expires` in {} is {}; it takes a day such as \"2027-01-31\"", section.title, shown(&text));
         section.problem("expires", message);
     }
-    day.map(|day| i64::from(day) * 86_400_000)
+    day.map(|day| i64::from(day) * DAY_MS)
 }
 
 /// Never quotes what stands there: it may be the key itself.

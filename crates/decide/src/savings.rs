@@ -88,7 +88,7 @@ pub fn saved(call: &CallRecord) -> Option<Usd> {
     if !is_routed(&call.reason) {
         return None;
     }
-    Some(baseline_of(call)? - call.paid? - call.classifier_paid)
+    Some(baseline_of(call)? - call.paid_in_all()?)
 }
 
 /// Money of many calls. Sums are exact; adding in any order, or adding sums to sums, gives the same figures.

@@ -9,13 +9,13 @@ use crate::words::Words;
 use crate::{Figures, LedgerError};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+pub(crate) use tierway_decide::HOUR_MS;
 use tierway_decide::savings::Savings;
 use tierway_decide::{CallRecord, Usd};
 
 /// Cells that are kept in memory between groups, about 1 kB each.
 const MOST_CELLS: usize = 8_192;
 const ALL: i64 = -1;
-pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const HOURS_PER_DAY: i64 = 24;
 
 /// What calls are summed by.

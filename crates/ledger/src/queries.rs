@@ -3,7 +3,7 @@
 
 use crate::{Figures, ReasonKind};
 use serde::{Deserialize, Serialize};
-use tierway_decide::{CallRecord, CallStatus, Complexity, RequestId, TaskType, Usd};
+use tierway_decide::{CallRecord, CallStatus, Complexity, DAY_MS, HOUR_MS, RequestId, TaskType, Usd};
 
 /// A span of time in Unix milliseconds: from the first, before the second. Sums are kept by the hour, so questions
 /// about sums widen it to whole hours.
@@ -16,21 +16,18 @@ pub struct Span {
 }
 
 impl Span {
-    const HOUR_MS: i64 = 3_600_000;
-    const DAY_MS: i64 = 24 * Self::HOUR_MS;
-
     /// Everything.
     pub const ALL: Self = Self { from_ms: RequestId::EPOCH_MS, to_ms: RequestId::EPOCH_MS + (1 << 41) - 1 };
 
     /// The last days before a time.
     #[must_use]
     pub const fn last_days(days: u32, now_ms: i64) -> Self {
-        Self { from_ms: now_ms - days as i64 * Self::DAY_MS, to_ms: now_ms }
+        Self { from_ms: now_ms - days as i64 * DAY_MS, to_ms: now_ms }
     }
 
     /// First hour, and first hour after it, since 1970.
     pub(crate) const fn hours(self) -> (i64, i64) {
-        (self.from_ms.div_euclid(Self::HOUR_MS), (self.to_ms + Self::HOUR_MS - 1).div_euclid(Self::HOUR_MS))
+        (self.from_ms.div_euclid(HOUR_MS), (self.to_ms + HOUR_MS - 1).div_euclid(HOUR_MS))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::account::Standing;
 use crate::call::{Call, Purpose};
-use crate::log::{FOREIGN, day_of};
+use crate::log::FOREIGN;
 use crate::refusal::Refusal;
 use crate::requested::{Requested, resolve};
 use crate::router::Router;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tierway_decide::{
     Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected,
-    RuleHit, Session, Target, TargetId, TierId, decide, misfit,
+    RuleHit, Session, Target, TargetId, TierId, day_of, decide, misfit,
 };
 use tierway_wire::{ApiError, Estimate, Outline, Role};
 

@@ -487,11 +487,6 @@ fn push_number(out: &mut String, amount: Option<Usd>) {
     };
 }
 
-/// The day of a request, for prices: days since 1970-01-01, UTC.
-pub(crate) fn day_of(unix_ms: i64) -> i32 {
-    i32::try_from(unix_ms.div_euclid(86_400_000)).unwrap_or(i32::MAX)
-}
-
 fn blank(id: RequestId, format: Format) -> CallRecord {
     CallRecord {
         id,

@@ -68,10 +68,9 @@ impl Router {
     /// The dearest that the question about this request can be, whichever target of the tier is asked; none when no price
     /// is known. No tokenizer makes more than a token of a byte.
     pub(crate) fn price_of_asking(&self, how: &AskModel, outline: &Outline<'_>) -> Option<Usd> {
-        let shown: usize =
-            last(outline).flat_map(|turn| turn.texts().flat_map(str::chars).take(LETTERS)).map(char::len_utf8).sum();
+        let shown: usize = last(outline).flat_map(shown).map(char::len_utf8).sum();
         let most = Most {
-            // Of the instructions and what stands between the texts, which are English and JSON, four letters are about one.
+            // The instructions and what stands between the texts are English and JSON: a token is more than three letters.
             input_tokens: ((INSTRUCTIONS.len() + FRAME) / 3 + shown) as u64,
             output_tokens: how.max_output_tokens.into(),
             ..Most::default()
@@ -83,11 +82,6 @@ impl Router {
 
     /// What a model says. A question that gets no answer in time is charged for all the same.
     pub(crate) async fn opinion(&self, how: &AskModel, outline: &Outline<'_>, log: &mut Log) -> Option<Complexity> {
-        if let (Some(most), Some(price)) = (how.max_cost, self.price_of_asking(how, outline))
-            && price > most
-        {
-            return None;
-        }
         let call = Call::new(Format::OpenaiChat, question(outline, how.max_output_tokens));
         let (own, fields) = tierway_wire::outline(call.format, &call.body).ok()?;
         let asked = Asked::new(&call, &own, &fields, tierway_wire::tokens::estimate_outline(&own));
@@ -129,9 +123,9 @@ impl Router {
     /// The first target of the tier that is well and has room, and the call to it. Nobody waits for an opinion in a line, and
     /// one that is to be tried again is tried with a request: a question that is cut short would say nothing of it.
     fn whom_to_ask<'a>(&'a self, how: &AskModel, asked: &Asked<'_>, log: &Log) -> Option<(To<'a>, Task<'a>)> {
-        let deadline_ms = self.ground.clock.monotonic_ms().saturating_add(how.timeout_ms.into());
         let setup = &self.ground.setup;
         let now = self.ground.clock.monotonic_ms();
+        let deadline_ms = now.saturating_add(how.timeout_ms.into());
         let (to, opened) = setup.table.ladder().targets_of(how.tier).find_map(|(id, _)| {
             let well = setup.state(id).health(now) == Health::Well;
             well.then(|| self.admitted((id, None, false), Seat::of(asked.tokens()), asked, deadline_ms, log).ok())?
@@ -148,6 +142,11 @@ fn last<'o>(outline: &'o Outline<'_>) -> impl Iterator<Item = &'o Turn<'o>> {
     last.into_iter()
 }
 
+/// What is shown of a message.
+fn shown<'t>(turn: &'t Turn<'_>) -> impl Iterator<Item = char> + use<'t> {
+    turn.texts().flat_map(str::chars).take(LETTERS)
+}
+
 /// The question as a Chat request; every target's own API is a translation away.
 fn question(outline: &Outline<'_>, max_output_tokens: u32) -> String {
     let shown: Vec<_> = last(outline)
@@ -157,8 +156,7 @@ fn question(outline: &Outline<'_>, max_output_tokens: u32) -> String {
                 Role::Assistant => "assistant",
                 Role::Tool | Role::System => "tool",
             };
-            let text: String = turn.texts().flat_map(str::chars).take(LETTERS).collect();
-            json!({"role": who, "text": text})
+            json!({"role": who, "text": shown(turn).collect::<String>()})
         })
         .collect();
     let request = json!({"last_messages": shown, "tools_on_offer": outline.tools.len()});

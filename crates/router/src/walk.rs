@@ -116,8 +116,11 @@ impl Router {
         asked: &Asked<'_>,
         log: &mut Log,
     ) -> Result<Decided, Refusal> {
-        let asking = self.price_of_asking(how, asked.outline).unwrap_or(Usd::ZERO);
-        self.reserve(asked, &decided, asking, log).await?;
+        let asking = self.price_of_asking(how, asked.outline);
+        self.reserve(asked, &decided, asking.unwrap_or(Usd::ZERO), log).await?;
+        if how.max_cost.zip(asking).is_some_and(|(most, asking)| asking > most) {
+            return Ok(decided);
+        }
         let Some(opinion) = self.opinion(how, asked.outline, log).await else { return Ok(decided) };
         // The wait for the opinion is not time that it took to decide.
         let mut advised = Decided { decide_us: decided.decide_us, ..self.choose(looked, Some(opinion))? };

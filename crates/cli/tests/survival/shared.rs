@@ -40,6 +40,15 @@ impl House {
         house
     }
 
+    /// Waits until a question to the database has this answer.
+    async fn comes_to(&self, script: &str, wanted: i64, within_s: u64) {
+        let began = Instant::now();
+        while self.redis.eval(script).unwrap() != wanted {
+            assert!(began.elapsed() < Duration::from_secs(within_s), "it is not {wanted} in time: {script}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Until each of them shares, and knows of the others.
     async fn until_shared(&self) {
         let began = Instant::now();
@@ -203,11 +212,7 @@ async fn a_budget_that_redis_threw_away_is_told_again() {
     };
     assert!(known > 0);
     assert_eq!(house.redis.eval(FORGET), Ok(1));
-    let began = Instant::now();
-    while house.redis.eval(SETTLED).unwrap() != known {
-        assert!(began.elapsed() < Duration::from_secs(20), "{known} is not told again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    house.comes_to(SETTLED, known, 20).await;
 
     // So is what is reserved, however much of it is left there.
     upstream.plan("nano-1", Plan::always(Fault::SlowHeaders { ms: 25_000 }));
@@ -228,21 +233,13 @@ async fn a_budget_that_redis_threw_away_is_told_again() {
         let reserved = house.redis.eval(RESERVED).unwrap();
         assert!(reserved > 0, "six requests have reserved nothing");
         assert!(house.redis.eval(FORGET_RESERVED).unwrap() >= 3);
-        let began = Instant::now();
-        while house.redis.eval(RESERVED).unwrap() != reserved {
-            assert!(began.elapsed() < Duration::from_secs(15), "{reserved} is not told again");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        house.comes_to(RESERVED, reserved, 15).await;
     };
     tokio::join!(asking, looking);
     for replica in &house.replicas {
         settled(replica).await;
     }
-    let began = Instant::now();
-    while house.redis.eval(RESERVED).unwrap() != 0 {
-        assert!(began.elapsed() < Duration::from_secs(15), "reservations stay");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    house.comes_to(RESERVED, 0, 15).await;
     house.close().await;
 }
 

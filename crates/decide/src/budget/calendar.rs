@@ -3,6 +3,7 @@
 //! Days begin at midnight of a stated zone, weeks on Monday, months on the first. The conversion of days to years and
 //! months is Howard Hinnant's (<https://howardhinnant.github.io/date_algorithms.html>).
 
+use crate::DAY_MS;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -28,8 +29,6 @@ pub struct Window {
     /// The first one after it; none for a period without end.
     pub end_ms: Option<i64>,
 }
-
-const DAY_MS: i64 = 86_400_000;
 
 impl Period {
     /// All of them, the shortest first.
@@ -152,8 +151,7 @@ fn signed(ms: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const HOUR_MS: i64 = 3_600_000;
+    use crate::HOUR_MS;
 
     /// Days since 1970-01-01 as a moment.
     fn at(day: i64, hours: i64) -> i64 {

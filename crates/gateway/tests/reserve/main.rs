@@ -129,13 +129,9 @@ fn what_is_told_only_grows() {
     let server = Redis::start().unwrap();
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     for told in cases::TOLD {
-        fill(&mut redis, told.before).unwrap();
-        for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
-            let mut call = redis::cmd("EVAL");
-            call.arg(TELL).arg(1).arg(format!("{}1", words[0])).arg("me").arg("now").arg(&words);
-            let () = call.query(&mut redis).unwrap();
-        }
-        assert_eq!(left(&mut redis), told.after, "{}", told.name);
+        check(&mut redis, told, TELL, |words, call| {
+            call.arg(format!("{}1", words[0])).arg("me").arg("now").arg(words);
+        });
     }
 }
 
@@ -144,16 +140,26 @@ fn a_session_begins_with_what_is_known() {
     let server = Redis::start().unwrap();
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     for told in cases::BEGUN {
-        fill(&mut redis, told.before).unwrap();
-        for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
-            let [key, before, taken, base, certain, others @ ..] = &words[..] else { panic!("{}", told.say) };
+        check(&mut redis, told, BEGIN, |words, call| {
+            let [key, before, taken, base, certain, others @ ..] = words else { panic!("{}", told.say) };
             let (names, base) = if *key == "purse" { (["r:", "d:"], *base) } else { (["a:", "b:"], "") };
-            let mut call = redis::cmd("EVAL");
-            call.arg(BEGIN).arg(1).arg(format!("{key}1")).arg(before.trim_matches('-')).arg("now").arg(&names);
-            let () = call.arg(taken).arg(60_000).arg(base).arg(certain).arg(others).query(&mut redis).unwrap();
-        }
-        assert_eq!(left(&mut redis), told.after, "{}", told.name);
+            call.arg(format!("{key}1")).arg(before.trim_matches('-')).arg("now").arg(&names);
+            call.arg(taken).arg(60_000).arg(base).arg(certain).arg(others);
+        });
     }
+}
+
+/// Runs a script of one key for each thing that is said, with what `arguments` makes of its words.
+#[track_caller]
+fn check(redis: &mut Connection, told: &Told, script: &str, arguments: impl Fn(&[&str], &mut redis::Cmd)) {
+    fill(redis, told.before).unwrap();
+    for words in told.say.split("; ").map(|say| say.split(' ').collect::<Vec<_>>()) {
+        let mut call = redis::cmd("EVAL");
+        call.arg(script).arg(1);
+        arguments(&words, &mut call);
+        let () = call.query(redis).unwrap();
+    }
+    assert_eq!(left(redis), told.after, "{}", told.name);
 }
 
 /// Whoever changes a condition of the script breaks a case: each of the mutants is one such change. One that no longer runs is
