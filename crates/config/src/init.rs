@@ -245,7 +245,6 @@ const REST: &str = r#"
 [ledger]
 path = "tierway.db"
 # durability = "relaxed"
-# store_text = false
 # retention_days = 365
 
 # [dispatch]

@@ -550,13 +550,6 @@ impl<'r, 'e> Section<'r, 'e> {
     }
 
     fn settle(&self, name: &str, value: String, at: usize) {
-        if !self.spec.in_force(name) && self.spec.field(name).and_then(|field| field.default) != Some(value.as_str()) {
-            let message = format!(
-                "`{name}` in {} is not in force yet: this version keeps it and does nothing with it",
-                self.title
-            );
-            self.reader.warn(at, message);
-        }
         self.reader.settle(self.path_of(name), value, Origin::Line(self.reader.line(at)));
     }
 

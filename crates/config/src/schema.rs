@@ -65,17 +65,7 @@ pub enum Kind {
     Named(&'static Spec),
 }
 
-/// Fields that are understood and kept, but do not act yet: setting one to anything but its default is a warning.
-/// Whoever makes one act takes it off this list.
-pub const NOT_IN_FORCE: &[(&str, &str)] = &[("[ledger]", "store_text")];
-
 impl Spec {
-    /// Whether a field of this section acts.
-    #[must_use]
-    pub fn in_force(&self, name: &str) -> bool {
-        !NOT_IN_FORCE.contains(&(self.title, name))
-    }
-
     /// The field of that name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -139,8 +129,7 @@ pub fn reference() -> String {
         for field in spec.fields {
             let default = field.default.map_or("–".to_owned(), |text| format!("`{text}`"));
             let (kind, doc) = (field.kind.words(), field.doc.replace('|', "\\|"));
-            let note = if spec.in_force(field.name) { "" } else { " *Not in force yet.*" };
-            let _ = writeln!(out, "| `{}` | {kind} | {default} | {doc}{note} |", field.name);
+            let _ = writeln!(out, "| `{}` | {kind} | {default} | {doc} |", field.name);
         }
         out.push('\n');
     }

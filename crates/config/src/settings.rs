@@ -118,8 +118,6 @@ pub struct LedgerConfig {
     pub url: KeySource,
     /// Hold the last bytes of an answer until its record is on disk.
     pub strict: bool,
-    /// Keep prompts and answers.
-    pub store_text: bool,
     /// Days that rows are kept.
     pub retention_days: u32,
     /// Records that may wait for the disk.
@@ -330,7 +328,6 @@ pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
         path: base.join(path),
         url,
         strict: section.string("durability") == "strict",
-        store_text: section.flag("store_text"),
         retention_days: section.int32("retention_days"),
         queue: section.int32("queue"),
     }

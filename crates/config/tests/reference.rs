@@ -110,24 +110,3 @@ fn collect(dir: &Path, found: &mut Vec<(String, String)>) {
         }
     }
 }
-
-#[test]
-fn a_field_that_does_nothing_yet_says_so_unless_it_is_left_at_its_default() {
-    let ladder = "[providers.p]\nkind = \"openai\"\n[[tiers]]\nname = \"t\"\ntargets = [\"p/gpt-4o\"]\n";
-    let warnings = |extra: &str| parse(&format!("{ladder}{extra}"), "t.toml", &|_| None).unwrap().warnings;
-    for (section, name) in schema::NOT_IN_FORCE {
-        let spec = schema::all_sections().into_iter().find(|spec| spec.title == *section).unwrap();
-        let default = spec.field(name).unwrap().default;
-        let other = match default {
-            Some("true") => "false",
-            Some("false") => "true",
-            Some(text) if text.starts_with('"') => "\"model\"",
-            _ => "777",
-        };
-        let told = warnings(&format!("{section}\n{name} = {other}\n"));
-        assert!(told.iter().any(|told| told.message.contains("not in force yet")), "{section} {name}: {told:?}");
-        if let Some(default) = default {
-            assert_eq!(warnings(&format!("{section}\n{name} = {default}\n")), [], "{section} {name}");
-        }
-    }
-}

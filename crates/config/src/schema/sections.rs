@@ -806,7 +806,6 @@ pub static LEDGER: Spec = Spec {
             Some("\"relaxed\""),
             "`strict` holds the last bytes of an answer until its record is on disk; `relaxed` may lose the last moments before a power cut.",
         ),
-        field("store_text", Kind::Flag, Some("false"), "Keep prompts and answers. Think of whose they are."),
         field("retention_days", int(1, 36_500), Some("365"), "Days that rows are kept; daily sums stay."),
         field(
             "queue",
