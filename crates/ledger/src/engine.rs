@@ -1,6 +1,6 @@
 //! Which database holds the records: a SQLite file on one machine, a PostgreSQL for many. Nothing above notices.
 
-use crate::{LedgerError, Options, PostgresUrl, postgres, sqlite};
+use crate::{LedgerError, Options, PostgresUrl, folding, postgres, sqlite};
 use std::path::{Path, PathBuf};
 use tierway_decide::CallRecord;
 
@@ -93,12 +93,20 @@ impl Engine {
         }
     }
 
-    /// Puts the sums of the newest day before one (since 1970, UTC) together that are not; gives that day.
-    pub(crate) fn fold_before(&mut self, day: i64) -> Result<Option<i64>, LedgerError> {
+    /// The days before one (since 1970, UTC) whose sums are to be put together, the newest last.
+    pub(crate) fn unfolded_before(&mut self, day: i64) -> Result<Vec<i64>, LedgerError> {
         match self {
             // In a file of this machine they are near enough.
-            Self::Sqlite(_) => Ok(None),
-            Self::Postgres(store) => store.fold_before(day),
+            Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(store) => store.unfolded_before(day),
+        }
+    }
+
+    /// Puts the sums of one of them together.
+    pub(crate) fn fold(&mut self, day: i64) -> Result<folding::Step, LedgerError> {
+        match self {
+            Self::Sqlite(_) => Ok(folding::Step::Done),
+            Self::Postgres(store) => store.fold(day),
         }
     }
 

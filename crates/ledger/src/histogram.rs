@@ -110,20 +110,30 @@ impl Histogram {
 
     /// Counts all values of a packed one, or of several with [`NEXT`] between them.
     pub(crate) fn merge_packed(&mut self, blob: &[u8]) -> Result<(), Garbled> {
-        let mut input = Input::new(blob);
-        let mut bucket = 0usize;
-        while input.finish().is_err() {
-            let skipped: usize = input.small()?;
-            if skipped == BUCKETS {
-                bucket = 0;
-                continue;
-            }
-            bucket = bucket.checked_add(skipped).filter(|bucket| *bucket < BUCKETS).ok_or_else(|| input.garbled())?;
-            self.add_times(bucket, input.number()?);
-            bucket += 1;
-        }
-        Ok(())
+        each_packed(blob, |bucket, times| self.add_times(bucket, times))
     }
+
+    /// Whether [`Self::merge_packed`] would take all of it.
+    pub(crate) fn check_packed(blob: &[u8]) -> Result<(), Garbled> {
+        each_packed(blob, |_, _| {})
+    }
+}
+
+/// The buckets of packed histograms that have a count, with that.
+fn each_packed(blob: &[u8], mut each: impl FnMut(usize, u64)) -> Result<(), Garbled> {
+    let mut input = Input::new(blob);
+    let mut bucket = 0usize;
+    while input.finish().is_err() {
+        let skipped: usize = input.small()?;
+        if skipped == BUCKETS {
+            bucket = 0;
+            continue;
+        }
+        bucket = bucket.checked_add(skipped).filter(|bucket| *bucket < BUCKETS).ok_or_else(|| input.garbled())?;
+        each(bucket, input.number()?);
+        bucket += 1;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod detail;
 mod engine;
 mod error;
 mod figures;
+mod folding;
 mod histogram;
 mod ledger;
 mod migrate;

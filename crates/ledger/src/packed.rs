@@ -7,7 +7,7 @@ use crate::ask::EachCell;
 use crate::cells::{DIMENSIONS, NUMBERS, Place, numbers};
 use crate::value::{Fields, Value};
 use crate::varint::{self, Garbled, Input};
-use crate::{Figures, LedgerError};
+use crate::{Figures, Histogram, LedgerError};
 
 /// How it is packed.
 const VERSION: u8 = 1;
@@ -31,20 +31,34 @@ pub(crate) fn put(out: &mut Vec<u8>, place: &Place, figures: &Figures) {
     }
 }
 
+/// Whether [`each`] would show all cells of a blob, and whoever merges them take each of their histograms.
+pub(crate) fn check(blob: &[u8]) -> Result<(), Garbled> {
+    let unpacks = |packed: &&[u8]| Histogram::check_packed(packed);
+    walk(blob, [0; OF_BLOB], |cause| cause, |cell| cell.histograms.iter().try_for_each(unpacks))
+}
+
 /// Shows the cells of a blob as rows of [`crate::cells::COLUMNS`].
 pub(crate) fn each(blob: &[u8], of: [i64; OF_BLOB], each: &mut EachCell<'_>) -> Result<(), LedgerError> {
-    let bad = |cause| LedgerError::BadSum { cause };
+    walk(blob, of, |cause| LedgerError::BadSum { cause }, |cell| each(cell))
+}
+
+fn walk<E>(
+    blob: &[u8],
+    of: [i64; OF_BLOB],
+    bad: impl Fn(Garbled) -> E,
+    mut each: impl FnMut(&Cell<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut input = Input::new(blob);
-    if input.byte().map_err(bad)? != VERSION {
+    if input.byte().map_err(&bad)? != VERSION {
         return Err(bad(Garbled { at: 0 }));
     }
     let mut cell = Cell { numbers: [0; DIMENSIONS + NUMBERS], histograms: [&[]; 2] };
     cell.numbers[..OF_BLOB].copy_from_slice(&of);
     while input.finish().is_err() {
         for number in &mut cell.numbers[OF_BLOB..] {
-            *number = input.signed().map_err(bad)?;
+            *number = input.signed().map_err(&bad)?;
         }
-        cell.histograms = [input.bytes().map_err(bad)?, input.bytes().map_err(bad)?];
+        cell.histograms = [input.bytes().map_err(&bad)?, input.bytes().map_err(&bad)?];
         each(&cell)?;
     }
     Ok(())
@@ -124,16 +138,19 @@ mod tests {
             let (mut blob, cells) = (empty(), cells(&seeds));
             cells.iter().for_each(|(place, figures)| put(&mut blob, place, figures));
             prop_assert_eq!(unpacked(&blob).unwrap(), cells);
+            prop_assert!(check(&blob).is_ok());
             // Cut anywhere it is refused, or ends between two cells.
             for end in 0..blob.len() {
-                let cut = unpacked(&blob[..end]).map_or(0, |found| found.len());
+                let found = unpacked(&blob[..end]);
+                prop_assert_eq!(check(&blob[..end]).is_ok(), found.is_ok());
+                let cut = found.map_or(0, |found| found.len());
                 prop_assert!(cut < seeds.len().max(1), "{end} of {}", blob.len());
             }
         }
 
         #[test]
         fn garbage_is_refused_not_trusted(blob in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = unpacked(&blob);
+            prop_assert_eq!(check(&blob).is_ok(), unpacked(&blob).is_ok());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and counted at the door. Every outage is said once when it begins, every half minute while it lasts, and when it ends.
 
 use crate::engine::{Engine, Location};
+use crate::folding::Folding;
 use crate::ledger::{Entry, Options, Shared};
 use crate::ticket::{NotRecorded, Promise};
 use crate::{Durability, LedgerError};
@@ -40,7 +41,7 @@ pub(crate) fn start(
         shared,
         location,
         engine: None,
-        folding: Folding { due: Instant::now() + options.forget_every, before: None },
+        folding: Folding::new(Instant::now() + options.forget_every),
         options,
         calls: Vec::new(),
         promises: Vec::new(),
@@ -70,13 +71,6 @@ struct Writer {
     unsynced_since: Option<Instant>,
     forgetting: Forgetting,
     folding: Folding,
-}
-
-/// Where the pass over days that are over is.
-struct Folding {
-    due: Instant,
-    /// The day that was done last; none before a pass.
-    before: Option<i64>,
 }
 
 /// The day by the clock, since 1970 UTC. What a wrong one leads to is mended by the next pass.
@@ -247,26 +241,21 @@ impl Writer {
         self.forgetting.due = Instant::now() + pause;
     }
 
-    /// Puts the sums of days that are over together: one day in a step, each day once in a pass.
+    /// Puts the sums of days that are over together.
     fn fold_if_due(&mut self) {
-        if self.outage.is_some() || Instant::now() < self.folding.due {
+        if self.outage.is_some() || Instant::now() < self.folding.due() {
             return;
         }
-        let before = self.folding.before.unwrap_or_else(today);
-        let folded = self.engine.as_mut().map_or(Ok(None), |engine| engine.fold_before(before));
-        self.folding.before = folded.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the sums of a day could not be put together; until the next try reports read them one by one");
-            None
-        });
-        let pause = if self.folding.before.is_some() { CHORE_PAUSE } else { self.options.forget_every };
-        self.folding.due = Instant::now() + pause;
+        if let Some(engine) = &mut self.engine {
+            self.folding.step(engine, today(), (CHORE_PAUSE, self.options.forget_every));
+        }
     }
 
     /// When something is to be done even if no record comes.
     fn next_chore(&self) -> Option<Instant> {
         let checkpoint = self.unsynced_since.map(|since| since + self.options.checkpoint_every);
         let forgetting = self.options.keep_days.map(|_| self.forgetting.due);
-        [checkpoint, forgetting, Some(self.folding.due)].into_iter().flatten().min()
+        [checkpoint, forgetting, Some(self.folding.due())].into_iter().flatten().min()
     }
 
     /// Waits until there is a group worth writing.

@@ -9,10 +9,13 @@ use super::locks;
 use super::view::Fields;
 use crate::ask::EachCell;
 use crate::cells::{COLUMNS, Cube, Grain, HOURS_PER_DAY, Piece, Place, merge_figures};
+use crate::folding::Step;
 use crate::value::{self, Unfit};
+use crate::varint::Garbled;
 use crate::{Figures, LedgerError, packed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -24,11 +27,56 @@ pub(super) const CUBES: [Cube; 3] = [Cube::Tiers, Cube::Routes, Cube::Callers];
 const COUNTED: &str = "SELECT hour / 24 AS day, sum(calls) AS calls, sum(digest) AS digest \
                        FROM hours WHERE hour >= $1 AND hour < $2 GROUP BY 1";
 
-/// Folds the newest day before one (since 1970, UTC) that has changed since it was folded, or never was. Gives that day, before
-/// which the next may be; none when there is none, or another process is at it.
-pub(super) fn fold(link: &Link, before: i64, limit: Duration) -> Result<Option<i64>, LedgerError> {
+/// The days before one (since 1970, UTC) that have changed since they were folded, or never were; the newest last.
+pub(super) async fn unfolded(client: &Client, before: i64) -> Result<Vec<i64>, Error> {
+    unfolded_among(client, 0..before).await
+}
+
+async fn unfolded_among(client: &Client, days: Range<i64>) -> Result<Vec<i64>, Error> {
+    let sql = format!(
+        "SELECT day::bigint FROM ({COUNTED}) AS counted LEFT JOIN days USING (day) GROUP BY day \
+         HAVING count(*) FILTER (WHERE counted.calls = days.calls AND counted.digest = days.digest) < {} ORDER BY day",
+        CUBES.len()
+    );
+    let [first, past] = [days.start, days.end].map(|day| day.saturating_mul(HOURS_PER_DAY));
+    let found = client.query_typed(&sql, &[(&first, Type::INT8), (&past, Type::INT8)]).await?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
+/// Folds a day, unless somebody has done it since it was asked for. An error is one of the connection: what is wrong with the
+/// day alone is [`Step::Unfit`], and leaves the connection as it was.
+pub(super) fn fold(link: &Link, day: i64, limit: Duration) -> Result<Step, LedgerError> {
     let client = link.client();
-    let Some((day, rows)) = link.run(limit, begin(client, before))? else { return Ok(None) };
+    if !link.run(limit, begin(client))? {
+        return Ok(Step::Elsewhere);
+    }
+    match try_fold(link, day, limit) {
+        Ok(()) => Ok(Step::Done),
+        Err(error @ LedgerError::Unreachable { .. }) => Err(error),
+        Err(error) => link.run(limit, client.batch_execute("ROLLBACK")).map(|()| Step::Unfit(error)),
+    }
+}
+
+/// Begins a transaction of one who folds; false, and none, when that is another process.
+async fn begin(client: &Client) -> Result<bool, Error> {
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+    let ours = locks::take_for_transaction(client, locks::FOLDING).await?;
+    if !ours {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    Ok(ours)
+}
+
+/// Folds a day in the transaction, and ends that.
+fn try_fold(link: &Link, day: i64, limit: Duration) -> Result<(), LedgerError> {
+    let client = link.client();
+    let rows = link.run(limit, async {
+        if unfolded_among(client, day..day + 1).await?.is_empty() {
+            return client.batch_execute("ROLLBACK").await.map(|()| None);
+        }
+        client.query_typed(&cells_of(day), &[]).await.map(Some)
+    })?;
+    let Some(rows) = rows else { return Ok(()) };
     let cubes = pack(&rows, link.place())?;
     link.run(limit, async {
         match end(client, day, cubes).await {
@@ -38,34 +86,16 @@ pub(super) fn fold(link: &Link, before: i64, limit: Duration) -> Result<Option<i
             }
             done => done,
         }
-    })?;
-    Ok(Some(day))
+    })
 }
 
-/// Begins a transaction with the day to fold and all its cells; none when there is nothing to do.
-async fn begin(client: &Client, before: i64) -> Result<Option<(i64, Vec<Row>)>, Error> {
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
-    let day =
-        if locks::take_for_transaction(client, locks::FOLDING).await? { next(client, before).await? } else { None };
-    let Some(day) = day else { return client.batch_execute("ROLLBACK").await.map(|()| None) };
+/// The statement for all cells of a day.
+fn cells_of(day: i64) -> String {
     let cells = CUBES.map(|cube| {
         let piece = Piece { cube, grain: Grain::Days, from: day, to: day + 1, only: None };
         format!("SELECT {COLUMNS} FROM cells WHERE {}", piece.condition())
     });
-    let rows = client.query_typed(&cells.join(" UNION ALL "), &[]).await?;
-    Ok(Some((day, rows)))
-}
-
-async fn next(client: &Client, before: i64) -> Result<Option<i64>, Error> {
-    let sql = format!(
-        "SELECT day::bigint FROM ({COUNTED}) AS counted LEFT JOIN days USING (day) GROUP BY day \
-         HAVING count(*) FILTER (WHERE counted.calls = days.calls AND counted.digest = days.digest) < {} \
-         ORDER BY day DESC LIMIT 1",
-        CUBES.len()
-    );
-    let before = before.saturating_mul(HOURS_PER_DAY);
-    let found = client.query_typed_opt(&sql, &[(&0_i64, Type::INT8), (&before, Type::INT8)]).await?;
-    Ok(found.map(|row| row.get(0)))
+    cells.join(" UNION ALL ")
 }
 
 /// The cells of each cube, those of all writers added up.
@@ -119,16 +149,32 @@ pub(super) fn foldable(pieces: &[Piece]) -> Option<(Range<i64>, Vec<Cube>)> {
     same.then(|| (first.from..first.to, whole.iter().map(|piece| piece.cube).collect()))
 }
 
+/// Says that a folded day is not used, the first time.
+fn say_unreadable(cube: i64, day: i64, cause: Garbled) {
+    /// For all readers of this process: each report reads the same days. As many as there are days at most.
+    static SAID: Mutex<BTreeSet<(i64, i64)>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert((cube, day)) {
+        let mend = format!("DELETE FROM days WHERE day = {day}");
+        tracing::warn!(%cause, mend, "a folded day cannot be read: its sums are read one by one; deleted, it is folded anew");
+    }
+}
+
 /// Which days, by cube, were shown from what was folded.
 #[derive(Default)]
 pub(super) struct Folded(BTreeMap<i64, BTreeSet<i64>>);
 
 impl Folded {
-    /// Shows the cells of one row of [`valid`].
+    /// Shows the cells of one row of [`valid`]. Those that cannot be read are left to be read one by one.
     pub(super) fn show(&mut self, row: &dyn value::Fields, each: &mut EachCell<'_>) -> Result<(), LedgerError> {
         let bad = |unfit: Unfit| LedgerError::BadSum { cause: unfit.at(0) };
         let (cube, day) = (row.get(0)?.integer().map_err(bad)?, row.get(1)?.integer().map_err(bad)?);
-        packed::each(row.get(2)?.blob().map_err(bad)?, [cube, Grain::Days.code(), day], each)?;
+        let blob = row.get(2)?.blob().map_err(bad)?;
+        // Before any is shown: what was shown cannot be taken back.
+        if let Err(cause) = packed::check(blob) {
+            say_unreadable(cube, day, cause);
+            return Ok(());
+        }
+        packed::each(blob, [cube, Grain::Days.code(), day], each)?;
         self.0.entry(cube).or_default().insert(day);
         Ok(())
     }

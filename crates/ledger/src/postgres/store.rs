@@ -9,6 +9,7 @@ use super::view::PostgresView;
 use super::{cells, copy, days, locks, partitions, schema};
 use crate::ask::View;
 use crate::cells::{HOURS_PER_DAY, Known, Sums, hour_of};
+use crate::folding::Step;
 use crate::row::words_of;
 use crate::words::{MOST_WORDS, Words};
 use crate::{Durability, LedgerError};
@@ -96,9 +97,14 @@ impl Store {
         })
     }
 
-    /// Folds the newest day before one that is not folded as it is; gives that day.
-    pub(crate) fn fold_before(&mut self, day: i64) -> Result<Option<i64>, LedgerError> {
-        self.step(|open| days::fold(&open.link, day, LIMIT))
+    /// The days before one that are not folded as they are, the newest last.
+    pub(crate) fn unfolded_before(&mut self, day: i64) -> Result<Vec<i64>, LedgerError> {
+        self.step(|open| open.link.run(LIMIT, days::unfolded(open.link.client(), day)))
+    }
+
+    /// Folds one of them.
+    pub(crate) fn fold(&mut self, day: i64) -> Result<Step, LedgerError> {
+        self.step(|open| days::fold(&open.link, day, LIMIT).map(Some)).map(|step| step.unwrap_or(Step::Elsewhere))
     }
 
     /// A step of work beside the groups; nothing when there is no connection.

@@ -127,9 +127,51 @@ fn what_is_folded_is_what_reports_read_and_an_audit_looks_at_it() {
     let audit = reader.audit(Span::ALL, |_| {}).unwrap();
     let of_day = |problem: &Problem| matches!(problem, Problem::SumDiffers { start_ms, whole_day: true, .. } if *start_ms == day * DAY_MS);
     assert!(!audit.is_clean() && audit.problems.iter().all(of_day), "{:#?}", audit.problems);
-    store.batch(&format!("UPDATE days SET cells = '\\x01ff' WHERE cube = 0 AND day = {day}"));
-    let error = store.reader().summary(Span::ALL).unwrap_err().to_string();
-    assert!(error.contains("a sum in the store is cut short or garbled"), "{error}");
+}
+
+#[test]
+fn a_folded_day_that_cannot_be_read_is_read_from_its_cells() {
+    let store = Scratch::postgres();
+    let calls = calls_of(0, 600);
+    let ledger = open(&store, true);
+    offer(&ledger, &calls);
+    wait_until_folded(&store, 6);
+    drop(ledger);
+    let day = MONDAY_MS / DAY_MS + 2;
+    // Of no version that we know, cut in its middle, and with something after its end.
+    for cells in ["'\\x02'", "substr(cells, 1, length(cells) - 1)", "cells || '\\xff'"] {
+        store.batch(&format!("UPDATE days SET cells = {cells} WHERE day = {day}"));
+        check(&store, &calls);
+    }
+}
+
+#[test]
+fn a_day_that_cannot_be_folded_holds_up_neither_the_others_nor_the_connection() {
+    let store = Scratch::postgres();
+    let calls = calls_of(0, 600);
+    let ledger = open(&store, false);
+    offer(&ledger, &calls);
+    drop(ledger);
+    // The newest but one is at the head of the pass.
+    let day = MONDAY_MS / DAY_MS + 4;
+    let whole = "UPDATE cells SET total_histogram = substr(total_histogram, 2) WHERE grain = 1";
+    store.batch(&format!(
+        "UPDATE cells SET total_histogram = '\\xff'::bytea || total_histogram WHERE grain = 1 AND start = {day}"
+    ));
+    let (ledger, seen) = (open(&store, true), session(&store));
+    wait_until_folded(&store, 5);
+    assert_eq!(store.number(&format!("SELECT count(*) FROM days WHERE day = {day}")), 0);
+    assert_eq!(session(&store), seen, "the connection is the same");
+    // Mended, it is folded as well.
+    store.batch(&format!("{whole} AND start = {day}"));
+    wait_until_folded(&store, 6);
+    drop(ledger);
+    check(&store, &calls);
+}
+
+/// The process of the server that serves the only connection to this database.
+fn session(store: &Scratch) -> i64 {
+    store.number("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'psql'")
 }
 
 #[test]
