@@ -54,7 +54,7 @@ function over(points, step, report) {
 }
 
 function lines(group) {
-  const name = (line) => group.by === "tier" ? tierTag(line.name) : words(line.name) || "none";
+  const name = (line) => group.by === "tier" ? tierTag(line.name) : words(line.name) || (group.by === "model" ? "not answered" : "none");
   return table(GROUPS[group.by] ?? group.by,
     ["Name", { name: "Requests", number: true }, { name: "Paid", number: true }, { name: "Saved", number: true }, { name: "Share", number: true }, { name: "Failed", number: true }],
     group.lines.map((line) => [name(line), count(line.calls), dollars(line.paid_usd), dollars(line.saved_usd), percent(line.saved_share), count(line.failed)]));

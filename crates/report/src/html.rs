@@ -5,7 +5,7 @@
 
 use crate::figures::{cost, dollars, milliseconds, percent, period, thousands};
 use crate::report::{Day, Group, Line, Report};
-use crate::wording::{facts, heading, interval, name, note, tells_something};
+use crate::wording::{facts, heading, interval, member, name, note, tells_something};
 use tierway_decide::Usd;
 
 const STYLE: &str = "\
@@ -63,7 +63,7 @@ const HEADS: &str =
 fn tiers(out: &mut String, report: &Report) {
     let (totals, money) = (&report.totals, &report.totals.money);
     begin_table(out, "Tiers", "Tier");
-    report.tiers.iter().for_each(|line| row(out, line, ""));
+    report.tiers.iter().for_each(|line| row(out, name(&line.name), line, ""));
     let all = Line {
         name: "all".into(),
         calls: totals.calls,
@@ -76,13 +76,13 @@ fn tiers(out: &mut String, report: &Report) {
         p95_ms: totals.p95_ms,
         ..Line::default()
     };
-    row(out, &all, " class=\"all\"");
+    row(out, &all.name, &all, " class=\"all\"");
     out.push_str("</table></div>\n");
 }
 
 fn group_table(out: &mut String, group: &Group) {
     begin_table(out, heading(group.by), heading(group.by));
-    group.lines.iter().for_each(|line| row(out, line, ""));
+    group.lines.iter().for_each(|line| row(out, member(group.by, line), line, ""));
     out.push_str("</table></div>\n");
 }
 
@@ -90,11 +90,11 @@ fn begin_table(out: &mut String, title: &str, head: &str) {
     out.push_str(&format!("<h2>{title}</h2>\n<div class=\"wide\"><table>\n<tr><th>{head}</th>{HEADS}</tr>\n"));
 }
 
-fn row(out: &mut String, line: &Line, class: &str) {
+fn row(out: &mut String, name: &str, line: &Line, class: &str) {
     out.push_str(&format!(
         "<tr{class}><td>{}</td><td>{}</td><td class=\"track\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td>{}</td><td>{}</td></tr>\n",
-        escaped(name(&line.name)),
+        escaped(name),
         thousands(line.calls),
         bar(line.share),
         percent(line.share),

@@ -2,7 +2,7 @@
 
 use crate::figures::{cost, milliseconds, percent, period, thousands};
 use crate::report::{Line, Report};
-use crate::wording::{facts, heading, name, note, tells_something};
+use crate::wording::{facts, heading, member, name, note, tells_something};
 
 /// Lines of a group that are shown; the rest is counted.
 const MOST_LINES: usize = 8;
@@ -31,7 +31,8 @@ pub fn text(report: &Report, width: usize) -> String {
     for group in shown {
         out.push('\n');
         let (fit, more) = crate::shown(group.lines.len(), MOST_LINES);
-        table(&mut out, heading(group.by), &group.lines[..fit], layout);
+        let named = |line: &Line| Line { name: member(group.by, line).to_owned(), ..line.clone() };
+        table(&mut out, heading(group.by), &group.lines[..fit].iter().map(named).collect::<Vec<_>>(), layout);
         if more > 0 {
             out.push_str(&format!("… and {more} more\n"));
         }

@@ -1,7 +1,7 @@
 //! The sentences of a report, the same in every form for people.
 
 use crate::figures::{dollars, many, percent, thousands};
-use crate::report::{Group, GroupBy, Money, Note, Report, SavedBetween};
+use crate::report::{Group, GroupBy, Line, Money, Note, Report, SavedBetween};
 use tierway_decide::Usd;
 
 /// A name and what is to be said under it.
@@ -178,4 +178,13 @@ pub(crate) const fn heading(by: GroupBy) -> &'static str {
 /// A name, or what to show for an empty one.
 pub(crate) fn name(name: &str) -> &str {
     if name.is_empty() { "(none)" } else { name }
+}
+
+/// The name of a line in a group.
+pub(crate) fn member(by: GroupBy, line: &Line) -> &str {
+    match by {
+        // Whoever was asked: an attempt failed, or there was none.
+        GroupBy::Model if line.name.is_empty() => "(not answered)",
+        _ => name(&line.name),
+    }
 }

@@ -70,7 +70,11 @@ fn report() -> Report {
         groups: vec![
             Group {
                 by: GroupBy::Model,
-                lines: vec![line("openai/gpt-4o-mini", 900, 0.75, 0.2, 6.3), line("<b>&\"evil\"", 300, 0.25, 4.1, 0.4)],
+                lines: vec![
+                    line("openai/gpt-4o-mini", 900, 0.75, 0.2, 6.3),
+                    line("<b>&\"evil\"", 285, 0.2375, 4.1, 0.4),
+                    line("", 15, 0.0125, 0.0, 0.0),
+                ],
             },
             Group { by: GroupBy::Team, lines: vec![line("", 1_200, 1.0, 4.3, 6.7)] },
             Group {
@@ -129,7 +133,8 @@ fn a_wide_terminal_gets_tables() {
         Model                                   Calls   Share        Cost    Saved     Mean      p95
         ────────────────────────────────────────────────────────────────────────────────────────────
         openai/gpt-4o-mini                        900   75.0%       $0.20    96.9%   376 ms    4.2 s
-        <b>&"evil"                                300   25.0%       $4.10     8.9%    1.7 s    4.2 s
+        <b>&"evil"                                285   23.8%       $4.10     8.9%    1.7 s    4.2 s
+        (not answered)                             15    1.3%          $0        –     0 ms    4.2 s
 
         Key                                     Calls   Share        Cost    Saved     Mean      p95
         ────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,8 +208,11 @@ fn a_narrow_terminal_gets_blocks_and_nothing_is_wider_than_it() {
           900 calls, 75.0%; cost $0.20, saved 96.9%;
           mean 376 ms, p95 4.2 s
         <b>&"evil"
-          300 calls, 25.0%; cost $4.10, saved 8.9%;
+          285 calls, 23.8%; cost $4.10, saved 8.9%;
           mean 1.7 s, p95 4.2 s
+        (not answered)
+          15 calls, 1.3%; cost $0, saved –; mean 0
+          ms, p95 4.2 s
 
         By key
         key-0
@@ -292,7 +300,8 @@ fn csv_is_one_table_with_exact_money() {
         tier,standard,250,0.208333,2,0,3,0,,1454.9227,4200.0000,,,
         tier,reasoning,50,0.041667,0,0,1.175,-0.25,-0.2703,910.5383,4200.0000,,,
         model,openai/gpt-4o-mini,900,0.750000,9,0,0.2,6.3,0.9692,375.6594,4200.0000,,,
-        model,"<b>&""evil""",300,0.250000,3,0,4.1,0.4,0.0889,1700.8704,4200.0000,,,
+        model,"<b>&""evil""",285,0.237500,2,0,4.1,0.4,0.0889,1700.8704,4200.0000,,,
+        model,,15,0.012500,0,0,0,0,,0.0000,4200.0000,,,
         team,,1200,1.000000,12,0,4.3,6.7,0.6091,1741.8611,4200.0000,,,
         key,key-0,120,0.100000,1,0,0.4,0.6,0.6000,531.2626,4200.0000,,,
         key,key-1,120,0.100000,1,0,0.4,0.6,0.6000,531.2626,4200.0000,,,

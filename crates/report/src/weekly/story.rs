@@ -3,7 +3,9 @@
 use super::Weekly;
 use crate::figures::{dollars, many, percent, thousands};
 use crate::report::{Day, GroupBy, Line, Money, Totals};
-use crate::wording::{Fact, baseline_tier, cheapest_tier, interval, name, saved_amount, saved_name, tells_something};
+use crate::wording::{
+    Fact, baseline_tier, cheapest_tier, interval, member, name, saved_amount, saved_name, tells_something,
+};
 use tierway_decide::Usd;
 
 /// Lines of a table that are shown; the rest is summed up.
@@ -114,7 +116,7 @@ pub(super) fn left_out(weekly: &Weekly) -> Vec<String> {
     let mut said = Vec::new();
     if money.unpriced_calls > 0 {
         let models = lines(weekly, GroupBy::Model).iter().filter(|line| line.unpriced > 0);
-        let models: Vec<_> = models.map(|line| name(&line.name)).take(3).collect();
+        let models: Vec<_> = models.map(|line| member(GroupBy::Model, line)).take(3).collect();
         said.push(format!(
             "{} without a known price: left out of the savings ({}); `tierway prices` mends it",
             many(money.unpriced_calls, "request"),
