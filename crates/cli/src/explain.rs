@@ -224,9 +224,9 @@ fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
         let asked = if asked == used { String::new() } else { format!(" (asked for: {})", asked.name()) };
         fact(out, "service tier", &format!("{}{asked}", used.name()))?;
     }
-    fact(out, "paid", &cost(call.paid))?;
+    fact(out, "paid", &cost(call.paid_in_all()))?;
     if call.classifier_paid != Usd::ZERO {
-        fact(out, "to decide", &dollars(call.classifier_paid))?;
+        fact(out, "to decide", &format!("{} of it", dollars(call.classifier_paid)))?;
     }
     fact(out, "baseline", &cost(call.baseline))?;
     fact(out, "cheapest tier", &cost(call.cheapest))?;

@@ -159,7 +159,7 @@ fn cells(call: &CallRecord) -> [String; 40] {
         usage.output_tokens.to_string(),
         usage.reasoning_tokens.to_string(),
         call.usage_estimated.to_string(),
-        amount(call.paid),
+        amount(call.paid_in_all()),
         call.classifier_paid.to_string(),
         amount(call.baseline),
         amount(call.cheapest),

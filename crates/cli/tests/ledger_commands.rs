@@ -286,7 +286,7 @@ fn an_export_has_every_row_once_and_its_money_adds_up() {
     for (line, call) in lines[1..].iter().zip(&calls) {
         let cells: Vec<_> = line.split(',').collect();
         assert_eq!(cells.len(), columns.len(), "{line}");
-        assert_eq!(cells[at], call.paid.map_or_else(String::new, |paid| paid.to_string()));
+        assert_eq!(cells[at], call.paid_in_all().map_or_else(String::new, |paid| paid.to_string()));
     }
     let jsonl = good(&db, &["export", "--format", "jsonl"]);
     for (line, call) in jsonl.lines().zip(&calls) {

@@ -172,10 +172,16 @@ impl Savings {
         self.paid_elsewhere += other.paid_elsewhere;
     }
 
+    /// Paid for priced calls, deciding included: baseline less this is [`Self::saved`].
+    #[must_use]
+    pub fn paid_for_priced(&self) -> Usd {
+        self.paid + self.classifier
+    }
+
     /// Everything that is known to be paid, priced or not, routed or not.
     #[must_use]
     pub fn paid_in_all(&self) -> Usd {
-        self.paid + self.classifier + self.paid_elsewhere
+        self.paid_for_priced() + self.paid_elsewhere
     }
 
     /// Saved on priced calls; negative is a loss.

@@ -28,7 +28,7 @@ function filled(series, step) {
   const points = [];
   for (let start = first; start < series.to_ms; start += width) {
     const money = known.get(start)?.money;
-    const [paid, saved] = [(money?.paid_usd ?? 0) + (money?.classifier_usd ?? 0), money?.saved_usd ?? 0];
+    const [paid, saved] = [money?.paid_usd ?? 0, money?.saved_usd ?? 0];
     const cheapest = money ? money.baseline_usd - money.always_cheapest_saved_usd : 0;
     const sure = known.get(start)?.saved_between;
     const between = sure && [sure.low_usd, sure.high_usd];

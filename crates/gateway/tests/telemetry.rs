@@ -44,30 +44,47 @@ fn collector() -> (String, Receiver<(String, Value)>) {
     (address, told)
 }
 
-async fn serve(telemetry: &str, asks: usize) {
+/// A gateway with these sections, and what it stands on.
+async fn start(more: &str) -> (Gateway, Upstream, tempfile::TempDir) {
     let upstream = Upstream::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}\"\n{telemetry}\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}\"\n{more}\n\
          [providers.fake]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\n\
          [[tiers]]\nname = \"standard\"\ntargets = [\"fake/s\"]\nprice = {{ input = 5, output = 15 }}\n",
         folder.path().join("l.db").display(),
         upstream.url(),
     );
     let config = tierway_config::parse(&text, "telemetry.toml", &|_| None).unwrap();
-    let gateway = Gateway::start(&config, 1).unwrap();
-    let address = gateway.address();
-    for _ in 0..asks {
-        let messages = serde_json::json!([{"role": "user", "content": "a secret prompt"}]);
-        let body = serde_json::json!({"model": "auto", "user": "ann@example.com", "messages": messages}).to_string();
-        let request = Request::builder().method(Method::POST).uri(format!("http://{address}/v1/chat/completions"));
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        let answer = client.request(request.body(Full::from(body)).unwrap()).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.into_body().collect().await.unwrap();
-    }
-    // What waits is sent before it ends.
+    (Gateway::start(&config, 1).unwrap(), upstream, folder)
+}
+
+async fn get(gateway: &Gateway, method: Method, path: &str, body: String) -> (http::HeaderMap, Value) {
+    let request = Request::builder().method(method).uri(format!("http://{}{path}", gateway.address()));
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let answer = client.request(request.body(Full::from(body)).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    let (head, body) = answer.into_parts();
+    (head.headers, serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap())
+}
+
+async fn ask(gateway: &Gateway) -> http::HeaderMap {
+    let messages = serde_json::json!([{"role": "user", "content": "a secret prompt"}]);
+    let body = serde_json::json!({"model": "auto", "user": "ann@example.com", "messages": messages}).to_string();
+    get(gateway, Method::POST, "/v1/chat/completions", body).await.0
+}
+
+/// What waits is sent before it ends.
+async fn stop(gateway: Gateway) {
     tokio::task::spawn_blocking(|| gateway.stop().unwrap()).await.unwrap();
+}
+
+async fn serve(telemetry: &str, asks: usize) {
+    let (gateway, _upstream, _folder) = start(telemetry).await;
+    for _ in 0..asks {
+        ask(&gateway).await;
+    }
+    stop(gateway).await;
 }
 
 fn attributes(of: &Value) -> String {
@@ -122,6 +139,47 @@ async fn a_collector_gets_spans_and_histograms_by_their_conventional_names() {
     let sum: u64 = counts.iter().map(|count| count.as_str().unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(sum, 3);
     assert_eq!(metrics[1]["histogram"]["dataPoints"].as_array().unwrap().len(), 2, "tokens in and out");
+}
+
+/// The question to a model that decides is paid like an answer: one figure, wherever it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_cost_has_one_meaning_everywhere() {
+    let (address, told) = collector();
+    let (gateway, upstream, _folder) = start(&format!(
+        "[telemetry]\nendpoint = \"{address}\"\n[routing]\nclassifier = \"model\"\nbaseline = \"standard\"\n\
+         [[tiers]]\nname = \"nano\"\ntargets = [\"fake/n\"]\nprice = {{ input = 1, output = 2 }}\n"
+    ))
+    .await;
+    let headers = ask(&gateway).await;
+    assert_eq!(upstream.seen().len(), 2, "one question, one answer");
+    let said = |name: &str| headers[name].to_str().unwrap();
+    let paid: f64 = said("x-tierway-cost-usd").parse().unwrap();
+    gateway.flush().unwrap();
+    let read = async |path: &str| get(&gateway, Method::GET, &format!("/api/v1/{path}"), String::new()).await.1;
+    let one = read(&format!("requests/{}", said("x-tierway-request-id"))).await;
+    let money = &one["explain"]["money"];
+    let deciding = money["classifier_usd"].as_f64().unwrap();
+    assert!(deciding > 0.0 && deciding < paid, "{money}");
+    let (list, report) = (read("requests").await, read("report").await);
+    let line = |of: &Value| of[0]["paid_usd"].clone();
+    for (place, told) in [
+        ("one request", money["paid_usd"].clone()),
+        ("the list", line(&list["requests"])),
+        ("a line of a report", line(&report["tiers"])),
+        ("its sum", report["totals"]["money"]["paid_usd"].clone()),
+    ] {
+        assert!((told.as_f64().unwrap() - paid).abs() < 1e-12, "{place}: {told}, not {paid}");
+    }
+    stop(gateway).await;
+    let messages: Vec<_> = std::iter::from_fn(|| told.recv_timeout(Duration::from_millis(300)).ok()).collect();
+    let (_, last) = messages.iter().rfind(|(head, _)| head.starts_with("POST /v1/metrics ")).unwrap();
+    let metrics = last["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap();
+    let cost = metrics.iter().find(|metric| metric["name"] == "tierway.cost").unwrap();
+    let points = cost["sum"]["dataPoints"].as_array().unwrap();
+    let sum: f64 = points.iter().map(|point| point["asDouble"].as_f64().unwrap()).sum();
+    assert!((sum - paid).abs() < 1e-12, "{points:?}, not {paid}");
+    let of_deciding = points.iter().find(|point| attributes(point).contains("gen_ai.request.model=(classifier)\n"));
+    assert_eq!(of_deciding.unwrap()["asDouble"], deciding);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,16 +91,16 @@ pub struct Money {
     pub unpriced_calls: u64,
     /// Calls to a model that the client named, at a known price, left out of savings.
     pub passed_calls: u64,
-    /// Paid for the attempts of priced calls, failed ones included.
+    /// Paid for priced calls: their attempts, failed ones included, and what deciding cost.
     #[serde(rename = "paid_usd", serialize_with = "in_dollars")]
     pub paid: Usd,
-    /// Paid to decide priced calls.
+    /// The part of it that was paid to decide.
     #[serde(rename = "classifier_usd", serialize_with = "in_dollars")]
     pub classifier: Usd,
     /// What priced calls would have cost on the baseline tier.
     #[serde(rename = "baseline_usd", serialize_with = "in_dollars")]
     pub baseline: Usd,
-    /// Baseline less paid and classifier; negative is a loss.
+    /// Baseline less paid; negative is a loss.
     #[serde(rename = "saved_usd", serialize_with = "in_dollars")]
     pub saved: Usd,
     /// The same as a share of the baseline.
@@ -127,7 +127,7 @@ impl From<&Savings> for Money {
             priced_calls: savings.priced_calls,
             unpriced_calls: savings.unpriced_calls,
             passed_calls: savings.passed_calls,
-            paid: savings.paid,
+            paid: savings.paid_for_priced(),
             classifier: savings.classifier,
             baseline: savings.baseline,
             saved: savings.saved(),

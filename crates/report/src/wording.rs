@@ -15,7 +15,7 @@ pub(crate) struct Fact {
 pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     let (totals, money) = (&report.totals, &report.totals.money);
     let mut facts = vec![
-        Fact { name: "Paid", value: dollars(money.paid + money.classifier), more: paid(money) },
+        Fact { name: "Paid", value: dollars(money.paid), more: paid(money) },
         Fact {
             name: "Baseline",
             value: dollars(money.baseline),
@@ -37,7 +37,7 @@ pub(crate) fn facts(report: &Report) -> Vec<Fact> {
             more: "calls that named their model, left out of savings".into(),
         });
     }
-    if money.paid_in_all != money.paid + money.classifier {
+    if money.paid_in_all != money.paid {
         let more = "known to be paid in all, with unpriced and not routed calls";
         facts.push(Fact { name: "In all", value: dollars(money.paid_in_all), more: more.into() });
     }

@@ -44,7 +44,7 @@ fn explained(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option
         "rejected": passed_over(names, &call.rejected),
         "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
         "money": {
-            "paid_usd": dollars(call.paid), "classifier_usd": call.classifier_paid.as_f64(),
+            "paid_usd": dollars(call.paid_in_all()), "classifier_usd": call.classifier_paid.as_f64(),
             "baseline_usd": dollars(call.baseline), "cheapest_usd": dollars(call.cheapest),
             "saved_usd": dollars(savings::saved(call)), "counted": savings::is_routed(&call.reason),
             "method": savings::SAME_TOKENS,

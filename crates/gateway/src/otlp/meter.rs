@@ -6,11 +6,13 @@ use super::span::operation;
 use crate::metrics::{MOST_FOREIGN, SECONDS, outcome};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tierway_decide::{AttemptEnd, CallRecord};
+use tierway_decide::{AttemptEnd, CallRecord, Usd};
 
 /// Series of each kind; models beyond that count together.
 const MOST_SERIES: usize = 4_096;
 const OTHER: &str = "(other)";
+/// Provider and model of what was paid to decide: the record does not say who was asked.
+const DECIDING: [&str; 2] = ["(tierway)", "(classifier)"];
 /// Powers of four, as the conventions advise.
 const TOKENS: [f64; 14] = [
     1.0,
@@ -64,6 +66,12 @@ impl Meter {
     }
 
     pub(super) fn count(&mut self, record: &CallRecord, providers: &BTreeMap<String, &'static str>) {
+        if record.classifier_paid != Usd::ZERO {
+            self.changed = true;
+            let [provider, model] = DECIDING.map(str::to_owned);
+            *self.dollars.entry((operation(record), provider, model, String::new())).or_default() +=
+                record.classifier_paid.as_f64();
+        }
         for attempt in &record.attempts {
             self.changed = true;
             let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
@@ -118,7 +126,7 @@ impl Meter {
         });
         let points: Vec<_> = dollars.collect();
         metrics.push(json!({
-            "name": "tierway.cost", "unit": "USD", "description": "Paid for upstream calls with a known price",
+            "name": "tierway.cost", "unit": "USD", "description": "Paid for upstream calls with a known price, and to decide",
             "sum": {"aggregationTemporality": CUMULATIVE, "isMonotonic": true, "dataPoints": points},
         }));
         Some(metrics)
