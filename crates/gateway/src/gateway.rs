@@ -61,6 +61,8 @@ struct Prepared<'c> {
 struct Ground {
     /// Where the ledger is, whatever a later config says.
     location: Location,
+    /// Only this machine can reach us, whatever a later config says: addresses are bound once.
+    is_alone: bool,
     metrics: Arc<Metrics>,
     alarms: Arc<Alarms>,
     store: Store,
@@ -155,18 +157,23 @@ impl Gateway {
     /// ledger stay as they are, and so does whether TLS is spoken.
     ///
     /// # Errors
-    /// When a provider or the certificate cannot be used; then the old config stays in force.
+    /// When a provider or the certificate cannot be used, or everybody could come in who reaches an address that the config
+    /// does not name; then the old config stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let tls = tls(config)?;
         let prepared = Prepared::after(config, first.load().router.setup())?;
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
-        match (quality.as_ref(), config.quality.sample) {
-            (Some(looking), _) => looking.reload(config, self.ground.router(&prepared)?.build()),
-            (None, Some(_)) => *quality = self.ground.looking(&prepared, self.leadership())?,
-            (None, None) => {}
-        }
+        let beyond = self.bound_beyond(config);
         self.keys.desk().reload(self.ground.keys(config), prepared.setup.table.ladder(), |keys| {
+            if let Some(address) = beyond.filter(|_| keys.is_open()) {
+                return Err(GatewayError::WouldOpen { address });
+            }
+            match (quality.as_ref(), config.quality.sample) {
+                (Some(looking), _) => looking.reload(config, self.ground.router(&prepared)?.build()),
+                (None, Some(_)) => *quality = self.ground.looking(&prepared, self.leadership())?,
+                (None, None) => {}
+            }
             let live = |_| self.ground.live(&prepared, keys, quality.as_ref());
             let fresh: Result<Vec<_>, _> = self.workers.iter().map(live).collect();
             for (worker, live) in self.workers.iter().zip(fresh?) {
@@ -182,6 +189,17 @@ impl Gateway {
             }
             Ok(())
         })
+    }
+
+    /// What others than this machine reach although a config wants nobody else there: addresses are bound once.
+    fn bound_beyond(&self, config: &Config) -> Option<SocketAddr> {
+        let bound =
+            [(Some(self.address()), Some(config.server.listen)), (self.admin_address(), config.server.admin_listen)];
+        let is_beyond = |address: &SocketAddr| !address.ip().is_loopback();
+        let unmeant = |(bound, wanted): (Option<SocketAddr>, Option<SocketAddr>)| {
+            bound.filter(|bound| is_beyond(bound) && !wanted.as_ref().is_some_and(is_beyond))
+        };
+        bound.into_iter().find_map(unmeant)
     }
 
     /// Cuts a stop short: nobody waits for requests in progress any more. Records are written all the same.
@@ -263,6 +281,10 @@ impl Ground {
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location.clone());
         let ground = Self {
+            is_alone: [Some(config.server.listen), config.server.admin_listen]
+                .iter()
+                .flatten()
+                .all(|address| address.ip().is_loopback()),
             location,
             recorder: Arc::new(
                 Recorder::new(metrics.clone(), Some(store.clone())).with_telemetry(Telemetry::start(config)?),
@@ -327,7 +349,7 @@ impl Ground {
                 alarms: self.alarms.clone(),
                 webhook: config.budgets.webhook.clone(),
             }),
-            may_be_open: config.server.listen.ip().is_loopback() && matches!(self.location, Location::Sqlite(_)),
+            may_be_open: self.is_alone && matches!(self.location, Location::Sqlite(_)),
         }
     }
 

@@ -9,8 +9,12 @@ use tierway_gateway::Gateway;
 use tierway_ledger::{KeyPolicy, NewKey, State};
 
 fn config(dir: &Path, key: &str) -> tierway_config::Config {
+    at("listen = \"127.0.0.1:0\"", dir, key)
+}
+
+fn at(server: &str, dir: &Path, key: &str) -> tierway_config::Config {
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}/l.db\"\n\
+        "[server]\n{server}\n[ledger]\npath = \"{}/l.db\"\n\
          [providers.p]\nkind = \"openai_compatible\"\nbase_url = \"http://127.0.0.1:9/v1\"\n{key}\n\
          [[tiers]]\nname = \"standard\"\ntargets = [\"p/m\"]\nprice = {{ input = 5, output = 15 }}\n",
         dir.display(),
@@ -71,4 +75,55 @@ fn keys_follow_the_file_that_is_at_the_ledgers_place() {
     }
     assert_eq!(status(gateway.address(), "old"), 401);
     gateway.stop().unwrap();
+}
+
+const ALONE: &str = "listen = \"127.0.0.1:0\"";
+const BEYOND: &str = "listen = \"0.0.0.0:0\"";
+const OPERATORS_BEYOND: &str = "listen = \"127.0.0.1:0\"\nadmin_listen = \"0.0.0.0:0\"";
+
+/// `started` with a key, then `reloaded` without: taken or refused, and whether somebody without a key comes in.
+#[track_caller]
+fn check_opening(started: &str, reloaded: &str, taken: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let key = format!("[[keys]]\nname = \"app\"\nhash = \"sha256:{}\"\n", "0".repeat(64));
+    let gateway = Gateway::start(&at(started, dir.path(), &key), 1).unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], gateway.address().port()));
+    assert_eq!(status(address, ""), 401);
+    let done = gateway.reload(&at(reloaded, dir.path(), "")).map_err(|error| error.to_string());
+    assert_eq!(done.is_ok(), taken, "{done:?}");
+    assert_eq!(status(address, ""), if taken { 200 } else { 401 });
+    if let Err(why) = done {
+        assert!(why.contains("without keys everybody who reaches 0.0.0.0:"), "{why}");
+    }
+    // With keys it is taken wherever it wants to listen.
+    gateway.reload(&at(reloaded, dir.path(), &key)).unwrap();
+    assert_eq!(status(address, ""), 401);
+    gateway.stop().unwrap();
+}
+
+/// Addresses are bound once: a config that is harmless at its own is not where the gateway really listens.
+#[test]
+fn a_config_without_keys_for_this_machine_opens_no_address_beyond_it() {
+    check_opening(ALONE, ALONE, true);
+    check_opening(BEYOND, ALONE, false);
+    check_opening(OPERATORS_BEYOND, ALONE, false);
+    check_opening(BEYOND, OPERATORS_BEYOND, false);
+    // As at a start, where it is warned of.
+    check_opening(BEYOND, BEYOND, true);
+    check_opening(ALONE, BEYOND, true);
+}
+
+/// Nobody knows who may come in, and the address that is bound is not this machine's alone, whatever a new config says.
+#[test]
+fn keys_that_cannot_be_read_keep_an_address_beyond_this_machine_closed() {
+    for (started, want) in [(ALONE, 200), (BEYOND, 401), (OPERATORS_BEYOND, 401)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("l.db")).unwrap();
+        let gateway = Gateway::start(&at(started, dir.path(), ""), 1).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], gateway.address().port()));
+        assert_eq!(status(address, ""), want, "{started}");
+        gateway.reload(&at(ALONE, dir.path(), "")).unwrap();
+        assert_eq!(status(address, ""), want, "{started}, after a reload");
+        gateway.stop().unwrap();
+    }
 }
