@@ -3,7 +3,7 @@
 use crate::exit::Failed;
 use crate::load::ConfigArg;
 use crate::output::Inputs;
-use std::time::{SystemTime, UNIX_EPOCH};
+pub(crate) use tierway::now_ms;
 use tierway_config::Config;
 use tierway_ledger::{Location, Reader};
 
@@ -68,10 +68,4 @@ pub(crate) fn location(db: Option<&str>, config: Option<&Config>) -> Result<Loca
         (None, Some(config)) => tierway_gateway::location(config).map_err(Failed::told),
         (db, _) => Ok(Location::from(db.unwrap_or_default())),
     }
-}
-
-/// Now, Unix milliseconds.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 //! Only of requests of its own key: what another caller got is nobody's business, so an id that is not the caller's reads
 //! like one that does not exist.
 
-use crate::api::{now_ms, refused};
+use crate::api::refused;
 use crate::app::{App, json};
 use crate::body::read_body;
 use crate::keys::Scope;
@@ -11,7 +11,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
-use tierway::{Refusal, Reply};
+use tierway::{Refusal, Reply, now_ms};
 use tierway_decide::RequestId;
 use tierway_ledger::LedgerError;
 use tierway_ledger::quality::Feedback;

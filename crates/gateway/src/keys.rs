@@ -13,12 +13,12 @@ pub use secret::{Digest, new_secret};
 pub use stored::check_policy;
 
 use crate::accounts::Holder;
-use crate::api::{now_ms, refused};
+use crate::api::refused;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tierway::{Account, Refusal};
+use tierway::{Account, Refusal, now_ms};
 use tierway_config::Allowance;
 use tierway_decide::{Caller, Pins};
 

@@ -54,7 +54,7 @@ pub use requested::AUTO;
 pub use router::{ForeignTarget, Router, RouterBuilder};
 pub use seam::{
     BoxFuture, BrokenBody, Clock, Held, Operation, Provider, SendError, Sink, SystemClock, WireAnswer, WireBody,
-    WireRequest,
+    WireRequest, now_ms,
 };
 pub use sessions::{SessionKey, SessionNote};
 pub use setup::{IdSource, Queue, Setup, Timeouts, Upstream};

@@ -161,11 +161,17 @@ impl Clock for SystemClock {
     }
 
     fn unix_ms(&self) -> i64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        now_ms()
     }
 
     fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(pause))
     }
+}
+
+/// The time by the machine's clock: milliseconds since 1970-01-01T00:00:00Z, 0 before that.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

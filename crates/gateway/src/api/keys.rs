@@ -4,7 +4,7 @@
 //! first key is made on the machine, with `tierway keys add`.
 
 use super::query::decoded;
-use super::{body, now_ms, refused};
+use super::{body, refused};
 use crate::accounts::Holder;
 use crate::app::App;
 use crate::keys::{KeyError, Scope, add_key, key_json, parse_until, revoke_key, rotate_key};
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tierway::Refusal;
+use tierway::{Refusal, now_ms};
 use tierway_decide::TierId;
 use tierway_ledger::{KeyPolicy, State};
 

@@ -128,8 +128,3 @@ async fn ask<T: Send + 'static>(
 pub(crate) fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {
     Refusal::caller(ApiError::new(status, message).with_code(code))
 }
-
-pub(crate) fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}

@@ -1,6 +1,6 @@
 //! How good the answers were: the sums, the cells, and people's words about single pairs.
 
-use super::{body, now_ms, refused};
+use super::{body, refused};
 use crate::app::App;
 use crate::keys::Scope;
 use crate::quality::{Order, request_text};
@@ -9,7 +9,7 @@ use http::Request;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tierway::Refusal;
+use tierway::{Refusal, now_ms};
 use tierway_decide::quality::{CellKey, CellState, Preference};
 use tierway_decide::{RequestId, TaskType};
 use tierway_ledger::quality::{CellChange, Pair};

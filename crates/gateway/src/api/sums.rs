@@ -1,12 +1,12 @@
 //! Questions about many requests.
 
 use super::query::Query;
-use super::{ask, now_ms, refused};
+use super::{ask, refused};
 use crate::app::App;
 use crate::reporting;
 use crate::saved::{Sure, shadows};
 use serde_json::{Value, json};
-use tierway::Refusal;
+use tierway::{Refusal, now_ms};
 use tierway_decide::savings::Savings;
 use tierway_decide::{CallRecord, Usd, savings};
 use tierway_ledger::{Point, Span};
