@@ -100,7 +100,11 @@ fn came(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
     writeln!(out, "Request {}", call.id)?;
     fact(out, "came", &time.unwrap_or_default())?;
     let stream = if call.stream { ", as a stream" } else { "" };
-    fact(out, "asked for", &format!("`{}` by {}{stream}", call.requested_model, call.format))?;
+    let model = match call.requested_model.as_str() {
+        "" => "a model that was not read,".to_owned(),
+        model => format!("`{model}`"),
+    };
+    fact(out, "asked for", &format!("{model} by {}{stream}", call.format))?;
     for (name, value) in [("key", &call.key), ("team", &call.team), ("user", &call.user), ("session", &call.session)] {
         if !value.is_empty() {
             fact(out, name, value)?;

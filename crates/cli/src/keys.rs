@@ -31,9 +31,8 @@ enum What {
 
 #[derive(clap::Args)]
 struct Add {
-    /// Its name in records and reports
-    #[arg(long)]
-    name: String,
+    #[command(flatten)]
+    named: Named,
     /// Its team in reports; `[teams.NAME]` of the config holds for it
     #[arg(long, default_value = "")]
     team: String,
@@ -75,6 +74,24 @@ struct Add {
     for_config: bool,
     #[command(flatten)]
     place: StoreArg,
+}
+
+/// A key's name, where other commands take it or as `--name`.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Named {
+    /// Its name in records and reports
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The same as an option
+    #[arg(long = "name", value_name = "NAME")]
+    option: Option<String>,
+}
+
+impl Named {
+    fn name(&self) -> &str {
+        self.name.as_deref().or(self.option.as_deref()).unwrap_or_default()
+    }
 }
 
 #[derive(clap::Args)]
@@ -124,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn add(wish: &Add) -> Done {
+    let name = wish.named.name();
     let policy = KeyPolicy {
         team: wish.team.clone(),
         scope: if wish.scope == "client" { String::new() } else { wish.scope.clone() },
@@ -143,23 +161,21 @@ fn add(wish: &Add) -> Done {
     let expires_ms =
         wish.expires.as_deref().map(|text| parse_until(text, now_ms())).transpose().map_err(Failed::told)?;
     let (mut state, config) = open(&wish.place)?;
-    if named_in_config(config.as_ref(), &wish.name) {
+    if named_in_config(config.as_ref(), name) {
         return Err(Failed::told(format_args!(
-            "the config has a key `{}`, which would win over one in the ledger; choose another name",
-            wish.name
+            "the config has a key `{name}`, which would win over one in the ledger; choose another name"
         )));
     }
     let first = state.keys().map_err(Failed::told)?.1.is_empty() && config.as_ref().is_none_or(|it| it.keys.is_empty());
     let ladder = config.as_ref().map(|config| config.table.ladder());
-    let secret = add_key(&mut state, &wish.name, &policy, expires_ms, ladder, now_ms()).map_err(Failed::told)?;
+    let secret = add_key(&mut state, name, &policy, expires_ms, ladder, now_ms()).map_err(Failed::told)?;
     if let Err(error) = print(&secret) {
-        revoke_key(&mut state, &wish.name, now_ms()).map_err(Failed::told)?;
-        let name = &wish.name;
+        revoke_key(&mut state, name, now_ms()).map_err(Failed::told)?;
         return Err(Failed::told(format_args!(
             "key `{name}` could not be printed ({error}) and is revoked; choose another name"
         )));
     }
-    say(format_args!("tierway: key `{}` is made; above it stands, once: only its digest is kept", wish.name));
+    say(format_args!("tierway: key `{name}` is made; above it stands, once: only its digest is kept"));
     if first {
         say("tierway: it is the first one; from now on every request needs a key (`--scope admin` opens everything)");
     }
@@ -169,7 +185,7 @@ fn add(wish: &Add) -> Done {
 /// A section for the config, and the key beside it.
 fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
     let config = wish.place.config.load_or_example()?;
-    check_policy(&wish.name, policy, config.table.ladder()).map_err(Failed::told)?;
+    check_policy(wish.named.name(), policy, config.table.ladder()).map_err(Failed::told)?;
     if wish.expires.as_deref().is_some_and(|text| tierway_config::day::parse(text).is_none()) {
         return Err(Failed::told("in a config `expires` is a day: --expires 2027-01-31"));
     }
@@ -178,7 +194,7 @@ fn for_config(wish: &Add, policy: &KeyPolicy) -> Done {
     let mut out = io::stdout().lock();
     // JSON strings and lists of strings are TOML, too.
     let quoted = |text: &str| Value::from(text).to_string();
-    writeln!(out, "[[keys]]\nname = {}\nhash = \"sha256:{digest}\"", quoted(&wish.name))?;
+    writeln!(out, "[[keys]]\nname = {}\nhash = \"sha256:{digest}\"", quoted(wish.named.name()))?;
     let budget = policy.budget.map(|budget| budget.to_string());
     let texts = [
         ("team", Some(&policy.team).filter(|team| !team.is_empty())),

@@ -155,6 +155,7 @@ fn explain_tells_of_decisions_that_were_made_and_of_no_others() {
         status: CallStatus::Refused,
         http_status: 400,
         reason: Reason::Default,
+        requested_model: String::new(),
         tier: String::new(),
         table_version: 0,
         attempts: vec![],
@@ -167,7 +168,7 @@ fn explain_tells_of_decisions_that_were_made_and_of_no_others() {
     ledger.close().unwrap();
     let text = good(&db, &["explain", &refused.id.to_string()]);
     assert!(text.contains("nothing was decided: it was refused before") && text.contains("HTTP 400"), "{text}");
-    for invented in ["no policy is in force", "complexity", "0000000000000000", "not at hand"] {
+    for invented in ["no policy is in force", "complexity", "0000000000000000", "not at hand", "``"] {
         assert!(!text.contains(invented), "{invented}:\n{text}");
     }
     let text = good(&db, &["explain", &asked.id.to_string()]);

@@ -19,7 +19,7 @@ export default async function keys(place, { signal }) {
   place.append(h("h1", {}, "Keys and budgets"), h("p", { class: "lead" }, "Only digests are kept: a key is shown once, when it is made."),
     standing,
     card("Keys of the ledger", rows.length ? table("Keys, their scope and bounds", ["Name", "State", "Scope", "Bounds", "Made", "Expires", "Used"], rows)
-      : h("p", {}, prose("None. `tierway keys add --name NAME` makes one."))),
+      : h("p", {}, prose("None. `tierway keys add NAME` makes one."))),
     card("Keys of the config", config.length ? h("ul", { class: "plain" }, config.map((name) => h("li", {}, h("a", { href: `#/requests?key=${encodeURIComponent(name)}` }, name)))) : h("p", { class: "dim" }, prose("None in `[[keys]]`."))));
 }
 

@@ -92,7 +92,7 @@ const COLUMNS: [&str; 8] = ["name", "state", "source", "team", "scope", "tiers",
 
 fn text(out: &mut impl Write, keys: &[Value]) -> io::Result<()> {
     if keys.is_empty() {
-        say("no keys: everybody who reaches the address may ask; `tierway keys add --name NAME` makes one");
+        say("no keys: everybody who reaches the address may ask; `tierway keys add NAME` makes one");
         return Ok(());
     }
     crate::columns::print(out, COLUMNS, keys.iter().map(row), COLUMNS.len())

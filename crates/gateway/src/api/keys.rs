@@ -121,7 +121,8 @@ async fn rotate(app: &App, name: String, request: Request<Incoming>) -> Result<V
 /// A page of somebody else's cannot do this: browsers ask first before they send JSON elsewhere.
 fn changes(app: &App, headers: &http::HeaderMap) -> Result<(), Refusal> {
     if app.live.load().keys.is_open() {
-        let message = "this router has no keys yet; make the first one on its machine: `tierway keys add --name NAME --scope admin`";
+        let message =
+            "this router has no keys yet; make the first one on its machine: `tierway keys add NAME --scope admin`";
         return Err(refused(403, "no_keys_yet", message));
     }
     let json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
