@@ -53,11 +53,10 @@ enum What {
     },
 }
 
-/// The database that is named where other commands name a config; who only looks makes nothing there.
-fn open(place: &ConfigArg, changes: bool) -> Result<(ConfigStore, PostgresUrl), Failed> {
+/// The database that is named where other commands name a config.
+fn database(place: &ConfigArg) -> Result<PostgresUrl, Failed> {
     match place.place() {
-        Place::Database(url) if changes => Ok((ConfigStore::open(url.clone()).map_err(Failed::told)?, url)),
-        Place::Database(url) => Ok((configs(&url).map_err(Failed::told)?, url)),
+        Place::Database(url) => Ok(url),
         Place::File(path) => {
             let path = path.display();
             Err(Failed::told(format_args!("{path} is a file; name the database: `--config postgres://…`")))
@@ -65,32 +64,38 @@ fn open(place: &ConfigArg, changes: bool) -> Result<(ConfigStore, PostgresUrl), 
     }
 }
 
+/// The configs that are there; nothing is made.
+fn there(url: &PostgresUrl) -> Result<ConfigStore, Failed> {
+    configs(url).map_err(Failed::told)
+}
+
 pub(crate) fn run(args: &Args) -> Done {
     let (What::Push { place, .. } | What::List { place } | What::Show { place, .. } | What::Rollback { place, .. }) =
         &args.what;
-    let (mut store, url) = open(place, matches!(args.what, What::Push { .. } | What::Rollback { .. }))?;
+    let url = database(place)?;
     match &args.what {
-        What::Push { file, why, .. } => push(&mut store, &url, file, why),
-        What::List { .. } => list(&mut io::stdout().lock(), &mut store),
-        What::Show { number, .. } => show(&mut io::stdout().lock(), &mut store, *number),
-        What::Rollback { number, why, .. } => rollback(&mut store, &url, *number, why),
+        What::Push { file, why, .. } => push(&url, file, why),
+        What::List { .. } => list(&mut io::stdout().lock(), &mut there(&url)?),
+        What::Show { number, .. } => show(&mut io::stdout().lock(), &mut there(&url)?, *number),
+        What::Rollback { number, why, .. } => rollback(&url, *number, why),
     }
 }
 
-fn push(store: &mut ConfigStore, url: &PostgresUrl, file: &Path, why: &str) -> Done {
+fn push(url: &PostgresUrl, file: &Path, why: &str) -> Done {
     let name = file.display();
     let text = tierway_config::read_text(file).map_err(|error| Failed::told(format_args!("{name}: {error}")))?;
-    keep(store, url, &text, &name.to_string(), why)
+    keep(url, &text, &name.to_string(), why)
 }
 
-/// A config that is wrong would keep every replica on the one before.
-fn keep(store: &mut ConfigStore, url: &PostgresUrl, text: &str, name: &str, why: &str) -> Done {
+/// A config that is wrong would keep every replica on the one before; for one that is not put there nothing is made, either.
+fn keep(url: &PostgresUrl, text: &str, name: &str, why: &str) -> Done {
     // Read as a replica will read it: what it names is looked for where that one was started.
     let config = parse(text, "config")
         .map_err(|problems| Failed::told(format_args!("{name} is not put in force; {problems}")))?;
     for warning in &config.warnings {
         say(format_args!("warning: {warning}"));
     }
+    let mut store = ConfigStore::open(url.clone()).map_err(Failed::told)?;
     let version = store.push(text, why, now_ms()).map_err(Failed::told)?;
     writeln!(io::stdout().lock(), "version {version} of the config at {url} is in force")?;
     Ok(())
@@ -117,9 +122,9 @@ fn show(out: &mut impl Write, store: &mut ConfigStore, version: Option<i64>) -> 
     Ok(())
 }
 
-fn rollback(store: &mut ConfigStore, url: &PostgresUrl, version: i64, why: &str) -> Done {
-    let old = text(store, version)?;
-    keep(store, url, &old, &format!("version {version}"), &back_to(version, why))
+fn rollback(url: &PostgresUrl, version: i64, why: &str) -> Done {
+    let old = text(&mut there(url)?, version)?;
+    keep(url, &old, &format!("version {version}"), &back_to(version, why))
 }
 
 fn text(store: &mut ConfigStore, version: i64) -> Result<String, Failed> {

@@ -32,6 +32,25 @@ fn check(server: &Postgres, url: &str, code: i32, want: impl Fn(&[&str]) -> Stri
     assert_eq!(tables(), before, "something was made");
 }
 
+/// Whoever goes back changes something, but only where there is something to go back to.
+#[track_caller]
+fn going_back_makes_nothing(server: &Postgres, url: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bad.toml"), "[server]\nlisten = 1\n").unwrap();
+    for (arguments, want) in [
+        (&["config", "rollback", "1", "--config", url], "holds no config yet"),
+        (&["config", "push", "bad.toml", "--config", url], "bad.toml is not put in force"),
+        (&["evidence", "rollback", "1", "--db", url], "there is no ledger at"),
+        (&["keys", "revoke", "app", "--db", url], "there is no ledger at"),
+        (&["keys", "rotate", "app", "--db", url], "there is no ledger at"),
+    ] {
+        let (ended, out, talk) = common::tierway(dir.path(), arguments);
+        let tables =
+            server.sql(url, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").unwrap();
+        assert!(ended == 1 && talk.contains(want) && tables == "0", "{arguments:?}: {ended} {out}{talk}{tables}");
+    }
+}
+
 fn is_config(arguments: &[&str]) -> bool {
     arguments[0] == "config"
 }
@@ -42,6 +61,7 @@ fn who_only_asks_makes_no_schema_and_upgrades_none() {
     let url = server.database().unwrap();
     let none = |arguments: &[&str]| if is_config(arguments) { "config push FILE" } else { "there is no ledger at" };
     check(&server, &url, 1, |arguments| none(arguments).into());
+    going_back_makes_nothing(&server, &url);
 
     Ledger::open(url.as_str(), Options::default()).unwrap().close().unwrap();
     let nothing = |arguments: &[&str]| ASKING.iter().find(|(asked, _)| asked == &arguments).unwrap().1.to_owned();
