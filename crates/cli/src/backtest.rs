@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let span = args.since.until(now_ms()).map_err(Failed::told)?;
     let totals = source.reader.summary(span).map_err(Failed::told)?.totals;
     let bar = progress(totals.calls);
-    let keys = tierway_gateway::key_pins(&policy);
+    let keys = tierway_gateway::key_pins(&policy, &source.keys());
     let sum = tierway_gateway::backtest(&mut source.reader, (span, &totals), &setup, &keys, args.top, |read| {
         if read % ROWS_PER_STEP == 0 {
             bar.set_position(read);

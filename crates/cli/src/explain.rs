@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let config = source.config.as_ref();
     let again = match config {
         // The row is shown whatever became of the config.
-        Some(config) => decided_again(&stored.call, config).unwrap_or_else(|why| {
+        Some(config) => decided_again(&stored.call, config, &source).unwrap_or_else(|why| {
             say(format_args!("warning: not decided again: {why}"));
             Again::default()
         }),
@@ -54,9 +54,10 @@ pub(crate) fn run(args: &Args) -> Done {
     Ok(())
 }
 
-fn decided_again(call: &CallRecord, config: &Config) -> Result<Again, String> {
+fn decided_again(call: &CallRecord, config: &Config, source: &Source) -> Result<Again, String> {
     let setup = tierway_gateway::setup(config).map_err(|error| error.to_string())?;
-    let keys = tierway_gateway::key_pins(config);
+    let kept = if call.key.is_empty() { Vec::new() } else { source.keys() };
+    let keys = tierway_gateway::key_pins(config, &kept);
     Again::of(call, &setup, &|name| keys.get(name).copied()).map_err(|error| error.to_string())
 }
 

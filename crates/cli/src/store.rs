@@ -1,11 +1,11 @@
 //! Which ledger a command reads: the file that was named, or the one of the config.
 
-use crate::exit::Failed;
+use crate::exit::{Failed, say};
 use crate::load::ConfigArg;
 use crate::output::Inputs;
 pub(crate) use tierway::now_ms;
 use tierway_config::Config;
-use tierway_ledger::{Location, Reader};
+use tierway_ledger::{Location, Reader, State, StoredKey};
 
 /// Where the records are.
 #[derive(clap::Args)]
@@ -25,6 +25,15 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Keys that are kept there; none, which is said, where they cannot be read.
+    pub(crate) fn keys(&self) -> Vec<StoredKey> {
+        let read = State::open_to_read(self.location.clone()).and_then(|mut state| state.keys());
+        read.map(|(_, keys)| keys).unwrap_or_else(|error| {
+            say(format_args!("warning: keys of the ledger cannot be read: {error}"));
+            Vec::new()
+        })
+    }
+
     /// What must not be overwritten.
     pub(crate) fn inputs(&self) -> Inputs {
         Inputs::default().config(self.config.as_ref()).ledger(&self.location)

@@ -327,6 +327,10 @@ fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
     let text = good(&db, &["explain", &changed.id.to_string()]);
+    // Once the ledger has the key, what it may have decides again as well.
+    good(&db, &["keys", "add", "app-of-others", "--pin", "reasoning"]);
+    let text = good(&db, &["explain", &changed.id.to_string()]);
+    assert!(text.contains("decided again reasoning by the config at hand"), "{text}");
     assert!(text.contains("predictor or evidence changed since") && !text.contains("decided again"), "{text}");
 
     // Under a config that did not decide nobody is to blame, and where it has other tiers these lend no names.

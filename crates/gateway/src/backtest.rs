@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tierway::Setup;
-use tierway_config::Config;
 use tierway_decide::backtest::Backtest;
 use tierway_decide::replay::{Conversations, Kept, Looked, Under};
 use tierway_decide::{CallRecord, Pins, Usd};
@@ -11,13 +10,6 @@ use tierway_ledger::{Figures, LedgerError, Reader, Span};
 
 /// An answer that is lost weighs as much as so many baseline answers cost: quality before money, when requests are ranked.
 const ANSWERS_FOR_ONE: u64 = 10;
-
-/// What the keys of a config may have, by name, their teams' pins included.
-#[must_use]
-pub fn key_pins(config: &Config) -> BTreeMap<String, Pins> {
-    let of_team = |team: &str| config.teams.get(team).map(|team| team.pins).unwrap_or_default();
-    config.keys.iter().map(|key| (key.name.clone(), key.pins.and(of_team(&key.team)))).collect()
-}
 
 /// Replays every request of a span, which has these totals, under `setup`. `each` hears after every row how many were read.
 ///

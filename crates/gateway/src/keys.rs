@@ -10,7 +10,7 @@ mod stored;
 
 pub use book::{KeyError, add_key, key_json, parse_until, revoke_key, rotate_key};
 pub use secret::{Digest, new_secret};
-pub use stored::check_policy;
+pub use stored::{check_policy, key_pins};
 
 use crate::accounts::Holder;
 use crate::api::refused;

@@ -37,12 +37,14 @@ mod vigil;
 mod webhook;
 mod weekly;
 
-pub use backtest::{backtest, key_pins};
+pub use backtest::backtest;
 pub use error::GatewayError;
 pub use evidence::predictor;
 pub use explain::{Again, Names, tiers_asked};
 pub use gateway::{Desk, Gateway};
-pub use keys::{Digest, KeyError, add_key, check_policy, key_json, new_secret, parse_until, revoke_key, rotate_key};
+pub use keys::{
+    Digest, KeyError, add_key, check_policy, key_json, key_pins, new_secret, parse_until, revoke_key, rotate_key,
+};
 pub use quality_report::{QualityReport, Standing, report as quality_report};
 pub use reporting::report;
 pub use saved::shadows;

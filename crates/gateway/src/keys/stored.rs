@@ -3,7 +3,8 @@
 //! What cannot be understood bars the key: one that lost its ceiling with a renamed tier would be wider than it was meant.
 
 use super::{Bar, Digest, KeyEntry, Scope};
-use tierway_config::Allowance;
+use std::collections::BTreeMap;
+use tierway_config::{Allowance, Config};
 use tierway_decide::{Caller, Ladder, Pins, TierId};
 use tierway_ledger::{KeyPolicy, StoredKey};
 
@@ -80,6 +81,20 @@ pub(crate) fn understand(policy: &KeyPolicy, ladder: &Ladder) -> Result<Understo
     let (budget, max_concurrent) = (policy.budget, policy.max_concurrent);
     let allowance = Allowance { budget, step_down_to, rpm: policy.rpm, tpm: policy.tpm, max_concurrent };
     Ok(Understood { scope, pins, allowance })
+}
+
+/// What keys may have under a config, by name, their teams' pins included: those of the config, and those of the ledger that
+/// are understood. Of a name that both have it is the config's, as while serving.
+#[must_use]
+pub fn key_pins(config: &Config, stored: &[StoredKey]) -> BTreeMap<String, Pins> {
+    let of_team = |team: &str| config.teams.get(team).map(|team| team.pins).unwrap_or_default();
+    let of_ledger = stored.iter().filter_map(|key| {
+        let policy = key.policy.as_ref()?;
+        let pins = understand(policy, config.table.ladder()).ok()?.pins;
+        Some((key.name.clone(), pins.and(of_team(&policy.team))))
+    });
+    let of_config = config.keys.iter().map(|key| (key.name.clone(), key.pins.and(of_team(&key.team))));
+    of_ledger.chain(of_config).collect()
 }
 
 /// A key as it is in force under this ladder.
