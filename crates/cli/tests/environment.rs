@@ -57,8 +57,9 @@ fn a_key_that_no_header_carries_is_found_before_it_is_used() {
         (b"sk-one\nsk-two", "the key in environment variable OPENAI_API_KEY has a line end"),
         (
             "sk-\u{fc}ber".as_bytes(),
-            "the key in environment variable OPENAI_API_KEY has a line end, or another character",
+            "the key in environment variable OPENAI_API_KEY has a line end, a blank, or another character",
         ),
+        (b"sk-one # mine", "the key in environment variable OPENAI_API_KEY has a line end, a blank"),
         (b" ", "environment variable OPENAI_API_KEY is not set"),
     ] {
         check(KEYED, "check", ("OPENAI_API_KEY", key), 1, &format!("{place}{wanted}"));

@@ -84,7 +84,7 @@ impl ProviderConfig {
     /// What keeps a key from going into a header; credentials of a cloud are a file of several lines and go into none.
     pub(crate) fn refuses(&self, key: &Secret) -> Option<KeyError> {
         let of_cloud = matches!(self.kind, ProviderKind::Vertex | ProviderKind::Bedrock);
-        let sent = key.expose().bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        let sent = key.expose().bytes().all(|byte| byte.is_ascii_graphic());
         if sent || of_cloud && key.expose().starts_with('{') {
             return None;
         }

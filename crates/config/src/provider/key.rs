@@ -35,8 +35,10 @@ pub enum KeyError {
     /// The variable is set to bytes that are no text.
     #[error("environment variable {0} holds bytes that are no UTF-8 text; export it anew")]
     NotText(String),
-    /// No header can carry it.
-    #[error("the key {place} has a line end, or another character that no header carries, in it; give the key alone")]
+    /// It is more than a key, or none that a header can carry.
+    #[error(
+        "the key {place} has a line end, a blank, or another character that is in no key, in it; give the key alone"
+    )]
     Unsendable {
         /// Where it was found.
         place: String,
