@@ -44,11 +44,10 @@ fn bad(db: &Path, arguments: &[&str]) -> (String, String) {
 /// Runs as somebody who may read a ledger and not change it.
 fn as_reader(db: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     use std::process::Command;
-    let tierway = env!("CARGO_BIN_EXE_tierway");
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-    let mut command = Command::new(if is_root { "setpriv" } else { tierway });
+    let mut command = Command::new(if is_root { "setpriv" } else { common::PROGRAM });
     if is_root {
-        command.args(["--reuid", "nobody", "--clear-groups", tierway]);
+        command.args(["--reuid", "nobody", "--clear-groups", common::PROGRAM]);
     }
     command.args(arguments).arg("--db").arg(db).current_dir(db.parent().unwrap());
     let done = command.output().unwrap();
@@ -155,8 +154,8 @@ fn explain_tells_of_decisions_that_were_made_and_of_no_others() {
         status: CallStatus::Refused,
         http_status: 400,
         reason: Reason::Default,
-        requested_model: String::new(),
         tier: String::new(),
+        requested_model: String::new(),
         table_version: 0,
         attempts: vec![],
         ..predicted.clone()
@@ -327,11 +326,11 @@ fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
         assert!(text.contains(wanted), "{wanted}:\n{text}");
     }
     let text = good(&db, &["explain", &changed.id.to_string()]);
+    assert!(text.contains("predictor or evidence changed since") && !text.contains("decided again"), "{text}");
     // Once the ledger has the key, what it may have decides again as well.
     good(&db, &["keys", "add", "app-of-others", "--pin", "reasoning"]);
     let text = good(&db, &["explain", &changed.id.to_string()]);
     assert!(text.contains("decided again reasoning by the config at hand"), "{text}");
-    assert!(text.contains("predictor or evidence changed since") && !text.contains("decided again"), "{text}");
 
     // Under a config that did not decide nobody is to blame, and where it has other tiers these lend no names.
     let other = std::fs::read_to_string(&toml).unwrap().replace("\"standard\"", "\"middle\"");

@@ -121,7 +121,7 @@ fn a_result_takes_the_place_of_an_older_one_with_its_permissions() {
 fn devices_and_pipes_are_written_directly() {
     let dir = folder();
     let shell = |line: &str| {
-        let line = line.replace("tierway", env!("CARGO_BIN_EXE_tierway"));
+        let line = line.replace("tierway", common::PROGRAM);
         let output = Command::new("sh").args(["-c", &line]).current_dir(dir.path()).output().unwrap();
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()

@@ -30,9 +30,12 @@ pub(crate) fn demo_ladder() -> String {
     include_str!("../../data/demo.toml").replace("BASE_URL", "http://127.0.0.1:9/v1")
 }
 
+/// The command that was built.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tierway");
+
 /// Nothing of this machine's environment counts.
 pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
+    let mut command = Command::new(PROGRAM);
     command.args(args).current_dir(dir).env_clear();
     command
 }

@@ -1,6 +1,7 @@
 //! Money and speed of keys, teams and users, through the door of a running process.
 
 use crate::client::{Client, Received, rest};
+use crate::common::good;
 use crate::process::Process;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -158,12 +159,7 @@ async fn a_budget_that_is_nearly_spent_pays_for_cheaper_tiers_until_it_is_spent(
     let (status, code, _) = error(&ask(&client, "standard-1", &[]).await);
     assert_eq!((status, &*code), (403, "tier_not_allowed"));
     let id = second.header("x-tierway-request-id").to_owned();
-    let record = std::process::Command::new(env!("CARGO_BIN_EXE_tierway"))
-        .args(["explain", &id, "--config"])
-        .arg(dir.path().join("tierway.toml"))
-        .output()
-        .unwrap();
-    let explained = String::from_utf8_lossy(&record.stdout).into_owned();
+    let explained = good(dir.path(), &["explain", &id]);
     assert!(explained.contains("most of the caller's budget is spent"), "{explained}");
     stop(process).await;
 }

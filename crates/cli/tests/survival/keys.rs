@@ -1,21 +1,19 @@
 //! Keys of a running process: made, turned and taken away from the command line and over HTTP, without a restart.
 
+use crate::common::tierway;
 use crate::process::{Process, config};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tierway_testkit::Upstream;
 
 /// What the command prints; the key, for `add` and `rotate`.
 fn keys(config: &Path, args: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    command.arg("keys").args(args).arg("--config").arg(config).env_remove("TIERWAY_LEDGER");
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    let config = config.to_str().unwrap();
+    let (code, out, talk) = tierway(Path::new("."), &[&["keys"], args, &["--config", config]].concat());
+    if code == 0 { Ok(out.trim().to_owned()) } else { Err(talk.trim().to_owned()) }
 }
 
 /// Status and body.

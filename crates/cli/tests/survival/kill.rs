@@ -1,10 +1,10 @@
 //! Killed at any moment, the ledger opens, is whole, and with `durability = "strict"` knows every answer that a client got.
 
+use crate::common::good;
 use crate::load::{Load, Manner, Outcome};
 use crate::process::{Process, config};
 use crate::setting;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tierway_ledger::Reader;
 use tierway_testkit::{Fault, Plan, Upstream};
@@ -75,8 +75,6 @@ fn examine(dir: &Path, outcomes: &[Outcome]) -> (usize, usize) {
 /// The sums of reports agree with the rows.
 fn audited(dir: &Path) {
     let began = Instant::now();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = command.args(["audit", "--db"]).arg(dir.join("k.db")).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    good(dir, &["audit", "--db", "k.db"]);
     println!("audited in {} ms", began.elapsed().as_millis());
 }

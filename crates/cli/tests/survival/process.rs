@@ -1,5 +1,6 @@
 //! One tierway process with its config and ledger, in a directory of its own.
 
+use crate::common::PROGRAM;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one and waits until it listens.
     pub(crate) fn start(config: &Path) -> Self {
-        let program = std::env::var_os("TIERWAY_BIN").map_or(env!("CARGO_BIN_EXE_tierway").into(), PathBuf::from);
+        let program = std::env::var_os("TIERWAY_BIN").map_or(PROGRAM.into(), PathBuf::from);
         let mut command = Command::new(program);
         command.args(["serve", "--workers", "2", "--config"]).arg(config);
         command.env_remove("TIERWAY_LISTEN").env_remove("TIERWAY_LEDGER").env("RUST_LOG", "error");

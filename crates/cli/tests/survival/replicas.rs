@@ -1,10 +1,10 @@
 //! Three processes on one PostgreSQL, under load: one of them is killed and comes back, then PostgreSQL is.
 
+use crate::common::good;
 use crate::load::{Load, Manner, Outcome};
 use crate::process::{Process, config};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tierway_decide::{RequestId, Usd};
 use tierway_ledger::{CLAIMED, Reader, Span};
@@ -85,7 +85,5 @@ fn examine(url: &str, answered: &[String]) {
 }
 
 fn audited(dir: &Path, config: &Path) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tierway"));
-    let output = command.arg("audit").arg("--config").arg(config).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    good(dir, &["audit", "--config", config.to_str().unwrap()]);
 }
