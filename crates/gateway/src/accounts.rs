@@ -16,6 +16,7 @@ pub(crate) use holder::{Holder, Terms};
 use crate::shared::{Pace, Shared};
 use hold::AccountHold;
 use holder::{Filled, Speed};
+use remote::Wish;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway::{Account, BoxFuture, Clock, Denied, Hold, Need, Standing, SystemClock};
@@ -126,8 +127,10 @@ impl Account for CallerAccount {
         }
         let shared = self.of(user).next().and_then(|holder| holder.shared.as_ref());
         if let Some(shared) = shared.filter(|shared| shared.is_up()) {
-            let holders = self.of(user).cloned().collect();
-            return Box::pin(async move { Ok(Box::new(remote::take(shared, holders, need).await?) as Box<dyn Hold>) });
+            return match Wish::new(self.of(user).cloned().collect(), need).take_ahead() {
+                Ok(hold) => Box::pin(std::future::ready(Ok(Box::new(hold) as Box<dyn Hold>))),
+                Err(wish) => Box::pin(async move { Ok(Box::new(wish.take(shared).await?) as Box<dyn Hold>) }),
+            };
         }
         // What was taken before one of them refuses goes back when it is dropped.
         let taken = AccountHold::take(self.of(user), need);

@@ -2,28 +2,31 @@
 //! conversations are.
 //!
 //! A request whose caller has bounds asks once, on a connection of its worker ([`line`]); those that come at the same time ask
-//! together. What is told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing
+//! together. Far from the bounds it takes what the next ones will need along with it, and those ask nobody ([`ahead`]). What is told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing
 //! counts twice however often it is told. A thread of its own ([`keeper`]) says that this replica is there and hears of the
 //! others. Without an answer in time a replica goes on alone: with its part of every limit, and of what was left of every
 //! budget ([`tierway_decide::budget::Share`]). When the database is back, and even when it has forgotten everything, every
 //! replica first tells what it knows, and a new session begins ([`tally`]).
 
 mod address;
+mod ahead;
 mod ask;
 mod books;
 mod evicting;
 mod illness;
 mod keeper;
 mod line;
+mod pace;
 mod reply;
 mod scripts;
 mod sessions;
 mod tally;
 
-pub(crate) use ask::{Answer, Ask, Part, Wanted, Why};
-pub(crate) use books::{Book, Pace};
+pub(crate) use ask::{Answer, Ask, Granted, Part, Wanted, Why};
+pub(crate) use books::Book;
 pub(crate) use evicting::check;
 pub(crate) use keeper::Link;
+pub(crate) use pace::Pace;
 
 use crate::metrics::Metrics;
 use address::Address;

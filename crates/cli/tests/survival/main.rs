@@ -10,6 +10,7 @@
     reason = "all of it is tests, which show their figures"
 )]
 
+mod ahead;
 mod budgets;
 mod client;
 #[path = "../common/mod.rs"]

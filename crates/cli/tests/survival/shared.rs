@@ -17,9 +17,9 @@ use tierway_testkit::{Fault, Plan, Upstream};
 use tierway_wire::Format;
 
 /// Three processes and what they share. Dropped in this order.
-struct House {
-    replicas: Vec<Process>,
-    redis: Redis,
+pub(crate) struct House {
+    pub(crate) replicas: Vec<Process>,
+    pub(crate) redis: Redis,
     postgres: Postgres,
     ledger: String,
     config: PathBuf,
@@ -28,7 +28,7 @@ struct House {
 
 impl House {
     /// `key`: what the key `app` may have.
-    async fn open(url: &str, key: &str) -> Self {
+    pub(crate) async fn open(url: &str, key: &str) -> Self {
         let (redis, postgres) = (Redis::start().unwrap(), Postgres::start().unwrap());
         let (ledger, dir) = (postgres.database().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("ledger-url"), &ledger).unwrap();
@@ -41,7 +41,7 @@ impl House {
     }
 
     /// Waits until a question to the database has this answer.
-    async fn comes_to(&self, script: &str, wanted: i64, within_s: u64) {
+    pub(crate) async fn comes_to(&self, script: &str, wanted: i64, within_s: u64) {
         let began = Instant::now();
         while self.redis.eval(script).unwrap() != wanted {
             assert!(began.elapsed() < Duration::from_secs(within_s), "it is not {wanted} in time: {script}");
@@ -62,7 +62,7 @@ impl House {
         }
     }
 
-    fn clients(&self) -> Vec<Client> {
+    pub(crate) fn clients(&self) -> Vec<Client> {
         self.replicas.iter().map(|replica| Client::of(replica.address)).collect()
     }
 
@@ -76,7 +76,7 @@ impl House {
         tokio::task::block_in_place(|| ask(&mut Reader::open(self.ledger.as_str()).unwrap()))
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         join_all(self.replicas.into_iter().map(stop)).await;
         let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_tierway"));
         let audited =
@@ -109,11 +109,11 @@ async fn worst(client: &Client) -> f64 {
     most - 99_000.0 * 2.0 / 1e6
 }
 
-async fn at_once(clients: &[Client], count: usize) -> Vec<Received> {
+pub(crate) async fn at_once(clients: &[Client], count: usize) -> Vec<Received> {
     join_all((0..count).map(|at| ask(&clients[at % clients.len()], "nano", &[]))).await
 }
 
-fn answered(replies: &[Received]) -> usize {
+pub(crate) fn answered(replies: &[Received]) -> usize {
     replies.iter().filter(|reply| reply.status == 200).count()
 }
 
@@ -165,7 +165,7 @@ async fn a_budget_for_ten_is_for_ten_on_three_replicas_with_redis_without_and_wi
 }
 
 /// What Redis knows to be reserved of all budgets, units of 1e-12 dollars.
-const RESERVED: &str = "local sum = 0
+pub(crate) const RESERVED: &str = "local sum = 0
 for _, key in ipairs(redis.call('KEYS', '*purse*')) do
   local fields = redis.call('HGETALL', key)
   for at = 1, #fields, 2 do

@@ -50,6 +50,13 @@ impl Share {
         self.committed.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
     }
 
+    /// So much of what the others allowed was never used: it is no longer this process's to take.
+    pub fn give_back(&self, amount: Usd) {
+        add(&self.committed, Usd::ZERO - amount);
+        let less = |allowed: i64| (allowed != UNHEARD).then(|| allowed.saturating_sub(amount.picos()));
+        let _ = self.allowed.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    }
+
     /// A request that had reserved so much has ended, and cost this.
     pub fn settle(&self, reserved: Usd, paid: Usd) {
         add(&self.committed, paid - reserved);
@@ -110,6 +117,15 @@ mod tests {
         share.settle(usd(30), usd(10));
         assert!(share.take(usd(20), usd(0), 3) && !share.take(usd(1), usd(0), 3));
         assert_eq!((share.settled(), share.open()), (usd(10), usd(30)));
+    }
+
+    #[test]
+    fn what_was_given_back_unused_is_for_all_again() {
+        let share = Share::default();
+        share.granted(usd(10));
+        share.heard(usd(90), 3);
+        share.give_back(usd(10));
+        assert!(!share.take(usd(31), usd(0), 3) && share.take(usd(30), usd(0), 3), "a third of ninety");
     }
 
     #[test]

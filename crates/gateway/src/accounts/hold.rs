@@ -43,7 +43,7 @@ impl AccountHold {
         Ok(hold)
     }
 
-    /// What all replicas together have allowed.
+    /// What all replicas together have allowed, for this request or ahead.
     pub(super) const fn granted(taken: Vec<Taken>, tokens: u64) -> Self {
         Self { taken, tokens, by_all: true, settled: false }
     }
@@ -63,12 +63,14 @@ impl AccountHold {
             }
             let Some(shared) = &holder.shared else { continue };
             told = Some(shared);
-            if holder.allowance.tpm.is_some() || holder.allowance.max_concurrent.is_some() {
+            if holder.speed.pace.is_due() {
                 changed.push(Changed::Pace(&holder.speed.pace));
             }
             if let (Some(book), Some(held)) = (book, held) {
                 book.settle(held.amount(), paid);
-                changed.push(Changed::Book(book));
+                if book.is_due() {
+                    changed.push(Changed::Book(book));
+                }
             }
         }
         if let Some(shared) = told {

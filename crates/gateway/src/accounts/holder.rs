@@ -181,14 +181,14 @@ impl Holder {
         Some(book.insert(shared.enter_book(fresh)).clone())
     }
 
-    /// What a request needs of it, to be asked of all replicas. `book`: the window that it is paid from.
+    /// What a request needs of it, as far as all replicas have it. `book`: the window that it is paid from.
     pub(super) fn ask(&self, book: Option<Arc<Book>>, worst: Usd) -> Part {
         let purse = self.money().zip(book).map(|((budget, purse, _), book)| {
             let known = purse.spent(book.window);
             Wanted { book, limit: budget.limit, known, worst }
         });
         let Allowance { rpm, tpm, max_concurrent, .. } = self.allowance;
-        Part { pace: self.speed.pace.clone(), rpm, tpm, max_concurrent, purse }
+        Part::new(self.speed.pace.clone(), [rpm, tpm, max_concurrent], purse)
     }
 
     /// Its budget in the window of now, where replicas share it.

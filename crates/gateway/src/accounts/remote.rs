@@ -1,39 +1,68 @@
-//! Reserving where several replicas share what is left: one round trip for everything that a request needs.
+//! Reserving where several replicas share what is left: from what this one has taken ahead, or in one round trip for everything
+//! that a request needs.
 
 use super::hold::{AccountHold, Taken};
 use super::holder::Holder;
-use crate::shared::{Answer, Ask, Shared};
+use crate::shared::{Answer, Ask, Book, Granted, Shared};
 use std::sync::Arc;
 use tierway::{Denied, Need};
 use tierway_decide::Usd;
 
-/// Takes what a request needs from all of them, or nothing. Where nobody answers, from this replica's part.
-pub(super) async fn take(shared: &Arc<Shared>, holders: Vec<Arc<Holder>>, need: Need) -> Result<AccountHold, Denied> {
-    let worst = need.money.unwrap_or(Usd::ZERO);
-    let books: Vec<_> = holders.iter().map(|holder| holder.present_book()).collect();
-    let parts = holders.iter().zip(&books).map(|(holder, book)| holder.ask(book.clone(), worst)).collect();
-    match shared.ask(Ask { parts, tokens: need.tokens, is_new: true }).await {
-        Some(Answer::Granted(grant)) => {
-            let each = holders.into_iter().zip(books).zip(grant.keep());
-            let taken = each.map(|((holder, book), granted)| {
-                let held = book.as_ref().and_then(|book| holder.force(book.window, granted.spent, worst));
-                Taken { holder, held, book, standings: granted.standings }
-            });
-            Ok(AccountHold::granted(taken.collect(), need.tokens))
-        }
-        Some(Answer::Refused(at, why)) => {
-            let refused = holders.get(at).map(|holder| holder.denied(&why, need.tokens, worst));
-            refused.map_or_else(|| AccountHold::take(holders.iter(), need), Err)
-        }
-        None => AccountHold::take(holders.iter(), need),
+/// What a request needs of all who pay for it.
+pub(super) struct Wish {
+    holders: Vec<Arc<Holder>>,
+    /// The window that each of them pays from.
+    books: Vec<Option<Arc<Book>>>,
+    need: Need,
+    ask: Ask,
+}
+
+impl Wish {
+    pub(super) fn new(holders: Vec<Arc<Holder>>, need: Need) -> Self {
+        let worst = need.money.unwrap_or(Usd::ZERO);
+        let books: Vec<_> = holders.iter().map(|holder| holder.present_book()).collect();
+        let parts = holders.iter().zip(&books).map(|(holder, book)| holder.ask(book.clone(), worst)).collect();
+        Self { holders, books, need, ask: Ask::new(parts, need.tokens) }
     }
+
+    /// Takes it from what this replica has taken ahead, without asking anybody; otherwise the wish again.
+    pub(super) fn take_ahead(self) -> Result<AccountHold, Self> {
+        match self.ask.take_ahead() {
+            Some(granted) => Ok(hold(self.holders, self.books, granted, self.need)),
+            None => Err(self),
+        }
+    }
+
+    /// Takes all of it, or nothing. Where nobody answers, from this replica's part.
+    pub(super) async fn take(self, shared: &Arc<Shared>) -> Result<AccountHold, Denied> {
+        let Self { holders, books, need, ask } = self;
+        match shared.ask(ask).await {
+            Some(Answer::Granted(grant)) => Ok(hold(holders, books, grant.keep(), need)),
+            Some(Answer::Refused(at, why)) => {
+                let worst = need.money.unwrap_or(Usd::ZERO);
+                let refused = holders.get(at).map(|holder| holder.denied(&why, need.tokens, worst));
+                refused.map_or_else(|| AccountHold::take(holders.iter(), need), Err)
+            }
+            None => AccountHold::take(holders.iter(), need),
+        }
+    }
+}
+
+fn hold(holders: Vec<Arc<Holder>>, books: Vec<Option<Arc<Book>>>, granted: Vec<Granted>, need: Need) -> AccountHold {
+    let worst = need.money.unwrap_or(Usd::ZERO);
+    let each = holders.into_iter().zip(books).zip(granted);
+    let taken = each.map(|((holder, book), granted)| {
+        let held = book.as_ref().and_then(|book| holder.force(book.window, granted.spent, worst));
+        Taken { holder, held, book, standings: granted.standings }
+    });
+    AccountHold::granted(taken.collect(), need.tokens)
 }
 
 /// Takes more money for a request that is under way; none when nobody answers.
 pub(super) async fn extend(shared: &Arc<Shared>, taken: &mut [Taken], more: Usd) -> Option<bool> {
     let paying: Vec<_> = taken.iter_mut().filter(|taken| taken.book.is_some()).collect();
     let parts = paying.iter().map(|taken| taken.holder.ask(taken.book.clone(), more)).collect();
-    match shared.ask(Ask { parts, tokens: 0, is_new: false }).await? {
+    match shared.ask(Ask::more(parts)).await? {
         Answer::Refused(..) => Some(false),
         Answer::Granted(grant) => {
             let _ = grant.keep();

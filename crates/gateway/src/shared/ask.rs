@@ -1,6 +1,8 @@
 //! What one request asks the shared database for, and what that says.
 
-use super::books::{Book, Pace};
+use super::ahead::{Extra, MOST, portion};
+use super::books::Book;
+use super::pace::{Filling, Limits, Pace};
 use super::{Changed, Shared};
 use redis::Value;
 use std::sync::Arc;
@@ -9,10 +11,13 @@ use tierway_decide::rate::Standing;
 
 /// Everything that a request needs, from all who pay for it.
 pub(crate) struct Ask {
-    pub(crate) parts: Vec<Part>,
-    pub(crate) tokens: u64,
+    parts: Vec<Part>,
+    tokens: u64,
     /// A new request; otherwise more money for one that is under way.
-    pub(crate) is_new: bool,
+    is_new: bool,
+    /// For how many more to take ahead.
+    wanted: i64,
+    filling: Vec<Filling>,
 }
 
 /// What it needs from one of them.
@@ -23,6 +28,14 @@ pub(crate) struct Part {
     pub(crate) max_concurrent: Option<u32>,
     /// Its purse, the budget, what is known to be spent of it, and what is wanted.
     pub(crate) purse: Option<Wanted>,
+    extras: Extras,
+}
+
+/// What is taken ahead of each bound of one payer.
+#[derive(Clone, Copy, Default)]
+struct Extras {
+    pace: [Extra; 3],
+    money: Extra,
 }
 
 pub(crate) struct Wanted {
@@ -45,8 +58,6 @@ pub(crate) enum Answer {
 pub(crate) struct Granted {
     /// Spent of its budget.
     pub(crate) spent: Usd,
-    reserved: i64,
-    base: i64,
     /// Requests and tokens a minute.
     pub(crate) standings: [Option<Standing>; 2],
 }
@@ -63,17 +74,109 @@ pub(crate) enum Why {
 /// Figures of each part in an answer.
 const EACH: usize = 7;
 
+impl Part {
+    pub(crate) fn new(pace: Arc<Pace>, [rpm, tpm, max_concurrent]: Limits, purse: Option<Wanted>) -> Self {
+        Self { pace, rpm, tpm, max_concurrent, purse, extras: Extras::default() }
+    }
+
+    const fn limits(&self) -> Limits {
+        [self.rpm, self.tpm, self.max_concurrent]
+    }
+
+    fn take_ahead(&self, needs: [i64; 3]) -> Option<Granted> {
+        let standings = self.pace.take_ahead(self.limits(), needs)?;
+        let spent = self.purse.as_ref().map(|wanted| wanted.book.take_ahead(wanted.limit, wanted.worst));
+        if spent == Some(None) {
+            self.pace.put_back(self.limits(), needs);
+            return None;
+        }
+        Some(Granted { spent: spent.flatten().unwrap_or(Usd::ZERO), standings })
+    }
+
+    fn put_back(&self, needs: [i64; 3]) {
+        self.pace.put_back(self.limits(), needs);
+        if let Some(wanted) = &self.purse {
+            wanted.book.put_back(wanted.worst);
+        }
+    }
+
+    /// Nothing is held any longer for requests to come. Tells it, as others may be waiting for it.
+    fn keep_nothing(&self, shared: &Shared) {
+        let mut changed = Vec::new();
+        self.pace.keep_nothing();
+        if self.pace.is_untold() {
+            changed.push(Changed::Pace(&self.pace));
+        }
+        if let Some(wanted) = self.purse.as_ref().filter(|wanted| wanted.book.keep_ahead(0)) {
+            changed.push(Changed::Book(&wanted.book));
+        }
+        shared.tell(&changed);
+    }
+}
+
 impl Ask {
+    /// What a new request needs.
+    pub(crate) const fn new(parts: Vec<Part>, tokens: u64) -> Self {
+        Self { parts, tokens, is_new: true, wanted: 0, filling: Vec::new() }
+    }
+
+    /// More money for one that is under way.
+    pub(crate) const fn more(parts: Vec<Part>) -> Self {
+        Self { parts, tokens: 0, is_new: false, wanted: 0, filling: Vec::new() }
+    }
+
+    /// Requests, tokens and places.
+    fn needs(&self) -> [i64; 3] {
+        [1, i64::try_from(self.tokens).unwrap_or(i64::MAX), 1]
+    }
+
+    /// Takes all of it from what this replica holds for requests to come, one for each part; or nothing.
+    pub(crate) fn take_ahead(&self) -> Option<Vec<Granted>> {
+        let needs = self.needs();
+        let mut taken = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let Some(granted) = part.take_ahead(needs) else {
+                self.parts[..taken.len()].iter().for_each(|part| part.put_back(needs));
+                return None;
+            };
+            taken.push(granted);
+        }
+        Some(taken)
+    }
+
+    /// Asks for what others will need, too, unless another request is about to.
+    fn want_ahead(&mut self) {
+        let needs = self.needs();
+        for part in &mut self.parts {
+            let held = part.pace.held();
+            let extra = |need: i64, held: i64| Extra { need, held };
+            part.extras.pace = [0, 1, 2].map(|at| extra(needs[at], held[at]));
+            if let Some(Wanted { book, worst, .. }) = &part.purse {
+                part.extras.money = extra(worst.picos(), book.held());
+            }
+        }
+        let mut exact = self.parts.iter().flat_map(|part| part.extras.pace.iter().chain([&part.extras.money]));
+        if self.is_new && exact.all(|extra| extra.is_exact()) {
+            self.filling = self.parts.iter().map_while(|part| part.pace.fill()).collect();
+            if self.filling.len() == self.parts.len() {
+                self.wanted = MOST;
+            } else {
+                self.filling.clear();
+            }
+        }
+    }
+
     /// One call of the script.
-    pub(super) fn write(&self, script: &str, session: &str, alive: &str, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, shared: &Shared, session: &str, out: &mut Vec<u8>) {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(script).arg(2 * self.parts.len());
+        call.arg(&shared.scripts.reserve.digest).arg(2 * self.parts.len());
         for part in &self.parts {
             call.arg(&part.pace.name).arg(part.purse.as_ref().map_or(&part.pace.name, |wanted| &wanted.book.name));
         }
         call.arg(session).arg(self.tokens).arg(i32::from(self.is_new));
+        call.arg(self.wanted).arg(portion(shared.replicas()));
         for part in &self.parts {
-            for bound in [part.rpm, part.tpm, part.max_concurrent] {
+            for bound in part.limits() {
                 call.arg(bound.unwrap_or(0));
             }
             match &part.purse {
@@ -82,32 +185,44 @@ impl Ask {
                     call.arg(limit.picos()).arg(worst.picos()).arg(book.base()).arg(known.picos()).arg(book.keep_s)
                 }
             };
+            for extra in part.extras.pace.iter().chain([&part.extras.money]) {
+                call.arg(extra.held);
+            }
         }
-        call.arg(alive);
+        call.arg(&shared.alive);
         call.write_packed_command(out);
     }
 
     /// It is about to be asked in this session.
-    pub(super) fn begin(&self, session: u64) {
+    pub(super) fn begin(&mut self, session: u64) {
+        self.want_ahead();
         for part in &self.parts {
-            if let Some(Wanted { book, limit, worst, .. }) = &part.purse {
-                book.ask(session, *worst, *limit);
+            if let Some(Wanted { book, limit, .. }) = &part.purse {
+                book.ask(session, self.asked(part.extras.money), *limit);
             }
             if let Some(pace) = self.place(part) {
-                pace.tally().ask(session, 1);
+                pace.ask(session, self.asked(part.extras.pace[2]));
             }
         }
     }
 
-    /// Nothing was taken.
-    fn refused(&self, session: u64) {
+    /// The most that may be taken of a bound.
+    fn asked(&self, extra: Extra) -> i64 {
+        extra.need + extra.more(self.wanted)
+    }
+
+    /// Nothing was taken, because of one of them.
+    fn refused(&self, session: u64, by: usize, shared: &Shared) {
         for part in &self.parts {
-            if let Some(Wanted { book, worst, .. }) = &part.purse {
-                book.refused(session, *worst);
+            if let Some(Wanted { book, .. }) = &part.purse {
+                book.refused(session, self.asked(part.extras.money));
             }
             if let Some(pace) = self.place(part) {
-                pace.tally().refused(session, 1);
+                pace.refused(session, self.asked(part.extras.pace[2]));
             }
+        }
+        if let Some(part) = self.parts.get(by) {
+            part.keep_nothing(shared);
         }
     }
 
@@ -125,17 +240,22 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// Counts what was taken in this session as taken by this replica.
-    fn new(ask: Ask, session: u64, granted: Vec<Granted>, shared: &Arc<Shared>) -> Self {
-        for (part, granted) in ask.parts.iter().zip(&granted) {
-            if let Some(wanted) = &part.purse {
-                wanted.book.granted(session, wanted.worst);
-                wanted.book.heard(granted.base, granted.spent.picos(), granted.reserved, shared.replicas());
+    /// Counts what was taken in this session as taken by this replica: what the request needs, and the worth of `count` more.
+    fn new(mut ask: Ask, session: u64, count: i64, figures: &[i64], shared: &Arc<Shared>) -> Self {
+        let counts = (count, ask.wanted);
+        let granted = ask.parts.iter().zip(figures.chunks_exact(EACH)).map(|(part, figures)| {
+            let (spent, mut standings) = (figures[0], [standing(&figures[3..]), standing(&figures[5..])]);
+            if let Some(Wanted { book, limit, .. }) = &part.purse {
+                book.granted(session, *limit, part.extras.money, counts);
+                book.heard(figures[2], spent, figures[1], shared.replicas());
             }
-            if let Some(pace) = ask.place(part) {
-                pace.tally().granted(session, 1);
+            if ask.is_new {
+                standings = part.pace.granted(session, part.limits(), part.extras.pace, counts, standings);
             }
-        }
+            Granted { spent: Usd::from_picos(spent), standings }
+        });
+        let granted = granted.collect();
+        ask.filling.clear();
         Self { ask, granted, shared: shared.clone() }
     }
 
@@ -170,10 +290,11 @@ impl Answer {
     /// Figures as words, as the script gives them. None when it is no answer of the script.
     pub(super) fn read(text: &str, ask: Ask, session: u64, shared: &Arc<Shared>) -> Option<Self> {
         let mut words = text.split(' ');
-        if figure(words.next()?)? == 1 {
+        let requests = figure(words.next()?)?;
+        if requests > 0 {
             let figures = words.map(figure).collect::<Option<Vec<_>>>()?;
-            let all: Vec<_> = figures.chunks_exact(EACH).map(granted).collect();
-            return (all.len() == ask.parts.len()).then(|| Self::Granted(Grant::new(ask, session, all, shared)));
+            let whole = figures.len() == EACH * ask.parts.len() && requests <= 1 + ask.wanted;
+            return whole.then(|| Self::Granted(Grant::new(ask, session, requests - 1, &figures, shared)));
         }
         let part = usize::try_from(figure(words.next()?)? - 1).ok()?;
         let (word, first) = (words.next()?, figure(words.next()?)?);
@@ -185,22 +306,15 @@ impl Answer {
             "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
-        ask.refused(session);
+        ask.refused(session, part, shared);
         Some(Self::Refused(part, why))
     }
 }
 
-fn granted(figures: &[i64]) -> Granted {
-    let standing = |at: usize| {
-        let remaining = u64::try_from(figures[at]).ok()?;
-        Some(Standing { remaining, reset_ms: u64::try_from(figures[at + 1]).ok()? })
-    };
-    Granted {
-        spent: Usd::from_picos(figures[0]),
-        reserved: figures[1],
-        base: figures[2],
-        standings: [standing(3), standing(5)],
-    }
+/// What is left of a minute, and when all of it is; none where there is no bound.
+fn standing(figures: &[i64]) -> Option<Standing> {
+    let remaining = u64::try_from(figures[0]).ok()?;
+    Some(Standing { remaining, reset_ms: u64::try_from(figures[1]).ok()? })
 }
 
 fn figure(word: &str) -> Option<i64> {

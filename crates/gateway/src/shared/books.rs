@@ -1,8 +1,10 @@
-//! What this replica knows of the purses and paces that it shares, so that it can be told again at any time.
+//! What this replica knows of the purses that it shares, so that it can be told again at any time.
 
+use super::ahead::{Ahead, Extra, MOST, portion};
+use super::pace::Pace;
 use super::tally::{self, Tally};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway_decide::Usd;
 use tierway_decide::budget::{Budget, Period, Share, Window};
@@ -21,10 +23,14 @@ pub(crate) struct Book {
     /// This replica's part of it.
     share: Share,
     tally: Mutex<Tally>,
+    /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
+    ahead: Mutex<Ahead>,
     /// The budget, as it was configured when it was last asked for or taken from.
     limit: AtomicI64,
     /// Spent before anybody shared it, units of 1e-12 dollars.
     base: AtomicI64,
+    /// Spent by all, as was heard last; units of 1e-12 dollars.
+    spent: AtomicI64,
     /// The ledger or the database has said so.
     is_base_certain: AtomicBool,
     /// What all replicas had settled when that was last heard, for a database that forgets.
@@ -46,8 +52,10 @@ impl Book {
             keep_s,
             share: Share::default(),
             tally: Mutex::default(),
+            ahead: Mutex::default(),
             limit: AtomicI64::new(budget.limit.picos()),
             base: AtomicI64::new(spent.0.picos()),
+            spent: AtomicI64::new(spent.0.picos()),
             is_base_certain: AtomicBool::new(spent.1),
             settled_by: Mutex::default(),
         }
@@ -57,25 +65,87 @@ impl Book {
         tally::lock(&self.tally)
     }
 
-    /// It is asked for so much, under this limit.
-    pub(super) fn ask(&self, session: u64, amount: Usd, limit: Usd) {
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is asked for at most so much, under this limit.
+    pub(super) fn ask(&self, session: u64, most: i64, limit: Usd) {
         self.limit.store(limit.picos(), Ordering::Relaxed);
-        self.tally().ask(session, amount.picos());
+        self.tally().ask(session, most);
     }
 
-    pub(super) fn granted(&self, session: u64, amount: Usd) {
-        self.tally().granted(session, amount.picos());
-        self.share.granted(amount);
+    /// What was asked for was granted, and the worth of so many more requests, where that many were wanted.
+    pub(super) fn granted(&self, session: u64, limit: Usd, extra: Extra, (count, wanted): (i64, i64)) {
+        let asked = extra.need + extra.more(wanted);
+        let more = self.tally().granted(session, asked, extra.need, extra.more(count));
+        self.share.granted(Usd::from_picos(extra.need + more));
+        if wanted > 0 {
+            let over = self.ahead().fill(limit.picos(), more, count.saturating_mul(extra.need), count == MOST);
+            self.give_back(over);
+        }
     }
 
-    pub(super) fn refused(&self, session: u64, amount: Usd) {
-        self.tally().refused(session, amount.picos());
+    /// Nothing was taken.
+    pub(super) fn refused(&self, session: u64, asked: i64) {
+        self.tally().refused(session, asked);
+    }
+
+    pub(super) fn held(&self) -> i64 {
+        self.ahead().left()
+    }
+
+    /// Whether so much is held for requests to come, under this limit; takes it, and gives what all have spent, as was heard last.
+    pub(super) fn take_ahead(&self, limit: Usd, amount: Usd) -> Option<Usd> {
+        let mut ahead = self.ahead();
+        ahead.fits(limit.picos(), amount.picos()).then(|| {
+            ahead.take(amount.picos());
+            Usd::from_picos(self.spent.load(Ordering::Relaxed))
+        })
+    }
+
+    /// What [`Self::take_ahead`] took.
+    pub(super) fn put_back(&self, amount: Usd) {
+        let kept = self.ahead().put_back(amount.picos());
+        self.give_back(amount.picos() - kept);
+    }
+
+    /// Holds no more than this for requests to come; the rest goes back. Whether anything did.
+    pub(super) fn keep_ahead(&self, most: i64) -> bool {
+        let over = self.ahead().keep(most);
+        self.give_back(over);
+        over > 0
+    }
+
+    /// What lay unused since this was last called goes back.
+    pub(super) fn give_back_unused(&self) {
+        let over = self.ahead().unused();
+        self.give_back(over);
+    }
+
+    fn give_back(&self, amount: i64) {
+        if amount > 0 {
+            self.share.give_back(Usd::from_picos(amount));
+            self.tally().release(amount);
+        }
+    }
+
+    /// Enough is to be told that it should not wait for the next heartbeat.
+    pub(crate) fn is_due(&self) -> bool {
+        let ahead = self.ahead();
+        ahead.is_near() || ahead.is_due(self.tally().untold())
     }
 
     /// Takes so much without asking, of this limit; false when that is more than this replica's part ([`Share::take`]).
     /// `spent`: as far as this replica knows.
     pub(crate) fn take(&self, amount: Usd, limit: Usd, spent: Usd, replicas: u32) -> bool {
         self.limit.store(limit.picos(), Ordering::Relaxed);
+        // What it holds is its own as long as it is alone.
+        let held = self.ahead().keep(0);
+        if held > 0 {
+            self.share.settle(Usd::from_picos(held), Usd::ZERO);
+            self.tally().release(held);
+        }
         let taken = self.share.take(amount, limit - spent, replicas);
         if taken {
             self.tally().take_alone(amount.picos());
@@ -83,11 +153,13 @@ impl Book {
         taken
     }
 
-    /// A request that had so much has ended, and cost this.
+    /// A request that had so much has ended, and cost this. What is left of it is for those that come next, or goes back.
     pub(crate) fn settle(&self, held: Usd, paid: Usd) {
+        let kept = self.ahead().put_back((held - paid).picos().max(0));
+        let released = held - Usd::from_picos(kept);
         // In this order, and told the other way round: what is told to be given back is never missing from what is settled.
-        self.share.settle(held, paid);
-        self.tally().release(held.picos());
+        self.share.settle(released, paid);
+        self.tally().release(released.picos());
     }
 
     /// Settled by this replica, units of 1e-12 dollars.
@@ -103,67 +175,18 @@ impl Book {
         self.is_base_certain.load(Ordering::Relaxed)
     }
 
-    /// How all of it stands, as was just heard.
-    pub(super) fn heard(&self, base: i64, spent: i64, reserved: i64, replicas: u32) {
+    /// How all of it stands, as was just heard. Gives how much of what is left may be held for requests to come.
+    pub(super) fn heard(&self, base: i64, spent: i64, reserved: i64, replicas: u32) -> i64 {
         self.base.store(base, Ordering::Relaxed);
+        self.spent.store(spent, Ordering::Relaxed);
         self.is_base_certain.store(true, Ordering::Relaxed);
         let left = self.limit.load(Ordering::Relaxed).saturating_sub(spent).saturating_sub(reserved);
         self.share.heard(Usd::from_picos(left), replicas);
+        left.max(0) / portion(replicas)
     }
 
     pub(super) fn settled_by(&self) -> MutexGuard<'_, HashMap<String, i64>> {
         self.settled_by.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Requests and tokens a minute, and requests in work, of one payer.
-pub(crate) struct Pace {
-    pub(super) name: String,
-    /// Requests in work in this replica, of those that count.
-    tally: Mutex<Tally>,
-    /// Tokens more than were taken, not told yet.
-    more: AtomicI64,
-    tpm: AtomicU32,
-}
-
-impl Pace {
-    /// `name`: in the database, where there is one.
-    pub(crate) fn new(name: String) -> Self {
-        Self { name, tally: Mutex::default(), more: AtomicI64::new(0), tpm: AtomicU32::new(0) }
-    }
-
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
-        tally::lock(&self.tally)
-    }
-
-    /// Counts one more request without asking, unless there are `most` already; false then.
-    pub(crate) fn enter(&self, most: u32) -> bool {
-        let mut tally = self.tally();
-        let fits = tally.open() < i64::from(most);
-        if fits {
-            tally.take_alone(1);
-        }
-        fits
-    }
-
-    pub(crate) fn leave(&self) {
-        self.tally().release(1);
-    }
-
-    /// A request had other tokens than were taken for it.
-    pub(crate) fn correct(&self, tpm: u32, taken: u64, used: u64) {
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.tpm.store(tpm, Ordering::Relaxed);
-        self.more.fetch_add(signed(used).saturating_sub(signed(taken)), Ordering::AcqRel);
-    }
-
-    /// Tokens a minute, and how many more were used than taken; told once.
-    pub(super) fn correction(&self) -> (u32, i64) {
-        (self.tpm.load(Ordering::Relaxed), self.more.swap(0, Ordering::AcqRel))
-    }
-
-    pub(super) fn is_corrected(&self) -> bool {
-        self.more.load(Ordering::Acquire) != 0
     }
 }
 
@@ -175,19 +198,4 @@ pub(super) struct Shelf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_began_alone_has_its_part_of_what_is_heard_to_be_left() {
-        let usd = Usd::from_picos;
-        let (budget, window) =
-            (Budget { limit: usd(100), period: Period::Total }, Window { start_ms: 0, end_ms: None });
-        for (amount, fits) in [(35, true), (36, false)] {
-            let book = Book::new("purse".into(), budget, window, (usd(10), true));
-            // Nobody was asked before; 20 are spent, 10 reserved, and there are two.
-            book.heard(0, 20, 10, 2);
-            assert_eq!(book.take(usd(amount), budget.limit, usd(20), 2), fits, "{amount}");
-        }
-    }
-}
+mod tests;

@@ -152,11 +152,11 @@ impl Line {
         false
     }
 
-    fn enqueue(&self, shared: &Shared, ask: Ask, reply: oneshot::Sender<Answer>) {
+    fn enqueue(&self, shared: &Shared, mut ask: Ask, reply: oneshot::Sender<Answer>) {
         let mut queue = self.queue();
         if !queue.over {
             ask.begin(self.session);
-            ask.write(&shared.scripts.reserve.digest, &self.name, &shared.alive, &mut queue.out);
+            ask.write(shared, &self.name, &mut queue.out);
             queue.waiting.push_back(Waiting::Request(ask, Some(reply), Instant::now()));
             drop(queue);
             self.filled.notify_one();

@@ -1,7 +1,8 @@
 //! The scripts that run in the database, and how they are called.
 
 use super::Changed;
-use super::books::{Book, Pace};
+use super::books::Book;
+use super::pace::{Correction, Pace};
 use redis::{Cmd, Pipeline, Script};
 
 /// A script, and the digest by which the server knows it.
@@ -54,12 +55,12 @@ impl Scripts {
             match changed {
                 Changed::Book(book) => {
                     // In this order: of what is given back, nothing is missing from what is settled.
-                    let released = book.tally().released();
+                    let released = book.tally().tell_released();
                     call.arg("purse").arg(book.settled()).arg(released).arg(book.keep_s).arg(book.base())
                 }
                 Changed::Pace(pace) => {
-                    let (tpm, more) = pace.correction();
-                    call.arg("pace").arg(pace.tally().released()).arg(tpm).arg(more).arg(0)
+                    let Correction { tpm, more, unused_us } = pace.correction();
+                    call.arg("pace").arg(pace.tally().tell_released()).arg(tpm).arg(more).arg(unused_us)
                 }
             };
         }

@@ -19,13 +19,15 @@ pub(super) struct Tally {
     alone: i64,
     /// Given back in this session.
     released: i64,
+    /// As much of that as was told.
+    told: i64,
 }
 
 impl Tally {
     /// Begins a session: gives what is open, which is to be told.
     pub(super) const fn begin(&mut self, session: u64) -> i64 {
         let open = self.open();
-        *self = Self { session, granted: open, asking: 0, alone: 0, released: 0 };
+        *self = Self { session, granted: open, asking: 0, alone: 0, released: 0, told: 0 };
         open
     }
 
@@ -35,6 +37,17 @@ impl Tally {
 
     pub(super) const fn released(&self) -> i64 {
         self.released
+    }
+
+    /// Gives what was given back, to be told.
+    pub(super) const fn tell_released(&mut self) -> i64 {
+        self.told = self.released;
+        self.released
+    }
+
+    /// Given back, and not told yet.
+    pub(super) const fn untold(&self) -> i64 {
+        self.released - self.told
     }
 
     /// Anything was taken in this session, or before it and not given back.
@@ -54,12 +67,15 @@ impl Tally {
         }
     }
 
-    pub(super) const fn granted(&mut self, session: u64, amount: i64) {
-        self.refused(session, amount);
+    /// So much was asked for; it gave `amount`, and so much `more` to be held ahead. Gives how much is: what comes too late is none.
+    pub(super) const fn granted(&mut self, session: u64, asked: i64, amount: i64, more: i64) -> i64 {
+        self.refused(session, asked);
         if session == self.session {
-            self.granted += amount;
+            self.granted += amount + more;
+            more
         } else {
             self.alone += amount;
+            0
         }
     }
 
@@ -98,7 +114,7 @@ mod tests {
     use super::Tally;
     use expect_test::{Expect, expect};
 
-    /// Steps: `begin 2`, `ask 1 5` (session, amount), `granted 1 5`, `refused 1 5`, `alone 5`, `release 5`, `tell`.
+    /// Steps: `begin 2`, `ask 1 5` (session, amount), `granted 1 5`, `ahead 1 9 5 3` (session, asked, amount, more), `refused 1 5`, `alone 5`, `release 5`, `tell`.
     #[track_caller]
     fn check(steps: &str, want: &Expect) {
         let (mut tally, mut told) = (Tally::default(), Vec::new());
@@ -108,7 +124,8 @@ mod tests {
             match words[0] {
                 "begin" => told.push(tally.begin(number(1).unsigned_abs())),
                 "ask" => tally.ask(number(1).unsigned_abs(), number(2)),
-                "granted" => tally.granted(number(1).unsigned_abs(), number(2)),
+                "granted" => _ = tally.granted(number(1).unsigned_abs(), number(2), number(2), 0),
+                "ahead" => told.push(tally.granted(number(1).unsigned_abs(), number(2), number(3), number(4))),
                 "refused" => tally.refused(number(1).unsigned_abs(), number(2)),
                 "alone" => tally.take_alone(number(1)),
                 "release" => tally.release(number(1)),
@@ -131,6 +148,12 @@ mod tests {
         check("begin 1, ask 1 5, ask 1 3, granted 1 5", &expect!["open 5, known 5..=8, released 0, told [0]"]);
         check("begin 1, ask 1 5, refused 1 5", &expect!["open 0, known 0..=0, released 0, told [0]"]);
         check("begin 1, ask 1 5, granted 1 5, release 5", &expect!["open 0, known 5..=5, released 5, told [0]"]);
+    }
+
+    #[test]
+    fn what_is_held_ahead_is_open_unless_it_comes_too_late() {
+        check("begin 1, ask 1 9, ahead 1 9 5 3", &expect!["open 8, known 8..=8, released 0, told [0, 3]"]);
+        check("begin 1, ask 1 9, begin 2, ahead 1 9 5 3", &expect!["open 5, known 0..=0, released 0, told [0, 0, 0]"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 -- Tells how one replica stands with purses and paces, in sums that only grow: telling twice, or late, changes nothing.
 -- ARGV: this replica, its session; then for each key, of a purse: 'purse', settled by the replica, given back in the session,
 -- seconds to keep it, spent before there was a purse; of a pace: 'pace', places given back in the session, tokens a minute, more
--- tokens than were taken (told once, as what is left of a minute is no sum), 0.
+-- tokens than were taken, and the microseconds in which the requests flow out that were taken and never came (both told once, as
+-- what is left of a minute is no sum).
 local function grow(key, field, amount)
   if tonumber(redis.call('HGET', key, field) or '0') < amount then redis.call('HSET', key, field, string.format('%.0f', amount)) end
 end
@@ -26,6 +27,10 @@ for number, key in ipairs(KEYS) do
       -- An hour of debt is enough, as everywhere.
       local more = math.min(third * 60000000 / second, 3600000000)
       redis.call('HSET', key, 'tokens', string.format('%.0f', tonumber(tokens) + more))
+    end
+    local requests, unused = redis.call('HGET', key, 'requests'), tonumber(ARGV[at + 4])
+    if requests and unused > 0 then
+      redis.call('HSET', key, 'requests', string.format('%.0f', tonumber(requests) - unused))
     end
     redis.call('PEXPIRE', key, 90000000)
   end

@@ -2,7 +2,7 @@
 
 use crate::{Case, Told};
 
-/// Answers of a request that is let in: 1, then for each payer spent, reserved and base of its budget, then requests and
+/// Answers of a request that is let in: for how many was taken (1: none ahead), then for each payer spent, reserved and base of its budget, then requests and
 /// tokens that are left of a minute, each with the milliseconds until all are there again (-1 and 0: no bound).
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -227,6 +227,91 @@ pub(crate) const CASES: &[Case] = &[
         answer: "1 0 30 0 -1 0 -1 0",
         after: "pace1 a:me=1 requests=1000099000000 tokens=1000099000000; purse1 base=0 r:me=30 for 60",
     },
+    // Taken ahead.
+    Case {
+        name: "far from its limit it takes what as many will need as are wanted",
+        before: "",
+        ask: "10 1 32 100; 60000 0 0 -1 0 0 0",
+        answer: "33 0 0 0 59967 33 -1 0",
+        after: "pace1 requests=1000000033000 for 90000",
+    },
+    Case {
+        name: "no more than one in a hundred of what is left",
+        before: "",
+        ask: "10 1 32 100; 1000 0 0 -1 0 0 0",
+        answer: "10 0 0 0 990 600 -1 0",
+        after: "pace1 requests=1000000600000 for 90000",
+    },
+    Case {
+        name: "four are worth it",
+        before: "",
+        ask: "10 1 32 100; 500 0 0 -1 0 0 0",
+        answer: "5 0 0 0 495 600 -1 0",
+        after: "pace1 requests=1000000600000 for 90000",
+    },
+    Case {
+        name: "and three are not",
+        before: "",
+        ask: "10 1 32 100; 400 0 0 -1 0 0 0",
+        answer: "1 0 0 0 399 150 -1 0",
+        after: "pace1 requests=1000000150000 for 90000",
+    },
+    Case {
+        name: "what is held already is not taken again",
+        before: "",
+        ask: "10 1 32 100; 60000 0 0 -1 0 0 0 / 20 0 0 0",
+        answer: "33 0 0 0 59987 13 -1 0",
+        after: "pace1 requests=1000000013000 for 90000",
+    },
+    Case {
+        name: "and what is too much of it is not given back by asking",
+        before: "",
+        ask: "10 1 32 100; 60000 0 0 -1 0 0 0 / 40 0 0 0",
+        answer: "33 0 0 0 59999 1 -1 0",
+        after: "pace1 requests=1000000001000 for 90000",
+    },
+    Case {
+        name: "tokens are taken ahead as this request needs them",
+        before: "",
+        ask: "100 1 32 100; 0 100000 0 -1 0 0 0 / 0 500 0 0",
+        answer: "10 0 0 0 -1 0 99500 300",
+        after: "pace1 tokens=1000000300000 for 90000",
+    },
+    Case {
+        name: "places, of those that nobody has",
+        before: "alive me other; pace1 a:other=500",
+        ask: "10 1 32 100; 0 0 1500 -1 0 0 0 / 0 0 4 0",
+        answer: "10 0 0 0 -1 0 -1 0",
+        after: "pace1 a:me=6 a:other=500 for 90000",
+    },
+    Case {
+        name: "and money that is neither spent nor reserved",
+        before: "alive me other; purse1 base=4000 r:other=1000",
+        ask: "10 1 32 100; 0 0 0 10009 10 0 0 / 0 0 0 15",
+        answer: "5 4000 1035 4000 -1 0 -1 0",
+        after: "purse1 base=4000 r:me=35 r:other=1000 for 60",
+    },
+    Case {
+        name: "as many replicas as there are share what may be held",
+        before: "alive me",
+        ask: "10 1 32 300; 0 0 0 10000 4 0 0",
+        answer: "9 0 36 0 -1 0 -1 0",
+        after: "purse1 base=0 r:me=36 for 60",
+    },
+    Case {
+        name: "what costs nothing may be held for nothing",
+        before: "alive me",
+        ask: "10 1 32 100; 60000 0 0 0 0 0 0",
+        answer: "33 0 0 0 59967 33 -1 0",
+        after: "pace1 requests=1000000033000 for 90000; purse1 base=0 r:me=0 for 60",
+    },
+    Case {
+        name: "the bound that is nearest to its end says how many",
+        before: "alive me",
+        ask: "10 1 32 100; 1000 0 0 -1 0 0 0; 0 0 0 600 1 0 0",
+        answer: "6 0 0 0 994 360 -1 0 0 6 0 -1 0 -1 0",
+        after: "pace1 requests=1000000360000 for 90000; purse2 base=0 r:me=6 for 60",
+    },
     // Several who pay.
     Case {
         name: "each of two pays",
@@ -281,6 +366,18 @@ pub(crate) const TOLD: &[Told] = &[
         name: "tokens of a minute that nobody counts are not corrected",
         before: "pace1 a:now=3",
         say: "pace 2 0 -50 0",
+        after: "pace1 a:now=3 b:now=2 for 90000",
+    },
+    Told {
+        name: "requests that were taken and never came",
+        before: "pace1 a:now=3 requests=1000000060000",
+        say: "pace 0 0 0 5000",
+        after: "pace1 a:now=3 requests=1000000055000 for 90000",
+    },
+    Told {
+        name: "of a minute that nobody counts any longer",
+        before: "pace1 a:now=3",
+        say: "pace 2 0 0 5000",
         after: "pace1 a:now=3 b:now=2 for 90000",
     },
     Told {

@@ -22,7 +22,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Hashes as `key field=value field=value`, parted by `;`. `alive NAME NAME` are the replicas that live.
     pub(crate) before: &'static str,
-    /// `tokens requests`, then for each payer `rpm tpm most budget worst base known`, parted by `;`.
+    /// `tokens requests`, then for each payer `rpm tpm most budget worst base known`, parted by `;`. Where something is taken
+    /// ahead, `tokens requests wanted portion`, and a payer ends in ` / ` and what is held: requests, tokens, places, money.
     pub(crate) ask: &'static str,
     pub(crate) answer: &'static str,
     /// As `before`, with the seconds that a key has left; keys and fields in their order.
@@ -49,9 +50,14 @@ fn run(redis: &mut Connection, script: &str, case: &Case) -> Result<(String, Str
     for payer in 1..=payers {
         call.arg(format!("pace{payer}")).arg(format!("purse{payer}"));
     }
-    call.arg("me").arg(parts.next().unwrap_or_default().split(' ').collect::<Vec<_>>());
+    let mut needs: Vec<_> = parts.next().unwrap_or_default().split(' ').collect();
+    if needs.len() == 2 {
+        needs.extend(["0", "100"]);
+    }
+    call.arg("me").arg(needs);
     for payer in parts {
-        call.arg(payer.split(' ').collect::<Vec<_>>()).arg(KEEP_S);
+        let (bounds, held) = payer.split_once(" / ").unwrap_or((payer, "0 0 0 0"));
+        call.arg(bounds.split(' ').collect::<Vec<_>>()).arg(KEEP_S).arg(held.split(' ').collect::<Vec<_>>());
     }
     let answer: Value = call.arg("alive:").query(redis).map_err(|error| error.to_string())?;
     Ok((shown(&answer), left(redis)))

@@ -3,8 +3,9 @@
 
 use super::super::Changed;
 use super::super::ask::number;
-use super::super::books::{Book, Pace};
+use super::super::books::Book;
 use super::super::illness::{Now, ill, learn};
+use super::super::pace::Pace;
 use super::super::tally::Tally;
 use super::{Keeper, RETELLING_MS};
 use redis::{Pipeline, Value};
@@ -49,6 +50,7 @@ impl Keeper {
 
     /// Says that this replica is there, and hears who else is, how budgets stand and which targets are ill.
     pub(super) async fn beat_once(&mut self) {
+        self.give_back().await;
         // Clocks of replicas may differ by a minute or so; the names of those that left go when they stop.
         let gone_s = self.clock.unix_ms() / 1_000 - 60;
         let now = Now { monotonic_ms: self.clock.monotonic_ms(), unix_ms: self.clock.unix_ms() };
@@ -79,6 +81,18 @@ impl Keeper {
             }
         }
         self.open();
+    }
+
+    /// Gives back what was taken ahead and lies unused, and tells what workers have not told yet.
+    async fn give_back(&mut self) {
+        let (books, paces): (Vec<_>, Vec<_>) = {
+            let shelf = self.shared.shelf();
+            shelf.books.values().for_each(|book| book.give_back_unused());
+            shelf.paces.values().for_each(|pace| pace.give_back_unused());
+            let books = shelf.books.values().filter(|book| book.tally().untold() > 0);
+            (books.cloned().collect(), shelf.paces.values().filter(|pace| pace.is_untold()).cloned().collect())
+        };
+        self.tell(&all(&books, &paces)).await;
     }
 
     /// Asks how those stand whose turn it is, and tells what was taken of them without asking.
@@ -129,7 +143,8 @@ impl Keeper {
             let whole = purse.is_whole(book, *least);
             if whole {
                 let base = purse.base.unwrap_or_else(|| book.base());
-                book.heard(base, base + purse.spent, purse.reserved, shared.replicas());
+                let most = book.heard(base, base + purse.spent, purse.reserved, shared.replicas());
+                book.keep_ahead(most);
             } else {
                 shared.scripts.mend_book(&mut forgotten, &shared.me, &name, book);
             }
@@ -216,13 +231,13 @@ impl Keeper {
     pub(super) async fn farewell(&mut self) {
         let (books, paces): (Vec<_>, Vec<_>) = {
             let shelf = self.shared.shelf();
+            shelf.books.values().for_each(|book| _ = book.keep_ahead(0));
+            shelf.paces.values().for_each(|pace| pace.keep_nothing());
             let paces = shelf.paces.values().filter(|pace| pace.tally().is_used() || pace.is_corrected());
             (shelf.books.values().cloned().collect(), paces.cloned().collect())
         };
-        let books = books.iter().map(|book| Changed::Book(book));
-        let all: Vec<_> = books.chain(paces.iter().map(|pace| Changed::Pace(pace))).collect();
         if self.opened {
-            self.tell(&all).await;
+            self.tell(&all(&books, &paces)).await;
         }
         let mut pipe = Pipeline::new();
         self.say_gone(&mut pipe, &self.session().1);
@@ -234,6 +249,11 @@ impl Keeper {
 struct Looking {
     books: Vec<(i64, Arc<Book>)>,
     paces: Vec<(i64, Arc<Pace>)>,
+}
+
+fn all<'a>(books: &'a [Arc<Book>], paces: &'a [Arc<Pace>]) -> Vec<Changed<'a>> {
+    let books = books.iter().map(|book| Changed::Book(book));
+    books.chain(paces.iter().map(|pace| Changed::Pace(pace))).collect()
 }
 
 /// Those whose turn it is.

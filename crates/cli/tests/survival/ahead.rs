@@ -1,0 +1,107 @@
+//! Three replicas that take ahead: far from a bound few requests ask Redis, near it all do, and nothing is held for long.
+
+use crate::budgets::{ask, settled};
+use crate::client::{Client, Received, rest};
+use crate::shared::{House, RESERVED, answered, at_once};
+use futures_util::future::join_all;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tierway_testkit::{Fault, Plan, Upstream};
+use tierway_wire::Format;
+
+/// How many scripts Redis has run for replicas.
+const ASKED: &str =
+    "return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_evalsha:calls=(%d+)') or 0)";
+/// Requests that Redis has let a replica have in work, and that it has not given back.
+const PLACES: &str = "local sum = 0
+for _, key in ipairs(redis.call('KEYS', '*pace*')) do
+  local fields = redis.call('HGETALL', key)
+  for at = 1, #fields, 2 do
+    if fields[at]:sub(1, 2) == 'a:' then sum = sum + tonumber(fields[at + 1]) end
+    if fields[at]:sub(1, 2) == 'b:' then sum = sum - tonumber(fields[at + 1]) end
+  end
+end
+return sum";
+
+/// Asks for all that the model can give: 0.2 dollars at worst.
+async fn ask_for_much(client: &Client) -> Received {
+    let message = json!({"role": "user", "content": "Hello"});
+    let body = json!({"model": "nano", "max_tokens": 100_000, "messages": [message]}).to_string();
+    rest(client.begin(Format::OpenaiChat, &[("authorization", "Bearer app")], body).await, String::new()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn far_from_the_bounds_few_requests_ask_and_near_them_all_do() {
+    let upstream = Upstream::start().await.unwrap();
+    for (bounds, few) in [
+        ("budget = \"1000/total\"\nrpm = 1000000\ntpm = 1000000000\nmax_concurrent = 100000", true),
+        ("budget = \"1000/total\"\nrpm = 1000", false),
+    ] {
+        let house = House::open(&upstream.url(), bounds).await;
+        let clients = house.clients();
+        let before = house.redis.eval(ASKED).unwrap();
+        let began = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(answered(&at_once(&clients, 3).await), 3);
+        }
+        let asked = house.redis.eval(ASKED).unwrap() - before;
+        // Each replica asks once for 33, and its keeper tells once a second.
+        let most = 3 * (100 / 33 + 2) + 3 * (began.elapsed().as_secs() as i64 + 1) * 2;
+        if few {
+            assert!(asked <= most && asked < 150, "{asked} scripts for 300 requests, of {most}");
+            // Nobody asks any longer: within some seconds nothing is held, and all is told.
+            assert!(house.redis.eval(PLACES).unwrap() > 0, "nothing is held for requests to come");
+            house.comes_to(PLACES, 0, 10).await;
+            house.comes_to(RESERVED, 0, 10).await;
+        } else {
+            assert!(asked >= 300, "{asked} scripts for 300 requests");
+        }
+        house.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_holds_within_one_in_a_hundred_while_replicas_take_ahead() {
+    let upstream = Upstream::start().await.unwrap();
+    let house = House::open(&upstream.url(), "rpm = 3000").await;
+    let clients = house.clients();
+    let (began, before) = (Instant::now(), house.redis.eval(ASKED).unwrap());
+    let (mut answered, mut asked) = (0, 0);
+    let most = |seconds: f64| (3_000.0 + seconds * 50.0) * 1.01;
+    // Until they are refused, and some more.
+    while asked < answered + 300 {
+        assert!(answered as f64 <= most(began.elapsed().as_secs_f64()), "{answered} of {asked}");
+        asked += 60;
+        answered += self::answered(&at_once(&clients, 60).await);
+    }
+    let (elapsed, scripts) = (began.elapsed().as_secs_f64(), house.redis.eval(ASKED).unwrap() - before);
+    assert!((2_970..=most(elapsed) as usize).contains(&answered), "{answered} of {}", most(elapsed));
+    assert!(scripts < i64::try_from(asked).unwrap(), "{scripts} scripts: nobody took ahead");
+    println!("{answered} of {asked} answered in {elapsed:.1} s, {scripts} scripts");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_replica_held_goes_back() {
+    let upstream = Upstream::start().await.unwrap();
+    // Fifty times 0.2 dollars and a bit more, which is less than one replica may hold.
+    let mut house = House::open(&upstream.url(), "budget = \"10.02/total\"").await;
+    let victim = house.replicas.remove(0);
+    assert_eq!(ask(&Client::of(victim.address), "nano", &[]).await.status, 200);
+    victim.kill();
+    let held = house.redis.eval(RESERVED).unwrap();
+    assert!(held > 20_000_000_000, "{held} are held, too little to be missed");
+    // Its sign of life is there for ten seconds.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(house.redis.eval(RESERVED).unwrap(), held, "nobody has needed it yet");
+
+    upstream.plan("nano-1", Plan::always(Fault::SlowHeaders { ms: 8_000 }));
+    let clients = house.clients();
+    let replies = join_all((0..60).map(|at| ask_for_much(&clients[at % clients.len()]))).await;
+    assert_eq!(answered(&replies), 50, "of sixty, fifty fit");
+    for replica in &house.replicas {
+        settled(replica).await;
+    }
+    house.comes_to(RESERVED, 0, 10).await;
+    house.close().await;
+}

@@ -1,0 +1,163 @@
+//! Taking ahead: what this replica holds of a bound for requests that are still to come, so that far from the bound most of
+//! them ask nobody.
+//!
+//! Along with what a request needs, the database lets it take the worth of some more, of each bound no more than a small part
+//! of what is left there (`reserve.lua`); near a bound nothing is taken ahead, and each request asks. What is held is taken there
+//! like that of a request in progress, so nobody can take it twice. What a request turns out not to need comes back here first. It
+//! is no credit: what lies unused goes back within two heartbeats, and it serves only under the limit that it was taken under.
+
+/// Taken ahead at most: the worth of so many requests.
+pub(super) const MOST: i64 = 32;
+/// Sums beyond this are asked for one by one: Lua counts in doubles.
+const LARGEST: i64 = 1 << 53;
+
+/// Of what is left of a bound, one replica holds no more than one part in so many: all together one in a hundred.
+pub(super) fn portion(replicas: u32) -> i64 {
+    100 * i64::from(replicas.max(1))
+}
+
+/// Held of one bound. Amounts are units of 1e-12 dollars, requests, tokens, or places among requests in work.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    left: i64,
+    /// No more than this is held; nothing near the bound.
+    size: i64,
+    /// The limit under which it was taken.
+    limit: i64,
+    /// Something was taken of it since that was last asked.
+    used: bool,
+}
+
+impl Ahead {
+    pub(super) const fn left(&self) -> i64 {
+        self.left
+    }
+
+    pub(super) const fn limit(&self) -> i64 {
+        self.limit
+    }
+
+    /// A request could have so much of it under this limit.
+    pub(super) const fn fits(&self, limit: i64, need: i64) -> bool {
+        self.size > 0 && limit == self.limit && need <= self.left
+    }
+
+    /// What [`Self::fits`] has allowed.
+    pub(super) const fn take(&mut self, need: i64) {
+        self.left -= need;
+        self.used = true;
+    }
+
+    /// A request has no use for so much of what it had; gives how much of that is held on to.
+    pub(super) fn put_back(&mut self, amount: i64) -> i64 {
+        let kept = amount.min(self.size - self.left).max(0);
+        self.left += kept;
+        kept
+    }
+
+    /// So much `more` was taken ahead, to have the `worth` of some requests; `in_full`: of as many as were wanted. Gives what is
+    /// too much.
+    pub(super) fn fill(&mut self, limit: i64, more: i64, worth: i64, in_full: bool) -> i64 {
+        // Needs differ: a small one takes nothing away from those that need more.
+        self.size = if in_full && limit == self.limit { worth.max(self.size) } else { worth };
+        self.limit = limit;
+        self.left += more;
+        self.keep(self.size)
+    }
+
+    /// Holds no more than this from now on; gives what is too much.
+    pub(super) fn keep(&mut self, most: i64) -> i64 {
+        self.size = self.size.min(most).max(0);
+        let over = (self.left - self.size).max(0);
+        self.left -= over;
+        over
+    }
+
+    /// Gives what lies unused since this was last asked.
+    pub(super) fn unused(&mut self) -> i64 {
+        if std::mem::take(&mut self.used) { 0 } else { self.keep(0) }
+    }
+
+    /// So much is to be told at once: near the bound anything is.
+    pub(super) const fn is_due(&self, untold: i64) -> bool {
+        untold != 0 && untold.saturating_abs() >= self.size
+    }
+
+    pub(super) const fn is_near(&self) -> bool {
+        self.size == 0
+    }
+}
+
+/// What one request takes ahead of one bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extra {
+    /// What it needs itself, and what is held already.
+    pub(super) need: i64,
+    pub(super) held: i64,
+}
+
+impl Extra {
+    /// Beyond its own need, to have the worth of `count` requests: as `reserve.lua` has it.
+    pub(super) fn more(self, count: i64) -> i64 {
+        (count.saturating_mul(self.need) - self.held).max(0)
+    }
+
+    /// Exact in Lua.
+    pub(super) fn is_exact(self) -> bool {
+        self.need < LARGEST / (MOST + 1) && self.held < LARGEST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Held, of a limit of 1,000: for `count` of those wanted, each of which needs 10.
+    fn ahead(count: i64) -> Ahead {
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.fill(1_000, 10 * count, 10 * count, count == MOST), 0);
+        ahead
+    }
+
+    #[test]
+    fn it_serves_what_is_there_under_its_own_limit() {
+        let mut held = ahead(4);
+        assert!(held.fits(1_000, 40) && !held.fits(1_000, 41) && !held.fits(999, 10));
+        held.take(30);
+        assert!(held.fits(1_000, 10) && !held.fits(1_000, 11));
+        assert!(!ahead(0).fits(1_000, 0), "near the bound each request asks");
+    }
+
+    #[test]
+    fn what_comes_back_fills_it_up_and_no_further() {
+        let mut held = ahead(4);
+        held.take(30);
+        assert_eq!((held.put_back(25), held.put_back(25), held.put_back(1), held.left()), (25, 5, 0, 40));
+        assert_eq!(ahead(0).put_back(5), 0);
+    }
+
+    #[test]
+    fn a_small_need_takes_nothing_away_but_a_near_bound_does() {
+        let mut held = ahead(MOST);
+        assert_eq!((held.fill(1_000, 0, 32, true), held.left()), (0, 320));
+        assert_eq!((held.fill(1_000, 0, 50, false), held.left()), (270, 50));
+        assert_eq!((held.keep(20), held.keep(30), held.left()), (30, 0, 20));
+        assert_eq!((held.fill(1_000, 0, 0, false), held.left()), (20, 0));
+        assert_eq!(ahead(MOST).fill(500, 0, 32, true), 288, "of another limit it is none of the old one's");
+    }
+
+    #[test]
+    fn what_lies_for_two_beats_goes_back() {
+        let mut held = ahead(4);
+        held.take(10);
+        assert_eq!((held.unused(), held.unused(), held.unused()), (0, 30, 0));
+        assert_eq!(held.put_back(10), 0, "nor is it filled again");
+    }
+
+    #[test]
+    fn little_waits_to_be_told_and_near_the_bound_nothing_does() {
+        let due = |ahead: &Ahead| [-50, -40, -39, 0, 1, 39, 40].map(|untold| ahead.is_due(untold));
+        assert_eq!(due(&ahead(4)), [true, true, false, false, false, false, true]);
+        assert_eq!(due(&ahead(0)), [true, true, true, false, true, true, true]);
+    }
+}

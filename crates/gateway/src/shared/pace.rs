@@ -1,0 +1,315 @@
+//! What this replica knows of the requests and tokens a minute, and of the requests in work, that it shares.
+
+use super::ahead::{Ahead, Extra, MOST};
+use super::tally::{self, Tally};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tierway_decide::rate::Standing;
+
+/// Bounds of a pace: requests a minute, tokens a minute, requests in work. None where there is no such bound.
+pub(crate) type Limits = [Option<u32>; 3];
+
+const REQUESTS: usize = 0;
+const TOKENS: usize = 1;
+const PLACES: usize = 2;
+const MINUTE_US: i64 = 60_000_000;
+
+/// Requests and tokens a minute, and requests in work, of one payer.
+pub(crate) struct Pace {
+    pub(super) name: String,
+    /// Requests in work in this replica, of those that count.
+    tally: Mutex<Tally>,
+    ahead: Mutex<Stock>,
+    /// A request is asking for what others will need.
+    filling: AtomicBool,
+    /// Tokens more than were taken, not told yet.
+    more: AtomicI64,
+    tpm: AtomicU32,
+    /// Requests that were taken and never came, not told yet: microseconds in which they flow out.
+    unused_us: AtomicI64,
+}
+
+/// Held for requests that are still to come.
+#[derive(Default)]
+struct Stock {
+    bounds: [Ahead; 3],
+    /// Requests and tokens a minute, as was heard last.
+    standings: [Option<Standing>; 2],
+}
+
+/// What a minute's requests and tokens have to be corrected by.
+pub(super) struct Correction {
+    pub(super) tpm: u32,
+    pub(super) more: i64,
+    pub(super) unused_us: i64,
+}
+
+/// A request asks for what others will need: no other does that meanwhile.
+pub(super) struct Filling(Arc<Pace>);
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.0.filling.store(false, Ordering::Release);
+    }
+}
+
+impl Pace {
+    /// `name`: in the database, where there is one.
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            tally: Mutex::default(),
+            ahead: Mutex::default(),
+            filling: AtomicBool::new(false),
+            more: AtomicI64::new(0),
+            tpm: AtomicU32::new(0),
+            unused_us: AtomicI64::new(0),
+        }
+    }
+
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        tally::lock(&self.tally)
+    }
+
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None while another request does it.
+    pub(super) fn fill(self: &Arc<Self>) -> Option<Filling> {
+        (!self.filling.swap(true, Ordering::Acquire)).then(|| Filling(self.clone()))
+    }
+
+    /// What is held for requests to come.
+    pub(super) fn held(&self) -> [i64; 3] {
+        let stock = self.stock();
+        [REQUESTS, TOKENS, PLACES].map(|at| stock.bounds[at].left())
+    }
+
+    /// Takes what a request needs of what is held, of all bounds or of none; gives how requests and tokens stand then.
+    pub(super) fn take_ahead(&self, limits: Limits, needs: [i64; 3]) -> Option<[Option<Standing>; 2]> {
+        let mut stock = self.stock();
+        let bounds = || limits.into_iter().zip(needs).enumerate();
+        let fits =
+            bounds().all(|(at, (limit, need))| limit.is_none_or(|limit| stock.bounds[at].fits(limit.into(), need)));
+        if !fits {
+            return None;
+        }
+        for (at, (limit, need)) in bounds() {
+            if limit.is_some() {
+                stock.bounds[at].take(need);
+            }
+        }
+        Some(stock.standings())
+    }
+
+    /// What [`Self::take_ahead`] took.
+    pub(super) fn put_back(&self, limits: Limits, needs: [i64; 3]) {
+        for (at, (limit, need)) in limits.into_iter().zip(needs).enumerate() {
+            if limit.is_some() {
+                let kept = self.stock().bounds[at].put_back(need);
+                self.give_back(at, need - kept, limit.unwrap_or(0).into());
+            }
+        }
+    }
+
+    /// A place is asked for, and others that will be needed.
+    pub(super) fn ask(&self, session: u64, most: i64) {
+        self.tally().ask(session, most);
+    }
+
+    /// What was asked for was granted, and the worth of so many more requests, where that many were wanted. `standings`: what
+    /// was heard; gives how they stand with what is held.
+    pub(super) fn granted(
+        &self,
+        session: u64,
+        limits: Limits,
+        extras: [Extra; 3],
+        (count, wanted): (i64, i64),
+        standings: [Option<Standing>; 2],
+    ) -> [Option<Standing>; 2] {
+        let mut more = extras.map(|extra| extra.more(count));
+        if limits[PLACES].is_some() {
+            let place = extras[PLACES];
+            more[PLACES] = self.tally().granted(session, place.need + place.more(wanted), place.need, more[PLACES]);
+        }
+        for at in [REQUESTS, TOKENS, PLACES] {
+            if let Some(limit) = limits[at].filter(|_| wanted > 0) {
+                let worth = count.saturating_mul(extras[at].need);
+                let over = self.stock().bounds[at].fill(limit.into(), more[at], worth, count == MOST);
+                self.give_back(at, over, limit.into());
+            }
+        }
+        let mut stock = self.stock();
+        stock.standings = standings;
+        stock.standings()
+    }
+
+    /// Nothing was taken of a place and others that were asked for.
+    pub(super) fn refused(&self, session: u64, asked: i64) {
+        self.tally().refused(session, asked);
+    }
+
+    /// Nothing is held any longer; what was goes back.
+    pub(super) fn keep_nothing(&self) {
+        self.give_back_all(|ahead| ahead.keep(0));
+    }
+
+    /// What lay unused since this was last called goes back.
+    pub(super) fn give_back_unused(&self) {
+        self.give_back_all(Ahead::unused);
+    }
+
+    fn give_back_all(&self, over: impl Fn(&mut Ahead) -> i64) {
+        for at in [REQUESTS, TOKENS, PLACES] {
+            let (over, limit) = {
+                let ahead = &mut self.stock().bounds[at];
+                (over(ahead), ahead.limit())
+            };
+            self.give_back(at, over, limit);
+        }
+    }
+
+    fn give_back(&self, at: usize, amount: i64, limit: i64) {
+        if amount <= 0 {
+            return;
+        }
+        match at {
+            REQUESTS => _ = self.unused_us.fetch_add(amount * MINUTE_US / limit.max(1), Ordering::AcqRel),
+            TOKENS => self.correct_by(u32::try_from(limit).unwrap_or(u32::MAX), -amount),
+            _ => self.tally().release(amount),
+        }
+    }
+
+    /// Counts one more request without asking, unless there are `most` already; false then.
+    pub(crate) fn enter(&self, most: u32) -> bool {
+        let held = self.stock().bounds[PLACES].keep(0);
+        let mut tally = self.tally();
+        tally.release(held);
+        let fits = tally.open() < i64::from(most);
+        if fits {
+            tally.take_alone(1);
+        }
+        fits
+    }
+
+    /// The next request has the place, or it goes back.
+    pub(crate) fn leave(&self) {
+        let kept = self.stock().bounds[PLACES].put_back(1);
+        self.tally().release(1 - kept);
+    }
+
+    /// A request had other tokens than were taken for it.
+    pub(crate) fn correct(&self, tpm: u32, taken: u64, used: u64) {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let less = signed(taken).saturating_sub(signed(used));
+        let kept = self.stock().bounds[TOKENS].put_back(less.max(0));
+        self.correct_by(tpm, kept - less);
+    }
+
+    fn correct_by(&self, tpm: u32, more: i64) {
+        self.tpm.store(tpm, Ordering::Relaxed);
+        self.more.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Tokens a minute, and how many more were used than taken; what of the requests was not used. Told once.
+    pub(super) fn correction(&self) -> Correction {
+        Correction {
+            tpm: self.tpm.load(Ordering::Relaxed),
+            more: self.more.swap(0, Ordering::AcqRel),
+            unused_us: self.unused_us.swap(0, Ordering::AcqRel),
+        }
+    }
+
+    pub(super) fn is_corrected(&self) -> bool {
+        self.more.load(Ordering::Acquire) != 0 || self.unused_us.load(Ordering::Acquire) != 0
+    }
+
+    /// Something of it is to be told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.is_corrected() || self.tally().untold() > 0
+    }
+
+    /// Enough is to be told that it should not wait for the next heartbeat.
+    pub(crate) fn is_due(&self) -> bool {
+        let stock = self.stock();
+        stock.bounds[TOKENS].is_due(self.more.load(Ordering::Acquire))
+            || stock.bounds[PLACES].is_due(self.tally().untold())
+    }
+}
+
+impl Stock {
+    /// As was heard last, and what is held.
+    fn standings(&self) -> [Option<Standing>; 2] {
+        [REQUESTS, TOKENS].map(|at| {
+            let held = u64::try_from(self.bounds[at].left()).unwrap_or(0);
+            self.standings[at].map(|heard| Standing { remaining: heard.remaining + held, ..heard })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = [Some(6_000), Some(60_000), Some(500)];
+
+    /// A pace that holds what four requests need, of ten tokens each, with so much left of a minute as was heard.
+    fn pace() -> Pace {
+        let (pace, heard) = (Pace::new("pace".into()), Standing { remaining: 100, reset_ms: 7 });
+        pace.tally().begin(1);
+        let extras = [1, 10, 1].map(|need| Extra { need, held: 0 });
+        pace.ask(1, 33);
+        let standings = pace.granted(1, LIMITS, extras, (4, MOST), [Some(heard), Some(heard)]);
+        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [104, 140]);
+        pace
+    }
+
+    #[test]
+    fn a_request_takes_of_all_bounds_or_of_none() {
+        let pace = pace();
+        assert!(pace.take_ahead(LIMITS, [1, 41, 1]).is_none());
+        assert!(pace.take_ahead([Some(6_000), Some(60_000), Some(499)], [1, 10, 1]).is_none(), "another limit");
+        assert_eq!(pace.held(), [4, 40, 4]);
+        let standings = pace.take_ahead(LIMITS, [1, 40, 1]).unwrap();
+        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [103, 100]);
+        assert!(pace.take_ahead(LIMITS, [1, 1, 1]).is_none() && pace.take_ahead([None; 3], [1; 3]).is_some());
+        pace.put_back(LIMITS, [1, 40, 1]);
+        assert_eq!(pace.held(), [4, 40, 4]);
+    }
+
+    #[test]
+    fn what_a_request_did_not_need_is_for_the_next() {
+        let pace = pace();
+        pace.take_ahead(LIMITS, [1, 10, 1]).unwrap();
+        pace.leave();
+        pace.correct(60_000, 10, 2);
+        assert_eq!((pace.held(), pace.tally().open(), pace.is_untold()), ([3, 38, 4], 5, false));
+        // No more than was held: the rest is told.
+        pace.leave();
+        pace.correct(60_000, 10, 5);
+        assert_eq!((pace.held(), pace.tally().open(), pace.tally().untold()), ([3, 40, 4], 4, 1));
+        assert_eq!((pace.correction().more, pace.correction().more, pace.is_due()), (-3, 0, false));
+    }
+
+    #[test]
+    fn what_is_not_used_goes_back() {
+        let pace = pace();
+        pace.take_ahead(LIMITS, [1, 10, 1]).unwrap();
+        pace.give_back_unused();
+        assert!(!pace.is_untold());
+        pace.give_back_unused();
+        let Correction { tpm, more, unused_us } = pace.correction();
+        assert_eq!((tpm, more, unused_us), (60_000, -30, 30_000), "three requests of 6,000 a minute flow out in 30 ms");
+        assert_eq!((pace.held(), pace.tally().open()), ([0; 3], 2), "two are in work");
+        assert!(pace.is_due());
+    }
+
+    #[test]
+    fn alone_it_counts_what_it_held_as_its_own() {
+        let pace = pace();
+        assert!(!pace.enter(1), "one is in work");
+        assert!(pace.enter(2));
+        assert_eq!((pace.held()[PLACES], pace.tally().open()), (0, 2));
+    }
+}
