@@ -13,6 +13,7 @@ use crate::{Figures, Histogram, LedgerError};
 const VERSION: u8 = 1;
 /// Cube, grain and start are those of the blob.
 const OF_BLOB: usize = 3;
+const HISTOGRAMS: usize = 2;
 
 /// A blob without cells.
 pub(crate) fn empty() -> Vec<u8> {
@@ -31,43 +32,45 @@ pub(crate) fn put(out: &mut Vec<u8>, place: &Place, figures: &Figures) {
     }
 }
 
-/// Whether [`each`] would show all cells of a blob, and whoever merges them take each of their histograms.
+/// Whether [`each`] would show all cells of a blob, and whoever merges them take each of their histograms. Little work beside
+/// that of reading them: no number is put together.
 pub(crate) fn check(blob: &[u8]) -> Result<(), Garbled> {
-    let unpacks = |packed: &&[u8]| Histogram::check_packed(packed);
-    walk(blob, [0; OF_BLOB], |cause| cause, |cell| cell.histograms.iter().try_for_each(unpacks))
+    let mut input = begin(blob)?;
+    while input.finish().is_err() {
+        input.skip(DIMENSIONS - OF_BLOB + NUMBERS)?;
+        for _ in 0..HISTOGRAMS {
+            Histogram::check_packed(input.bytes()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Shows the cells of a blob as rows of [`crate::cells::COLUMNS`].
 pub(crate) fn each(blob: &[u8], of: [i64; OF_BLOB], each: &mut EachCell<'_>) -> Result<(), LedgerError> {
-    walk(blob, of, |cause| LedgerError::BadSum { cause }, |cell| each(cell))
-}
-
-fn walk<E>(
-    blob: &[u8],
-    of: [i64; OF_BLOB],
-    bad: impl Fn(Garbled) -> E,
-    mut each: impl FnMut(&Cell<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut input = Input::new(blob);
-    if input.byte().map_err(&bad)? != VERSION {
-        return Err(bad(Garbled { at: 0 }));
-    }
-    let mut cell = Cell { numbers: [0; DIMENSIONS + NUMBERS], histograms: [&[]; 2] };
+    let bad = |cause| LedgerError::BadSum { cause };
+    let mut input = begin(blob).map_err(bad)?;
+    let mut cell = Cell { numbers: [0; DIMENSIONS + NUMBERS], histograms: [&[]; HISTOGRAMS] };
     cell.numbers[..OF_BLOB].copy_from_slice(&of);
     while input.finish().is_err() {
         for number in &mut cell.numbers[OF_BLOB..] {
-            *number = input.signed().map_err(&bad)?;
+            *number = input.signed().map_err(bad)?;
         }
-        cell.histograms = [input.bytes().map_err(&bad)?, input.bytes().map_err(&bad)?];
+        cell.histograms = [input.bytes().map_err(bad)?, input.bytes().map_err(bad)?];
         each(&cell)?;
     }
     Ok(())
 }
 
+/// The cells of a blob of a version that is known.
+fn begin(blob: &[u8]) -> Result<Input<'_>, Garbled> {
+    let mut input = Input::new(blob);
+    if input.byte()? == VERSION { Ok(input) } else { Err(Garbled { at: 0 }) }
+}
+
 /// A cell as it is read: nothing of it is copied but its numbers.
 struct Cell<'a> {
     numbers: [i64; DIMENSIONS + NUMBERS],
-    histograms: [&'a [u8]; 2],
+    histograms: [&'a [u8]; HISTOGRAMS],
 }
 
 impl Fields for Cell<'_> {

@@ -8,6 +8,9 @@ pub struct Garbled {
     pub at: usize,
 }
 
+/// Bytes of the largest number.
+const LONGEST: usize = 10;
+
 pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -69,6 +72,16 @@ impl<'a> Input<'a> {
         let taken = taken.ok_or_else(|| self.garbled())?;
         self.at += len;
         Ok(taken)
+    }
+
+    /// Passes over numbers that could be read.
+    pub(crate) fn skip(&mut self, numbers: usize) -> Result<(), Garbled> {
+        for _ in 0..numbers {
+            let longest = self.bytes.iter().skip(self.at).take(LONGEST);
+            let last = longest.copied().position(|byte| byte & 0x80 == 0).ok_or_else(|| self.garbled())?;
+            self.at += last + 1;
+        }
+        Ok(())
     }
 
     pub(crate) fn number(&mut self) -> Result<u64, Garbled> {
