@@ -1,7 +1,7 @@
 //! `tierway ask`: one question, end to end, recorded like any other.
 
 use crate::exit::{Done, Failed, say};
-use crate::load::ConfigArg;
+use crate::load::{ConfigArg, warn_of_missing_keys};
 use crate::stopping::Stopping;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -50,6 +50,9 @@ pub(crate) fn run(args: Args) -> Done {
     // What was asked is paid for: what came of it is shown whether or not it could be recorded, and so is why it could not.
     let recorded = desk.close();
     let shown = reply.and_then(|reply| show(reply, recorded.is_ok(), args.json));
+    if shown.is_err() {
+        warn_of_missing_keys(&config);
+    }
     if let Err(error) = recorded {
         say(format_args!("tierway: warning: this request is not recorded: {error}"));
         say("tierway: `--ledger FILE` records it elsewhere");

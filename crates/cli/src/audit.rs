@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use tierway_decide::{Attempt, CallRecord, Ladder, RequestId, Usd, savings};
 use tierway_ledger::{Audit, Figures, Problem, Span};
-use tierway_report::thousands;
+use tierway_report::{many, thousands};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     out.flush()?;
     let wrong = audit.problems.len() as u64 + audit.more_problems + prices.map_or(0, |prices| prices.wrong);
-    if wrong == 0 { Ok(()) } else { Err(Failed::told(format_args!("the audit found {} problems", thousands(wrong)))) }
+    if wrong == 0 { Ok(()) } else { Err(Failed::told(format_args!("the audit found {}", many(wrong, "problem")))) }
 }
 
 /// As `report --json` shows things: dollars, ids as people see them, and the digest as the text has it.
@@ -98,7 +98,7 @@ fn sums(figures: &Figures) -> Value {
 }
 
 fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Result<()> {
-    writeln!(out, "{} rows of {} hours read", thousands(audit.rows), thousands(audit.hours))?;
+    writeln!(out, "{} of {} read", many(audit.rows, "row"), many(audit.hours, "hour"))?;
     if audit.expired_hours > 0 {
         let hours = thousands(audit.expired_hours);
         writeln!(out, "{hours} hours have only sums left, by the rule of retention: they cannot be audited")?;

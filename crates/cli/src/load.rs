@@ -152,6 +152,13 @@ impl ConfigArg {
     }
 }
 
+/// Says which providers have no key: their calls fail, those of others do not.
+pub(crate) fn warn_of_missing_keys(config: &Config) {
+    for missing in config.missing_keys(&tierway_config::environment) {
+        say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
+    }
+}
+
 /// The classic ladder, priced as published when its models were new.
 pub(crate) const EXAMPLE: &str = include_str!("../data/example.toml");
 

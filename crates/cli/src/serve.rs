@@ -3,7 +3,7 @@
 mod watch;
 
 use crate::exit::{Done, Failed, say};
-use crate::load::ConfigArg;
+use crate::load::{ConfigArg, warn_of_missing_keys};
 use crate::recalibrate::Recalibration;
 use crate::stopping::Stopping;
 use crate::weekly::Schedule;
@@ -32,9 +32,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load()?;
     watch.follow(&config);
     let recalibration = Recalibration::new(&config);
-    for missing in config.missing_keys(&tierway_config::environment) {
-        say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
-    }
+    warn_of_missing_keys(&config);
     let shared = is_taken(config.server.listen);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let gateway = Gateway::start(&config, args.workers.map_or(cores, usize::from)).map_err(Failed::told)?;

@@ -26,3 +26,14 @@ fn a_question_that_is_given_up_is_recorded_with_what_was_read() {
         "{text}"
     );
 }
+
+/// What a provider says of a request without a key does not say that it has none.
+#[test]
+fn a_question_that_failed_says_which_key_is_missing() {
+    let config = common::LADDER.replace("/v1\"\n", "/v1\"\nkey_env = \"SOME_KEY\"\n");
+    let dir = common::folder(&config);
+    let (code, _, talk) = common::tierway(dir.path(), &["ask", "hi"]);
+    assert!(code == 1 && talk.contains("warning: provider `p`: environment variable SOME_KEY is not set"), "{talk}");
+    let (code, _, talk) = common::ended(common::command(dir.path(), &["ask", "hi"]).env("SOME_KEY", "sk-good"));
+    assert!(code == 1 && !talk.contains("SOME_KEY"), "{talk}");
+}

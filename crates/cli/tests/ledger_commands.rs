@@ -394,6 +394,7 @@ fn what_a_model_was_asked_to_decide_is_a_cause_of_differences() {
     let ledger = Ledger::open(&db, Options::default()).unwrap();
     assert!(ledger.offer(call.clone()));
     ledger.close().unwrap();
+    assert!(good(&db, &["audit"]).starts_with("1 row of 1 hour read\n"));
     // The provider counts the request that decided, too.
     std::fs::write(&file, exported(&[call.clone(), call])).unwrap();
     let (text, _) = bad(&db, &["audit", "--reconcile", file.to_str().unwrap()]);

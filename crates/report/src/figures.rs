@@ -39,7 +39,8 @@ pub fn thousands(count: u64) -> String {
 }
 
 /// `1 call`, `1,234 calls`.
-pub(crate) fn many(count: u64, one: &str) -> String {
+#[must_use]
+pub fn many(count: u64, one: &str) -> String {
     format!("{} {one}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 

@@ -18,7 +18,7 @@ mod words;
 
 pub use backtest::{BacktestReport, backtest_json, backtest_text, side_json};
 pub use csv::{csv, field as csv_field};
-pub use figures::{dollars, milliseconds, percent, shown, thousands};
+pub use figures::{dollars, many, milliseconds, percent, shown, thousands};
 pub use html::html;
 pub use misroutes::{Advice, Fault, InForce, Misroute, Misroutes};
 pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, SavedBetween, Totals};
