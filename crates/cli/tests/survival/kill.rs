@@ -34,6 +34,7 @@ async fn rounds(durability: &'static str, kills: u64) {
         for round in 0..kills {
             let process = Process::start(&config);
             let load = Load::start(process.address, CLIENTS, &[Manner::Stream, Manner::Whole, Manner::Leaves]);
+            load.wait_until_it_began();
             // The moment differs from round to round: 100 to 700 ms into the load.
             std::thread::sleep(Duration::from_millis(100 + round * 97 % 601));
             process.kill();

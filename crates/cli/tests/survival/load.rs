@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How one request looks to its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,26 +35,38 @@ pub(crate) enum Manner {
 /// Clients that ask until they are stopped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    /// Some request came to an end.
+    began: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<Outcome>>>,
 }
 
 impl Load {
     /// So many clients, each going through these manners in turn.
     pub(crate) fn start(address: SocketAddr, clients: usize, manners: &'static [Manner]) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let [stop, began] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let client = |number: usize| {
-            let stop = stop.clone();
+            let (stop, began) = (stop.clone(), began.clone());
             std::thread::spawn(move || {
                 let mut outcomes = Vec::new();
                 let mut turns = manners.iter().cycle().skip(number);
                 while !stop.load(Ordering::Relaxed) {
                     outcomes.push(ask(address, *turns.next().unwrap()));
+                    began.store(true, Ordering::Relaxed);
                 }
                 outcomes
             })
         };
         let clients = (0..clients).map(client).collect();
-        Self { stop, clients }
+        Self { stop, began, clients }
+    }
+
+    /// Waits until one request is over: on a machine that has other work that takes its time.
+    pub(crate) fn wait_until_it_began(&self) {
+        let since = Instant::now();
+        while !self.began.load(Ordering::Relaxed) {
+            assert!(since.elapsed() < Duration::from_secs(60), "no request came to an end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn stop(self) -> Vec<Outcome> {
