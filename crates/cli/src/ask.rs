@@ -49,10 +49,10 @@ pub(crate) fn run(args: Args) -> Done {
     let reply = runtime.block_on(reply(&desk, Call::new(Format::OpenaiChat, body)));
     // What was asked is paid for: what came of it is shown whether or not it could be recorded, and so is why it could not.
     let recorded = desk.close();
-    let shown = reply.and_then(|reply| show(reply, recorded.is_ok(), args.json));
-    if shown.is_err() {
+    if reply.as_ref().is_ok_and(|reply| !reply.status.is_success()) {
         warn_of_missing_keys(&config);
     }
+    let shown = reply.and_then(|reply| show(reply, recorded.is_ok(), args.json));
     if let Err(error) = recorded {
         say(format_args!("tierway: warning: this request is not recorded: {error}"));
         say("tierway: `--ledger FILE` records it elsewhere");

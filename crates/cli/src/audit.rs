@@ -100,8 +100,8 @@ fn sums(figures: &Figures) -> Value {
 fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Result<()> {
     writeln!(out, "{} of {} read", many(audit.rows, "row"), many(audit.hours, "hour"))?;
     if audit.expired_hours > 0 {
-        let hours = thousands(audit.expired_hours);
-        writeln!(out, "{hours} hours have only sums left, by the rule of retention: they cannot be audited")?;
+        let hours = many(audit.expired_hours, "hour");
+        writeln!(out, "by the rule of retention {hours} can no longer be audited: only sums are left")?;
     }
     writeln!(out, "\n{:<22}{:>20}{:>20}", "", "from the rows", "in reports")?;
     let line = |name: &str, of: fn(&Figures) -> String| (name.to_owned(), of(&audit.recomputed), of(&audit.recorded));
@@ -130,7 +130,7 @@ fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Res
         writeln!(out, "\n{}", words(problem))?;
     }
     if audit.more_problems > 0 {
-        writeln!(out, "\n… and {} more problems", thousands(audit.more_problems))?;
+        writeln!(out, "\n… and {} more", many(audit.more_problems, "problem"))?;
     }
     if audit.is_clean() && prices.is_none_or(|prices| prices.wrong == 0) {
         writeln!(out, "\nevery row is as it was written, and every sum is that of its rows")
@@ -151,7 +151,7 @@ fn words(problem: &Problem) -> String {
             format!("hour {}: rows were changed together with their checksums", time(*start_ms))
         }
         Problem::HourDiffers { start_ms, written, found } => {
-            format!("hour {}: {written} rows were written, {found} are there", time(*start_ms))
+            format!("hour {}: rows written: {written}, there: {found}", time(*start_ms))
         }
         Problem::SumDiffers { start_ms, whole_day, of, recorded_calls, calls, recorded_paid, paid } => {
             let (what, start) = (if *whole_day { "day" } else { "hour" }, time(*start_ms));

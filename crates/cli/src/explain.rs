@@ -231,7 +231,8 @@ fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
     }
     fact(out, "paid", &cost(call.paid_in_all()))?;
     if call.classifier_paid != Usd::ZERO {
-        fact(out, "to decide", &format!("{} of it", dollars(call.classifier_paid)))?;
+        let of = if call.paid_in_all().is_some() { " of it" } else { "" };
+        fact(out, "to decide", &format!("{}{of}", dollars(call.classifier_paid)))?;
     }
     fact(out, "baseline", &cost(call.baseline))?;
     fact(out, "cheapest tier", &cost(call.cheapest))?;

@@ -55,7 +55,7 @@ function money(explain, record) {
   const { paid_usd: paid, baseline_usd: baseline, cheapest_usd: cheapest, saved_usd: saved, classifier_usd: classifier, counted, method } = explain.money;
   const most = Math.max(paid ?? 0, baseline ?? 0, cheapest ?? 0, 1e-15);
   const row = (name, amount, kind) => h("p", { class: "row" }, h("span", {}, name), bar((amount ?? 0) / most, kind), h("b", {}, dollars(amount)));
-  return card("Money", h("div", { class: "compare" }, row("Paid", paid, "paid"), classifier > 0 && row("of it to decide", classifier, "paid"), row("On the baseline", baseline, "base"), row("On the cheapest tier", cheapest, "cheapest")),
+  return card("Money", h("div", { class: "compare" }, row("Paid", paid, "paid"), classifier > 0 && row(paid === null ? "to decide" : "of it to decide", classifier, "paid"), row("On the baseline", baseline, "base"), row("On the cheapest tier", cheapest, "cheapest")),
     h("p", {}, !counted ? "Not counted in savings: the client named the model." : saved === null ? "A price is unknown: left out of savings." : saved < 0 ? h("b", { class: "bad" }, `Lost ${dollars(-saved)}`) : h("b", { class: "good" }, `Saved ${dollars(saved)}`)),
     h("p", { class: "dim" }, `${count(record.usage.input_tokens)} tokens in (${count(record.usage.cached_input_tokens)} from the cache), ${count(record.usage.output_tokens)} out (${count(record.usage.reasoning_tokens)} reasoning)${record.usage_estimated ? ", by our estimate" : ""}. Baseline: ${method}.`));
 }

@@ -152,7 +152,10 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_refused_not_trusted(blob in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn garbage_is_refused_not_trusted(mut blob in prop::collection::vec(any::<u8>(), 1..200), is_ours in any::<bool>()) {
+            if is_ours {
+                blob[0] = VERSION;
+            }
             prop_assert_eq!(check(&blob).is_ok(), unpacked(&blob).is_ok());
         }
     }
