@@ -127,9 +127,10 @@ impl Account for CallerAccount {
         }
         let shared = self.of(user).next().and_then(|holder| holder.shared.as_ref());
         if let Some(shared) = shared.filter(|shared| shared.is_up()) {
-            return match Wish::new(self.of(user).cloned().collect(), need).take_ahead() {
-                Ok(hold) => Box::pin(std::future::ready(Ok(Box::new(hold) as Box<dyn Hold>))),
-                Err(wish) => Box::pin(async move { Ok(Box::new(wish.take(shared).await?) as Box<dyn Hold>) }),
+            let mut wish = Wish::new(self.of(user).cloned().collect(), need);
+            return match wish.take_ahead() {
+                Some(hold) => Box::pin(std::future::ready(Ok(Box::new(hold) as Box<dyn Hold>))),
+                None => Box::pin(async move { Ok(Box::new(wish.take(shared).await?) as Box<dyn Hold>) }),
             };
         }
         // What was taken before one of them refuses goes back when it is dropped.

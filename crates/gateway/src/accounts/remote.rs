@@ -25,12 +25,10 @@ impl Wish {
         Self { holders, books, need, ask: Ask::new(parts, need.tokens) }
     }
 
-    /// Takes it from what this replica has taken ahead, without asking anybody; otherwise the wish again.
-    pub(super) fn take_ahead(self) -> Result<AccountHold, Self> {
-        match self.ask.take_ahead() {
-            Some(granted) => Ok(hold(self.holders, self.books, granted, self.need)),
-            None => Err(self),
-        }
+    /// Takes it from what this replica has taken ahead, without asking anybody. None where that is not enough: nothing is taken.
+    pub(super) fn take_ahead(&mut self) -> Option<AccountHold> {
+        let granted = self.ask.take_ahead()?;
+        Some(hold(std::mem::take(&mut self.holders), std::mem::take(&mut self.books), granted, self.need))
     }
 
     /// Takes all of it, or nothing. Where nobody answers, from this replica's part.
