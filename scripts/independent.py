@@ -3,6 +3,8 @@
 made-up rows (pip install scipy statsmodels scikit-learn). Nothing in the build or the tests runs it."""
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import logsumexp
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from statsmodels.stats.inter_rater import cohens_kappa
@@ -81,3 +83,37 @@ for budget in (0.02, 0.05, 0.1):
 for table in ([[20, 5], [10, 15]], [[31, 7, 2], [4, 22, 5], [1, 6, 18]]):
     result = cohens_kappa(table)
     print(f"kappa of {table} and its standard error: {result.kappa!r} {result.std_kappa!r}")
+
+# A judge's rates from labels of people: each a weighted mean with the interval of betting against every other mean.
+BETS = (0.004, 0.008, 0.015, 0.03, 0.05, 0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.85)
+SAME, NEXT, OPPOSITE = 1.0, (80 / 40) / (600 / 180), (40 / 40) / (600 / 180)
+LABELS = (  # stratum's weight, person, looks, how many
+    (SAME, "b", "bb", 20), (SAME, "b", "tt", 3), (SAME, "t", "tt", 130), (SAME, "t", "bb", 6), (SAME, "t", "cc", 5),
+    (SAME, "c", "cc", 14), (SAME, "c", "tt", 2), (NEXT, "b", "tb", 9), (NEXT, "t", "tb", 12), (NEXT, "t", "tc", 15),
+    (NEXT, "c", "tc", 4), (OPPOSITE, "b", "cb", 12), (OPPOSITE, "t", "cb", 20), (OPPOSITE, "c", "cb", 8),
+)
+
+
+def rate(word, people, confidence):
+    """Mean share of looks with this word among pairs of which people say one of these, and its interval."""
+    seen = [(w, looks.count(word) / 2, n) for w, person, looks, n in LABELS if person in people]
+    w, x, n = (np.array(column, float) for column in zip(*seen))
+    mean = np.sum(w * n * x) / np.sum(w * n)
+    goal = np.log(2 / (1 - confidence))
+
+    def edge(gain):
+        owned = [np.sum(n * np.log1p(bet * w * gain)) for bet in BETS]
+        return logsumexp(owned) - np.log(len(BETS)) - goal
+
+    low = brentq(lambda m: edge(x / m - 1), 1e-9, mean)
+    high = brentq(lambda m: edge((1 - x) / (1 - m) - 1), mean, 1 - 1e-9)
+    return mean, low, high
+
+
+each = 1 - 0.025 / 4
+show("found losses", found := rate("b", "b", each))
+show("false losses", false := rate("b", "tc", each))
+show("false wins", rate("c", "tb", each))
+seen = 0.12
+true = np.linalg.solve([[found[0], false[0]], [1 - found[0], 1 - false[0]]], [seen, 1 - seen])[0]
+print(f"losses behind a share of {seen} that looks like them: {true:.6f}")

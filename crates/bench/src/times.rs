@@ -85,6 +85,7 @@ fn evidence() -> Evidence {
         quality_kept: None,
         saved: None,
         test: String::new(),
+        judge: None,
     };
     Evidence {
         version: EVIDENCE_VERSION,

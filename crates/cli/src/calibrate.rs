@@ -8,8 +8,9 @@ use crate::store::now_ms;
 use std::path::PathBuf;
 use tierway_config::Config;
 use tierway_decide::Ladder;
+use tierway_decide::quality::JudgeRates;
 use tierway_learn::Outcome;
-use tierway_learn::calibrate::{CalibrateError, Calibrated, Options, calibrate};
+use tierway_learn::calibrate::{CalibrateError, Calibrated, Options, calibrate, each_of_two};
 use tierway_learn::summary;
 use tierway_learn::table::{self, Table};
 use tierway_ledger::quality::EvidenceVersion;
@@ -22,7 +23,8 @@ pub(crate) struct Args {
     /// docs/quality.md has all fields
     #[arg(long, value_name = "FILE", num_args = 1..)]
     outcomes: Vec<PathBuf>,
-    /// Use the verdicts that the ledger of the config keeps, alone or beside files, and keep the evidence there as a version
+    /// Use the verdicts that the ledger of the config keeps, alone or beside files, and keep the evidence there as a version; the
+    /// judge's errors are taken out once people have checked 100 of its verdicts, before that its opinion is proven
     #[arg(long)]
     from_log: bool,
     /// Of the log, what was judged in the last so many days [default: all whose texts are kept]
@@ -78,9 +80,12 @@ pub(crate) fn run(args: &Args) -> Done {
     };
     let target = Target::check(Some(&args.out), &inputs)?;
     let mut outcomes = crate::outcomes::read(&args.outcomes)?;
-    let mut log = args.from_log.then(|| verdicts(&config, args.days, &mut outcomes)).transpose()?;
+    let mut log = args.from_log.then(|| verdicts(&config, args.days, args.confidence, &mut outcomes)).transpose()?;
     refuse_strangers(&outcomes, ladder, &args.assume_reasoning_tokens)?;
-    let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
+    let mut table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);
+    if let Some(log) = &log {
+        (table.judge, table.checks) = (log.judge, log.checks);
+    }
     let options =
         Options { quality: args.quality, confidence: args.confidence, learn: args.learn, ..Options::default() };
     let hint = if args.from_log { more(&config) } else { String::new() };
@@ -90,7 +95,7 @@ pub(crate) fn run(args: &Args) -> Done {
     target.write(json.as_bytes())?;
     write!(out, "{}", summary::calibrated(&table, ladder, &done))?;
     writeln!(out, "\nwritten to {}; load it with `evidence = \"{0}\"` or `--evidence {0}`", args.out.display())?;
-    if let Some((state, used)) = &mut log {
+    if let Some(Verdicts { state, used, .. }) = &mut log {
         let version = keep(state, "calibrate", &done, table.rows.len(), used, &json)?;
         writeln!(out, "kept in the ledger as version {version}; `tierway evidence list` lists them")?;
     }
@@ -117,9 +122,9 @@ fn learn(
 pub(crate) fn scheduled(config: &Config) -> Result<String, Failed> {
     let ladder = config.table.ladder();
     let mut outcomes = Vec::new();
-    let (mut state, used) = verdicts(config, None, &mut outcomes)?;
-    let table = Table::new(&outcomes, ladder, &[]);
     let confidence = config.quality.rules.confidence;
+    let Verdicts { mut state, used, judge, checks } = verdicts(config, None, confidence, &mut outcomes)?;
+    let table = Table { judge, checks, ..Table::new(&outcomes, ladder, &[]) };
     let options = Options { quality: config.table.quality_target(), confidence, ..Options::default() };
     let done = learn(&table, &outcomes, ladder, &options, &more(config))?;
     if done.evidence.promise.max_shortfall.is_none() {
@@ -134,18 +139,32 @@ pub(crate) fn scheduled(config: &Config) -> Result<String, Failed> {
     Ok(format!("recalibrated from the log: version {version}, {}", why(&done, &used)))
 }
 
-/// Adds the log's verdicts to the outcomes; gives the ledger, and what was used in words.
-fn verdicts(config: &Config, days: Option<u32>, outcomes: &mut Vec<Outcome>) -> Result<(State, String), Failed> {
+/// Verdicts of a log that were added to outcomes.
+struct Verdicts {
+    state: State,
+    /// What was used, in words.
+    used: String,
+    judge: Option<JudgeRates>,
+    checks: u64,
+}
+
+/// Adds the log's verdicts to the outcomes. `confidence`: that of the promise, of which the judge's rates get their part.
+fn verdicts(
+    config: &Config,
+    days: Option<u32>,
+    confidence: f64,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<Verdicts, Failed> {
     let mut state = from_log::state(tierway_gateway::location(config).map_err(Failed::told)?)?;
     let from_ms = days.map_or(0, |days| Span::last_days(days, now_ms() + 1).from_ms);
-    let log = from_log::read(&mut state, from_ms)?;
+    let log = from_log::read(&mut state, from_ms, Some(each_of_two(confidence)))?;
     let used = words(&log);
     say(&used);
     for outcome in log.outcomes {
         let outcome = Outcome::parse(&outcome.to_string());
         outcomes.push(outcome.map_err(|error| Failed::told(format_args!("the log: {error}")))?);
     }
-    Ok((state, used))
+    Ok(Verdicts { state, used, judge: log.judge, checks: log.checks })
 }
 
 fn words(log: &Log) -> String {
@@ -198,6 +217,9 @@ fn why(done: &Calibrated, used: &str) -> String {
         let percent = |share: f64| share * 100.0;
         format!(", saves {:.1} % ({:.1} to {:.1})", percent(saved.value), percent(saved.low), percent(saved.high))
     });
+    let without = promise.judge.map_or(String::new(), |judge| {
+        format!(" without the judge's errors ({} checks of people)", judge.rates.checks)
+    });
     let (quality, confidence) = (promise.quality, promise.confidence);
-    format!("quality {quality} at confidence {confidence} {proven}{}; {used}", saved.unwrap_or_default())
+    format!("quality {quality} at confidence {confidence} {proven}{without}{}; {used}", saved.unwrap_or_default())
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn outcomes(state: &mut State, span: Span, path: &Path, target: Target) -> Done {
-    let log = from_log::read(state, span.from_ms)?;
+    let log = from_log::read(state, span.from_ms, None)?;
     let lines: Vec<String> = log.outcomes.iter().map(|outcome| format!("{outcome}\n")).collect();
     target.write(lines.concat().as_bytes())?;
     say(format_args!("{} outcomes of {} pairs with texts written to {}", lines.len(), log.pairs, path.display()));

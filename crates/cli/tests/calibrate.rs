@@ -223,6 +223,53 @@ fn verdicts_of_the_log_prove_and_become_a_version() {
     assert!(lines.len() == 2 && lines[0].contains("830 outcomes") && lines[1].contains("0.9 at"), "{talk}{out}");
 }
 
+/// What people said of verdicts is what the judge's errors are known by; with few labels its opinion is proven, and called so.
+#[test]
+fn checks_of_people_take_the_errors_of_the_judge_out() {
+    let dir = logged(420, 0.1);
+    let calibrate = |quality: &str| {
+        let (code, out, talk) =
+            tierway(dir.path(), &["calibrate", "--from-log", "--quality", quality, "--out", "e.json"]);
+        assert_eq!(code, 0, "{talk}{out}");
+        let json = std::fs::read_to_string(dir.path().join("e.json")).unwrap();
+        (out, serde_json::from_str::<serde_json::Value>(&json).unwrap()["promise"].clone())
+    };
+    let mut state = State::open(dir.path().join("log.db").as_path()).unwrap();
+    let pairs = state.pairs_with_texts(0).unwrap();
+    let label = |state: &mut State, at: std::ops::Range<usize>, says: fn(usize, Preference) -> Preference| {
+        for (n, pair) in pairs[at].iter().enumerate() {
+            state.label(pair.id, "ada", says(n, pair.comparison.one), 1).unwrap();
+        }
+    };
+    label(&mut state, 0..99, |_, word| word);
+    let (out, promise) = calibrate("0.9");
+    assert!(out.contains("321 of them have the scores of a judge"), "{out}");
+    assert!(out.contains("people checked 99 of its verdicts: with fewer than 100 no correction is made"), "{out}");
+    assert!(out.contains("what is proven is the judge's opinion") && out.contains("PROVEN: at least 90 %"), "{out}");
+    assert!(promise.get("judge").is_none(), "{promise}");
+
+    // People agree with all of it: what remains is how little 400 labels tell.
+    label(&mut state, 0..400, |_, word| word);
+    let (out, promise) = calibrate("0.8");
+    assert!(
+        out.contains("By 400 checks of people it finds 100.0 % [") && out.contains("PROVEN: at least 80 %"),
+        "{out}"
+    );
+    let judge = &promise["judge"];
+    assert!(
+        judge["rates"]["checks"] == 400 && promise["test"].as_str().unwrap().contains("judge's errors"),
+        "{promise}"
+    );
+    let low = |estimate: &serde_json::Value| estimate["low"].as_f64().unwrap();
+    assert!(low(&promise["quality_kept"]) < low(&judge["quality_kept_as_judged"]), "{promise}");
+
+    // They see losses in every other pair, whatever it says: nothing is proven any more.
+    label(&mut state, 0..400, |n, _| if n % 2 == 0 { Preference::Baseline } else { Preference::Tie });
+    let (out, promise) = calibrate("0.8");
+    assert!(out.contains("NOT PROVEN: 80 %") && out.contains("not settled that it tells losses from others"), "{out}");
+    assert!(promise["max_shortfall"].is_null() && promise["judge"]["rates"]["checks"] == 400, "{promise}");
+}
+
 /// `tierway serve` in a folder; ends with the test.
 struct Serving {
     process: Child,

@@ -4,6 +4,7 @@
 //! the promise was proven for. It refuses evidence for another ladder: scores of other models say nothing of these.
 
 use crate::model::{Bank, BankError};
+use crate::quality::JudgeRates;
 use crate::{Features, Ladder, MAX_TIERS, TaskType, base64};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,19 @@ pub struct Promise {
     pub saved: Option<Estimate>,
     /// How it was tested, in words.
     pub test: String,
+    /// What was taken out of scores that a judge gave; none where they were taken as they are: then the judge's opinion was
+    /// proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
+}
+
+/// A judge's errors, taken out of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    /// How often it errs, from how many checks by people.
+    pub rates: JudgeRates,
+    /// Quality kept by the judge's own word; what is left of it without the errors is [`Promise::quality_kept`].
+    pub quality_kept_as_judged: Estimate,
 }
 
 /// A figure with its interval.

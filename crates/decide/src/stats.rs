@@ -99,7 +99,16 @@ impl Betting {
     /// Wealth now; 1 at the start.
     #[must_use]
     pub fn wealth(&self) -> f64 {
-        self.logs.iter().map(|log| log.exp()).sum::<f64>() / BETS.len() as f64
+        Self::least_wealth(std::slice::from_ref(self))
+    }
+
+    /// What is left when each bet earns only what it does in the worst of these games. Where the values of all games are
+    /// linear in something unknown, and the games are those at the corners of what is known of it, no game in between has
+    /// less: the logarithm of a product of linear terms is concave, so that each bet is poorest at a corner.
+    #[must_use]
+    pub fn least_wealth(games: &[Self]) -> f64 {
+        let least = |bet: usize| games.iter().map(|game| game.logs[bet]).fold(f64::INFINITY, f64::min);
+        (0..BETS.len()).map(|bet| least(bet).exp()).sum::<f64>() / BETS.len() as f64
     }
 
     /// The largest wealth so far; one over it is a p-value that holds at any time.

@@ -6,13 +6,16 @@
 
 use crate::heads::{self, Stacked};
 use crate::metrics::{Curve, Item};
-pub use crate::proof::choices;
 use crate::proof::{Stage, unseen};
+pub use crate::proof::{choices, each_of_two};
 use crate::split;
 use crate::table::{Row, Table};
 use std::cmp::Ordering;
-use tierway_decide::evidence::{EVIDENCE_VERSION, Estimate, Evidence, EvidenceError, EvidenceTier, Promise, unknown};
+use tierway_decide::evidence::{
+    EVIDENCE_VERSION, Estimate, Evidence, EvidenceError, EvidenceTier, Judge, Promise, unknown,
+};
 use tierway_decide::model::{Bank, Head};
+use tierway_decide::quality::Rates;
 use tierway_decide::stats::bootstrap;
 use tierway_decide::{Counter, Features, GRAM_BUCKETS, Ladder, Prediction, Predictor, TaskType};
 
@@ -186,12 +189,15 @@ pub fn prove(
         None => vec![table.baseline; rows.len()],
     };
     let (kept, saved) = estimates(table, &rows, &tiers, options.seed);
+    let judge = table
+        .judge
+        .map(|rates| Judge { rates, quality_kept_as_judged: kept_at(table, &rows, &tiers, options.seed, None) });
     let promise = Promise {
         max_shortfall: proven,
         quality_kept: Some(kept),
         saved,
-        test: "fixed sequence of thresholds, betting on the signed difference to the promised share of the baseline's score"
-            .to_owned(),
+        test: format!("{TEST}{}", if judge.is_some() { WITHOUT_ERRORS } else { "" }),
+        judge,
         ..draft.promise.clone()
     };
     let evidence = Evidence { promise, proven_on: rows.len(), ..draft };
@@ -203,6 +209,11 @@ pub fn prove(
         learned: learned.rows.clone(),
     })
 }
+
+/// How a promise is tested, in words.
+const TEST: &str =
+    "fixed sequence of thresholds, betting on the signed difference to the promised share of the baseline's score";
+const WITHOUT_ERRORS: &str = ", without the judge's errors at every corner of their intervals";
 
 /// Heads of the tiers: the baseline's own score, and the gain of each other tier over it.
 #[must_use]
@@ -342,6 +353,7 @@ fn draft(table: &Table<'_>, train: &[&Row<'_>], ladder: &Ladder, options: &Optio
             quality_kept: None,
             saved: None,
             test: String::new(),
+            judge: None,
         },
         trained_on: train.len(),
         proven_on: 0,
@@ -400,22 +412,40 @@ fn predict(predictor: &Predictor, features: &Features, table: &Table<'_>) -> Pre
 /// Rounds of the bootstrap.
 const ROUNDS: usize = 1000;
 
-/// Quality kept and share saved with 95 % intervals; what was saved is none where a cost is not known.
+/// Quality kept and share saved with 95 % intervals; what was saved is none where a cost is not known. Quality kept is
+/// without a judge's errors where their rates are known, and its interval that of all rates that may be.
 #[must_use]
 pub fn estimates(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], seed: u64) -> (Estimate, Option<Estimate>) {
-    let base = table.baseline;
-    let ratio = |of: fn(&crate::table::Graded) -> f64, drawn: &[usize]| {
-        let chosen: f64 = drawn.iter().map(|at| of(&rows[*at].tiers[tiers[*at]])).sum();
-        let whole: f64 = drawn.iter().map(|at| of(&rows[*at].tiers[base])).sum();
+    let kept = |rates| kept_at(table, rows, tiers, seed, rates);
+    let kept = match table.judge {
+        None => kept(None),
+        Some(judge) => Estimate {
+            low: kept(Some(judge.worst())).low,
+            high: kept(Some(judge.best())).high,
+            ..kept(Some(judge.likeliest()))
+        },
+    };
+    let saved = table.costs_known(tiers).then(|| {
+        let paid = ratio(rows, tiers, table.baseline, seed, |row, tier| row.tiers[tier].cost);
+        Estimate { value: 1.0 - paid.value, low: 1.0 - paid.high, high: 1.0 - paid.low }
+    });
+    (kept, saved)
+}
+
+/// Quality kept if the judge erred like this; by its own word without rates.
+fn kept_at(table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usize], seed: u64, rates: Option<Rates>) -> Estimate {
+    ratio(rows, tiers, table.baseline, seed, |row, tier| row.worth(tier, table.baseline, rates))
+}
+
+/// Something summed over what was chosen, as a share of what the baseline has of it.
+fn ratio(rows: &[&Row<'_>], tiers: &[usize], base: usize, seed: u64, of: impl Fn(&Row<'_>, usize) -> f64) -> Estimate {
+    let ratio = |drawn: &[usize]| {
+        let chosen: f64 = drawn.iter().map(|at| of(rows[*at], tiers[*at])).sum();
+        let whole: f64 = drawn.iter().map(|at| of(rows[*at], base)).sum();
         (whole > 0.0).then(|| chosen / whole)
     };
     let all: Vec<usize> = (0..rows.len()).collect();
-    let estimate = |of: fn(&crate::table::Graded) -> f64, turn: fn(f64) -> f64| {
-        let value = turn(ratio(of, &all).unwrap_or(1.0));
-        let interval = bootstrap(rows.len(), ROUNDS, 0.95, seed, |drawn| ratio(of, drawn).map(turn));
-        let (low, high) = interval.unwrap_or((value, value));
-        Estimate { value, low, high }
-    };
-    let saved = table.costs_known(tiers).then(|| estimate(|grade| grade.cost, |share| 1.0 - share));
-    (estimate(|grade| grade.score, |share| share), saved)
+    let value = ratio(&all).unwrap_or(1.0);
+    let (low, high) = bootstrap(rows.len(), ROUNDS, 0.95, seed, ratio).unwrap_or((value, value));
+    Estimate { value, low, high }
 }

@@ -30,19 +30,23 @@ pub fn growth(values: &[f64], worst: f64, bet: f64) -> (f64, f64) {
     (mean, (logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / n).sqrt())
 }
 
-/// Whether the mean of `values`, in -`worst`..=1 and in an order that has nothing to do with them, is above 0 at this
-/// confidence. `bet` comes from other rows.
+/// Whether the mean of the values is above 0 at this confidence; they lie in -`worst`..=1 and come in an order that has nothing
+/// to do with them. `bet` comes from other rows. There is one list of values for each corner of what is unknown of them, and it
+/// is proven for whatever lies between the corners (see [`Betting::least_wealth`]).
 #[must_use]
-pub fn proves(values: &[f64], worst: f64, bet: Option<f64>, confidence: f64) -> bool {
-    let mut fixed = Betting::new(worst);
-    let mut own = 0.0f64;
+pub fn proves(corners: &[Vec<f64>], worst: f64, bet: Option<f64>, confidence: f64) -> bool {
+    let mut fixed = vec![Betting::new(worst); corners.len()];
+    let mut own = vec![0.0f64; corners.len()];
     let goal = 1.0 / (1.0 - confidence);
-    values.iter().any(|x| {
-        fixed.take(*x);
-        own += bet.map_or(0.0, |bet| (bet / worst * x.max(-worst)).ln_1p());
+    (0..corners.first().map_or(0, Vec::len)).any(|row| {
+        for ((values, fixed), own) in corners.iter().zip(&mut fixed).zip(&mut own) {
+            fixed.take(values[row]);
+            *own += bet.map_or(0.0, |bet| (bet / worst * values[row].max(-worst)).ln_1p());
+        }
+        let fixed = Betting::least_wealth(&fixed);
         let wealth = match bet {
-            Some(_) => f64::midpoint(fixed.wealth(), own.exp()),
-            None => fixed.wealth(),
+            Some(_) => f64::midpoint(fixed, own.iter().copied().fold(f64::INFINITY, f64::min).exp()),
+            None => fixed,
         };
         wealth >= goal
     })
@@ -64,7 +68,7 @@ mod tests {
         let worst = 0.95;
         let bet = best_bet(&rows(0.02, 0.05, 400, 1), worst);
         let won = |rate: f64, bet: Option<f64>| {
-            (0..300).filter(|seed| proves(&rows(rate, 0.05, 250, 100 + seed), worst, bet, 0.95)).count()
+            (0..300).filter(|seed| proves(&[rows(rate, 0.05, 250, 100 + seed)], worst, bet, 0.95)).count()
         };
         let (with, without) = (won(0.02, bet), won(0.02, None));
         assert!(with > without + 10, "{with} {without}");

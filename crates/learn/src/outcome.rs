@@ -40,6 +40,8 @@ pub struct Outcome {
     pub features: Features,
     /// The chance with which it came to be judged, above 0 and at most 1; 1 when the file does not say.
     pub sampled: f64,
+    /// The scores are the word of a judge that errs, not the truth.
+    pub by_judge: bool,
     /// Score and tokens by model.
     pub answers: BTreeMap<String, Answer>,
 }
@@ -94,7 +96,21 @@ struct Line<'a> {
     #[serde(default)]
     sampled: Option<f64>,
     #[serde(default)]
+    judged_by: JudgedBy,
+    #[serde(default)]
     answers: BTreeMap<String, Option<Judged>>,
+}
+
+/// Who gave the scores.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum JudgedBy {
+    /// Nobody says: they are taken for the truth, as those of a check and of a person are.
+    #[default]
+    Unsaid,
+    Check,
+    Person,
+    Judge,
 }
 
 /// A name; exports of notebooks write numbers.
@@ -166,6 +182,7 @@ impl Outcome {
             needs: outline.needs(),
             features,
             sampled,
+            by_judge: line.judged_by == JudgedBy::Judge,
             answers,
         })
     }

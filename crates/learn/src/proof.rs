@@ -3,11 +3,16 @@
 //! In: rows that nobody learned from with what is predicted of them, and a rehearsal on the rows that taught. Out: the
 //! cheapest threshold that keeps the promise. The first that fails ends the sequence (learn then test), whose order the
 //! rehearsal has fixed (as in Laufer-Goldshtein et al., "Efficiently controlling multiple risks with Pareto testing", 2023).
+//!
+//! Where a judge gave the scores and people checked enough of them, its errors are taken out. Half of the chance of being wrong
+//! then goes to the intervals of its rates, and half to a game that has to be won at every corner of these: it is a game about
+//! the truth as long as the true rates lie between the corners, also when the checks are among the rows of the proof.
 
 use crate::calibrate::Options;
 use crate::game;
 use crate::table::{Row, Table};
 use tierway_decide::evidence::scores;
+use tierway_decide::quality::Rates;
 use tierway_decide::{Ask, Caller, Choosing, Ladder, Pins, Prediction, decide};
 
 /// Steps between the thresholds that are tried.
@@ -37,6 +42,12 @@ pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], t
             .map_or(usize::from(ladder.baseline().0), |decision| usize::from(decision.tier.0))
     };
     rows.iter().zip(predictions).map(choice).collect()
+}
+
+/// The confidence of each of two statements that hold together at `confidence`: the judge's rates, and the game.
+#[must_use]
+pub fn each_of_two(confidence: f64) -> f64 {
+    f64::midpoint(1.0, confidence)
 }
 
 /// A threshold to try, with what the rehearsal says of it.
@@ -84,9 +95,10 @@ impl Stage<'_> {
     }
 
     /// What each row keeps above the promised share of the baseline's score.
-    fn margins(&self, tiers: &[usize], quality: f64) -> Vec<f64> {
+    fn margins(&self, tiers: &[usize], quality: f64, rates: Option<Rates>) -> Vec<f64> {
+        let base = self.table.baseline;
         let margin =
-            |(row, tier): (&&Row<'_>, &usize)| row.tiers[*tier].score - quality * row.tiers[self.table.baseline].score;
+            |(row, tier): (&&Row<'_>, &usize)| row.worth(*tier, base, rates) - quality * row.worth(base, base, rates);
         self.rows.iter().zip(tiers).map(margin).collect()
     }
 
@@ -94,13 +106,22 @@ impl Stage<'_> {
     /// tried, with which the sequence begins, and how much is staked on each comes from the `rehearsal` (rows that taught,
     /// with what heads said that had not seen them), so that it is settled before a row of the proof is looked at.
     pub(crate) fn prove(&self, rehearsal: &Stage<'_>, options: &Options) -> Option<f32> {
-        let worst = options.quality.max(0.01);
+        // how far below 0 a margin can lie
+        let (worst, confidence) = match self.table.judge {
+            None => (options.quality.max(0.01), options.confidence),
+            Some(_) => (1.0, each_of_two(options.confidence)),
+        };
+        if self.table.judge.is_some_and(|judge| !judge.tells_losses()) {
+            return None;
+        }
+        let corners = self.table.corners();
         let steps = rehearsal.steps(options.quality, worst);
-        let first = first(&steps, self.rows.len(), options.confidence);
+        let first = first(&steps, self.rows.len(), confidence);
         let mut best: Option<(f64, f32)> = None;
         for step in steps.get(first..).unwrap_or_default() {
             let tiers = self.choices(step.threshold);
-            if !game::proves(&self.margins(&tiers, options.quality), worst, step.bet, options.confidence) {
+            let margins: Vec<_> = corners.iter().map(|rates| self.margins(&tiers, options.quality, *rates)).collect();
+            if !game::proves(&margins, worst, step.bet, confidence) {
                 break;
             }
             let cost: f64 = self.rows.iter().zip(&tiers).map(|(row, tier)| row.tiers[*tier].cost).sum();
@@ -113,10 +134,11 @@ impl Stage<'_> {
 
     /// The thresholds that move a row away from the baseline, from the safest on.
     fn steps(&self, quality: f64, worst: f64) -> Vec<Step> {
+        let rates = self.table.judge.map(|judge| judge.worst());
         let step = |threshold: f32| {
             let tiers = self.choices(threshold);
             tiers.iter().any(|tier| *tier != self.table.baseline).then(|| {
-                let margins = self.margins(&tiers, quality);
+                let margins = self.margins(&tiers, quality, rates);
                 let bet = game::best_bet(&margins, worst);
                 Step { threshold, bet, growth: game::growth(&margins, worst, bet.unwrap_or(0.0)) }
             })

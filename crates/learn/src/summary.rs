@@ -5,7 +5,8 @@ use crate::metrics::Curve;
 use crate::misrouted::Misrouted;
 use crate::table::{Row, Table};
 use std::fmt::Write;
-use tierway_decide::evidence::Estimate;
+use tierway_decide::evidence::{Estimate, Judge};
+use tierway_decide::quality::{Interval, LEAST_CHECKS};
 use tierway_decide::stats::{best_provable_budget, bootstrap, labels_needed};
 use tierway_decide::{Ladder, Predictor, TaskType};
 
@@ -52,6 +53,7 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
     for words in table.unknown_costs_words() {
         let _ = writeln!(out, "{words}");
     }
+    judge(out, table, promise.judge.as_ref());
     match promise.max_shortfall {
         Some(most) => {
             let _ = writeln!(
@@ -78,6 +80,39 @@ fn promise(out: &mut String, table: &Table<'_>, done: &Calibrated, rows: &[&Row<
     out.push_str(
         "  it bounds the scores in these files, on traffic like theirs; rules, pins and warm sessions come on top\n\n",
     );
+}
+
+/// What is known of the errors of a judge that gave scores, and what is done about them.
+fn judge(out: &mut String, table: &Table<'_>, judge: Option<&Judge>) {
+    let judged = table.rows.iter().filter(|row| row.outcome.by_judge).count();
+    if judged == 0 {
+        return;
+    }
+    let Some(Judge { rates, quality_kept_as_judged: said }) = judge else {
+        let _ = writeln!(
+            out,
+            "{judged} of them have the scores of a judge, and people checked {} of its verdicts: with fewer than {LEAST_CHECKS} no correction is made, and what is proven is the judge's opinion",
+            table.checks
+        );
+        return;
+    };
+    let share =
+        |Interval { value, low, high }| format!("{:.1} % [{:.1}, {:.1}]", 100.0 * value, 100.0 * low, 100.0 * high);
+    let _ = writeln!(
+        out,
+        "{judged} of them have the scores of a judge. By {} checks of people it finds {} of the losses, and takes {} of other pairs for losses, {} for wins of the cheap answer that are none (together as sure as half of the promise's doubt). This is taken out of what is proven and of \"quality kept\", which by the judge's own word would be {}",
+        rates.checks,
+        share(rates.found_losses),
+        share(rates.false_losses),
+        share(rates.false_wins),
+        share(Interval { value: said.value, low: said.low, high: said.high }),
+    );
+    if !rates.tells_losses() {
+        let _ = writeln!(
+            out,
+            "  it is not settled that it tells losses from others at all, so that nothing can be proven by it: check more pairs (above all such that look like losses), or take another judge"
+        );
+    }
 }
 
 fn line(out: &mut String, name: &str, kept: Estimate, saved: Option<Estimate>) {

@@ -3,6 +3,7 @@
 use crate::Outcome;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
+use tierway_decide::quality::{JudgeRates, Rates};
 use tierway_decide::{Ladder, MAX_TIERS, Reasoning, Target, TierId};
 use tierway_wire::Usage;
 
@@ -28,6 +29,20 @@ pub struct Row<'a> {
     pub own: [bool; MAX_TIERS],
 }
 
+impl Row<'_> {
+    /// What a tier's answer is worth: its score; without the errors of a judge that gave it, where their rates are known, and
+    /// then times [`Rates::scale`] for all rows and tiers.
+    pub(crate) fn worth(&self, tier: usize, baseline: usize, rates: Option<Rates>) -> f64 {
+        let score = self.tiers[tier].score;
+        match rates {
+            None => score,
+            Some(rates) if !self.outcome.by_judge => rates.scale() * score,
+            Some(rates) if tier == baseline || !self.own[tier] => rates.baseline(),
+            Some(rates) => rates.cheap(1.0 - score, 1.0 - self.tiers[baseline].score),
+        }
+    }
+}
+
 /// Rows that can be used, and how many cannot.
 #[derive(Clone, Debug)]
 pub struct Table<'a> {
@@ -47,6 +62,10 @@ pub struct Table<'a> {
     pub baseline: usize,
     /// Tiers and models whose costs are not known, and why; they are never free, and neither is what is saved by them known.
     pub unknown_costs: BTreeSet<(usize, String, Unknown)>,
+    /// How often a judge errs that gave scores; none where nobody knows: its scores are then taken as they are.
+    pub judge: Option<JudgeRates>,
+    /// How many of the judge's verdicts people checked, enough or not.
+    pub checks: u64,
 }
 
 /// Why it is not known what answers of a model cost.
@@ -78,6 +97,8 @@ impl<'a> Table<'a> {
             tiers,
             baseline,
             unknown_costs: BTreeSet::new(),
+            judge: None,
+            checks: 0,
         };
         let mut known = HashSet::new();
         let mut rows: Vec<Row<'a>> = Vec::new();
@@ -143,6 +164,12 @@ impl<'a> Table<'a> {
         }
         let cost = price.map_or(0.0, |price| price.cost(&usage).as_f64());
         Some(Graded { score: f64::from(answer.score), cost, output })
+    }
+
+    /// Corners of what is known of the judge's errors: what holds at all of them holds whatever they are. One without any where
+    /// scores are taken as they are.
+    pub(crate) fn corners(&self) -> Vec<Option<Rates>> {
+        self.judge.map_or(vec![None], |judge| judge.corners().into_iter().map(Some).collect())
     }
 
     /// Whether it is known what these tiers and the baseline would have cost.

@@ -5,11 +5,13 @@
 use std::fmt::Write;
 use tierway_decide::evidence::{Evidence, EvidenceError};
 use tierway_decide::pricing::{Price, PriceHistory};
+use tierway_decide::quality::{Interval, JudgeRates};
 use tierway_decide::{
     Abstain, Capabilities, Chance, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
 };
-use tierway_learn::calibrate::{CalibrateError, Options, calibrate};
+use tierway_learn::calibrate::{CalibrateError, Options, calibrate, estimates};
 use tierway_learn::metrics::{Curve, Item};
+use tierway_learn::summary;
 use tierway_learn::table::Table;
 use tierway_learn::{Outcome, labels};
 use tierway_wire::Format;
@@ -113,6 +115,59 @@ fn what_separates_easy_from_hard_is_learned_proven_and_served() {
     assert!(read.speaks_of(&Ladder::new(tiers, "standard").expect("sound")).is_ok(), "one more target");
 }
 
+/// Pairs of which the cheap answer is worse in a share of `losses` and never better, as a judge scores them who finds three
+/// losses in four and takes one other answer in twenty for a loss.
+fn by_judge(n: usize, losses: f64) -> Vec<Outcome> {
+    let mut chance = Chance::new(11);
+    let mut line = |at: usize| {
+        let lost = chance.share() <= losses;
+        let mut looks = || (0..2).filter(|_| chance.share() <= if lost { 0.75 } else { 0.05 }).count() as f64;
+        let cheap = 1.0 - looks() / 2.0;
+        let json = format!(
+            r#"{{"id":"j{at}","judged_by":"judge","messages":[{{"role":"user","content":"Name a river of region {at}."}}],"answers":{{"nano-model":{{"score":{cheap},"output_tokens":100}},"standard-model":{{"score":1,"output_tokens":100}}}}}}"#
+        );
+        Outcome::parse(&json).expect("an outcome")
+    };
+    (0..n).map(&mut line).collect()
+}
+
+/// A judge that misses a loss in four makes a model that keeps 55 % look as if it kept more than 57 %; and one that is known to
+/// call good answers losses does not hide that more than 91 % are kept.
+#[test]
+fn what_a_judge_says_is_proven_without_its_errors() {
+    let ladder = ladder();
+    let around = |value: f64| Interval { value, low: value - 0.005, high: value + 0.005 };
+    let rates = JudgeRates {
+        checks: 5_000,
+        found_losses: around(0.75),
+        false_losses: around(0.05),
+        false_wins: Interval { value: 0.0, low: 0.0, high: 0.002 },
+        wins: Interval { value: 0.0, low: 0.0, high: 0.002 },
+    };
+    let blind = JudgeRates { found_losses: Interval { value: 0.5, low: 0.0, high: 1.0 }, ..rates };
+    for (losses, quality, judge, proven) in [
+        (0.45, 0.57, None, true),
+        (0.45, 0.57, Some(rates), false),
+        (0.04, 0.91, None, false),
+        (0.04, 0.91, Some(rates), true),
+        (0.04, 0.91, Some(blind), false),
+    ] {
+        let outcomes = by_judge(3000, losses);
+        let table = Table { judge, checks: 5_000, ..Table::new(&outcomes, &ladder, &[]) };
+        let done = calibrate(&table, &ladder, &Options { quality, ..Options::default() }).expect("enough");
+        let promise = &done.evidence.promise;
+        let said = summary::calibrated(&table, &ladder, &done);
+        assert_eq!(promise.max_shortfall.is_some(), proven, "{losses} {judge:?}\n{said}");
+        assert_eq!(promise.judge.map(|judge| judge.rates), judge);
+        let all = vec![0; table.rows.len()];
+        let kept = estimates(&table, &table.rows.iter().collect::<Vec<_>>(), &all, 1).0;
+        let truth = 1.0 - losses;
+        if judge == Some(rates) {
+            assert!(kept.low <= truth && truth <= kept.high && (kept.value - truth).abs() < 0.05, "{kept:?}");
+        }
+    }
+}
+
 /// A share that leaves next to nothing to learn from, or to prove with, is refused.
 #[test]
 fn parts_that_are_empty_are_refused() {
@@ -132,7 +187,7 @@ fn too_few_outcomes_prove_nothing() {
     let done = calibrate(&table, &ladder, &Options { quality: 0.999, ..Options::default() }).expect("runs");
     assert_eq!(done.evidence.promise.max_shortfall, None);
     assert!(done.proof.iter().all(|(_, tier)| *tier == 1));
-    let text = tierway_learn::summary::calibrated(&table, &ladder, &done);
+    let text = summary::calibrated(&table, &ladder, &done);
     assert!(text.contains("NOT PROVEN"), "{text}");
 }
 

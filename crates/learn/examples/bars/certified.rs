@@ -108,7 +108,7 @@ fn p_value(rule: Rule, limit: f64, proof: &[Case], taught: &[Case]) -> f64 {
     let lost: f64 = proof.iter().map(|case| case.loss(rule, limit)).sum();
     let margins = |cases: &[Case]| -> Vec<f64> { cases.iter().map(|case| BUDGET - case.loss(rule, limit)).collect() };
     let (n, worst) = (proof.len() as u64, 1.0 - BUDGET);
-    let game = |bet| f64::from(u8::from(!game::proves(&margins(proof), worst, bet, CONFIDENCE)));
+    let game = |bet| f64::from(u8::from(!game::proves(&[margins(proof)], worst, bet, CONFIDENCE)));
     match rule {
         Rule::Binomial => binomial_tail(lost.round() as u64, n, BUDGET),
         Rule::HoeffdingBentkus => hoeffding_bentkus(lost, n, BUDGET),

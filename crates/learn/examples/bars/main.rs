@@ -1,6 +1,6 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: tasks, splits, cold, robust, tutorial, promise, certified. Without one, all. A number among them is that of the random
-//! splits of `promise` and `certified`.
+//! Parts: tasks, splits, cold, robust, tutorial, promise, judged, certified. Without one, all. A number among them is that of the random
+//! splits of `promise`, `judged` and `certified`; `mix=NAME` plays only one mix of the first two.
 
 #![allow(
     clippy::disallowed_types,
@@ -14,6 +14,7 @@
 mod certified;
 mod cold;
 mod data;
+mod judged;
 mod promise;
 mod robust;
 mod splits;
@@ -22,16 +23,18 @@ mod tutorial;
 
 use std::path::Path;
 
-/// Random splits of `promise` and `certified`.
+/// Random splits of `promise`, `judged` and `certified`.
 const SPLITS: u64 = 200;
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [tasks|splits|cold|robust|tutorial|promise|certified].. [SPLITS]");
+        eprintln!("usage: bars DIR [tasks|splits|cold|robust|tutorial|promise|judged|certified].. [SPLITS] [mix=NAME]");
         std::process::exit(2);
     };
     let (numbers, parts): (Vec<String>, Vec<String>) = args.partition(|arg| arg.parse::<u64>().is_ok());
+    let (mixes, parts): (Vec<String>, Vec<String>) = parts.into_iter().partition(|arg| arg.starts_with("mix="));
+    let mix = mixes.first().and_then(|mix| mix.strip_prefix("mix="));
     let splits = numbers.first().and_then(|number| number.parse().ok()).unwrap_or(SPLITS);
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|own| own == part);
     let all = data::load(Path::new(&dir));
@@ -52,7 +55,10 @@ fn main() {
         tutorial::run(&all);
     }
     if wanted("promise") {
-        promise::run(&all, splits);
+        promise::run(&all, splits, mix);
+    }
+    if wanted("judged") {
+        judged::run(&all, splits, mix);
     }
     if wanted("certified") {
         certified::run(&all, splits);

@@ -17,7 +17,7 @@ const TEACH: usize = 400;
 const PROVE: usize = 400;
 const QUALITIES: [f64; 3] = [0.98, 0.95, 0.90];
 
-pub(crate) fn run(all: &Sources, splits: u64) {
+pub(crate) fn run(all: &Sources, splits: u64, mix: Option<&str>) {
     println!(
         "\npromise at 95 %: {splits} random splits, {TEACH} rows teach, {PROVE} prove; broken [95 %] of all splits"
     );
@@ -31,6 +31,9 @@ pub(crate) fn run(all: &Sources, splits: u64) {
         ("mmlupro", &["mmlupro-"], MMLUPRO, "standard"),
         ("tutorial", &["ze-", "bfcl1"], TUTORIAL, "standard"),
     ] {
+        if mix.is_some_and(|mix| mix != name) {
+            continue;
+        }
         one(all, name, starts, (rungs, baseline), splits);
     }
 }
