@@ -138,7 +138,7 @@ fn with_scores(outcome: &Outcome, models: [&str; 2], scores: [f32; 2]) -> Outcom
 
 /// Both looks of a judge who takes a share of the losses for ties.
 fn looks(truth: Preference, blind: f64, chance: &mut Chance) -> [Preference; 2] {
-    let unseen = truth == Preference::Baseline && chance.share() <= blind;
+    let unseen = blind > 0.0 && truth == Preference::Baseline && chance.share() <= blind;
     [(); 2].map(|()| look(if unseen { Preference::Tie } else { truth }, chance))
 }
 
