@@ -3,8 +3,9 @@
 //!
 //! Along with what a request needs, the database lets it take the worth of some more, of each bound no more than a small part
 //! of what is left there (`reserve.lua`); near a bound nothing is taken ahead, and each request asks. What is held is taken there
-//! like that of a request in progress, so nobody can take it twice. What a request turns out not to need comes back here first. It
-//! is no credit: what lies unused goes back within two heartbeats, and it serves only under the limit that it was taken under.
+//! like that of a request in progress, so nobody can take it twice. Money and places that a request turns out not to
+//! need come back here first; tokens do not, as what was taken of a minute is gone with it. It is no credit: what lies unused goes
+//! back within two heartbeats, and it serves only under the limit that it was taken under.
 
 /// Taken ahead at most: the worth of so many requests.
 pub(super) const MOST: i64 = 32;

@@ -202,9 +202,8 @@ impl Pace {
     /// A request had other tokens than were taken for it.
     pub(crate) fn correct(&self, tpm: u32, taken: u64, used: u64) {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let less = signed(taken).saturating_sub(signed(used));
-        let kept = self.stock().bounds[TOKENS].put_back(less.max(0));
-        self.correct_by(tpm, kept - less);
+        // None goes to the next request: the minute that they were taken in may be over.
+        self.correct_by(tpm, signed(used).saturating_sub(signed(taken)));
     }
 
     fn correct_by(&self, tpm: u32, more: i64) {
@@ -284,14 +283,15 @@ mod tests {
         pace.take_ahead(LIMITS, [1, 10, 1]).unwrap();
         pace.leave();
         pace.correct(60_000, 10, 2);
-        assert_eq!((pace.held(), pace.tally().open()), ([3, 38, 4], 5));
+        assert_eq!((pace.held(), pace.tally().open()), ([3, 30, 4], 5));
+        assert_eq!(pace.correction().more, -8, "no token is used in a later minute than it was taken in");
         assert!(!pace.is_untold());
         // No more than was held: the rest is told.
         pace.leave();
         pace.correct(60_000, 10, 5);
-        assert_eq!((pace.held(), pace.tally().open()), ([3, 40, 4], 4));
+        assert_eq!((pace.held(), pace.tally().open()), ([3, 30, 4], 4));
         assert_eq!(pace.tally().untold(), 1);
-        assert_eq!((pace.correction().more, pace.correction().more, pace.is_due()), (-3, 0, false));
+        assert_eq!((pace.correction().more, pace.correction().more, pace.is_due()), (-5, 0, false));
     }
 
     #[test]
