@@ -49,6 +49,11 @@ impl Ahead {
         self.used = true;
     }
 
+    /// Taken under another limit it serves nobody; gives what of it goes back.
+    pub(super) fn keep_only(&mut self, limit: Option<i64>) -> i64 {
+        if limit == Some(self.limit) { 0 } else { self.keep(0) }
+    }
+
     /// A request has no use for so much of what it had; gives how much of that is held on to.
     pub(super) fn put_back(&mut self, amount: i64) -> i64 {
         let kept = amount.min(self.size - self.left).max(0);

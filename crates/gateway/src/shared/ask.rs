@@ -148,11 +148,11 @@ impl Ask {
     fn want_ahead(&mut self) {
         let needs = self.needs();
         for part in &mut self.parts {
-            let held = part.pace.held();
+            let held = part.pace.held(part.limits());
             let extra = |need: i64, held: i64| Extra { need, held };
             part.extras.pace = [0, 1, 2].map(|at| extra(needs[at], held[at]));
-            if let Some(Wanted { book, worst, .. }) = &part.purse {
-                part.extras.money = extra(worst.picos(), book.held());
+            if let Some(Wanted { book, limit, worst, .. }) = &part.purse {
+                part.extras.money = extra(worst.picos(), book.held(*limit));
             }
         }
         let mut exact = self.parts.iter().flat_map(|part| part.extras.pace.iter().chain([&part.extras.money]));

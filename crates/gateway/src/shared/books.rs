@@ -91,7 +91,10 @@ impl Book {
         self.tally().refused(session, asked);
     }
 
-    pub(super) fn held(&self) -> i64 {
+    /// What is held for requests to come under this limit; what was taken under another goes back first.
+    pub(super) fn held(&self, limit: Usd) -> i64 {
+        let over = self.ahead().keep_only(Some(limit.picos()));
+        self.give_back(over);
         self.ahead().left()
     }
 

@@ -2,7 +2,7 @@
 
 use super::ahead::{Ahead, Extra, MOST};
 use super::tally::{self, Tally};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierway_decide::rate::Standing;
 
@@ -22,10 +22,9 @@ pub(crate) struct Pace {
     ahead: Mutex<Stock>,
     /// A request is asking for what others will need.
     filling: AtomicBool,
-    /// Tokens more than were taken, not told yet.
-    more: AtomicI64,
-    tpm: AtomicU32,
-    /// Requests that were taken and never came, not told yet: microseconds in which they flow out.
+    /// Tokens more than were taken, and requests less than were, not told yet: microseconds in which they flow out under the
+    /// limit that they were taken under.
+    more_us: AtomicI64,
     unused_us: AtomicI64,
 }
 
@@ -37,10 +36,11 @@ struct Stock {
     standings: [Option<Standing>; 2],
 }
 
-/// What a minute's requests and tokens have to be corrected by.
+/// What a minute's requests and tokens have to be corrected by: the time in which tokens flow out that were used beyond those
+/// that were taken, and requests that were taken and never came.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Correction {
-    pub(super) tpm: u32,
-    pub(super) more: i64,
+    pub(super) more_us: i64,
     pub(super) unused_us: i64,
 }
 
@@ -61,8 +61,7 @@ impl Pace {
             tally: Mutex::default(),
             ahead: Mutex::default(),
             filling: AtomicBool::new(false),
-            more: AtomicI64::new(0),
-            tpm: AtomicU32::new(0),
+            more_us: AtomicI64::new(0),
             unused_us: AtomicI64::new(0),
         }
     }
@@ -80,8 +79,9 @@ impl Pace {
         (!self.filling.swap(true, Ordering::Acquire)).then(|| Filling(self.clone()))
     }
 
-    /// What is held for requests to come.
-    pub(super) fn held(&self) -> [i64; 3] {
+    /// What is held for requests to come under these limits; what was taken under others goes back first, at its own price.
+    pub(super) fn held(&self, limits: Limits) -> [i64; 3] {
+        self.give_back_all(|at, ahead| ahead.keep_only(limits[at].map(i64::from)));
         let stock = self.stock();
         [REQUESTS, TOKENS, PLACES].map(|at| stock.bounds[at].left())
     }
@@ -106,9 +106,12 @@ impl Pace {
     /// What [`Self::take_ahead`] took.
     pub(super) fn put_back(&self, limits: Limits, needs: [i64; 3]) {
         for (at, (limit, need)) in limits.into_iter().zip(needs).enumerate() {
-            if limit.is_some() {
-                let kept = self.stock().bounds[at].put_back(need);
-                self.give_back(at, need - kept, limit.unwrap_or(0).into());
+            if let Some(limit) = limit.map(i64::from) {
+                let kept = {
+                    let ahead = &mut self.stock().bounds[at];
+                    if ahead.limit() == limit { ahead.put_back(need) } else { 0 }
+                };
+                self.give_back(at, need - kept, limit);
             }
         }
     }
@@ -152,19 +155,19 @@ impl Pace {
 
     /// Nothing is held any longer; what was goes back.
     pub(super) fn keep_nothing(&self) {
-        self.give_back_all(|ahead| ahead.keep(0));
+        self.give_back_all(|_, ahead| ahead.keep(0));
     }
 
     /// What lay unused since this was last called goes back.
     pub(super) fn give_back_unused(&self) {
-        self.give_back_all(Ahead::unused);
+        self.give_back_all(|_, ahead| ahead.unused());
     }
 
-    fn give_back_all(&self, over: impl Fn(&mut Ahead) -> i64) {
+    fn give_back_all(&self, over: impl Fn(usize, &mut Ahead) -> i64) {
         for at in [REQUESTS, TOKENS, PLACES] {
             let (over, limit) = {
                 let ahead = &mut self.stock().bounds[at];
-                (over(ahead), ahead.limit())
+                (over(at, ahead), ahead.limit())
             };
             self.give_back(at, over, limit);
         }
@@ -175,8 +178,8 @@ impl Pace {
             return;
         }
         match at {
-            REQUESTS => _ = self.unused_us.fetch_add(amount * MINUTE_US / limit.max(1), Ordering::AcqRel),
-            TOKENS => self.correct_by(u32::try_from(limit).unwrap_or(u32::MAX), -amount),
+            REQUESTS => _ = self.unused_us.fetch_add(flow_us(amount, limit), Ordering::AcqRel),
+            TOKENS => _ = self.more_us.fetch_add(-flow_us(amount, limit), Ordering::AcqRel),
             _ => self.tally().release(amount),
         }
     }
@@ -203,25 +206,20 @@ impl Pace {
     pub(crate) fn correct(&self, tpm: u32, taken: u64, used: u64) {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         // None goes to the next request: the minute that they were taken in may be over.
-        self.correct_by(tpm, signed(used).saturating_sub(signed(taken)));
+        let more = signed(used).saturating_sub(signed(taken));
+        self.more_us.fetch_add(flow_us(more, tpm.into()), Ordering::AcqRel);
     }
 
-    fn correct_by(&self, tpm: u32, more: i64) {
-        self.tpm.store(tpm, Ordering::Relaxed);
-        self.more.fetch_add(more, Ordering::AcqRel);
-    }
-
-    /// Tokens a minute, and how many more were used than taken; what of the requests was not used. Told once.
+    /// Told once.
     pub(super) fn correction(&self) -> Correction {
         Correction {
-            tpm: self.tpm.load(Ordering::Relaxed),
-            more: self.more.swap(0, Ordering::AcqRel),
+            more_us: self.more_us.swap(0, Ordering::AcqRel),
             unused_us: self.unused_us.swap(0, Ordering::AcqRel),
         }
     }
 
     pub(super) fn is_corrected(&self) -> bool {
-        self.more.load(Ordering::Acquire) != 0 || self.unused_us.load(Ordering::Acquire) != 0
+        self.more_us.load(Ordering::Acquire) != 0 || self.unused_us.load(Ordering::Acquire) != 0
     }
 
     /// Something of it is to be told.
@@ -232,12 +230,26 @@ impl Pace {
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
         let stock = self.stock();
-        stock.bounds[TOKENS].is_due(self.more.load(Ordering::Acquire))
-            || stock.bounds[PLACES].is_due(self.tally().untold())
+        stock.is_due(TOKENS, self.more_us.load(Ordering::Acquire)) || stock.bounds[PLACES].is_due(self.tally().untold())
     }
 }
 
+/// Microseconds in which so many flow out of a minute; none without a bound.
+fn flow_us(count: i64, per_minute: i64) -> i64 {
+    // More than an hour makes no difference anywhere.
+    let most = 60 * MINUTE_US;
+    count.saturating_mul(MINUTE_US).checked_div(per_minute).unwrap_or(0).clamp(-most, most)
+}
+
 impl Stock {
+    /// So much flow is to be told at once.
+    const fn is_due(&self, at: usize, flow_us: i64) -> bool {
+        let ahead = &self.bounds[at];
+        // Whatever is less than one of them is something.
+        let (count, sign) = (flow_us.saturating_mul(ahead.limit()) / MINUTE_US, flow_us.signum());
+        ahead.is_due(if count == 0 { sign } else { count })
+    }
+
     /// As was heard last, and what is held.
     fn standings(&self) -> [Option<Standing>; 2] {
         [REQUESTS, TOKENS].map(|at| {
@@ -269,12 +281,12 @@ mod tests {
         let pace = pace();
         assert!(pace.take_ahead(LIMITS, [1, 41, 1]).is_none());
         assert!(pace.take_ahead([Some(6_000), Some(60_000), Some(499)], [1, 10, 1]).is_none(), "another limit");
-        assert_eq!(pace.held(), [4, 40, 4]);
+        assert_eq!(pace.held(LIMITS), [4, 40, 4]);
         let standings = pace.take_ahead(LIMITS, [1, 40, 1]).unwrap();
         assert_eq!(standings.map(|standing| standing.unwrap().remaining), [103, 100]);
         assert!(pace.take_ahead(LIMITS, [1, 1, 1]).is_none() && pace.take_ahead([None; 3], [1; 3]).is_some());
         pace.put_back(LIMITS, [1, 40, 1]);
-        assert_eq!(pace.held(), [4, 40, 4]);
+        assert_eq!(pace.held(LIMITS), [4, 40, 4]);
     }
 
     #[test]
@@ -283,15 +295,15 @@ mod tests {
         pace.take_ahead(LIMITS, [1, 10, 1]).unwrap();
         pace.leave();
         pace.correct(60_000, 10, 2);
-        assert_eq!((pace.held(), pace.tally().open()), ([3, 30, 4], 5));
-        assert_eq!(pace.correction().more, -8, "no token is used in a later minute than it was taken in");
+        assert_eq!((pace.held(LIMITS), pace.tally().open()), ([3, 30, 4], 5));
+        assert_eq!(pace.correction().more_us, -8_000, "no token is used in a later minute than it was taken in");
         assert!(!pace.is_untold());
         // No more than was held: the rest is told.
         pace.leave();
         pace.correct(60_000, 10, 5);
-        assert_eq!((pace.held(), pace.tally().open()), ([3, 30, 4], 4));
+        assert_eq!((pace.held(LIMITS), pace.tally().open()), ([3, 30, 4], 4));
         assert_eq!(pace.tally().untold(), 1);
-        assert_eq!((pace.correction().more, pace.correction().more, pace.is_due()), (-5, 0, false));
+        assert_eq!((pace.correction().more_us, pace.correction().more_us, pace.is_due()), (-5_000, 0, false));
     }
 
     #[test]
@@ -301,10 +313,21 @@ mod tests {
         pace.give_back_unused();
         assert!(!pace.is_untold());
         pace.give_back_unused();
-        let Correction { tpm, more, unused_us } = pace.correction();
-        assert_eq!((tpm, more, unused_us), (60_000, -30, 30_000), "three requests of 6,000 a minute flow out in 30 ms");
-        assert_eq!((pace.held(), pace.tally().open()), ([0; 3], 2), "two are in work");
+        assert_eq!(
+            pace.correction(),
+            Correction { more_us: -30_000, unused_us: 30_000 },
+            "three requests of 6,000 a minute flow out in 30 ms, and so do their 30 tokens of 60,000"
+        );
+        assert_eq!((pace.held(LIMITS), pace.tally().open()), ([0; 3], 2), "two are in work");
         assert!(pace.is_due());
+    }
+
+    #[test]
+    fn what_was_taken_under_another_limit_goes_back_at_its_own_price() {
+        let (pace, lowered) = (pace(), [Some(60), Some(600), Some(5)]);
+        assert_eq!(pace.held(lowered), [0; 3], "no discount for what is asked for under the new limits");
+        assert_eq!(pace.correction(), Correction { more_us: -40_000, unused_us: 40_000 });
+        assert_eq!(pace.tally().open(), 1);
     }
 
     #[test]
@@ -312,6 +335,6 @@ mod tests {
         let pace = pace();
         assert!(!pace.enter(1), "one is in work");
         assert!(pace.enter(2));
-        assert_eq!((pace.held()[PLACES], pace.tally().open()), (0, 2));
+        assert_eq!((pace.held(LIMITS)[PLACES], pace.tally().open()), (0, 2));
     }
 }

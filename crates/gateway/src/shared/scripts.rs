@@ -59,8 +59,8 @@ impl Scripts {
                     call.arg("purse").arg(book.settled()).arg(released).arg(book.keep_s).arg(book.base())
                 }
                 Changed::Pace(pace) => {
-                    let Correction { tpm, more, unused_us } = pace.correction();
-                    call.arg("pace").arg(pace.tally().tell_released()).arg(tpm).arg(more).arg(unused_us)
+                    let Correction { more_us, unused_us } = pace.correction();
+                    call.arg("pace").arg(pace.tally().tell_released()).arg(more_us).arg(unused_us).arg(0)
                 }
             };
         }

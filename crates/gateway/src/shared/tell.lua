@@ -1,8 +1,8 @@
 -- Tells how one replica stands with purses and paces, in sums that only grow: telling twice, or late, changes nothing.
 -- ARGV: this replica, its session; then for each key, of a purse: 'purse', settled by the replica, given back in the session,
--- seconds to keep it, spent before there was a purse; of a pace: 'pace', places given back in the session, tokens a minute, more
--- tokens than were taken, and the microseconds in which the requests flow out that were taken and never came (both told once, as
--- what is left of a minute is no sum).
+-- seconds to keep it, spent before there was a purse; of a pace: 'pace', places given back in the session, the
+-- microseconds in which the tokens flow out that were used beyond those taken, and those of the requests that were taken and never
+-- came (both told once, as what is left of a minute is no sum), and a 0.
 local function grow(key, field, amount)
   if tonumber(redis.call('HGET', key, field) or '0') < amount then redis.call('HSET', key, field, string.format('%.0f', amount)) end
 end
@@ -23,14 +23,14 @@ for number, key in ipairs(KEYS) do
   else
     give(key, 'a:', 'b:', first)
     local tokens = redis.call('HGET', key, 'tokens')
-    if tokens and second > 0 and third ~= 0 then
+    if tokens and second ~= 0 then
       -- An hour of debt is enough, as everywhere.
-      local more = math.min(third * 60000000 / second, 3600000000)
+      local more = math.min(second, 3600000000)
       redis.call('HSET', key, 'tokens', string.format('%.0f', tonumber(tokens) + more))
     end
-    local requests, unused = redis.call('HGET', key, 'requests'), tonumber(ARGV[at + 4])
-    if requests and unused > 0 then
-      redis.call('HSET', key, 'requests', string.format('%.0f', tonumber(requests) - unused))
+    local requests = redis.call('HGET', key, 'requests')
+    if requests and third > 0 then
+      redis.call('HSET', key, 'requests', string.format('%.0f', tonumber(requests) - third))
     end
     redis.call('PEXPIRE', key, 90000000)
   end

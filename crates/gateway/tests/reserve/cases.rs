@@ -359,31 +359,31 @@ pub(crate) const TOLD: &[Told] = &[
     Told {
         name: "a place that is free again, and tokens that were too many",
         before: "pace1 a:now=3 tokens=1000060000000",
-        say: "pace 2 100 -50 0",
+        say: "pace 2 -30000000 0 0",
         after: "pace1 a:now=3 b:now=2 tokens=1000030000000 for 90000",
     },
     Told {
         name: "tokens of a minute that nobody counts are not corrected",
         before: "pace1 a:now=3",
-        say: "pace 2 0 -50 0",
+        say: "pace 2 -30000000 0 0",
         after: "pace1 a:now=3 b:now=2 for 90000",
     },
     Told {
         name: "requests that were taken and never came",
         before: "pace1 a:now=3 requests=1000000060000",
-        say: "pace 0 0 0 5000",
+        say: "pace 0 0 5000 0",
         after: "pace1 a:now=3 requests=1000000055000 for 90000",
     },
     Told {
         name: "of a minute that nobody counts any longer",
         before: "pace1 a:now=3",
-        say: "pace 2 0 0 5000",
+        say: "pace 2 0 5000 0",
         after: "pace1 a:now=3 b:now=2 for 90000",
     },
     Told {
         name: "no more than an hour of debt",
         before: "pace1 tokens=1000000000000",
-        say: "pace 0 1 1000000 0",
+        say: "pace 0 60000000000000 0 0",
         after: "pace1 tokens=1003600000000 for 90000",
     },
 ];

@@ -26,9 +26,11 @@ fn who_began_alone_has_its_part_of_what_is_heard_to_be_left() {
 #[test]
 fn what_is_held_is_no_part_of_what_a_smaller_budget_allows() {
     let mut house = House::new();
-    assert!(house.ask(0, 10) && house.books[0].held() > 0);
+    assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) > 0);
     assert!(house.books[0].take_ahead(usd(LIMIT - 1), usd(10)).is_none());
     assert_eq!(house.books[0].take_ahead(usd(LIMIT), usd(10)), Some(Usd::ZERO));
+    assert_eq!((house.books[0].held(usd(LIMIT - 1)), house.books[0].held(usd(LIMIT))), (0, 0), "it goes back");
+    assert_eq!(house.books[0].tally().open(), 20);
 }
 
 /// What the database knows of one replica.
@@ -74,7 +76,7 @@ impl House {
     /// As `reserve.lua` does, with more of what is left than it gives.
     fn ask(&mut self, at: usize, need: i64) -> bool {
         let book = &self.books[at];
-        let extra = Extra { need, held: book.held() };
+        let extra = Extra { need, held: book.held(usd(LIMIT)) };
         let asked = need + extra.more(MOST);
         book.ask(self.session, asked, usd(LIMIT));
         let left = LIMIT - self.spent() - self.reserved() - need;
@@ -139,15 +141,15 @@ impl House {
         for at in 0..REPLICAS {
             let (book, known) = (&self.books[at], self.known[at]);
             let requests: i64 = self.open[at].iter().sum();
-            prop_assert_eq!(book.tally().open(), requests + book.held(), "what is open is in work or held");
-            prop_assert_eq!(book.share.open(), usd(requests + book.held()));
+            prop_assert_eq!(book.tally().open(), requests + book.held(usd(LIMIT)), "what is open is in work or held");
+            prop_assert_eq!(book.share.open(), usd(requests + book.held(usd(LIMIT))));
             if self.is_up {
                 // What was taken alone and is not told yet nobody else was allowed, either.
                 let said = known.taken - known.back + known.settled;
                 prop_assert!(said >= book.tally().open() + book.settled(), "{at} of {said}");
                 prop_assert!(known.taken <= book.tally().most(), "more than {at} knows of");
             }
-            all += requests + book.held() + book.settled();
+            all += requests + book.held(usd(LIMIT)) + book.settled();
         }
         prop_assert!(all <= LIMIT, "{all} are spent, in work or held");
         Ok(())
