@@ -8,6 +8,7 @@ use tierway::{BoxFuture, Denied, Hold, Need, Refusal};
 use tierway_decide::budget::Held;
 use tierway_decide::rate::Standing;
 use tierway_decide::{RejectWhy, Usd};
+use tierway_ledger::Payer;
 use tierway_wire::ApiError;
 
 /// A reservation with each holder. Dropped without an end it goes back whole: the request cost nothing.
@@ -68,7 +69,8 @@ impl AccountHold {
             }
             if let (Some(book), Some(held)) = (book, held) {
                 book.settle(held.amount(), paid);
-                if book.is_due() {
+                // Of users the ledger keeps no sums: what is lost of theirs nobody reads again.
+                if book.is_due() || matches!(holder.payer, Payer::User(_)) {
                     changed.push(Changed::Book(book));
                 }
             }

@@ -85,7 +85,8 @@ impl Part {
 
     fn take_ahead(&self, needs: [i64; 3]) -> Option<Granted> {
         let standings = self.pace.take_ahead(self.limits(), needs)?;
-        let spent = self.purse.as_ref().map(|wanted| wanted.book.take_ahead(wanted.limit, wanted.worst));
+        let spent = self.purse.as_ref();
+        let spent = spent.map(|wanted| wanted.book.take_ahead(wanted.limit, wanted.worst, wanted.known));
         if spent == Some(None) {
             self.pace.put_back(self.limits(), needs);
             return None;

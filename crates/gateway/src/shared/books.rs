@@ -33,6 +33,8 @@ pub(crate) struct Book {
     spent: AtomicI64,
     /// The ledger or the database has said so.
     is_base_certain: AtomicBool,
+    /// Settled by this replica, as was told last; units of 1e-12 dollars.
+    told_settled: AtomicI64,
     /// What all replicas had settled when that was last heard, for a database that forgets.
     settled_by: Mutex<HashMap<String, i64>>,
 }
@@ -57,6 +59,7 @@ impl Book {
             base: AtomicI64::new(spent.0.picos()),
             spent: AtomicI64::new(spent.0.picos()),
             is_base_certain: AtomicBool::new(spent.1),
+            told_settled: AtomicI64::new(0),
             settled_by: Mutex::default(),
         }
     }
@@ -99,9 +102,10 @@ impl Book {
     }
 
     /// Whether so much is held for requests to come, under this limit; takes it, and gives what all have spent, as was heard last.
-    pub(super) fn take_ahead(&self, limit: Usd, amount: Usd) -> Option<Usd> {
+    /// None where less is left than that, as far as this replica knows what is spent: requests may cost more than their worst case.
+    pub(super) fn take_ahead(&self, limit: Usd, amount: Usd, known: Usd) -> Option<Usd> {
         let mut ahead = self.ahead();
-        ahead.fits(limit.picos(), amount.picos()).then(|| {
+        (known + amount <= limit && ahead.fits(limit.picos(), amount.picos())).then(|| {
             ahead.take(amount.picos());
             Usd::from_picos(self.spent.load(Ordering::Relaxed))
         })
@@ -136,7 +140,24 @@ impl Book {
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
         let ahead = self.ahead();
-        ahead.is_near() || ahead.is_due(self.tally().untold())
+        // Settled money nobody but this replica knows of: little of it is lost when that is killed.
+        ahead.is_near() || ahead.is_due(self.tally().untold()) || ahead.is_due(self.untold_settled().saturating_mul(8))
+    }
+
+    fn untold_settled(&self) -> i64 {
+        (self.settled() - self.told_settled.load(Ordering::Acquire)).max(0)
+    }
+
+    /// Something of it is to be told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.tally().untold() > 0 || self.untold_settled() > 0
+    }
+
+    /// Gives what this replica has settled, to be told.
+    pub(super) fn tell_settled(&self) -> i64 {
+        let settled = self.settled();
+        self.told_settled.fetch_max(settled, Ordering::AcqRel);
+        settled
     }
 
     /// Takes so much without asking, of this limit; false when that is more than this replica's part ([`Share::take`]).

@@ -56,7 +56,7 @@ impl Scripts {
                 Changed::Book(book) => {
                     // In this order: of what is given back, nothing is missing from what is settled.
                     let released = book.tally().tell_released();
-                    call.arg("purse").arg(book.settled()).arg(released).arg(book.keep_s).arg(book.base())
+                    call.arg("purse").arg(book.tell_settled()).arg(released).arg(book.keep_s).arg(book.base())
                 }
                 Changed::Pace(pace) => {
                     let Correction { more_us, unused_us } = pace.correction();

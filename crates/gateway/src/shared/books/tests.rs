@@ -27,10 +27,31 @@ fn who_began_alone_has_its_part_of_what_is_heard_to_be_left() {
 fn what_is_held_is_no_part_of_what_a_smaller_budget_allows() {
     let mut house = House::new();
     assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) > 0);
-    assert!(house.books[0].take_ahead(usd(LIMIT - 1), usd(10)).is_none());
-    assert_eq!(house.books[0].take_ahead(usd(LIMIT), usd(10)), Some(Usd::ZERO));
+    assert!(house.books[0].take_ahead(usd(LIMIT - 1), usd(10), Usd::ZERO).is_none());
+    assert_eq!(house.books[0].take_ahead(usd(LIMIT), usd(10), Usd::ZERO), Some(Usd::ZERO));
     assert_eq!((house.books[0].held(usd(LIMIT - 1)), house.books[0].held(usd(LIMIT))), (0, 0), "it goes back");
     assert_eq!(house.books[0].tally().open(), 20);
+}
+
+#[test]
+fn what_is_known_to_be_spent_is_not_there_to_take() {
+    let mut house = House::new();
+    assert!(house.ask(0, 10));
+    let take = |known: i64| house.books[0].take_ahead(usd(LIMIT), usd(10), usd(known)).is_some();
+    assert!(!take(LIMIT - 9) && take(LIMIT - 10), "requests that cost more than they could have");
+}
+
+#[test]
+fn settled_money_is_told_once_it_is_a_small_part_of_what_is_held() {
+    let mut house = House::new();
+    // Holds the worth of 29 more, of which an eighth is 36.
+    assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) == 290);
+    for (paid, due) in [(10, false), (26, false), (1, true)] {
+        house.books[0].settle(Usd::ZERO, usd(paid));
+        assert_eq!(house.books[0].is_due(), due, "{paid} more");
+    }
+    house.tell(0);
+    assert!(!house.books[0].is_due() && !house.books[0].is_untold());
 }
 
 /// What the database knows of one replica.
@@ -95,7 +116,7 @@ impl House {
 
     fn take(&mut self, at: usize, amount: i64) {
         let taken = match self.is_up {
-            true => self.books[at].take_ahead(usd(LIMIT), usd(amount)).is_some(),
+            true => self.books[at].take_ahead(usd(LIMIT), usd(amount), Usd::ZERO).is_some(),
             false => self.books[at].take(usd(amount), usd(LIMIT), Usd::ZERO, 3),
         };
         if taken {
@@ -114,7 +135,7 @@ impl House {
     fn tell(&mut self, at: usize) {
         let (book, known) = (&self.books[at], &mut self.known[at]);
         known.taken += book.tally().tell_alone();
-        known.settled = known.settled.max(book.settled());
+        known.settled = known.settled.max(book.tell_settled());
         known.back = known.back.max(book.tally().tell_released().min(known.taken));
     }
 

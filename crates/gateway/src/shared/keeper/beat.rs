@@ -89,7 +89,7 @@ impl Keeper {
             let shelf = self.shared.shelf();
             shelf.books.values().for_each(|book| book.give_back_unused());
             shelf.paces.values().for_each(|pace| pace.give_back_unused());
-            let books = shelf.books.values().filter(|book| book.tally().untold() > 0);
+            let books = shelf.books.values().filter(|book| book.is_untold());
             (books.cloned().collect(), shelf.paces.values().filter(|pace| pace.is_untold()).cloned().collect())
         };
         self.tell(&all(&books, &paces)).await;
