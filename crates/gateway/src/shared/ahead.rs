@@ -61,14 +61,14 @@ impl Ahead {
         kept
     }
 
-    /// So much `more` was taken ahead, to have the `worth` of some requests; `in_full`: of as many as were wanted. Gives what is
-    /// too much.
-    pub(super) fn fill(&mut self, limit: i64, more: i64, worth: i64, in_full: bool) -> i64 {
-        // Needs differ: a small one takes nothing away from those that need more.
-        self.size = if in_full && limit == self.limit { worth.max(self.size) } else { worth };
+    /// So much `more` was taken ahead, to have the `worth` of some requests; no more than `most` may be held. Gives what is too
+    /// much.
+    pub(super) fn fill(&mut self, limit: i64, more: i64, worth: i64, most: i64) -> i64 {
+        // Needs differ, and so do the bounds beside this one: a small one takes nothing away from those that need more.
+        self.size = if limit == self.limit { worth.max(self.size) } else { worth };
         self.limit = limit;
         self.left += more;
-        self.keep(self.size)
+        self.keep(most)
     }
 
     /// Holds no more than this from now on; gives what is too much.
@@ -92,6 +92,15 @@ impl Ahead {
     pub(super) const fn is_near(&self) -> bool {
         self.size == 0
     }
+}
+
+/// For how many requests to come was taken along with one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    pub(super) came: i64,
+    pub(super) wanted: i64,
+    /// Of what is left no more than one part in so many is held.
+    pub(super) portion: i64,
 }
 
 /// What one request takes ahead of one bound.
@@ -121,7 +130,7 @@ mod tests {
     /// Held, of a limit of 1,000: for `count` of those wanted, each of which needs 10.
     fn ahead(count: i64) -> Ahead {
         let mut ahead = Ahead::default();
-        assert_eq!(ahead.fill(1_000, 10 * count, 10 * count, count == MOST), 0);
+        assert_eq!(ahead.fill(1_000, 10 * count, 10 * count, 10 * count), 0);
         ahead
     }
 
@@ -145,11 +154,12 @@ mod tests {
     #[test]
     fn a_small_need_takes_nothing_away_but_a_near_bound_does() {
         let mut held = ahead(MOST);
-        assert_eq!((held.fill(1_000, 0, 32, true), held.left()), (0, 320));
-        assert_eq!((held.fill(1_000, 0, 50, false), held.left()), (270, 50));
+        assert_eq!((held.fill(1_000, 0, 32, 500), held.left()), (0, 320));
+        assert_eq!((held.fill(1_000, 0, 0, 500), held.left()), (0, 320), "another bound is near");
+        assert_eq!((held.fill(1_000, 0, 32, 50), held.left()), (270, 50));
         assert_eq!((held.keep(20), held.keep(30), held.left()), (30, 0, 20));
-        assert_eq!((held.fill(1_000, 0, 0, false), held.left()), (20, 0));
-        assert_eq!(ahead(MOST).fill(500, 0, 32, true), 288, "of another limit it is none of the old one's");
+        assert_eq!((held.fill(1_000, 0, 0, 0), held.left()), (20, 0));
+        assert_eq!(ahead(MOST).fill(500, 0, 32, 500), 288, "of another limit it is none of the old one's");
     }
 
     #[test]

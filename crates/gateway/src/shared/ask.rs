@@ -1,6 +1,6 @@
 //! What one request asks the shared database for, and what that says.
 
-use super::ahead::{Extra, MOST, portion};
+use super::ahead::{Count, Extra, MOST, portion};
 use super::books::Book;
 use super::pace::{Filling, Limits, Pace};
 use super::{Changed, Shared};
@@ -98,6 +98,15 @@ impl Part {
         self.pace.put_back(self.limits(), needs);
         if let Some(wanted) = &self.purse {
             wanted.book.put_back(wanted.worst);
+        }
+    }
+
+    /// More than there is when nobody else has anything.
+    fn is_too_large(&self, why: &Why) -> bool {
+        match why {
+            Why::Tokens { wait_ms } => wait_ms.is_none(),
+            Why::Money { spent, .. } => self.purse.as_ref().is_some_and(|wanted| *spent + wanted.worst > wanted.limit),
+            Why::Requests { .. } | Why::Active => false,
         }
     }
 
@@ -213,7 +222,7 @@ impl Ask {
     }
 
     /// Nothing was taken, because of one of them.
-    fn refused(&self, session: u64, by: usize, shared: &Shared) {
+    fn refused(&self, session: u64, (by, why): (usize, &Why), shared: &Shared) {
         for part in &self.parts {
             if let Some(Wanted { book, .. }) = &part.purse {
                 book.refused(session, self.asked(part.extras.money));
@@ -222,7 +231,8 @@ impl Ask {
                 pace.refused(session, self.asked(part.extras.pace[2]));
             }
         }
-        if let Some(part) = self.parts.get(by) {
+        // Nothing helps one that is too large for ever.
+        if let Some(part) = self.parts.get(by).filter(|part| !part.is_too_large(why)) {
             part.keep_nothing(shared);
         }
     }
@@ -243,11 +253,12 @@ pub(crate) struct Grant {
 impl Grant {
     /// Counts what was taken in this session as taken by this replica: what the request needs, and the worth of `count` more.
     fn new(mut ask: Ask, session: u64, count: i64, figures: &[i64], shared: &Arc<Shared>) -> Self {
-        let counts = (count, ask.wanted);
+        let counts = Count { came: count, wanted: ask.wanted, portion: portion(shared.replicas()) };
         let granted = ask.parts.iter().zip(figures.chunks_exact(EACH)).map(|(part, figures)| {
             let (spent, mut standings) = (figures[0], [standing(&figures[3..]), standing(&figures[5..])]);
             if let Some(Wanted { book, limit, .. }) = &part.purse {
-                book.granted(session, *limit, part.extras.money, counts);
+                let left = limit.picos().saturating_sub(spent).saturating_sub(figures[1]);
+                book.granted(session, *limit, part.extras.money, counts, left);
                 book.heard(figures[2], spent, figures[1], shared.replicas());
             }
             if ask.is_new {
@@ -307,7 +318,7 @@ impl Answer {
             "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
-        ask.refused(session, part, shared);
+        ask.refused(session, (part, &why), shared);
         Some(Self::Refused(part, why))
     }
 }

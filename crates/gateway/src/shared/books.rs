@@ -1,6 +1,6 @@
 //! What this replica knows of the purses that it shares, so that it can be told again at any time.
 
-use super::ahead::{Ahead, Extra, MOST, portion};
+use super::ahead::{Ahead, Count, Extra, portion};
 use super::pace::Pace;
 use super::tally::{self, Tally};
 use std::collections::HashMap;
@@ -78,13 +78,14 @@ impl Book {
         self.tally().ask(session, most);
     }
 
-    /// What was asked for was granted, and the worth of so many more requests, where that many were wanted.
-    pub(super) fn granted(&self, session: u64, limit: Usd, extra: Extra, (count, wanted): (i64, i64)) {
-        let asked = extra.need + extra.more(wanted);
-        let more = self.tally().granted(session, asked, extra.need, extra.more(count));
+    /// What was asked for was granted, and the worth of so many more requests. `left`: of the budget, after that.
+    pub(super) fn granted(&self, session: u64, limit: Usd, extra: Extra, count: Count, left: i64) {
+        let asked = extra.need + extra.more(count.wanted);
+        let more = self.tally().granted(session, asked, extra.need, extra.more(count.came));
         self.share.granted(Usd::from_picos(extra.need + more));
-        if wanted > 0 {
-            let over = self.ahead().fill(limit.picos(), more, count.saturating_mul(extra.need), count == MOST);
+        if count.wanted > 0 {
+            let most = left.saturating_add(more).max(0) / count.portion;
+            let over = self.ahead().fill(limit.picos(), more, count.came.saturating_mul(extra.need), most);
             self.give_back(over);
         }
     }

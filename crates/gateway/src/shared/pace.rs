@@ -1,6 +1,6 @@
 //! What this replica knows of the requests and tokens a minute, and of the requests in work, that it shares.
 
-use super::ahead::{Ahead, Extra, MOST};
+use super::ahead::{Ahead, Count, Extra};
 use super::tally::{self, Tally};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,25 +121,29 @@ impl Pace {
         self.tally().ask(session, most);
     }
 
-    /// What was asked for was granted, and the worth of so many more requests, where that many were wanted. `standings`: what
-    /// was heard; gives how they stand with what is held.
+    /// What was asked for was granted, and the worth of so many more requests. `standings`: what was heard; gives how they stand
+    /// with what is held.
     pub(super) fn granted(
         &self,
         session: u64,
         limits: Limits,
         extras: [Extra; 3],
-        (count, wanted): (i64, i64),
+        count: Count,
         standings: [Option<Standing>; 2],
     ) -> [Option<Standing>; 2] {
-        let mut more = extras.map(|extra| extra.more(count));
+        let mut more = extras.map(|extra| extra.more(count.came));
         if limits[PLACES].is_some() {
             let place = extras[PLACES];
-            more[PLACES] = self.tally().granted(session, place.need + place.more(wanted), place.need, more[PLACES]);
+            more[PLACES] =
+                self.tally().granted(session, place.need + place.more(count.wanted), place.need, more[PLACES]);
         }
         for at in [REQUESTS, TOKENS, PLACES] {
-            if let Some(limit) = limits[at].filter(|_| wanted > 0) {
-                let worth = count.saturating_mul(extras[at].need);
-                let over = self.stock().bounds[at].fill(limit.into(), more[at], worth, count == MOST);
+            if let Some(limit) = limits[at].filter(|_| count.wanted > 0) {
+                let worth = count.came.saturating_mul(extras[at].need);
+                // How many places are left is heard once a second.
+                let left = standings.get(at).copied().flatten().map(|standing| signed(standing.remaining) + more[at]);
+                let most = left.map_or(i64::MAX, |left| left / count.portion);
+                let over = self.stock().bounds[at].fill(limit.into(), more[at], worth, most);
                 self.give_back(at, over, limit.into());
             }
         }
@@ -204,7 +208,6 @@ impl Pace {
 
     /// A request had other tokens than were taken for it.
     pub(crate) fn correct(&self, tpm: u32, taken: u64, used: u64) {
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         // None goes to the next request: the minute that they were taken in may be over.
         let more = signed(used).saturating_sub(signed(taken));
         self.more_us.fetch_add(flow_us(more, tpm.into()), Ordering::AcqRel);
@@ -230,8 +233,14 @@ impl Pace {
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
         let stock = self.stock();
-        stock.is_due(TOKENS, self.more_us.load(Ordering::Acquire)) || stock.bounds[PLACES].is_due(self.tally().untold())
+        stock.is_due(REQUESTS, self.unused_us.load(Ordering::Acquire))
+            || stock.is_due(TOKENS, self.more_us.load(Ordering::Acquire))
+            || stock.bounds[PLACES].is_due(self.tally().untold())
     }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Microseconds in which so many flow out of a minute; none without a bound.
@@ -261,18 +270,20 @@ impl Stock {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ahead::MOST;
     use super::*;
 
     const LIMITS: Limits = [Some(6_000), Some(60_000), Some(500)];
 
     /// A pace that holds what four requests need, of ten tokens each, with so much left of a minute as was heard.
     fn pace() -> Pace {
-        let (pace, heard) = (Pace::new("pace".into()), Standing { remaining: 100, reset_ms: 7 });
+        let (pace, heard) = (Pace::new("pace".into()), Standing { remaining: 5_000, reset_ms: 7 });
         pace.tally().begin(1);
         let extras = [1, 10, 1].map(|need| Extra { need, held: 0 });
         pace.ask(1, 33);
-        let standings = pace.granted(1, LIMITS, extras, (4, MOST), [Some(heard), Some(heard)]);
-        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [104, 140]);
+        let standings =
+            pace.granted(1, LIMITS, extras, Count { came: 4, wanted: MOST, portion: 100 }, [Some(heard), Some(heard)]);
+        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [5_004, 5_040]);
         pace
     }
 
@@ -283,7 +294,7 @@ mod tests {
         assert!(pace.take_ahead([Some(6_000), Some(60_000), Some(499)], [1, 10, 1]).is_none(), "another limit");
         assert_eq!(pace.held(LIMITS), [4, 40, 4]);
         let standings = pace.take_ahead(LIMITS, [1, 40, 1]).unwrap();
-        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [103, 100]);
+        assert_eq!(standings.map(|standing| standing.unwrap().remaining), [5_003, 5_000]);
         assert!(pace.take_ahead(LIMITS, [1, 1, 1]).is_none() && pace.take_ahead([None; 3], [1; 3]).is_some());
         pace.put_back(LIMITS, [1, 40, 1]);
         assert_eq!(pace.held(LIMITS), [4, 40, 4]);
@@ -328,6 +339,27 @@ mod tests {
         assert_eq!(pace.held(lowered), [0; 3], "no discount for what is asked for under the new limits");
         assert_eq!(pace.correction(), Correction { more_us: -40_000, unused_us: 40_000 });
         assert_eq!(pace.tally().open(), 1);
+    }
+
+    #[test]
+    fn one_bound_that_is_near_leaves_alone_what_is_held_of_the_others() {
+        for (left, came, held) in [(5_000, 0, [4, 40, 4]), (300, 0, [3, 3, 4]), (5_000, 4, [4, 40, 4])] {
+            let pace = pace();
+            let extras = [1, 10, 1].map(|need| Extra { need, held: came * need });
+            pace.ask(1, 33);
+            let standings = [Some(Standing { remaining: left, reset_ms: 7 }); 2];
+            pace.granted(1, LIMITS, extras, Count { came, wanted: MOST, portion: 100 }, standings);
+            assert_eq!(pace.held(LIMITS), held, "{left}");
+        }
+    }
+
+    #[test]
+    fn requests_that_never_came_are_told_at_once_when_they_are_many() {
+        let pace = pace();
+        pace.put_back(LIMITS, [3, 0, 0]);
+        assert!(!pace.is_due());
+        pace.put_back(LIMITS, [1, 0, 0]);
+        assert!(pace.is_due());
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use super::super::ahead::MOST;
 use super::*;
 use proptest::prelude::*;
 
@@ -108,7 +109,8 @@ impl House {
         }
         let count = Some(left / 10 / need.max(1)).filter(|count| *count >= 4).unwrap_or(0).min(MOST);
         self.known[at].taken += need + extra.more(count);
-        book.granted(self.session, usd(LIMIT), extra, (count, MOST));
+        let left = LIMIT - self.spent() - self.reserved();
+        book.granted(self.session, usd(LIMIT), extra, Count { came: count, wanted: MOST, portion: 10 }, left);
         self.hear(at);
         self.open[at].push(need);
         true
