@@ -80,6 +80,14 @@ impl Shared {
 
     /// Asks for everything that a request needs; none when nobody can be asked.
     pub(crate) async fn ask(self: &Arc<Self>, ask: Ask) -> Option<Answer> {
+        match self.ask_once(ask).await {
+            // Nobody is refused because of what this replica holds itself.
+            Some(Answer::Refused(_, _, Some(again))) => self.ask_once(*again).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(self: &Arc<Self>, ask: Ask) -> Option<Answer> {
         match self.open.load(Ordering::SeqCst) {
             0 => None,
             session => line::ask(self, session, ask).await,

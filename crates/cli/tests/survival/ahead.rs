@@ -25,8 +25,12 @@ return sum";
 
 /// Asks for all that the model can give: 0.2 dollars at worst.
 async fn ask_for_much(client: &Client) -> Received {
+    ask_for(client, 100_000).await
+}
+
+async fn ask_for(client: &Client, tokens: u32) -> Received {
     let message = json!({"role": "user", "content": "Hello"});
-    let body = json!({"model": "nano", "max_tokens": 100_000, "messages": [message]}).to_string();
+    let body = json!({"model": "nano", "max_tokens": tokens, "messages": [message]}).to_string();
     rest(client.begin(Format::OpenaiChat, &[("authorization", "Bearer app")], body).await, String::new()).await
 }
 
@@ -78,6 +82,20 @@ async fn a_limit_holds_within_one_in_a_hundred_while_replicas_take_ahead() {
     assert!((2_970..=most(elapsed) as usize).contains(&answered), "{answered} of {}", most(elapsed));
     assert!(scripts < i64::try_from(asked).unwrap(), "{scripts} scripts: nobody took ahead");
     println!("{answered} of {asked} answered in {elapsed:.1} s, {scripts} scripts");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_refused_because_of_what_its_own_replica_holds() {
+    let upstream = Upstream::start().await.unwrap();
+    // A bit more than one request for all that the model can give.
+    let house = House::open(&upstream.url(), "budget = \"0.2004/total\"").await;
+    let client = &house.clients()[0];
+    assert_eq!(ask_for(client, 10).await.status, 200);
+    let held = house.redis.eval(RESERVED).unwrap();
+    assert!(held > 400_000_000, "{held} are held, too little to be in the way");
+    let reply = ask_for_much(client).await;
+    assert_eq!(reply.status, 200, "its own replica holds {held}");
     house.close().await;
 }
 

@@ -264,8 +264,8 @@ impl Holder {
     /// Takes so much from this replica's share; false when that is more than it has.
     pub(super) fn share(&self, book: &Book, budget: Budget, amount: Usd) -> bool {
         let spent = self.purse.as_ref().map_or(Usd::ZERO, |filled| filled.purse.spent(book.window));
-        let replicas = self.shared.as_ref().map_or(1, |shared| shared.replicas());
-        book.take(amount, budget.limit, spent, replicas)
+        let (replicas, is_up) = self.shared.as_ref().map_or((1, false), |shared| (shared.replicas(), shared.is_up()));
+        book.take(amount, budget.limit, spent, (replicas, is_up))
     }
 
     fn short(&self, budget: Budget, window: Window, short: Short, worst: Usd) -> Denied {

@@ -36,12 +36,17 @@ impl Wish {
         let Self { holders, books, need, ask } = self;
         match shared.ask(ask).await {
             Some(Answer::Granted(grant)) => Ok(hold(holders, books, grant.keep(), need)),
-            Some(Answer::Refused(at, why)) => {
+            Some(Answer::Refused(at, why, _)) => {
                 let worst = need.money.unwrap_or(Usd::ZERO);
                 let refused = holders.get(at).map(|holder| holder.denied(&why, need.tokens, worst));
                 refused.map_or_else(|| AccountHold::take(holders.iter(), need), Err)
             }
-            None => AccountHold::take(holders.iter(), need),
+            None => {
+                // Only this answer is late: what others were granted meanwhile is there.
+                let mut again = Self::new(holders, need);
+                let held = if shared.is_up() { again.take_ahead() } else { None };
+                held.map_or_else(|| AccountHold::take(again.holders.iter(), need), Ok)
+            }
         }
     }
 }

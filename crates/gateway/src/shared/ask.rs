@@ -49,8 +49,9 @@ pub(crate) struct Wanted {
 pub(crate) enum Answer {
     /// All of it was taken.
     Granted(Grant),
-    /// Nothing was taken, because of this part.
-    Refused(usize, Why),
+    /// Nothing was taken, because of this part. What was asked, where this replica has just given back what it held of that
+    /// itself: asked again it may fit.
+    Refused(usize, Why, Option<Box<Ask>>),
 }
 
 /// How one payer stands after a request was let in.
@@ -110,8 +111,9 @@ impl Part {
         }
     }
 
-    /// Nothing is held any longer for requests to come. Tells it, as others may be waiting for it.
-    fn keep_nothing(&self, shared: &Shared) {
+    /// Nothing is held any longer for requests to come. Tells it, as others may be waiting for it; false when
+    /// there is nothing to tell.
+    fn keep_nothing(&self, shared: &Shared) -> bool {
         let mut changed = Vec::new();
         self.pace.keep_nothing();
         if self.pace.is_untold() {
@@ -121,6 +123,7 @@ impl Part {
             changed.push(Changed::Book(&wanted.book));
         }
         shared.tell(&changed);
+        !changed.is_empty()
     }
 }
 
@@ -221,8 +224,8 @@ impl Ask {
         extra.need + extra.more(self.wanted)
     }
 
-    /// Nothing was taken, because of one of them.
-    fn refused(&self, session: u64, (by, why): (usize, &Why), shared: &Shared) {
+    /// Nothing was taken, because of one of them. Whether anything that this replica held went back for it.
+    fn refused(&mut self, session: u64, (by, why): (usize, &Why), shared: &Shared) -> bool {
         for part in &self.parts {
             if let Some(Wanted { book, .. }) = &part.purse {
                 book.refused(session, self.asked(part.extras.money));
@@ -231,10 +234,9 @@ impl Ask {
                 pace.refused(session, self.asked(part.extras.pace[2]));
             }
         }
+        self.filling.clear();
         // Nothing helps one that is too large for ever.
-        if let Some(part) = self.parts.get(by).filter(|part| !part.is_too_large(why)) {
-            part.keep_nothing(shared);
-        }
+        self.parts.get(by).is_some_and(|part| !part.is_too_large(why) && part.keep_nothing(shared))
     }
 
     /// Where it takes a place among requests in work.
@@ -318,8 +320,9 @@ impl Answer {
             "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
-        ask.refused(session, (part, &why), shared);
-        Some(Self::Refused(part, why))
+        let mut ask = ask;
+        let freed = ask.refused(session, (part, &why), shared);
+        Some(Self::Refused(part, why, freed.then(|| Box::new(ask))))
     }
 }
 

@@ -162,12 +162,14 @@ impl Book {
     }
 
     /// Takes so much without asking, of this limit; false when that is more than this replica's part ([`Share::take`]).
-    /// `spent`: as far as this replica knows.
-    pub(crate) fn take(&self, amount: Usd, limit: Usd, spent: Usd, replicas: u32) -> bool {
+    /// `spent`: as far as this replica knows. `is_up`: the others can be told what is given back.
+    pub(crate) fn take(&self, amount: Usd, limit: Usd, spent: Usd, (replicas, is_up): (u32, bool)) -> bool {
         self.limit.store(limit.picos(), Ordering::Relaxed);
-        // What it holds is its own as long as it is alone.
+        // What it holds is its own as long as it is alone; otherwise it goes back, and is nobody's own.
         let held = self.ahead().keep(0);
-        if held > 0 {
+        if is_up {
+            self.give_back(held);
+        } else if held > 0 {
             self.share.settle(Usd::from_picos(held), Usd::ZERO);
             self.tally().release(held);
         }

@@ -20,7 +20,7 @@ fn who_began_alone_has_its_part_of_what_is_heard_to_be_left() {
         let book = book(10);
         // Nobody was asked before; 20 are spent, 10 reserved, and there are two.
         book.heard(0, 20, 10, 2);
-        assert_eq!(book.take(usd(amount), usd(LIMIT), usd(20), 2), fits, "{amount}");
+        assert_eq!(book.take(usd(amount), usd(LIMIT), usd(20), (2, false)), fits, "{amount}");
     }
 }
 
@@ -32,6 +32,18 @@ fn what_is_held_is_no_part_of_what_a_smaller_budget_allows() {
     assert_eq!(house.books[0].take_ahead(usd(LIMIT), usd(10), Usd::ZERO), Some(Usd::ZERO));
     assert_eq!((house.books[0].held(usd(LIMIT - 1)), house.books[0].held(usd(LIMIT))), (0, 0), "it goes back");
     assert_eq!(house.books[0].tally().open(), 20);
+}
+
+#[test]
+fn what_goes_back_while_others_can_be_told_is_nobodys_own() {
+    for (is_up, fits) in [(false, true), (true, false)] {
+        let mut house = House::new();
+        assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) == 290);
+        let own = (LIMIT - house.reserved()) / 3;
+        assert_eq!(house.books[0].take(usd(own + 290), usd(LIMIT), Usd::ZERO, (3, is_up)), fits);
+        assert!(house.books[0].take(usd(if fits { 0 } else { own }), usd(LIMIT), Usd::ZERO, (3, is_up)));
+        assert_eq!(house.books[0].tally().untold(), 290);
+    }
 }
 
 #[test]
@@ -119,7 +131,7 @@ impl House {
     fn take(&mut self, at: usize, amount: i64) {
         let taken = match self.is_up {
             true => self.books[at].take_ahead(usd(LIMIT), usd(amount), Usd::ZERO).is_some(),
-            false => self.books[at].take(usd(amount), usd(LIMIT), Usd::ZERO, 3),
+            false => self.books[at].take(usd(amount), usd(LIMIT), Usd::ZERO, (3, false)),
         };
         if taken {
             self.open[at].push(amount);
