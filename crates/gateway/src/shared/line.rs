@@ -4,7 +4,7 @@
 //! that nobody is woken for it. Anything that goes wrong while a request is asked for ends the session for all workers
 //! ([`Shared::fail`]), as nobody knows any longer what the database has taken; the next session tells it anew. A connection
 //! that ends while nobody asks is just made again by who asks next: what was told on it the keeper tells within a second.
-//! Token counts that were told in that moment are lost.
+//! Corrections of a minute's requests and tokens that were told in that moment are lost.
 
 use super::address::Address;
 use super::ask::{Answer, Ask};

@@ -4,6 +4,7 @@ use super::ahead::{Ahead, Count, Extra};
 use super::tally::{self, Tally};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tierway_decide::rate::Standing;
 
 /// Bounds of a pace: requests a minute, tokens a minute, requests in work. None where there is no such bound.
@@ -32,8 +33,9 @@ pub(crate) struct Pace {
 #[derive(Default)]
 struct Stock {
     bounds: [Ahead; 3],
-    /// Requests and tokens a minute, as was heard last.
+    /// Requests and tokens a minute, as was heard last, and when that was.
     standings: [Option<Standing>; 2],
+    heard: Option<Instant>,
 }
 
 /// What a minute's requests and tokens have to be corrected by: the time in which tokens flow out that were used beyond those
@@ -100,7 +102,7 @@ impl Pace {
                 stock.bounds[at].take(need);
             }
         }
-        Some(stock.standings())
+        Some(stock.standings(limits))
     }
 
     /// What [`Self::take_ahead`] took.
@@ -148,8 +150,8 @@ impl Pace {
             }
         }
         let mut stock = self.stock();
-        stock.standings = standings;
-        stock.standings()
+        (stock.standings, stock.heard) = (standings, Some(Instant::now()));
+        stock.standings(limits)
     }
 
     /// Nothing was taken of a place and others that were asked for.
@@ -239,6 +241,13 @@ impl Pace {
     }
 }
 
+/// How a minute stands so long after it was heard, with what is held of it.
+fn aged(heard: Standing, limit: u64, since_ms: u64, held: u64) -> Standing {
+    let flowed = since_ms.min(heard.reset_ms).saturating_mul(limit) / 60_000;
+    let remaining = heard.remaining.saturating_add(flowed).saturating_add(held).min(limit);
+    Standing { remaining, reset_ms: heard.reset_ms.saturating_sub(since_ms) }
+}
+
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -259,11 +268,13 @@ impl Stock {
         ahead.is_due(if count == 0 { sign } else { count })
     }
 
-    /// As was heard last, and what is held.
-    fn standings(&self) -> [Option<Standing>; 2] {
+    /// As was heard last, what has flowed out since, and what is held.
+    fn standings(&self, limits: Limits) -> [Option<Standing>; 2] {
+        let since = self.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
+        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         [REQUESTS, TOKENS].map(|at| {
             let held = u64::try_from(self.bounds[at].left()).unwrap_or(0);
-            self.standings[at].map(|heard| Standing { remaining: heard.remaining + held, ..heard })
+            self.standings[at].zip(limits[at]).map(|(heard, limit)| aged(heard, limit.into(), since_ms, held))
         })
     }
 }
@@ -277,7 +288,7 @@ mod tests {
 
     /// A pace that holds what four requests need, of ten tokens each, with so much left of a minute as was heard.
     fn pace() -> Pace {
-        let (pace, heard) = (Pace::new("pace".into()), Standing { remaining: 5_000, reset_ms: 7 });
+        let (pace, heard) = (Pace::new("pace".into()), Standing { remaining: 5_000, reset_ms: 0 });
         pace.tally().begin(1);
         let extras = [1, 10, 1].map(|need| Extra { need, held: 0 });
         pace.ask(1, 33);
@@ -360,6 +371,16 @@ mod tests {
         assert!(!pace.is_due());
         pace.put_back(LIMITS, [1, 0, 0]);
         assert!(pace.is_due());
+    }
+
+    #[test]
+    fn a_minute_that_was_heard_flows_on() {
+        let heard = Standing { remaining: 10, reset_ms: 50_000 };
+        for (since_ms, held, remaining, reset_ms) in
+            [(0, 0, 10, 50_000), (0, 5, 15, 50_000), (10_000, 5, 25, 40_000), (50_000, 0, 60, 0), (90_000, 5, 60, 0)]
+        {
+            assert_eq!(aged(heard, 60, since_ms, held), Standing { remaining, reset_ms }, "{since_ms} {held}");
+        }
     }
 
     #[test]
