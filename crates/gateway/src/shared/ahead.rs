@@ -25,7 +25,7 @@ pub(super) struct Ahead {
     size: i64,
     /// The limit under which it was taken.
     limit: i64,
-    /// Something was taken of it since that was last asked.
+    /// It was filled or something was taken of it since that was last asked.
     used: bool,
 }
 
@@ -68,6 +68,8 @@ impl Ahead {
         self.size = if limit == self.limit { worth.max(self.size) } else { worth };
         self.limit = limit;
         self.left += more;
+        // A beat that comes right now leaves it for those that it was taken for.
+        self.used |= more > 0;
         self.keep(most)
     }
 
@@ -165,6 +167,9 @@ mod tests {
     #[test]
     fn what_lies_for_two_beats_goes_back() {
         let mut held = ahead(4);
+        assert_eq!((held.unused(), held.unused(), held.unused()), (0, 40, 0), "it was just filled");
+        let mut held = ahead(4);
+        assert_eq!(held.unused(), 0);
         held.take(10);
         assert_eq!((held.unused(), held.unused(), held.unused()), (0, 30, 0));
         assert_eq!(held.put_back(10), 0, "nor is it filled again");
