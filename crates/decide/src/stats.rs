@@ -26,6 +26,12 @@ pub fn binomial_tail(k: u64, n: u64, p: f64) -> f64 {
     sum.min(1.0)
 }
 
+/// The confidence of each of two statements that are to hold together at `confidence`: each may fail half as often (Bonferroni).
+#[must_use]
+pub const fn each_of_two(confidence: f64) -> f64 {
+    f64::midpoint(1.0, confidence)
+}
+
 /// The largest rate that `k` losses in `n` do not rule out: one-sided upper bound at `confidence` (Clopper and Pearson,
 /// 1934). 1 for no data.
 #[must_use]

@@ -2,9 +2,9 @@
 //! conversations are.
 //!
 //! A request whose caller has bounds asks once, on a connection of its worker ([`line`]); those that come at the same time ask
-//! together. Far from the bounds it takes what the next ones will need along with it, and those ask nobody ([`ahead`]). What is told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing
-//! counts twice however often it is told. A thread of its own ([`keeper`]) says that this replica is there and hears of the
-//! others. Without an answer in time a replica goes on alone: with its part of every limit, and of what was left of every
+//! together. Far from the bounds it takes what the next ones will need along with it, and those ask nobody ([`ahead`]). What is
+//! told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing counts twice
+//! however often it is told. A thread of its own ([`keeper`]) says that this replica is there and hears of the others. Without an answer in time a replica goes on alone: with its part of every limit, and of what was left of every
 //! budget ([`tierway_decide::budget::Share`]). When the database is back, and even when it has forgotten everything, every
 //! replica first tells what it knows, and a new session begins ([`tally`]).
 

@@ -6,8 +6,8 @@
 
 use crate::heads::{self, Stacked};
 use crate::metrics::{Curve, Item};
+pub use crate::proof::choices;
 use crate::proof::{Stage, unseen};
-pub use crate::proof::{choices, each_of_two};
 use crate::split;
 use crate::table::{Row, Table};
 use std::cmp::Ordering;

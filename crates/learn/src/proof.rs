@@ -13,6 +13,7 @@ use crate::game;
 use crate::table::{Row, Table};
 use tierway_decide::evidence::scores;
 use tierway_decide::quality::Rates;
+use tierway_decide::stats::each_of_two;
 use tierway_decide::{Ask, Caller, Choosing, Ladder, Pins, Prediction, decide};
 
 /// Steps between the thresholds that are tried.
@@ -42,12 +43,6 @@ pub fn choices(ladder: &Ladder, rows: &[&Row<'_>], predictions: &[Prediction], t
             .map_or(usize::from(ladder.baseline().0), |decision| usize::from(decision.tier.0))
     };
     rows.iter().zip(predictions).map(choice).collect()
-}
-
-/// The confidence of each of two statements that hold together at `confidence`: the judge's rates, and the game.
-#[must_use]
-pub fn each_of_two(confidence: f64) -> f64 {
-    f64::midpoint(1.0, confidence)
 }
 
 /// A threshold to try, with what the rehearsal says of it.

@@ -1,13 +1,11 @@
 //! Three replicas that take ahead: far from a bound few requests ask Redis, near it all do, and nothing is held for long.
 
 use crate::budgets::{ask, settled};
-use crate::client::{Client, Received, rest};
-use crate::shared::{House, RESERVED, answered, at_once};
+use crate::client::{Client, Received};
+use crate::shared::{House, RESERVED, answered, ask_for, at_once};
 use futures_util::future::join_all;
-use serde_json::json;
 use std::time::{Duration, Instant};
 use tierway_testkit::{Fault, Plan, Upstream};
-use tierway_wire::Format;
 
 /// How many scripts Redis has run for replicas.
 const ASKED: &str =
@@ -26,12 +24,6 @@ return sum";
 /// Asks for all that the model can give: 0.2 dollars at worst.
 async fn ask_for_much(client: &Client) -> Received {
     ask_for(client, 100_000).await
-}
-
-async fn ask_for(client: &Client, tokens: u32) -> Received {
-    let message = json!({"role": "user", "content": "Hello"});
-    let body = json!({"model": "nano", "max_tokens": tokens, "messages": [message]}).to_string();
-    rest(client.begin(Format::OpenaiChat, &[("authorization", "Bearer app")], body).await, String::new()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

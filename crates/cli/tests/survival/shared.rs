@@ -3,6 +3,7 @@
 
 use crate::budgets::{HASH, ask, error, gauge, series, settled, start, stop};
 use crate::client::{Client, Received, rest};
+use crate::common::good;
 use crate::process::Process;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -78,10 +79,7 @@ impl House {
 
     pub(crate) async fn close(self) {
         join_all(self.replicas.into_iter().map(stop)).await;
-        let mut audit = std::process::Command::new(env!("CARGO_BIN_EXE_tierway"));
-        let audited =
-            audit.arg("audit").arg("--config").arg(&self.config).current_dir(self.dir.path()).output().unwrap();
-        assert!(audited.status.success(), "{}", String::from_utf8_lossy(&audited.stderr));
+        good(self.dir.path(), &["audit", "--config", self.config.to_str().unwrap()]);
     }
 }
 
@@ -100,13 +98,17 @@ fn config(dir: &Path, url: &str, key: &str) -> PathBuf {
 
 /// What [`ask`] may cost at worst: a thousand tokens of output and the input that is estimated.
 async fn worst(client: &Client) -> f64 {
-    let body = json!({"model": "nano", "max_tokens": 90_000_000, "messages": [{"role": "user", "content": "Hello"}]});
-    let headers = [("authorization", "Bearer app")];
-    let reply = rest(client.begin(Format::OpenaiChat, &headers, body.to_string()).await, String::new()).await;
-    let message = error(&reply).2;
+    let message = error(&ask_for(client, 90_000_000).await).2;
     let most: f64 = message.split("it may cost up to ").nth(1).unwrap().split(". ").next().unwrap().parse().unwrap();
     // 100,000 tokens of output at most, of which ours asks a thousand.
     most - 99_000.0 * 2.0 / 1e6
+}
+
+/// Asks for an answer of so many tokens.
+pub(crate) async fn ask_for(client: &Client, tokens: u32) -> Received {
+    let message = json!({"role": "user", "content": "Hello"});
+    let body = json!({"model": "nano", "max_tokens": tokens, "messages": [message]}).to_string();
+    rest(client.begin(Format::OpenaiChat, &[("authorization", "Bearer app")], body).await, String::new()).await
 }
 
 pub(crate) async fn at_once(clients: &[Client], count: usize) -> Vec<Received> {

@@ -8,6 +8,7 @@
 //! to be right, errors to be as frequent either way, and labelled pairs of a stratum to be like the others of it.
 
 use super::{Interval, Judged, MeanSequence};
+use crate::stats::each_of_two;
 use serde::Serialize;
 
 /// Labels of pairs on which both looks agree, below which nothing is said.
@@ -29,8 +30,8 @@ impl JudgeError {
     /// the interval holds.
     #[must_use]
     pub fn learn(verdicts: &[Judged], confidence: f64) -> Option<Self> {
-        // Two intervals are put together: each may fail half as often.
-        let each = f64::midpoint(1.0, confidence);
+        // Two intervals are put together.
+        let each = each_of_two(confidence);
         let (mut split, mut wrong) = (MeanSequence::new(each), MeanSequence::new(each));
         for judged in verdicts.iter().filter(|judged| !judged.certain) {
             let looks = judged.comparison;

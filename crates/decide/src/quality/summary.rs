@@ -4,6 +4,7 @@
 //! as the baseline's, per cell and overall, and the two ways to be wrong: too low (a risk for quality) and too high (waste).
 
 use super::{Comparison, Interval, JudgeError, Kappa, Kind, MeanSequence, Preference, Rules, kappa};
+use crate::stats::each_of_two;
 use crate::{TaskType, Usd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -122,8 +123,8 @@ impl Quality {
     /// Sums verdicts up, in the order in which they were judged.
     #[must_use]
     pub fn of(verdicts: &[Judged], rules: &Rules) -> Self {
-        // The error's interval and that of a share are put together: each may fail half as often.
-        let confidence = f64::midpoint(1.0, rules.confidence);
+        // The error's interval and that of a share are put together.
+        let confidence = each_of_two(rules.confidence);
         let Some(learned) = JudgeError::learn(verdicts, confidence) else { return Self::with(verdicts, rules) };
         let with = |judge_error| Self::with(verdicts, &Rules { judge_error, confidence, ..*rules });
         let mut quality = with(learned.share.value);

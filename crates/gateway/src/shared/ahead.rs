@@ -119,6 +119,11 @@ impl Extra {
         (count.saturating_mul(self.need) - self.held).max(0)
     }
 
+    /// The most that may be taken where the worth of `wanted` more requests is asked for.
+    pub(super) fn asked(self, wanted: i64) -> i64 {
+        self.need + self.more(wanted)
+    }
+
     /// Exact in Lua.
     pub(super) fn is_exact(self) -> bool {
         self.need < LARGEST / (MOST + 1) && self.held < LARGEST

@@ -2,7 +2,7 @@
 
 use super::ahead::{Count, Extra, MOST, portion};
 use super::books::Book;
-use super::pace::{Filling, Limits, Pace};
+use super::pace::{Filling, Limits, PLACES, Pace, TOKENS};
 use super::{Changed, Shared};
 use redis::Value;
 use std::sync::Arc;
@@ -22,12 +22,10 @@ pub(crate) struct Ask {
 
 /// What it needs from one of them.
 pub(crate) struct Part {
-    pub(crate) pace: Arc<Pace>,
-    pub(crate) rpm: Option<u32>,
-    pub(crate) tpm: Option<u32>,
-    pub(crate) max_concurrent: Option<u32>,
+    pace: Arc<Pace>,
+    limits: Limits,
     /// Its purse, the budget, what is known to be spent of it, and what is wanted.
-    pub(crate) purse: Option<Wanted>,
+    purse: Option<Wanted>,
     extras: Extras,
 }
 
@@ -76,27 +74,23 @@ pub(crate) enum Why {
 const EACH: usize = 7;
 
 impl Part {
-    pub(crate) fn new(pace: Arc<Pace>, [rpm, tpm, max_concurrent]: Limits, purse: Option<Wanted>) -> Self {
-        Self { pace, rpm, tpm, max_concurrent, purse, extras: Extras::default() }
-    }
-
-    const fn limits(&self) -> Limits {
-        [self.rpm, self.tpm, self.max_concurrent]
+    pub(crate) fn new(pace: Arc<Pace>, limits: Limits, purse: Option<Wanted>) -> Self {
+        Self { pace, limits, purse, extras: Extras::default() }
     }
 
     fn take_ahead(&self, needs: [i64; 3]) -> Option<Granted> {
-        let standings = self.pace.take_ahead(self.limits(), needs)?;
+        let standings = self.pace.take_ahead(self.limits, needs)?;
         let spent = self.purse.as_ref();
         let spent = spent.map(|wanted| wanted.book.take_ahead(wanted.limit, wanted.worst, wanted.known));
         if spent == Some(None) {
-            self.pace.put_back(self.limits(), needs);
+            self.pace.put_back(self.limits, needs);
             return None;
         }
         Some(Granted { spent: spent.flatten().unwrap_or(Usd::ZERO), standings })
     }
 
     fn put_back(&self, needs: [i64; 3]) {
-        self.pace.put_back(self.limits(), needs);
+        self.pace.put_back(self.limits, needs);
         if let Some(wanted) = &self.purse {
             wanted.book.put_back(wanted.worst);
         }
@@ -161,7 +155,7 @@ impl Ask {
     fn want_ahead(&mut self) {
         let needs = self.needs();
         for part in &mut self.parts {
-            let held = part.pace.held(part.limits());
+            let held = part.pace.held(part.limits);
             let extra = |need: i64, held: i64| Extra { need, held };
             part.extras.pace = [0, 1, 2].map(|at| extra(needs[at], held[at]));
             if let Some(Wanted { book, limit, worst, .. }) = &part.purse {
@@ -189,7 +183,7 @@ impl Ask {
         call.arg(session).arg(self.tokens).arg(i32::from(self.is_new));
         call.arg(self.wanted).arg(portion(shared.replicas()));
         for part in &self.parts {
-            for bound in part.limits() {
+            for bound in part.limits {
                 call.arg(bound.unwrap_or(0));
             }
             match &part.purse {
@@ -211,27 +205,22 @@ impl Ask {
         self.want_ahead();
         for part in &self.parts {
             if let Some(Wanted { book, limit, .. }) = &part.purse {
-                book.ask(session, self.asked(part.extras.money), *limit);
+                book.ask(session, part.extras.money.asked(self.wanted), *limit);
             }
             if let Some(pace) = self.place(part) {
-                pace.ask(session, self.asked(part.extras.pace[2]));
+                pace.ask(session, part.extras.pace[PLACES].asked(self.wanted));
             }
         }
-    }
-
-    /// The most that may be taken of a bound.
-    fn asked(&self, extra: Extra) -> i64 {
-        extra.need + extra.more(self.wanted)
     }
 
     /// Nothing was taken, because of one of them. Whether anything that this replica held went back for it.
     fn refused(&mut self, session: u64, (by, why): (usize, &Why), shared: &Shared) -> bool {
         for part in &self.parts {
             if let Some(Wanted { book, .. }) = &part.purse {
-                book.refused(session, self.asked(part.extras.money));
+                book.refused(session, part.extras.money.asked(self.wanted));
             }
             if let Some(pace) = self.place(part) {
-                pace.refused(session, self.asked(part.extras.pace[2]));
+                pace.refused(session, part.extras.pace[PLACES].asked(self.wanted));
             }
         }
         self.filling.clear();
@@ -241,7 +230,7 @@ impl Ask {
 
     /// Where it takes a place among requests in work.
     fn place<'a>(&self, part: &'a Part) -> Option<&'a Pace> {
-        (self.is_new && part.max_concurrent.is_some()).then_some(&*part.pace)
+        (self.is_new && part.limits[PLACES].is_some()).then_some(&*part.pace)
     }
 }
 
@@ -264,7 +253,7 @@ impl Grant {
                 book.heard(figures[2], spent, figures[1], shared.replicas());
             }
             if ask.is_new {
-                standings = part.pace.granted(session, part.limits(), part.extras.pace, counts, standings);
+                standings = part.pace.granted(session, part.limits, part.extras.pace, counts, standings);
             }
             Granted { spent: Usd::from_picos(spent), standings }
         });
@@ -292,7 +281,7 @@ impl Drop for Grant {
                 if let Some(pace) = self.ask.place(part) {
                     pace.leave();
                 }
-                part.pace.correct(part.tpm.unwrap_or(0), self.ask.tokens, 0);
+                part.pace.correct(part.limits[TOKENS].unwrap_or(0), self.ask.tokens, 0);
                 changed.push(Changed::Pace(&part.pace));
             }
         }
@@ -302,7 +291,7 @@ impl Drop for Grant {
 
 impl Answer {
     /// Figures as words, as the script gives them. None when it is no answer of the script.
-    pub(super) fn read(text: &str, ask: Ask, session: u64, shared: &Arc<Shared>) -> Option<Self> {
+    pub(super) fn read(text: &str, mut ask: Ask, session: u64, shared: &Arc<Shared>) -> Option<Self> {
         let mut words = text.split(' ');
         let requests = figure(words.next()?)?;
         if requests > 0 {
@@ -320,7 +309,6 @@ impl Answer {
             "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
-        let mut ask = ask;
         let freed = ask.refused(session, (part, &why), shared);
         Some(Self::Refused(part, why, freed.then(|| Box::new(ask))))
     }

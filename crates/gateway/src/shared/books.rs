@@ -80,8 +80,7 @@ impl Book {
 
     /// What was asked for was granted, and the worth of so many more requests. `left`: of the budget, after that.
     pub(super) fn granted(&self, session: u64, limit: Usd, extra: Extra, count: Count, left: i64) {
-        let asked = extra.need + extra.more(count.wanted);
-        let more = self.tally().granted(session, asked, extra.need, extra.more(count.came));
+        let more = self.tally().granted(session, extra.asked(count.wanted), extra.need, extra.more(count.came));
         self.share.granted(Usd::from_picos(extra.need + more));
         if count.wanted > 0 {
             let most = left.saturating_add(more).max(0) / count.portion;

@@ -11,8 +11,8 @@ use tierway_decide::rate::Standing;
 pub(crate) type Limits = [Option<u32>; 3];
 
 const REQUESTS: usize = 0;
-const TOKENS: usize = 1;
-const PLACES: usize = 2;
+pub(super) const TOKENS: usize = 1;
+pub(super) const PLACES: usize = 2;
 const MINUTE_US: i64 = 60_000_000;
 
 /// Requests and tokens a minute, and requests in work, of one payer.
@@ -136,8 +136,7 @@ impl Pace {
         let mut more = extras.map(|extra| extra.more(count.came));
         if limits[PLACES].is_some() {
             let place = extras[PLACES];
-            more[PLACES] =
-                self.tally().granted(session, place.need + place.more(count.wanted), place.need, more[PLACES]);
+            more[PLACES] = self.tally().granted(session, place.asked(count.wanted), place.need, more[PLACES]);
         }
         for at in [REQUESTS, TOKENS, PLACES] {
             if let Some(limit) = limits[at].filter(|_| count.wanted > 0) {

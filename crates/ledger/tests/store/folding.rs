@@ -46,6 +46,16 @@ fn wait_until_folded(store: &Scratch, days: i64) {
     }
 }
 
+/// A store with all of its days folded, and its rows; nobody writes to it any longer.
+fn folded() -> (Scratch, Vec<CallRecord>) {
+    let (store, calls) = (Scratch::postgres(), calls_of(0, 600));
+    let ledger = open(&store, true);
+    offer(&ledger, &calls);
+    wait_until_folded(&store, 6);
+    drop(ledger);
+    (store, calls)
+}
+
 type Answers = (Summary, Vec<Bill>, Vec<Bill>, Vec<i64>);
 
 /// Every question that reads sums of days, over spans that begin and end with days or among hours.
@@ -113,12 +123,7 @@ fn answers_are_the_same_before_and_after_folding_and_with_rows_that_come_late() 
 
 #[test]
 fn what_is_folded_is_what_reports_read_and_an_audit_looks_at_it() {
-    let store = Scratch::postgres();
-    let calls = calls_of(0, 600);
-    let ledger = open(&store, true);
-    offer(&ledger, &calls);
-    wait_until_folded(&store, 6);
-    drop(ledger);
+    let (store, calls) = folded();
     check(&store, &calls);
     let day = MONDAY_MS / DAY_MS + 2;
     store.batch(&format!("UPDATE days SET cells = '\\x01' WHERE cube = 0 AND day = {day}"));
@@ -131,12 +136,7 @@ fn what_is_folded_is_what_reports_read_and_an_audit_looks_at_it() {
 
 #[test]
 fn a_folded_day_that_cannot_be_read_is_read_from_its_cells() {
-    let store = Scratch::postgres();
-    let calls = calls_of(0, 600);
-    let ledger = open(&store, true);
-    offer(&ledger, &calls);
-    wait_until_folded(&store, 6);
-    drop(ledger);
+    let (store, calls) = folded();
     let day = MONDAY_MS / DAY_MS + 2;
     // Of no version that we know, cut in its middle, and with something after its end.
     for cells in ["'\\x02'", "substr(cells, 1, length(cells) - 1)", "cells || '\\xff'"] {
