@@ -13,7 +13,7 @@ pub fn probe(bytes: &[u8]) {
     assert!(!kind.name().is_empty());
     if let Some(facts) = tierway_wire::openai_chat::Facts::read(body) {
         let _ = facts.usage();
-        let priced = tierway_wire::openai_chat::with_cost(body, &facts, "0.5", Some("{}"));
+        let priced = facts.usage_json.and_then(|usage| tierway_wire::with_cost(body, usage, "0.5", "{}"));
         // In a stream it may be no JSON: it goes through as it came, with the cost in it.
         if let Some(priced) = priced.filter(|_| is_json(body)) {
             assert_json(&priced);

@@ -1,15 +1,15 @@
 //! Reads a stream in passing: what came, what it cost, whether it is whole; and says which bytes go to the client.
 //!
 //! When client and provider speak the same API, bytes go through as they came. Three things are changed: usage that the
-//! client did not ask for is held back, the cost is put into usage that it did ask for, and the end mark of a stream that
-//! is not whole never goes out. When they speak different APIs every event is written anew.
+//! client did not ask for is held back, the cost is put into all other usage, and the end mark of a stream that is not
+//! whole never goes out. When they speak different APIs every event is written anew.
 
 use crate::log::Money;
 use bytes::{Bytes, BytesMut};
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_wire::neutral::{self, Delta, Finish};
-use tierway_wire::openai_chat::{self, Facts};
-use tierway_wire::sse::Events;
+use tierway_wire::openai_chat::Facts;
+use tierway_wire::sse::{Event, Events};
 use tierway_wire::{ApiError, Context, Format, Repeats, ServiceTier, StreamDecoder, StreamEncoder, Usage};
 
 /// What a stream has said so far.
@@ -102,25 +102,27 @@ impl Meter {
 
     /// Takes the next bytes and adds to `out` what goes to the client.
     pub(crate) fn feed(&mut self, bytes: &Bytes, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
-        let said = &mut self.said;
+        let (said, client) = (&mut self.said, self.client);
         match &mut self.mode {
             Mode::Chat { events, repeats, usage_wanted } => {
-                pass(events, bytes, out, |data| said.hear_chunk(data, repeats, *usage_wanted, price))
+                pass(events, bytes, out, |event, data| said.hear_chunk(event, data, repeats, *usage_wanted, price))
             }
             Mode::Beside { events, decoder, passed } => {
                 let mut heard = Vec::new();
                 // What it means is known before any of it goes out.
                 decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
                 heard.iter().try_for_each(|event| said.hear(event))?;
-                pass(events, bytes, out, |_| {
+                let usage = said.usage.filter(|_| heard.iter().any(|event| matches!(event, neutral::Event::Usage(_))));
+                pass(events, bytes, out, |event, data| {
                     *passed += 1;
-                    Ok(Pass::AsIs)
+                    let usage = usage.zip(usage.and_then(|_| tierway_wire::final_usage(client, data)));
+                    Ok(usage.map_or(Pass::AsIs, |(usage, json)| priced(event, json, price(&usage))))
                 })
             }
             Mode::Anew { decoder, encoder } => {
                 let mut heard = Vec::new();
                 decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
-                write_anew(&heard, encoder, self.client, said, out, price)
+                write_anew(&heard, encoder, client, said, out, price)
             }
         }
     }
@@ -133,8 +135,8 @@ impl Meter {
                 if !events.unfinished().is_empty() {
                     // Some servers end without the empty line after the last event.
                     let wanted = *usage_wanted;
-                    pass(events, &Bytes::from_static(b"\n\n"), out, |data| {
-                        said.hear_chunk(data, repeats, wanted, price)
+                    pass(events, &Bytes::from_static(b"\n\n"), out, |event, data| {
+                        said.hear_chunk(event, data, repeats, wanted, price)
                     })?;
                 }
                 if !said.done && !said.is_finished() {
@@ -185,6 +187,7 @@ impl Meter {
 enum Pass {
     AsIs,
     HeldBack,
+    /// Its lines, other than they came.
     Changed(Vec<u8>),
 }
 
@@ -193,7 +196,7 @@ fn pass(
     events: &mut Events,
     bytes: &Bytes,
     out: &mut Out,
-    mut hear: impl FnMut(&[u8]) -> Result<Pass, Broken>,
+    mut hear: impl FnMut(Event<'_>, &[u8]) -> Result<Pass, Broken>,
 ) -> Result<(), Broken> {
     let whole = events.unfinished().is_empty();
     let mark = out.mark();
@@ -203,12 +206,12 @@ fn pass(
             return;
         }
         let data = event.data();
-        match if data.is_empty() { Ok(Pass::AsIs) } else { hear(&data) } {
+        match if data.is_empty() { Ok(Pass::AsIs) } else { hear(event, &data) } {
             Ok(Pass::AsIs) => out.event(event.raw()),
             Ok(Pass::HeldBack) => untouched = false,
-            Ok(Pass::Changed(data)) => {
+            Ok(Pass::Changed(raw)) => {
                 untouched = false;
-                out.data(&data);
+                out.event(&raw);
             }
             Err(error) => broken = Some(error),
         }
@@ -236,29 +239,25 @@ fn write_anew(
         said.hear(event)?;
         written.clear();
         encoder.push(event, &mut written);
-        match said.usage {
-            Some(usage) if client == Format::OpenaiChat && memchr::memmem::find(&written, b"\"usage\":{").is_some() => {
-                out.raw(&with_money(&written, price(&usage)));
-            }
-            _ => out.raw(&written),
+        match said.usage.filter(|_| memchr::memmem::find(&written, b"\"usage\":{").is_some()) {
+            // Written a moment ago: whole events that can be read again.
+            Some(usage) => pass(&mut Events::default(), &Bytes::copy_from_slice(&written), out, |event, data| {
+                let json = match client {
+                    Format::OpenaiChat => Facts::read(data).and_then(|facts| facts.usage_json),
+                    _ => tierway_wire::final_usage(client, data),
+                };
+                Ok(json.map_or(Pass::AsIs, |json| priced(event, json, price(&usage))))
+            })?,
+            None => out.raw(&written),
         }
     }
     Ok(())
 }
 
-/// Chat events with the cost in their usage.
-fn with_money(written: &[u8], money: Money) -> Vec<u8> {
+/// The event with the money in its usage.
+fn priced(event: Event<'_>, usage: &str, money: Money) -> Pass {
     let (cost, details) = money.as_json();
-    let mut out = Vec::with_capacity(written.len() + 96);
-    // Written by us a moment ago: whole events that can be read again.
-    let _ = Events::default().push(written, |event| {
-        let data = event.data();
-        let priced = Facts::read(&data).and_then(|facts| openai_chat::with_cost(&data, &facts, &cost, Some(&details)));
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(priced.as_deref().unwrap_or(&data));
-        out.extend_from_slice(b"\n\n");
-    });
-    out
+    tierway_wire::with_cost(event.raw(), usage, &cost, &details).map_or(Pass::AsIs, Pass::Changed)
 }
 
 impl Said {
@@ -274,6 +273,7 @@ impl Said {
 
     fn hear_chunk(
         &mut self,
+        event: Event<'_>,
         data: &[u8],
         repeats: &mut Repeats,
         usage_wanted: bool,
@@ -313,8 +313,7 @@ impl Said {
         if facts.is_usage_only() && !usage_wanted {
             return Ok(Pass::HeldBack);
         }
-        let (cost, details) = price(&usage).as_json();
-        Ok(openai_chat::with_cost(data, &facts, &cost, Some(&details)).map_or(Pass::AsIs, Pass::Changed))
+        Ok(facts.usage_json.map_or(Pass::AsIs, |json| priced(event, json, price(&usage))))
     }
 
     /// Every answer that was asked for, or began unasked, has its finish.

@@ -27,7 +27,7 @@ use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
 use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
 use tierway_decide::{AskModel, CallStatus, Reason, Target, TargetId, Usd};
-use tierway_wire::splice::{Edit, Fields};
+use tierway_wire::splice::Fields;
 use tierway_wire::{Estimate, Format, ServiceTier, Usage};
 
 impl Router {
@@ -374,10 +374,9 @@ async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     log.hear(&whole.body);
     let money = log.settle(&whole.usage, whole.estimated);
     let (cost, details) = money.as_json();
-    let priced = match whole.usage_json.as_deref().map(std::str::from_utf8) {
-        Some(Ok(usage)) => tierway_wire::with_cost(&whole.body, usage, &cost, Some(&details)),
-        _ => with_cost(&whole.body, &cost, &details),
-    };
+    let known = whole.usage_json.as_deref().and_then(|usage| std::str::from_utf8(usage).ok());
+    let usage = known.or_else(|| tierway_wire::usage_in(&whole.body));
+    let priced = usage.and_then(|usage| tierway_wire::with_cost(&whole.body, usage, &cost, &details));
     let mut headers = headers::passed_on(&whole.headers);
     log.head(&mut headers);
     headers::money(&mut headers, money);
@@ -402,13 +401,4 @@ fn stream_reply(
     let input_tokens = to.target.limits.vocabulary.tokens(input_tokens);
     let relay = Relay::new(begun, log.hand_over(), to.in_flight, timeouts, input_tokens, onward);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
-}
-
-/// The body with the cost in its usage object, which all APIs that we answer in call `usage`; none when there is none.
-fn with_cost(body: &[u8], cost: &str, details: &str) -> Option<Vec<u8>> {
-    let fields = Fields::parse(body).ok()?;
-    let usage = Fields::parse(fields.get("usage")?.as_bytes()).ok()?;
-    let priced = usage.apply(&[Edit::Set("cost", cost.into()), Edit::Set("cost_details", details.into())]);
-    let priced = String::from_utf8(priced).ok()?;
-    Some(fields.apply(&[Edit::Set("usage", priced.into())]))
 }

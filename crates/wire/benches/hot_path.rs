@@ -1,9 +1,9 @@
 //! Times of what runs for every request and every chunk: `cargo bench -p tierway-wire`.
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use tierway_wire::openai_chat::{Facts, outline, with_cost};
+use tierway_wire::openai_chat::{Facts, outline};
 use tierway_wire::splice::Edit;
-use tierway_wire::{EncodeOptions, Format, Meter, adapt, tokens};
+use tierway_wire::{Context, EncodeOptions, Format, StreamDecoder, adapt, tokens, with_cost};
 
 fn main() {
     divan::main();
@@ -51,7 +51,7 @@ fn last_chunk_usage(bencher: Bencher<'_, '_>) {
 fn last_chunk_with_cost(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         let facts = Facts::read(black_box(LAST.as_bytes()))?;
-        with_cost(LAST.as_bytes(), &facts, "0.000123", None)
+        with_cost(LAST.as_bytes(), facts.usage_json?, "0.000123", "{}")
     });
 }
 
@@ -78,10 +78,14 @@ fn fit_to_target(bencher: Bencher<'_, '_>, characters: usize) {
     bencher.bench(|| adapt(Format::OpenaiChat, black_box(&fields), &options));
 }
 
-/// One event of a Messages stream through the meter, bytes to facts.
+/// One event of a Messages stream, bytes to what it says.
 #[divan::bench]
-fn meter_event(bencher: Bencher<'_, '_>) {
+fn decode_event(bencher: Bencher<'_, '_>) {
     let event = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" token\"}}\n\n";
-    let mut meter = Meter::new(Format::AnthropicMessages);
-    bencher.bench_local(|| meter.push(black_box(event)));
+    let mut decoder = StreamDecoder::new(Format::AnthropicMessages, &Context::default());
+    bencher.bench_local(|| {
+        let mut heard = Vec::new();
+        let read = decoder.push(black_box(event), &mut heard);
+        (heard, read)
+    });
 }

@@ -14,6 +14,7 @@ pub mod bedrock_converse;
 mod citations;
 mod codec;
 mod context;
+mod cost;
 pub mod embeddings;
 mod error;
 mod fit;
@@ -23,7 +24,6 @@ pub mod grammar;
 mod ids;
 mod json;
 mod logprobs;
-mod meter;
 pub mod neutral;
 pub mod ollama_chat;
 pub mod openai_chat;
@@ -48,9 +48,9 @@ mod write;
 pub use adapt::{Fitted, adapt};
 pub use codec::{decode_answer, decode_error, decode_request, encode_answer, encode_error, encode_request, outline};
 pub use context::Context;
+pub use cost::{final_usage, usage_in, with_cost};
 pub use error::{ApiError, DecodeError};
 pub use format::Format;
-pub use meter::{Meter, Metered, with_cost};
 pub use options::{
     Adaptation, Adapted, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,
     SystemRole,

@@ -1,8 +1,8 @@
 //! Worked examples of usage objects, each with the documentation that it comes from, read into one meaning.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tierway_wire::neutral::Event;
-use tierway_wire::{Context, Format, MOST_TOKENS, Meter, StreamDecoder, Usage, usage};
+use tierway_wire::{Context, Format, MOST_TOKENS, StreamDecoder, Usage, decode_answer, usage};
 
 #[test]
 fn every_worked_example_is_read_as_documented() {
@@ -64,11 +64,14 @@ fn whole(format: Format, object: &Value, beside: &Value) -> Option<Usage> {
     if matches!(format, Format::Gemini | Format::OllamaChat | Format::BedrockConverse) {
         return usage(format, &object.to_string());
     }
-    let mut body = serde_json::json!({ "usage": object });
+    let mut body = match format {
+        Format::OpenaiChat => json!({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}),
+        Format::OpenaiResponses => json!({"status": "completed", "output": []}),
+        _ => json!({"content": [], "stop_reason": "end_turn"}),
+    };
+    body["usage"] = object.clone();
     beside.as_object().into_iter().flatten().for_each(|(name, value)| body[name] = value.clone());
-    let mut meter = Meter::new(format);
-    meter.body(body.to_string().as_bytes());
-    meter.state().usage
+    decode_answer(format, body.to_string().as_bytes(), &Context::default()).ok()?.usage
 }
 
 /// The last usage that the events of a stream give.

@@ -48,7 +48,9 @@ def test_the_grammar_of_a_stream(claude, model):
     """One start and one stop for each block, in order; the message around them."""
     _, ask = model
     kinds = []
-    for event in events_of(claude, model=ask, messages=user("get_weather and get_time"), tools=CLAUDE_TOOLS):
+    events = events_of(claude, model=ask, messages=user("get_weather and get_time"), tools=CLAUDE_TOOLS)
+    assert "cost" in events[-2].usage.model_extra
+    for event in events:
         kind = f"{event.type}:{event.index}" if hasattr(event, "index") else event.type
         if kinds[-1:] != [kind] and kind != "ping":
             kinds.append(kind)

@@ -36,7 +36,7 @@ def test_a_stream(client, model):
     assert "".join(deltas) == final.output_text
     assert [event.type for event in events][:2] == ["response.created", "response.in_progress"]
     assert events[-1].type == "response.completed"
-    assert final.usage.output_tokens == 40
+    assert final.usage.output_tokens == 40 and "cost" in final.usage.model_extra
 
 
 def test_the_grammar_of_a_stream(client, model):

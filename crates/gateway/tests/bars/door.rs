@@ -77,7 +77,11 @@ targets = [{{ provider = "chat", model = "middle", context_window = 4000000, pri
 [[tiers]]
 name = "claude"
 targets = [{{ provider = "anthropic", model = "claude-sonnet-5", price = {{ input = 2, cached_input = 0.2, cache_write = 2.5, output = 10 }} }}]
+[[tiers]]
+name = "responses"
+targets = [{{ provider = "resp", model = "other", price = {{ input = 1, output = 4 }} }}]
 [routing]
+baseline = "standard"
 {routing}
 [dispatch]
 max_retries = 0

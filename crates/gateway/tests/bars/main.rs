@@ -5,5 +5,6 @@
 mod cache;
 mod door;
 mod many;
+mod money;
 mod odd;
 mod vectors;

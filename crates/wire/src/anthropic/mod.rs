@@ -18,5 +18,4 @@ pub use encode::encode_request;
 pub(crate) use encode::{effort_thinks, thought};
 pub use error::{decode_error, encode_error};
 pub use outline::{outline, outline_to_count};
-pub(crate) use usage::Counts;
 pub use usage::{encode_usage, usage};

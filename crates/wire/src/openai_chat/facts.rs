@@ -159,13 +159,6 @@ fn string_text<'a>(cursor: &mut Cursor<'a>, into: &mut Option<&'a str>) -> Optio
     Some(())
 }
 
-/// The body or chunk with `cost` (JSON text of a number, US dollars) and `cost_details` (JSON text of an object) set in
-/// its usage object; every other byte as it came. None when there is no usage object to put them in.
-#[must_use]
-pub fn with_cost(data: &[u8], facts: &Facts<'_>, cost: &str, details: Option<&str>) -> Option<Vec<u8>> {
-    crate::with_cost(data, facts.usage_json?, cost, details)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,21 +221,5 @@ mod tests {
         for garbage in ["", "null", "[1]", "{\"a\":", "{\"a\"", "\"x\""] {
             check(garbage, &expect!["no object"]);
         }
-    }
-
-    #[test]
-    fn money_goes_into_usage_and_nothing_else_moves() {
-        let check = |data: &str, want: Option<&str>| {
-            let facts = Facts::read(data.as_bytes()).unwrap();
-            let out = with_cost(data.as_bytes(), &facts, "0.5", Some(r#"{"baseline":1}"#));
-            assert_eq!(out.map(|out| String::from_utf8(out).unwrap()).as_deref(), want);
-        };
-        check(
-            "{ \"usage\" : {\"prompt_tokens\":1,\"cost\":9} , \"seed\":9007199254740993}",
-            Some(
-                "{ \"usage\" : {\"prompt_tokens\":1,\"cost\":0.5,\"cost_details\":{\"baseline\":1}} , \"seed\":9007199254740993}",
-            ),
-        );
-        check(r#"{"usage":null}"#, None);
     }
 }

@@ -17,6 +17,6 @@ pub use answer::{decode_answer, encode_answer, encode_usage};
 pub use decode::decode_request;
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
-pub use facts::{Facts, with_cost};
+pub use facts::Facts;
 pub use outline::outline;
 pub use usage::usage;

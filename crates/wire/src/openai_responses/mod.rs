@@ -10,7 +10,6 @@ mod outline;
 pub(crate) mod stream;
 
 pub use crate::openai_chat::{decode_error, encode_error};
-pub(crate) use answer::reported;
 pub use answer::{decode_answer, echo, encode_answer, encode_usage, usage};
 pub use decode::decode_request;
 pub use encode::encode_request;
