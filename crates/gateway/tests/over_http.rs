@@ -7,6 +7,8 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use tierway_gateway::Gateway;
 use tierway_testkit::Upstream;
 
@@ -19,11 +21,16 @@ struct Door {
 impl Door {
     /// The cheap tier has no price.
     async fn open() -> Self {
+        Self::open_with("").await
+    }
+
+    /// With more providers.
+    async fn open_with(providers: &str) -> Self {
         let upstream = Upstream::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[ledger]\npath = \"{}\"\n\
-             [providers.fake]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\n\
+             {providers}[providers.fake]\nkind = \"openai_compatible\"\nbase_url = \"{}/v1\"\n\
              [[tiers]]\nname = \"nano\"\ntargets = [\"fake/unheard-of\"]\n\
              [[tiers]]\nname = \"standard\"\ntargets = [\"fake/s\"]\nprice = {{ input = 5, output = 15 }}\n",
             folder.path().join("l.db").display(),
@@ -69,6 +76,10 @@ async fn bounds_that_leave_no_tier_are_refused_not_guessed() {
     door.chat("auto", &pins("nano", "nano"), expect!["200 answered"]).await;
     let want = expect!["400 x-tierway-min-tier `standard` is above x-tierway-max-tier `nano`; send one of them"];
     door.chat("auto", &pins("standard", "nano"), want).await;
+    let capped = [("x-tierway-max-tier", "nano")];
+    door.chat("unheard-of", &capped, expect!["200 answered"]).await;
+    let want = expect!["400 x-tierway-max-tier allows tiers up to `nano`; `s` serves standard; ask for `auto`"];
+    door.chat("s", &capped, want).await;
 }
 
 #[tokio::test]
@@ -86,4 +97,53 @@ async fn metrics_set_no_baseline_against_a_cost_that_is_not_known() {
     // Two calls cost the same on the standard tier: one was routed there, the other named its model.
     assert!(sum("tierway_baseline_usd_total") > 0.0, "{page}");
     assert_eq!(sum("tierway_baseline_usd_total") * 2.0, sum("tierway_cost_usd_total"), "{page}");
+}
+
+/// A provider that has this to say, whatever it is asked.
+fn parrot(head: String, body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // Enough of the request for what these tests send.
+            let _ = stream.read(&mut [0; 65_536]);
+            let _ =
+                write!(stream, "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+#[tokio::test]
+async fn a_key_that_a_provider_quotes_stops_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "sk-quite-secret").unwrap();
+    let error = r#"{"error":{"message":"no field foo for sk-quite-secret","code":"sk-quite-secret","param":"sk-quite-secret"}}"#;
+    let begun = r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"Hi"}}]}"#;
+    let (json, sse) = ("content-type: application/json", "content-type: text/event-stream");
+    for (head, body) in [
+        (format!("400 Bad Request\r\n{json}"), error.to_owned()),
+        (format!("500 Oh\r\n{json}"), error.to_owned()),
+        (format!("200 OK\r\n{sse}"), format!("data: {error}\n\n")),
+        (format!("200 OK\r\n{sse}"), format!("{begun}\n\ndata: {error}\n\n")),
+    ] {
+        let stream = head.contains("event-stream");
+        let door = Door::open_with(&format!(
+            "[providers.loud]\nkind = \"openai_compatible\"\nbase_url = \"{}\"\nkey_file = \"{}\"\n[dispatch]\nmax_attempts = 1\n",
+            parrot(head, body),
+            key.display()
+        ))
+        .await;
+        for (path, rest) in [
+            ("/v1/chat/completions", r#""messages":[{"role":"user","content":"hi"}]"#),
+            ("/v1/messages", r#""max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
+            ("/v1/responses", r#""input":"hi""#),
+        ] {
+            let request = format!(r#"{{"model":"loud/m","stream":{stream},{rest}}}"#);
+            let (_, body) = door.ask(Method::POST, path, &[], &request).await;
+            assert!(body.contains("[credential]") && !body.contains("sk-quite"), "{path}: {body}");
+        }
+    }
 }

@@ -124,6 +124,11 @@ impl GoogleAccount {
         Ok((AUTHORIZATION, value))
     }
 
+    /// The header's value, if there is one yet.
+    pub(crate) fn held(&self) -> Option<HeaderValue> {
+        self.token.held_now()
+    }
+
     async fn fetch(&self) -> Result<Until<HeaderValue>, String> {
         let now = SystemTime::now();
         let request = self.request(now)?;

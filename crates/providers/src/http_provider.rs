@@ -160,6 +160,28 @@ impl Provider for HttpProvider {
             Ok(WireAnswer { status: head.status, headers: head.headers, body })
         })
     }
+
+    fn mask_credentials(&self, words: &mut String) {
+        let token = match &self.endpoint.auth {
+            Auth::Google(account) => account.held(),
+            Auth::None | Auth::Bearer(_) | Auth::Header(..) | Auth::Aws(_) => None,
+        };
+        let shown = self.auth.iter().map(|(_, value)| value).chain(&token);
+        for value in shown.filter_map(|value| value.to_str().ok()) {
+            mask(words, value.strip_prefix("Bearer ").unwrap_or(value));
+        }
+    }
+}
+
+/// What stands in place of a credential.
+const MASK: &str = "[credential]";
+/// What is shorter is no secret but a word that servers without keys are given, such as `none` or `EMPTY`.
+const SHORTEST_SECRET: usize = 8;
+
+fn mask(words: &mut String, secret: &str) {
+    if secret.len() >= SHORTEST_SECRET && words.contains(secret) {
+        *words = words.replace(secret, MASK);
+    }
 }
 
 /// What the system said at the bottom of a chain of errors: the only part that tells a person something.
@@ -196,7 +218,21 @@ impl std::fmt::Debug for HttpProvider {
 
 #[cfg(test)]
 mod tests {
+    use super::mask;
     use crate::{Auth, EndpointError};
+
+    #[test]
+    fn credentials_are_taken_out_of_words() {
+        for (words, secret, want) in [
+            ("bad key sk-secret-1, yes sk-secret-1", "sk-secret-1", "bad key [credential], yes [credential]"),
+            ("field `x` is EMPTY", "EMPTY", "field `x` is EMPTY"),
+            ("nothing of it", "sk-secret-1", "nothing of it"),
+        ] {
+            let mut masked = words.to_owned();
+            mask(&mut masked, secret);
+            assert_eq!(masked, want);
+        }
+    }
 
     #[test]
     fn a_key_is_never_printed() {

@@ -66,6 +66,11 @@ impl<T: Clone> Renewing<T> {
         }
     }
 
+    /// The value, whether it still holds or not.
+    pub(crate) fn held_now(&self) -> Option<T> {
+        self.held().value.as_ref().map(|(value, _)| value.clone())
+    }
+
     /// The value, if it holds for so long from now on.
     fn good(&self, margin: Duration) -> Option<T> {
         let moment = SystemTime::now() + margin;

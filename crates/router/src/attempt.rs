@@ -2,7 +2,7 @@
 
 use crate::meter::{Broken, Meter, Out, finish_word};
 use crate::prepare::Prepared;
-use crate::seam::{Clock, Operation, SendError, WireAnswer, WireBody, WireRequest};
+use crate::seam::{Clock, Operation, Provider, SendError, WireAnswer, WireBody, WireRequest};
 use crate::setup::{Timeouts, Upstream};
 use crate::tariff::Tariff;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http_body::Body;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
@@ -20,8 +21,8 @@ use tierway_wire::{Context, Format, Usage};
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Comments, pings and openings before the first content; a stream that says more of them, and nothing else, is broken.
 const MAX_PREAMBLE_BYTES: usize = 1024 * 1024;
-/// Error bodies are read this far.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// Error bodies are read when they are no longer: some quote the whole request.
+const MAX_ERROR_BYTES: usize = 4 * 1024 * 1024;
 
 /// An answer, whole or begun.
 pub(crate) enum Served {
@@ -59,6 +60,11 @@ pub(crate) struct Task<'a> {
 
 /// Makes the call. Touches no record: two calls of one request may be under way at once.
 pub(crate) async fn attempt(task: Task<'_>) -> Result<Served, Broken> {
+    let provider = &*task.upstream.provider;
+    made(task).await.map_err(|broken| broken.masked(provider))
+}
+
+async fn made(task: Task<'_>) -> Result<Served, Broken> {
     let (limits, left, input_tokens) = (task.upstream.timeouts, task.left, task.input_tokens);
     let late = |allowed| if left < allowed { FailureKind::Deadline } else { FailureKind::FirstByteTimeout };
     if task.prepared.request.stream {
@@ -185,6 +191,8 @@ pub(crate) struct Begun {
     pub(crate) meter: Meter,
     pub(crate) out: Out,
     pub(crate) headers: HeaderMap,
+    /// Who says it.
+    pub(crate) provider: Arc<dyn Provider>,
 }
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
@@ -207,7 +215,7 @@ async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
             }
         }
     }
-    Ok(Begun { body, meter, out, headers })
+    Ok(Begun { body, meter, out, headers, provider: upstream.provider.clone() })
 }
 
 /// The next bytes of a body; trailers are passed over.

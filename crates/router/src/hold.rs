@@ -47,7 +47,7 @@ async fn hold(mut begun: Box<Begun>, window: Duration, input_tokens: u32, log: &
         let (usage, _) = begun.meter.said.usage(input_tokens);
         // Should the client leave now.
         log.spends(usage);
-        let Begun { body, meter, out, .. } = &mut *begun;
+        let Begun { body, meter, out, provider, .. } = &mut *begun;
         let Ok(heard) = tokio::time::timeout_at(until, next(body)).await else { break };
         let mut price = |usage: &Usage| log.money_if(usage);
         let fed = match heard {
@@ -56,7 +56,7 @@ async fn hold(mut begun: Box<Begun>, window: Duration, input_tokens: u32, log: &
             Some(Err(_)) if !meter.said.is_finished() => Err(FailureKind::Cut.into()),
             Some(Err(_)) | None => meter.end(out, &mut price),
         };
-        fed.map_err(|broken| Broken { spent: meter.said.usage(input_tokens).0, ..broken })?;
+        fed.map_err(|broken| Broken { spent: meter.said.usage(input_tokens).0, ..broken.masked(&**provider) })?;
     }
     Ok(begun)
 }

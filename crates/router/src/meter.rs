@@ -5,6 +5,7 @@
 //! whole never goes out. When they speak different APIs every event is written anew.
 
 use crate::log::Money;
+use crate::seam::Provider;
 use bytes::{Bytes, BytesMut};
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_wire::neutral::{self, Delta, Finish};
@@ -50,6 +51,18 @@ impl From<FailureKind> for Broken {
 }
 
 impl Broken {
+    /// Without credentials in what the provider said.
+    pub(crate) fn masked(mut self, provider: &dyn Provider) -> Self {
+        if let Some(reply) = &mut self.reply {
+            let param = reply.param.iter_mut();
+            [&mut reply.message, &mut reply.code, &mut reply.error_type]
+                .into_iter()
+                .chain(param)
+                .for_each(|words| provider.mask_credentials(words));
+        }
+        self
+    }
+
     /// What a provider answered in place of an answer.
     pub(crate) fn said(kind: FailureKind, reply: ErrorReply) -> Self {
         Self { reply: Some(Box::new(reply)), ..Self::from(kind) }

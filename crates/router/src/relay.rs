@@ -10,9 +10,10 @@ use crate::meter::{Broken, Meter, Out};
 use crate::onward::{Nobody, Onward, Resumed};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
-use crate::seam::{BoxFuture, Held, WireBody};
+use crate::seam::{BoxFuture, Held, Provider, WireBody};
 use crate::setup::Timeouts;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tierway_decide::balance::InFlight;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
@@ -25,6 +26,7 @@ const MAX_GATHERED: usize = 64 * 1024;
 /// The stream of one answer, from its first content on.
 pub struct Relay {
     source: Source,
+    provider: Arc<dyn Provider>,
     meter: Meter,
     /// As the meter wrote it.
     out: Out,
@@ -72,6 +74,7 @@ impl Relay {
     ) -> Self {
         let mut relay = Self {
             source: Source::Upstream(begun.body),
+            provider: begun.provider,
             meter: begun.meter,
             out: begun.out,
             given: Out::default(),
@@ -176,6 +179,7 @@ impl Relay {
 
     /// The stream broke: somebody goes on, or it ends with an error.
     fn broken(&mut self, broken: Broken) {
+        let broken = broken.masked(&*self.provider);
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.target().on_failure(self.log.monotonic_ms(), broken.kind);
         }
@@ -202,6 +206,7 @@ impl Relay {
         match outcome {
             Ok(taken) => {
                 self.source = Source::Upstream(taken.begun.body);
+                self.provider = taken.begun.provider;
                 self.meter = taken.begun.meter;
                 self.out = taken.begun.out;
                 self.pulse = Pulse::new(taken.timeouts.between_chunks, taken.timeouts.total);

@@ -26,6 +26,9 @@ pub struct BrokenBody(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub trait Provider: Send + Sync {
     /// Sends one request; done when the head of the answer is there.
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, SendError>>;
+
+    /// Takes the credentials out of words of this API that a client is going to read: some APIs quote them in their errors.
+    fn mask_credentials(&self, _words: &mut String) {}
 }
 
 /// What is asked of the upstream API, by which its path is chosen.

@@ -45,7 +45,7 @@ impl ErrorReply {
         reply.error_type = text("type");
         reply.message = text("message");
         if reply.message.is_empty() {
-            reply.message = whole.get("detail").and_then(Value::as_str).unwrap_or_default().to_owned();
+            reply.message = whole.get("detail").map(fastapi).unwrap_or_default();
         }
         reply.code = match error.get("code") {
             Some(Value::String(code)) => code.clone(),
@@ -227,6 +227,20 @@ fn http_date_s(text: &str) -> Option<i64> {
         .then(|| days_since_1970(year, month, day) * 86_400 + clock)
 }
 
+/// `detail` as FastAPI gives it: a text, or a list of what is wrong where (`{"loc": ["body", "n"], "msg": "..."}`).
+fn fastapi(detail: &Value) -> String {
+    let one = |item: &Value| {
+        let place = item.get("loc").and_then(Value::as_array).into_iter().flatten();
+        let place: Vec<_> = place.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+        let words = item.get("msg").and_then(Value::as_str).unwrap_or_default();
+        if place.is_empty() { words.to_owned() } else { format!("{}: {words}", place.join(".")) }
+    };
+    match detail {
+        Value::Array(items) => items.iter().map(one).collect::<Vec<_>>().join("; "),
+        _ => detail.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
 /// Days of a Gregorian date (Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`).
 const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -311,6 +325,19 @@ mod tests {
             (200, r#"{"error":{"message":"odd"}}"#, InBand),
         ] {
             check(status, body, want);
+        }
+    }
+
+    #[test]
+    fn fastapi_says_what_is_wrong_where() {
+        for (body, want) in [
+            (r#"{"detail":"bad"}"#, "bad"),
+            (
+                r#"{"detail":[{"loc":["body","messages",0,"role"],"msg":"field required"},{"msg":"too long"},{}]}"#,
+                "body.messages.0.role: field required; too long; ",
+            ),
+        ] {
+            assert_eq!(ErrorReply::read(422, body.as_bytes()).message, want);
         }
     }
 
