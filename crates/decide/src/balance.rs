@@ -15,6 +15,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+/// A target is not left alone for longer, whatever it asks for: a mistake there would shut it out for ever.
+const MAX_COOLING_MS: u64 = 3_600_000;
+
 /// How traffic is spread over the targets of a tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,7 +175,7 @@ impl TargetState {
     /// A call failed. True when this made the breaker open.
     pub fn on_failure(&self, now_ms: u64, kind: FailureKind) -> bool {
         if let Some(pause) = kind.retry_after_ms() {
-            self.breaker.cool_until(now_ms.saturating_add(pause));
+            self.breaker.cool_until(now_ms.saturating_add(pause.min(MAX_COOLING_MS)));
         }
         kind.counts_against_target() && self.breaker.on_failure(now_ms)
     }
@@ -268,6 +271,14 @@ mod tests {
         let states = [fresh(), fresh(), fresh()];
         let got = shares(Balance::Weighted, &weighed(&states, &[7, 3, 0]), 0);
         assert!(got[0].abs_diff(70) <= 2 && got[1].abs_diff(30) <= 2 && got[2] == 0, "{got:?}");
+    }
+
+    #[test]
+    fn nobody_is_left_alone_for_more_than_an_hour() {
+        let state = fresh();
+        state.on_failure(5, FailureKind::RateLimited { retry_after_ms: Some(30_000_000_000) });
+        assert_eq!(state.health(5), Health::Cooling { until_ms: 3_600_005 });
+        assert!(state.admit(3_600_005, false).is_ok());
     }
 
     #[test]

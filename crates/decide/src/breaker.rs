@@ -156,11 +156,12 @@ impl Breaker {
         let (calls, failures) = self.count(now_ms, 1);
         let was_open = self.probe_at_ms.load(Relaxed) > 0;
         let many = calls >= self.rules.min_calls && failures * 1_000 >= calls * self.rules.failed_mille;
-        if was_open || in_a_row >= self.rules.failures_in_a_row || many {
+        // Calls that began before it opened may fail long after: they put no probe off.
+        let opens = !was_open && (in_a_row >= self.rules.failures_in_a_row || many);
+        if opens {
             self.probe_at_ms.store(now_ms + self.rules.probe_interval_ms.max(1), Relaxed);
-            return !was_open;
         }
-        false
+        opens
     }
 
     /// The target asked to be left alone until then.
@@ -209,8 +210,9 @@ mod tests {
         assert_eq!(breaker.admit(102), Admission::Probe);
         assert_eq!(breaker.admit(103), Admission::No { until_ms: 202 }, "one probe at a time");
         assert!(!breaker.on_failure(110), "it was open already");
-        assert_eq!(breaker.admit(209), Admission::No { until_ms: 210 });
-        assert_eq!(breaker.admit(210), Admission::Probe);
+        assert_eq!(breaker.admit(201), Admission::No { until_ms: 202 });
+        assert!(!breaker.on_failure(201), "of a call that began before");
+        assert_eq!(breaker.admit(202), Admission::Probe, "the next one, an interval after the last");
         breaker.on_success(215);
         assert_eq!(breaker.admit(215), Admission::Yes);
         assert!(!breaker.on_failure(216), "counts from the start again");

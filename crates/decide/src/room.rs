@@ -3,7 +3,7 @@
 //! In: limits, tokens, the time. Out: a [`Place`], which counts as a request at once until it is dropped, or how long to wait.
 //! Several processes that use one account each keep to their part of its limits. Lock-free, but for who waits for a place.
 
-use crate::rate::Rate;
+use crate::rate::{Rate, TooFast};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -65,21 +65,20 @@ impl Room {
             return Err(Full { wait_ms: None });
         }
         // Dropped where the minute has no room, it frees what it took.
-        let place = Place(self.clone());
+        let mut place = Place { room: self.clone(), rpm: None, tpm: None };
+        let full = |fast: TooFast| Full { wait_ms: Some(fast.wait_ms.unwrap_or(60_000)) };
         if let Some(rpm) = limits.rpm.map(part) {
-            self.requests
-                .take(rpm, 1, now_ms)
-                .map_err(|fast| Full { wait_ms: Some(fast.wait_ms.unwrap_or(60_000)) })?;
+            self.requests.take(rpm, 1, now_ms).map_err(full)?;
+            place.rpm = Some(rpm);
         }
         if let Some(tpm) = limits.tpm.map(part) {
             // What is more than a minute's worth is let in alone: whether it is too much is the provider's to say.
             let tokens = tokens.min(tpm.into());
-            self.tokens.take(tpm, tokens, now_ms).map_err(|fast| {
-                if let Some(rpm) = limits.rpm.map(part) {
-                    self.requests.correct(rpm, 1, 0);
-                }
-                Full { wait_ms: Some(fast.wait_ms.unwrap_or(60_000)) }
-            })?;
+            if let Err(fast) = self.tokens.take(tpm, tokens, now_ms) {
+                place.unused();
+                return Err(full(fast));
+            }
+            place.tpm = Some((tpm, tokens));
         }
         Ok(place)
     }
@@ -98,20 +97,36 @@ impl Room {
 
 /// A request at an account.
 #[derive(Debug)]
-pub struct Place(Arc<Room>);
+pub struct Place {
+    room: Arc<Room>,
+    /// The limit of requests a minute under which it was taken.
+    rpm: Option<u32>,
+    /// The limit of tokens a minute, and how many were taken.
+    tpm: Option<(u32, u64)>,
+}
 
 impl Place {
     /// It is one of this account.
     #[must_use]
     pub fn is_of(&self, room: &Arc<Room>) -> bool {
-        Arc::ptr_eq(&self.0, room)
+        Arc::ptr_eq(&self.room, room)
+    }
+
+    /// No call was made: what it took of the minute is there for others.
+    pub fn unused(self) {
+        if let Some(rpm) = self.rpm {
+            self.room.requests.correct(rpm, 1, 0);
+        }
+        if let Some((tpm, tokens)) = self.tpm {
+            self.room.tokens.correct(tpm, tokens, 0);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::AcqRel);
-        let waits = self.0.waits.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.room.active.fetch_sub(1, Ordering::AcqRel);
+        let waits = self.room.waits.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waits {
             waker.wake();
         }
@@ -158,6 +173,17 @@ mod tests {
         let _first = room.enter(limits, 100, 0).unwrap();
         assert!(room.enter(limits, 100, 0).is_err());
         assert!(room.enter(limits, 100, 60_000).is_ok(), "the second request of the minute");
+    }
+
+    #[test]
+    fn a_place_for_a_call_that_was_not_made_takes_nothing_of_the_minute() {
+        let room = Arc::new(Room::default());
+        let limits = limits(2, 200, 0);
+        for _ in 0..5 {
+            room.enter(limits, 100, 0).unwrap().unused();
+        }
+        let places: Vec<_> = (0..3).map_while(|_| room.enter(limits, 100, 0).ok()).collect();
+        assert_eq!(places.len(), 2);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use std::time::Duration;
 use tierway_decide::balance::{InFlight, TargetState, Weighed, order};
 use tierway_decide::breaker::Health;
 use tierway_decide::dispatch::{Candidate, Dispatch, DispatchLimits, FailureKind, Step, plan};
+use tierway_decide::room::Place;
 use tierway_decide::{AskModel, CallStatus, Reason, Target, TargetId, Usd};
 use tierway_wire::splice::Fields;
 use tierway_wire::{Estimate, Format, ServiceTier, Usage};
@@ -311,7 +312,10 @@ impl Router {
             None => None,
             Some(account) => Some(seat.at(account, now).map_err(NotCalled::Held)?),
         };
-        state.admit(now, again).map_err(held)?;
+        if let Err(until_ms) = state.admit(now, again) {
+            place.map(Place::unused);
+            return Err(held(until_ms));
+        }
         let in_flight = state.depart().with(place);
         Ok((To { id, target, upstream, state, in_flight }, opened))
     }
