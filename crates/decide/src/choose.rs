@@ -115,6 +115,8 @@ pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Dec
     rejected.extend(misfits);
     let Some(first) = targets.first() else { return Err(NothingFits { tier, rejected }) };
     let raised_from = (first.tier != tier).then_some(tier);
+    // A bound or a need may lead to a tier that was passed over before.
+    rejected.retain(|rejected| rejected.tier != first.tier || rejected.target.is_some());
     Ok(Decision { tier: first.tier, targets, reason, raised_from, prediction: ask.prediction, rejected })
 }
 
@@ -236,11 +238,13 @@ fn mille(p: f32) -> u16 {
     (p.clamp(0.0, 1.0) * 1000.0).round() as u16
 }
 
-/// What the tier's first fitting target would probably cost: forecast output, and its cache as warm as it is.
-/// None when its price is unknown.
+/// What the tier would probably cost: forecast output, and its cache as warm as it is, on the conversation's own target or
+/// else the first fitting one. None when its price is unknown.
 #[must_use]
 pub fn expected_cost(ladder: &Ladder, tier: TierId, ask: &Ask<'_>) -> Option<Usd> {
-    let (id, target) = ladder.targets_of(tier).find(|(_, target)| misfit(target, ask).is_none())?;
+    let mut fitting = ladder.targets_of(tier).filter(|(_, target)| misfit(target, ask).is_none());
+    let own = |(id, _): &(TargetId, &Target)| ask.session.is_some_and(|session| session.target == *id);
+    let (id, target) = fitting.clone().find(own).or_else(|| fitting.next())?;
     let price = target.prices.as_ref()?.on_day(ask.day)?;
     let input_tokens = target.limits.vocabulary.tokens(ask.input_tokens);
     Some(price.cost(&expected_usage(id, price, input_tokens, ask)))
@@ -451,6 +455,37 @@ mod tests {
         expect!["standard (caller_tier)"].assert_eq(&bound(exact(1), ceiling));
         // Both of one caller, such as a key's ceiling and a user's floor: the ceiling.
         expect!["nano (predicted)"].assert_eq(&bound(Pins { ceiling: tier(0), ..floor }, Pins::default()));
+    }
+
+    #[test]
+    fn the_cache_counts_on_whichever_target_of_the_tier_it_is() {
+        let mut tiers = ladder().tiers().to_vec();
+        let sibling = tiers[1].targets[0].clone();
+        tiers[1].targets.push(sibling);
+        let (ladder, caller) = (Ladder::new(tiers, "standard").unwrap(), Caller::default());
+        let cost = |at: Option<u8>| {
+            let session =
+                at.map(|index| Session { target: TargetId { tier: TierId(1), index }, warm_tokens: 480, bound: false });
+            expected_cost(&ladder, TierId(1), &Ask { session, ..ask(EASY, &caller) })
+        };
+        assert!(cost(Some(0)) < cost(None));
+        assert_eq!(cost(Some(1)), cost(Some(0)));
+    }
+
+    #[test]
+    fn who_is_chosen_was_not_passed_over() {
+        let (ladder, caller) = (ladder(), Caller::default());
+        let choosing = Choosing {
+            policy: Policy::Target,
+            max_shortfall: 0.05,
+            by_complexity: ComplexityMap::for_ladder(&ladder),
+            held: Held::NONE,
+        };
+        let pins = Pins { floor: Some(TierId(1)), ..Pins::default() };
+        let decision = decide(&ladder, &choosing, &Ask { pins, ..ask(EASY, &caller) }).unwrap();
+        let passed_over: Vec<_> = decision.rejected.iter().map(|rejected| (rejected.tier.0, &rejected.why)).collect();
+        assert_eq!(decision.tier, TierId(1));
+        assert_eq!(passed_over, [(2, &RejectWhy::Dearer), (0, &RejectWhy::BelowFloor)]);
     }
 
     #[test]

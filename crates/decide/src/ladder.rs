@@ -315,7 +315,7 @@ impl Ladder {
     }
 
     /// All targets of a tier.
-    pub fn targets_of(&self, tier: TierId) -> impl Iterator<Item = (TargetId, &Target)> {
+    pub fn targets_of(&self, tier: TierId) -> impl Iterator<Item = (TargetId, &Target)> + Clone {
         (0u8..).zip(&self.tier(tier).targets).map(move |(index, target)| (TargetId { tier, index }, target))
     }
 }

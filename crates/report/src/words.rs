@@ -2,11 +2,20 @@
 
 use crate::figures::{percent, thousands};
 use tierway_decide::equals::Standing;
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Reason, RejectWhy};
+use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Reason, RejectWhy, Rejected};
 
-/// Why a tier was chosen, as half a sentence.
+/// Why a tier was chosen, as half a sentence. `rejected`: who was passed over, among them the tier that a bound kept out.
 #[must_use]
-pub fn reason_words(reason: &Reason) -> String {
+pub fn reason_words(reason: &Reason, rejected: &[Rejected]) -> String {
+    let bound = rejected.iter().filter(|rejected| rejected.target.is_none()).find_map(|rejected| match rejected.why {
+        RejectWhy::BelowFloor => Some("; raised to the floor of request or caller"),
+        RejectWhy::AboveCeiling => Some("; lowered to the ceiling of request or caller"),
+        _ => None,
+    });
+    chosen_words(reason) + bound.unwrap_or_default()
+}
+
+fn chosen_words(reason: &Reason) -> String {
     match reason {
         Reason::LockedRule { rule, why } => format!("locked rule `{rule}`: {why}"),
         Reason::Rule { rule, why } => format!("rule `{rule}`: {why}"),
@@ -31,7 +40,7 @@ pub fn reason_words(reason: &Reason) -> String {
 #[must_use]
 pub fn decided_words(call: &CallRecord) -> String {
     if was_decided(call) {
-        return reason_words(&call.reason);
+        return reason_words(&call.reason, &call.rejected);
     }
     "nothing was decided: it was refused before; why stood in its answer, which is not kept".into()
 }

@@ -105,12 +105,12 @@ impl Router {
         let named = looked.named_model();
         let mut decision = match named {
             Requested::Target(id) => {
-                within_ceiling(Some(id.tier), &ladder.target(id).model, &looked.caller, ladder)?;
+                within_ceiling(Some(id.tier), &ladder.target(id).model, looked, ladder)?;
                 fits(ladder.target(id), &ask)?;
                 decision_for(id, id.tier, looked.prediction)
             }
             Requested::Foreign { provider, model } => {
-                within_ceiling(None, model, &looked.caller, ladder)?;
+                within_ceiling(None, model, looked, ladder)?;
                 let target = self.foreign(provider, model)?;
                 fits(&target, &ask)?;
                 foreign = Some(Arc::new(target));
@@ -214,19 +214,25 @@ pub(crate) fn may_name(caller: &Caller, model: &str) -> Result<(), Refusal> {
     Err(Refusal::caller(ApiError::new(403, message).with_code("model_not_allowed").with_param("model")))
 }
 
-/// A model that is asked for by name is on a tier that the caller may use. One on no tier (none) is for callers without a
-/// ceiling: nobody can say that it lies under one.
-fn within_ceiling(tier: Option<TierId>, model: &str, caller: &Caller, ladder: &Ladder) -> Result<(), Refusal> {
-    let Some(ceiling) = caller.pins.exact.or(caller.pins.ceiling) else { return Ok(()) };
-    if tier.is_some_and(|tier| tier <= ceiling) {
-        return Ok(());
-    }
+/// A model that is asked for by name is on a tier that caller and request allow. One on no tier (none) is for those without
+/// a ceiling: nobody can say that it lies under one.
+fn within_ceiling(tier: Option<TierId>, model: &str, looked: &Looked<'_>, ladder: &Ladder) -> Result<(), Refusal> {
+    let (of_caller, of_request) = (looked.caller.pins, looked.call.pins.ceiling);
+    let ceilings = [
+        (403, "this caller may use", of_caller.exact.or(of_caller.ceiling)),
+        (400, "x-tierway-max-tier allows", of_request),
+    ];
     let serves = tier.map_or("no tier", |tier| &ladder.tier(tier).name);
-    let message = format!(
-        "this caller may use tiers up to `{}`; `{model}` serves {serves}; ask for `auto`",
-        ladder.tier(ceiling).name
-    );
-    Err(Refusal::caller(ApiError::new(403, message).with_code("tier_not_allowed").with_param("model")))
+    for (status, who, ceiling) in ceilings {
+        if let Some(ceiling) = ceiling.filter(|ceiling| tier.is_none_or(|tier| tier > *ceiling)) {
+            let most = &ladder.tier(ceiling).name;
+            let message = format!("{who} tiers up to `{most}`; `{model}` serves {serves}; ask for `auto`");
+            return Err(Refusal::caller(
+                ApiError::new(status, message).with_code("tier_not_allowed").with_param("model"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A model that is asked for by name can do what the request needs.

@@ -77,9 +77,12 @@ impl Refusal {
 
     pub(crate) fn unknown_model(name: &str, ladder: &Ladder) -> Self {
         let tiers: Vec<_> = ladder.tiers().iter().map(|tier| tier.name.as_str()).collect();
-        let mut models: Vec<_> =
-            ladder.tiers().iter().flat_map(|tier| &tier.targets).map(|t| t.model.as_str()).collect();
-        models.dedup();
+        let mut models = Vec::new();
+        for target in ladder.tiers().iter().flat_map(|tier| &tier.targets) {
+            if !models.contains(&target.model.as_str()) {
+                models.push(&target.model);
+            }
+        }
         let name: String = name.chars().take(80).collect();
         let message = format!(
             "no model `{name}`; ask for `auto`, a tier ({}) or a model ({})",

@@ -1,6 +1,6 @@
 //! What a request's `model` names: nothing in particular, a tier, or a model.
 
-use tierway_decide::{Ladder, TargetId, TierId};
+use tierway_decide::{Ladder, Target, TargetId, TierId};
 
 /// The name that leaves the choice to us.
 pub const AUTO: &str = "auto";
@@ -27,14 +27,59 @@ pub(crate) fn resolve<'a>(name: &'a str, ladder: &Ladder, is_provider: impl Fn(&
         return Some(Requested::Tier(tier));
     }
     let split = name.split_once('/').filter(|(provider, model)| is_provider(provider) && !model.is_empty());
-    let mut targets = ladder.ids().flat_map(|tier| ladder.targets_of(tier));
-    let named = targets.find(|(_, target)| {
-        let here = split.is_some_and(|(provider, model)| target.provider == provider && target.model == model);
-        here || target.model == name
-    });
+    let find = |is_it: &dyn Fn(&Target) -> bool| {
+        ladder.ids().flat_map(|tier| ladder.targets_of(tier)).find(|(_, target)| is_it(target))
+    };
+    // Models of resellers are called `maker/model`: where that maker is a provider here, its own model is meant.
+    let named = split
+        .and_then(|(provider, model)| find(&|target| target.provider == provider && target.model == model))
+        .or_else(|| find(&|target| target.model == name));
     match (named, split) {
         (Some((id, _)), _) => Some(Requested::Target(id)),
         (None, Some((provider, model))) => Some(Requested::Foreign { provider, model }),
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierway_decide::{Capabilities, Limits, ParameterRules, Tier};
+    use tierway_wire::Format;
+
+    #[test]
+    fn a_makers_name_is_a_provider_here_first() {
+        let tier = |name: &str, provider: &str, model: &str| Tier {
+            name: name.into(),
+            targets: vec![Target {
+                provider: provider.into(),
+                model: model.into(),
+                format: Format::OpenaiChat,
+                effort: None,
+                weight: 1,
+                prices: None,
+                limits: Limits::default(),
+                capabilities: Capabilities::default(),
+                parameters: ParameterRules::default(),
+                shutdown: None,
+            }],
+            strengths: String::new(),
+            weaknesses: String::new(),
+        };
+        let tiers = vec![tier("nano", "openrouter", "openai/gpt-5"), tier("standard", "openai", "gpt-5")];
+        let ladder = Ladder::new(tiers, "standard").unwrap();
+        let named = |name| resolve(name, &ladder, |provider| matches!(provider, "openai" | "openrouter"));
+        let target = |tier, index| Some(Requested::Target(TargetId { tier: TierId(tier), index }));
+        for (name, want) in [
+            ("auto", Some(Requested::Auto)),
+            ("standard", Some(Requested::Tier(TierId(1)))),
+            ("openai/gpt-5", target(1, 0)),
+            ("gpt-5", target(1, 0)),
+            ("openrouter/openai/gpt-5", target(0, 0)),
+            ("openai/o9", Some(Requested::Foreign { provider: "openai", model: "o9" })),
+            ("o9", None),
+        ] {
+            assert_eq!(named(name), want, "{name}");
+        }
     }
 }

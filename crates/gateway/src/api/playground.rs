@@ -76,7 +76,7 @@ fn told(decided: &Decided, features: &Features, setup: &Setup) -> Value {
     json!({
         "tier": name(decision.tier),
         "targets": targets.collect::<Vec<_>>(),
-        "reason": {"summary": decision.reason.summary(), "words": reason_words(&decision.reason)},
+        "reason": {"summary": decision.reason.summary(), "words": reason_words(&decision.reason, &decision.rejected)},
         "raised_from": decision.raised_from.and_then(name),
         "complexity": prediction.complexity,
         "task_type": prediction.task_type,
