@@ -5,6 +5,7 @@
 
 mod book;
 pub(crate) mod desk;
+mod open;
 mod secret;
 mod stored;
 
@@ -159,6 +160,10 @@ impl Keys {
     /// No key, an unknown one, one that is over, or one that may not do this.
     pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<Caller>, Refusal> {
         if self.is_open() {
+            if open::is_foreign(headers) {
+                let message = "while this router has no keys it answers no pages of other sites, and no requests to a public name; `tierway keys add` makes a key";
+                return Err(refused(403, "foreign_origin", message));
+            }
             return Ok(self.anonymous.clone());
         }
         let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer_token);

@@ -108,6 +108,18 @@ fn a_good_request_gets_past_the_door() {
 }
 
 #[test]
+fn a_page_of_another_site_spends_nothing_while_there_are_no_keys() {
+    let asked = |headers: &str| {
+        let length = QUESTION.len();
+        post(&format!("connection: close\r\ncontent-length: {length}\r\n{headers}"), QUESTION.as_bytes())
+    };
+    check(&asked("content-type: text/plain\r\norigin: https://evil.example\r\n"), 403);
+    check(&asked("sec-fetch-site: cross-site\r\n"), 403);
+    check(&asked("sec-fetch-site: same-origin\r\n"), 502);
+    check(b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n", 403);
+}
+
+#[test]
 fn lengths_that_disagree_are_refused() {
     let body = QUESTION.as_bytes();
     let length = body.len();
