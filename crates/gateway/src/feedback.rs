@@ -3,7 +3,7 @@
 //! Only of requests of its own key: what another caller got is nobody's business, so an id that is not the caller's reads
 //! like one that does not exist.
 
-use crate::api::refused;
+use crate::api::{refused, store};
 use crate::app::{App, json};
 use crate::body::read_body;
 use crate::keys::Scope;
@@ -71,10 +71,9 @@ async fn take(app: &App, request: Request<Incoming>) -> Result<RequestId, Refusa
         return Err(refused(400, "comment_too_long", message));
     }
     let id: RequestId = said.request_id.parse().map_err(|error| refused(400, "bad_request_id", format!("{error}")))?;
-    let store = app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))?;
-    let unknown =
-        || refused(404, "no_record", "no request of this key has that id (a record is there within a second)");
-    let found = store.readers.ask(move |reader| reader.call(id)).await.map_err(|error| match error {
+    let store = store(app)?;
+    let unknown = || refused(404, "no_record", "no request of this key has that id");
+    let found = store.record(id).await.map_err(|error| match error {
         LedgerError::Missing { .. } => unknown(),
         error => {
             tracing::error!(%error, "the record that feedback is about cannot be read");

@@ -169,6 +169,12 @@ async fn a_dry_run_calls_nobody() {
     let road = Road::open(RULES).await;
     let dry = |call: &mut Call| call.dry_run = true;
     check(&road, &said("Put good morning into Greek"), dry, expect!["200 nano rule:greek"]).await;
+    for (model, want) in [("auto", "fake/fake-nano"), ("fake/any-other", "fake/any-other")] {
+        let mut body = said("Put good morning into Greek");
+        body["model"] = json!(model);
+        let reply = road.ask(&body, dry).await;
+        assert_eq!(reply.headers["x-tierway-model"], want);
+    }
     assert_eq!(road.upstream.seen().len(), 0);
 }
 

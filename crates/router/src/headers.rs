@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use std::fmt::{Display, Write};
-use tierway_decide::{CallRecord, Decision, Ladder};
+use tierway_decide::{CallRecord, Decision, Ladder, Target};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-request-id");
 const TIER: HeaderName = HeaderName::from_static("x-tierway-tier");
@@ -113,8 +113,8 @@ pub(crate) fn money(headers: &mut HeaderMap, money: Money) {
     }
 }
 
-/// The reply to a request that only wants to know where it would go.
-pub(crate) fn dry_run(decision: &Decision, ladder: &Ladder, log: &mut Log) -> Reply {
+/// The reply to a request that only wants to know where it would go: to `first`, while that is well.
+pub(crate) fn dry_run(decision: &Decision, first: Option<&Target>, ladder: &Ladder, log: &mut Log) -> Reply {
     let tier = |id: tierway_decide::TierId| ladder.tiers().get(usize::from(id.0)).map(|tier| tier.name.as_str());
     let targets: Vec<_> = decision
         .targets
@@ -141,6 +141,9 @@ pub(crate) fn dry_run(decision: &Decision, ladder: &Ladder, log: &mut Log) -> Re
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     log.head(&mut headers);
+    if let Some(target) = first {
+        Pen::new(&mut headers).set(MODEL, format_args!("{}/{}", target.provider, target.model));
+    }
     Reply { status: StatusCode::OK, headers, body: Bytes::from(body.to_string()).into() }
 }
 

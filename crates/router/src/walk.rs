@@ -96,7 +96,9 @@ impl Router {
             return Err(Refusal::kept_elsewhere(field));
         }
         if call.dry_run {
-            let mut reply = headers::dry_run(&decided.decision, self.ground.setup.table.ladder(), log);
+            let setup = &self.ground.setup;
+            let first = decided.decision.targets.first().map(|id| setup.target(*id, decided.foreign.as_ref()));
+            let mut reply = headers::dry_run(&decided.decision, first, setup.table.ladder(), log);
             recorded(log.finish(CallStatus::Answered, 200), &mut reply.headers).await;
             return Ok(reply);
         }

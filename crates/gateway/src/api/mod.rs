@@ -14,6 +14,7 @@ mod targets;
 use crate::app::{App, json};
 use crate::body::read_body;
 use crate::keys::Scope;
+use crate::store::Store;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use query::Query;
@@ -114,15 +115,22 @@ async fn ask<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&mut Reader) -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let store = app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))?;
-    store.readers.ask(question).await.map_err(|error| match error {
+    store(app)?.readers.ask(question).await.map_err(unreadable)
+}
+
+pub(crate) fn store(app: &App) -> Result<&Store, Refusal> {
+    app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))
+}
+
+fn unreadable(error: LedgerError) -> Refusal {
+    match error {
         LedgerError::Missing { .. } => refused(503, "no_records_yet", "nothing was recorded yet"),
         // It may name files of this machine: that is for the log.
         error => {
             tracing::error!(%error, "a question to the ledger failed");
             refused(500, "ledger_unreadable", "the ledger cannot be read; the router's log says why")
         }
-    })
+    }
 }
 
 pub(crate) fn refused(status: u16, code: &str, message: impl Into<String>) -> Refusal {

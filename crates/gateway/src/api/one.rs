@@ -1,6 +1,6 @@
 //! One request: its record, and every step of its decision.
 
-use super::{ask, refused};
+use super::{refused, store, unreadable};
 use crate::app::App;
 use crate::explain::{Again, Names, because, chances, needed, passed_over};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use tierway_report::{attempt_words, decided_words, was_decided};
 
 pub(super) async fn request(app: &App, id: &str) -> Result<Value, Refusal> {
     let id: RequestId = id.parse().map_err(|error| refused(400, "bad_request_id", format!("{error}")))?;
-    let found = ask(app, move |reader| reader.call(id)).await?;
+    let found = store(app)?.record(id).await.map_err(unreadable)?;
     let stored = found.ok_or_else(|| refused(404, "no_record", "no record of this request (yet, or any more)"))?;
     let live = app.live.load_full();
     let explained = explained(&stored.call, live.router.setup(), &|name| live.keys.pins(name));

@@ -1,6 +1,6 @@
 //! How good the answers were: the sums, the cells, and people's words about single pairs.
 
-use super::{body, refused};
+use super::{body, refused, store};
 use crate::app::App;
 use crate::keys::Scope;
 use crate::quality::{Order, request_text};
@@ -175,7 +175,7 @@ pub(super) async fn ask<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&mut State) -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let store = app.store.as_ref().ok_or_else(|| refused(404, "no_records", "this router keeps no records"))?;
+    let store = store(app)?;
     store.states.ask(question).await.map_err(|error| {
         tracing::error!(%error, "a question about quality failed");
         refused(500, "ledger_unreadable", "the ledger cannot be read; the router's log says why")

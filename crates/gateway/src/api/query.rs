@@ -60,7 +60,11 @@ impl Query {
         let member = |(name, text): (String, String)| {
             let value = match name.as_str() {
                 "slower_than_ms" => text.parse::<u32>().map_or(Value::String(text), Value::from),
-                "retried" => Value::Bool(text == "true" || text == "1"),
+                "retried" => match text.as_str() {
+                    "true" | "1" => Value::Bool(true),
+                    "false" | "0" => Value::Bool(false),
+                    _ => Value::String(text),
+                },
                 _ => Value::String(text),
             };
             (name, value)
@@ -130,6 +134,8 @@ mod tests {
         check("task_type=poetry", Err("unknown variant `poetry`"));
         check("teir=nano", Err("unknown field `teir`"));
         check("slower_than_ms=long", Err("invalid type"));
+        check("retried=false", Ok(Filter::default()));
+        check("retried=yes", Err("invalid type"));
         check("tier=%f", Err("percent-encoded"));
         check("tier=%ff", Err("percent-encoded"));
     }

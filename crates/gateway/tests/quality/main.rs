@@ -177,6 +177,19 @@ async fn people_label_pairs_blind_and_callers_say_what_they_think() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_may_say_what_it_thinks_as_soon_as_it_has_its_answer() {
+    let stage = Stage::new(OPEN).await;
+    for _ in 0..3 {
+        let id = stage.chat(EASY).await;
+        let (status, answer, _) =
+            stage.ask(Method::POST, "/v1/feedback", &json!({"request_id": id, "thumb": "up"})).await;
+        assert_eq!(status.as_u16(), 200, "{answer}");
+        let id = stage.chat(EASY).await;
+        assert_eq!(stage.get(&format!("/api/v1/requests/{id}")).await["request_id"], json!(id));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
     let stage = Stage::new(OPEN).await;
     stage.upstream.plan("large-model", Plan::always(Fault::Status { status: 500 }));
