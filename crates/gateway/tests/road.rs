@@ -3,12 +3,15 @@
 
 use expect_test::{Expect, expect};
 use http::HeaderMap;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tierway::{Call, Reply, ReplyBody};
-use tierway_decide::{Caller, Pins, TierId, Usd};
+use tierway_decide::{CallRecord, Caller, Pins, RequestId, TierId, Usd};
 use tierway_gateway::Desk;
 use tierway_ledger::Reader;
+use tierway_report::attempt_words;
 use tierway_testkit::{Fault, Plan, Upstream};
 use tierway_wire::Format;
 
@@ -40,6 +43,17 @@ impl Road {
         .concat();
         let config = tierway_config::parse(&text, "road.toml", &|_| None).unwrap();
         Self { desk: Desk::open(&config).unwrap(), upstream, folder }
+    }
+
+    /// The record of a request, once it is there.
+    async fn record(&self, id: RequestId) -> CallRecord {
+        let mut reader = Reader::open(self.folder.path().join("l.db").as_path()).unwrap();
+        loop {
+            if let Some(stored) = reader.call(id).unwrap() {
+                return stored.call;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn ask(&self, body: &Value, change: impl FnOnce(&mut Call)) -> Reply {
@@ -242,4 +256,38 @@ async fn a_conversation_is_one_session_in_the_ledger() {
     let sessions = ids.map(|id| reader.call(id).unwrap().unwrap().call.session);
     assert_eq!(sessions[0], sessions[1]);
     assert!(!sessions[0].is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_do_is_asked_for_one_tier_up() {
+    let road = Road::open(&format!("{RULES}[routing]\nescalate_on_broken = true\n")).await;
+    let cut = || Fault::ContentFilterFinish { after: 2 };
+    for (fault, stream) in [(Fault::Empty, false), (cut(), false), (cut(), true)] {
+        road.upstream.plan("fake-nano", Plan::first([fault.clone()]));
+        let mut body = said("Put good morning into Greek");
+        body["stream"] = json!(stream);
+        let reply = road.ask(&body, |_| {}).await;
+        assert_eq!((reply.status.as_u16(), &reply.headers["x-tierway-tier"]), (200, &"standard".parse().unwrap()));
+        let id = reply.headers["x-tierway-request-id"].to_str().unwrap().parse().unwrap();
+        let text = String::from_utf8(reply.body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        assert!(text.contains("\"stop\"") && !text.contains("content_filter"), "{fault:?}: {text}");
+        let record = road.record(id).await;
+        let ends: Vec<_> =
+            record.attempts.iter().map(|attempt| (&*attempt.model, attempt_words(&attempt.end))).collect();
+        assert_eq!(ends.len(), 2, "{ends:?}");
+        assert!(ends[0].0 == "fake-nano" && ends[0].1.contains("not as was asked"), "{ends:?}");
+        assert!(record.attempts.iter().all(|attempt| attempt.paid > Some(Usd::ZERO)), "both are paid for: {record:?}");
+    }
+    // Who comes last serves, whatever it said.
+    for model in ["fake-nano", "fake-standard", "fake-reasoning"] {
+        road.upstream.plan(model, Plan::always(cut()));
+    }
+    for stream in [false, true] {
+        let mut body = said("Put good morning into Greek");
+        body["stream"] = json!(stream);
+        let reply = road.ask(&body, |_| {}).await;
+        assert_eq!((reply.status.as_u16(), &reply.headers["x-tierway-tier"]), (200, &"reasoning".parse().unwrap()));
+        let text = String::from_utf8(reply.body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        assert!(text.contains("content_filter"), "{text}");
+    }
 }

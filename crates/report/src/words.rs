@@ -89,6 +89,9 @@ pub fn reject_words(why: &RejectWhy) -> String {
 pub fn attempt_words(end: &AttemptEnd) -> String {
     match end {
         AttemptEnd::Ok => "answered".into(),
+        AttemptEnd::Http { status: 200, .. } => {
+            "answered, but not as was asked (empty, refused, cut or of another form)".into()
+        }
         AttemptEnd::Http { status, code } if code.is_empty() => format!("HTTP {status}"),
         AttemptEnd::Http { status, code } => format!("HTTP {status} ({code})"),
         AttemptEnd::Connect => "no connection".into(),

@@ -40,6 +40,8 @@ pub(crate) struct Whole {
     pub(crate) usage_json: Option<Bytes>,
     pub(crate) finish: String,
     pub(crate) headers: HeaderMap,
+    /// It serves only if nobody does better.
+    pub(crate) is_unfit: bool,
 }
 
 /// One call as it is to be made.
@@ -121,7 +123,7 @@ async fn whole(task: Task<'_>, part: &mut BytesMut) -> Result<Served, Broken> {
         Operation::Embeddings => Usage { input_tokens: input_tokens.into(), ..Usage::default() },
         Operation::Chat | Operation::CountTokens => spent(&body, input_tokens),
     });
-    Ok(Served::Whole(Box::new(Whole { body, usage, estimated, usage_json, finish, headers })))
+    Ok(Served::Whole(Box::new(Whole { body, usage, estimated, usage_json, finish, headers, is_unfit: false })))
 }
 
 /// An estimate of what this much of an answer's body took. Nothing, where none of it came.
@@ -193,6 +195,8 @@ pub(crate) struct Begun {
     pub(crate) headers: HeaderMap,
     /// Who says it.
     pub(crate) provider: Arc<dyn Provider>,
+    /// All of it is there, and serves only if nobody does better.
+    pub(crate) is_unfit: bool,
 }
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
@@ -215,7 +219,7 @@ async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
             }
         }
     }
-    Ok(Begun { body, meter, out, headers, provider: upstream.provider.clone() })
+    Ok(Begun { body, meter, out, headers, provider: upstream.provider.clone(), is_unfit: false })
 }
 
 /// The next bytes of a body; trailers are passed over.

@@ -7,7 +7,7 @@ use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
 use crate::setup::Upstream;
-use crate::unfit::is_unfit;
+use crate::unfit::{Said, unfit};
 use crate::walk::To;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
@@ -70,16 +70,12 @@ impl Router {
         began_ms: u64,
         log: &mut Log,
     ) -> Result<Served, Broken> {
-        match &served {
+        match &mut served {
             Ok(Served::Stream(_)) => {}
             Ok(Served::Whole(whole)) => {
-                log.one_ends(to.id, AttemptEnd::Ok, whole.usage, whole.estimated);
-                if self.ground.setup.table.escalate_on_broken()
-                    && is_unfit(&whole.body, asked.call.format, asked.outline)
-                {
-                    // Paid for all the same: its usage is in the record.
-                    served = Err(FailureKind::Unfit.into());
-                }
+                whole.is_unfit = self.is_unfit(asked, Said::Whole(&whole.body));
+                let end = if whole.is_unfit { unfit() } else { AttemptEnd::Ok };
+                log.one_ends(to.id, end, whole.usage, whole.estimated);
             }
             Err(broken) => {
                 let end = attempt_end(broken.kind, broken.reply.as_deref());

@@ -1,17 +1,20 @@
-//! Holds the beginning of a stream back for a moment, so that one which breaks early falls back unseen.
+//! Holds a stream back, so that one which breaks falls back unseen: its beginning for a moment (`hold_back_ms`), or all of it
+//! until its form was looked at (`escalate_on_broken`).
 //!
-//! Off unless `hold_back_ms` asks for it: it delays the first words of every stream. What is held is bounded; a stream that
-//! says more is let go. What a stream cost that broke here is charged, by its own report or our estimate.
+//! Off unless asked for: it delays the first words of every stream. What is held is bounded; a stream that says more is let
+//! go. What a stream cost that broke here is charged, by its own report or our estimate.
 
 use crate::attempt::{Begun, next};
 use crate::log::Log;
 use crate::meter::Broken;
+use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
+use crate::unfit::{Said, unfit};
 use crate::walk::To;
 use std::time::Duration;
 use tierway_decide::dispatch::FailureKind;
-use tierway_wire::{Estimate, Usage};
+use tierway_wire::Usage;
 
 /// More than this is not held: some hundred times what models say in the longest window.
 const MAX_HELD_BYTES: usize = 256 * 1024;
@@ -22,20 +25,33 @@ impl Router {
         &self,
         begun: Box<Begun>,
         to: &To<'_>,
-        (input_tokens, deadline_ms): (Estimate, u64),
+        asked: &Asked<'_>,
+        deadline_ms: u64,
         log: &mut Log,
     ) -> Result<Box<Begun>, Broken> {
+        let setup = &self.ground.setup;
+        let checks = setup.table.escalate_on_broken();
         let left = Duration::from_millis(deadline_ms.saturating_sub(log.monotonic_ms()));
-        let window = self.ground.setup.hold_back.min(left);
+        let window = if checks { left } else { setup.hold_back.min(left) };
         if window.is_zero() {
             return Ok(begun);
         }
-        let input_tokens = to.target.limits.vocabulary.tokens(input_tokens);
-        let held = hold(begun, window, input_tokens, log).await;
-        if let Err(broken) = &held {
-            log.one_ends(to.id, attempt_end(broken.kind, broken.reply.as_deref()), broken.spent, true);
-            log.served_by_nobody();
-            to.in_flight.target().on_failure(log.monotonic_ms(), broken.kind);
+        let input_tokens = asked.input_tokens_of(to.target);
+        let mut held = hold(begun, window, input_tokens, log).await;
+        match &mut held {
+            Err(broken) => {
+                log.one_ends(to.id, attempt_end(broken.kind, broken.reply.as_deref()), broken.spent, true);
+                log.served_by_nobody();
+                to.in_flight.target().on_failure(log.monotonic_ms(), broken.kind);
+            }
+            Ok(begun) if checks && begun.meter.said.done => {
+                begun.is_unfit = self.is_unfit(asked, Said::Stream(begun.out.all()));
+                if begun.is_unfit {
+                    let (usage, estimated) = begun.meter.said.usage(input_tokens);
+                    log.one_ends(to.id, unfit(), usage, estimated);
+                }
+            }
+            Ok(_) => {}
         }
         held
     }

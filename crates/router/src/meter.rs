@@ -436,6 +436,11 @@ impl Out {
         self.buffer.len() + self.chunk.as_ref().map_or(0, Bytes::len)
     }
 
+    /// All of it.
+    pub(crate) fn all(&self) -> &[u8] {
+        self.chunk.as_ref().map_or(&self.buffer, |chunk| chunk)
+    }
+
     pub(crate) fn take(&mut self) -> Option<Bytes> {
         self.chunk.take().or_else(|| (!self.buffer.is_empty()).then(|| self.buffer.split().freeze()))
     }

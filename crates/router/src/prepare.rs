@@ -68,6 +68,11 @@ impl<'a> Asked<'a> {
         target.limits.vocabulary.tokens(self.input_tokens)
     }
 
+    /// The request in neutral form, read anew; none when it cannot be.
+    pub(crate) fn decoded(&self) -> Option<Request> {
+        tierway_wire::decode_request(self.call.format, self.fields).ok()
+    }
+
     /// Whether its answer is made of tokens that are paid for.
     pub(crate) fn has_output(&self) -> bool {
         self.operation == Operation::Chat

@@ -160,6 +160,8 @@ impl Router {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, asked.outline.stream, log);
         let (mut last, mut short): (Option<Broken>, bool) = (None, false);
+        // An answer that does not do, for want of a better one.
+        let mut unfit = None;
         let mut full = Crowded::new(asked);
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
@@ -193,17 +195,26 @@ impl Router {
                         // Boxed, as it has room for two calls.
                         Some(ms) => Box::pin(self.hedged(asked, (target, to, opened), ms, &mut dispatch, log)).await,
                     };
-                    let bounds = (decided.input_tokens, dispatch.deadline_ms());
-                    let served = match served {
-                        Ok(Served::Whole(whole)) => return Ok(Got::Whole(whole)),
-                        Ok(Served::Stream(begun)) => self.held(begun, &to, bounds, log).await,
+                    let deadline_ms = dispatch.deadline_ms();
+                    let got = match served {
+                        Ok(Served::Whole(whole)) => Ok(Got::Whole(whole)),
+                        Ok(Served::Stream(begun)) => {
+                            let held = self.held(begun, &to, asked, deadline_ms, log).await;
+                            held.map(|begun| Got::Stream { begun, to: Box::new(to), deadline_ms, onward: None })
+                        }
                         Err(broken) => Err(broken),
                     };
-                    match served {
-                        Ok(begun) => {
-                            let deadline_ms = dispatch.deadline_ms();
-                            let onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
-                            return Ok(Got::Stream { begun, to: Box::new(to), deadline_ms, onward });
+                    match got {
+                        Ok(got) if got.is_unfit() => {
+                            log.served_by_nobody();
+                            unfit = Some((id, got));
+                            dispatch.on_failure(clock.monotonic_ms(), FailureKind::Unfit, false)
+                        }
+                        Ok(mut got) => {
+                            if let Got::Stream { onward, .. } = &mut got {
+                                *onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
+                            }
+                            return Ok(got);
                         }
                         Err(broken) => {
                             let kind = broken.kind;
@@ -221,11 +232,17 @@ impl Router {
                 Step::Continue { .. } | Step::Hedge { .. } => {
                     dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true)
                 }
-                Step::GiveUp { .. } if short && last.is_none() => return Err(Refusal::short()),
-                Step::GiveUp { failure } if full.was_any() && last.is_none() => {
-                    return Err(Refusal::full(failure.retry_after_ms()));
-                }
                 Step::GiveUp { failure } => {
+                    if let Some((id, got)) = unfit {
+                        log.served_by(id);
+                        return Ok(got);
+                    }
+                    if short && last.is_none() {
+                        return Err(Refusal::short());
+                    }
+                    if full.was_any() && last.is_none() {
+                        return Err(Refusal::full(failure.retry_after_ms()));
+                    }
                     let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
                     return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));
                 }
@@ -327,6 +344,15 @@ impl Router {
 enum Got<'a> {
     Whole(Box<Whole>),
     Stream { begun: Box<Begun>, to: Box<To<'a>>, deadline_ms: u64, onward: Option<Box<Onward>> },
+}
+
+impl Got<'_> {
+    fn is_unfit(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_unfit,
+            Self::Stream { begun, .. } => begun.is_unfit,
+        }
+    }
 }
 
 /// Why a target is not called after all.

@@ -18,6 +18,7 @@ mod cost;
 pub mod embeddings;
 mod error;
 mod fit;
+mod form;
 mod format;
 pub mod gemini;
 pub mod grammar;
@@ -50,6 +51,7 @@ pub use codec::{decode_answer, decode_error, decode_request, encode_answer, enco
 pub use context::Context;
 pub use cost::{final_usage, usage_in, with_cost};
 pub use error::{ApiError, DecodeError};
+pub use form::Form;
 pub use format::Format;
 pub use options::{
     Adaptation, Adapted, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,

@@ -5,7 +5,7 @@
 
 use super::answers::{self, Said};
 use super::budget::Purse;
-use super::checks::{self, Wanted};
+use super::checks;
 use super::task::{Taken, Task};
 use super::{OWN_KEY, rubric};
 use bytes::Bytes;
@@ -16,9 +16,8 @@ use tierway::{Call, Purpose, Reply, Router};
 use tierway_decide::quality::{Comparison, Preference};
 use tierway_decide::{Caller, RequestId, Usd};
 use tierway_ledger::quality::Verdict;
-use tierway_wire::neutral::Output;
 use tierway_wire::splice::{Edit, Fields};
-use tierway_wire::{Format, Outline, OutputForm};
+use tierway_wire::{Form, Format};
 
 /// A sample that is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +60,9 @@ impl Looking {
         let (format, body) = (self.task.format, self.task.request.clone());
         let (outline, fields) =
             tierway_wire::outline(format, &body).map_err(|_| "the request cannot be read again".to_owned())?;
-        let (wanted, request) = (wanted(format, &outline, &fields), answers::conversation(&outline));
+        let wanted =
+            tierway_wire::decode_request(format, &fields).map(|request| Form::of(&request)).unwrap_or_default();
+        let request = answers::conversation(&outline);
         let shadow = self.shadow(&fields).await?;
         let (cheap, baseline) = if self.task.taken.kind.served_cheap() {
             (&self.task.served, &shadow.said)
@@ -145,19 +146,6 @@ impl Looking {
         let who = if purpose == Purpose::Shadow { "the second answer" } else { "the judge" };
         Err(format!("{who} failed with HTTP {}", answer.status))
     }
-}
-
-/// What a good answer needs.
-fn wanted(format: Format, outline: &Outline<'_>, request: &Fields<'_>) -> Wanted {
-    let schema = match (outline.output, tierway_wire::decode_request(format, request)) {
-        (OutputForm::JsonSchema, Ok(request)) => match request.output {
-            Output::JsonSchema { schema, .. } => serde_json::from_str(&schema).ok(),
-            _ => None,
-        },
-        _ => None,
-    };
-    let tools = outline.tools.iter().map(|tool| tool.name.clone().into_owned()).collect();
-    Wanted { output: outline.output, schema, tools }
 }
 
 /// A reply to one of our own calls.
