@@ -332,7 +332,7 @@ impl Router {
             Some(account) => Some(seat.at(account, now).map_err(NotCalled::Held)?),
         };
         if let Err(until_ms) = state.admit(now, again) {
-            place.map(Place::unused);
+            place.into_iter().for_each(Place::unused);
             return Err(held(until_ms));
         }
         let in_flight = state.depart().with(place);
