@@ -154,7 +154,18 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     } else {
         fact(out, "tier", &call.tier)?;
     }
+    for (name, words) in ["good at", "bad at"].into_iter().zip(names.traits(&call.tier)) {
+        if !words.is_empty() {
+            fact(out, name, words)?;
+        }
+    }
     fact(out, "reason", &decided_words(call))?;
+    if let Some(needed) = again.needed {
+        fact(out, "needed", &format!("{} that an answer will do", percent(f64::from(needed))))?;
+        for words in names.would_change(&call.tier, &call.prediction.p_ok, needed) {
+            fact(out, "instead", &words)?;
+        }
+    }
     if !call.raised_from.is_empty() {
         fact(out, "raised from", &call.raised_from)?;
     }

@@ -27,6 +27,21 @@ fn a_question_that_is_given_up_is_recorded_with_what_was_read() {
     );
 }
 
+#[test]
+fn a_decision_is_explained_with_what_would_have_changed_it() {
+    let dir = common::folder(&common::LADDER.replacen("[[tiers]]\n", "[[tiers]]\nstrengths = \"short facts\"\n", 1));
+    common::tierway(dir.path(), &["ask", "What is the capital of France?"]);
+    let text = common::good(dir.path(), &["explain"]);
+    for want in
+        ["good at       short facts", "needed        ", "% that an answer will do", "instead       not nano, with "]
+    {
+        assert!(text.contains(want), "{want}: {text}");
+    }
+    common::tierway(dir.path(), &["ask", "Prove that the square root of 2 is irrational, step by step."]);
+    let text = common::good(dir.path(), &["explain"]);
+    assert!(text.contains("instead       nano, with ") && text.contains(" points more"), "{text}");
+}
+
 /// What a provider says of a request without a key does not say that it has none.
 #[test]
 fn a_question_that_failed_says_which_key_is_missing() {

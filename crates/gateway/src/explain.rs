@@ -14,6 +14,8 @@ use tierway_report::reject_words;
 pub struct Again {
     /// None without a config, or without features in the row.
     pub prediction: Option<Prediction>,
+    /// The chance that a tier had to reach, where that decided.
+    pub needed: Option<f32>,
     /// The strongest features behind it, with their weights.
     pub because: Vec<(&'static str, f32)>,
     /// The tier that would be chosen, where the row holds all that the choice hangs on.
@@ -29,15 +31,16 @@ impl Again {
     /// When its features cannot be read.
     pub fn of(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option<Pins>) -> Result<Self, UnpackError> {
         let same_table = call.table_version == setup.table.version();
+        let needed = needed(setup, &call.rejected, &call.prediction.p_ok, &call.reason);
         if call.features.is_empty() {
-            return Ok(Self { same_table, ..Self::default() });
+            return Ok(Self { needed, same_table, ..Self::default() });
         }
         let features = Features::unpack(&call.features)?;
         let ladder = setup.table.ladder();
         let prediction = setup.predictor.predict(&features, ladder.tiers().len(), usize::from(ladder.baseline().0));
         let because = setup.predictor.explain(&features).iter().map(|part| (part.feature, part.weight)).collect();
         let tier = chosen_again(call, setup, key_pins);
-        Ok(Self { prediction: Some(prediction), because, tier, same_table })
+        Ok(Self { prediction: Some(prediction), needed, because, tier, same_table })
     }
 
     /// As JSON.
@@ -45,6 +48,7 @@ impl Again {
     pub fn json(&self) -> Value {
         json!({
             "prediction": self.prediction,
+            "needed": self.needed,
             "because": because(&self.because),
             "tier": self.tier,
             "same_config": self.same_table,
@@ -100,6 +104,32 @@ impl<'a> Names<'a> {
     pub fn tier(&self, id: TierId) -> String {
         let tier = self.0.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
         tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.clone())
+    }
+
+    /// What the config says the tier is good and bad at; empty where it says nothing.
+    #[must_use]
+    pub fn traits(&self, tier: &str) -> [&'a str; 2] {
+        let tier = self.0.and_then(|ladder| ladder.find(tier).map(|id| ladder.tier(id)));
+        tier.map_or([""; 2], |tier| [&tier.strengths, &tier.weaknesses])
+    }
+
+    /// What another prediction would have changed, as half sentences: by how much a cheaper tier fell short, and how much the
+    /// chosen one has to spare. `needed`: see [`Again`].
+    #[must_use]
+    pub fn would_change(&self, chosen: &str, p_ok: &[f32; MAX_TIERS], needed: f32) -> Vec<String> {
+        let tiers = (0..).map(TierId).zip(p_ok).take(tiers_asked(p_ok));
+        let tiers: Vec<_> = tiers.map(|(id, p)| (self.tier(id), *p)).collect();
+        let Some(at) = tiers.iter().position(|(name, _)| name == chosen) else { return Vec::new() };
+        let points = |p: f32| format!("{:.1} points", 100.0 * p);
+        let cheaper = tiers[..at].iter().filter(|(_, p)| *p < needed).max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let mut told: Vec<_> =
+            cheaper.map(|(name, p)| format!("{name}, with {} more", points(needed - p))).into_iter().collect();
+        // The best tier is its own measure: less for it is less that is needed.
+        let best = tiers.iter().map(|(_, p)| *p).fold(0.0, f32::max);
+        if tiers[at].1 < best {
+            told.push(format!("not {chosen}, with {} less", points(tiers[at].1 - needed)));
+        }
+        told
     }
 
     /// `provider/model`, where that is known.

@@ -28,7 +28,7 @@ impl Road {
         let folder = tempfile::tempdir().unwrap();
         let tier = |name: &str, input: &str, output: &str, more: &str| {
             format!(
-                "[[tiers]]\nname = \"{name}\"\nprice = {{ input = {input}, output = {output} }}\n\
+                "[[tiers]]\nname = \"{name}\"\nstrengths = \"{name} things\"\nprice = {{ input = {input}, output = {output} }}\n\
                  targets = [{{ provider = \"fake\", model = \"fake-{name}\" {more} }}]\n"
             )
         };
@@ -204,6 +204,8 @@ async fn a_model_is_asked_and_charged_and_can_only_fail_towards_the_local_one() 
     let question = asked[0].json();
     assert_eq!((&question["temperature"], &question["max_tokens"]), (&json!(0), &json!(100)));
     assert_eq!(question["response_format"]["type"], "json_object");
+    let told: Value = serde_json::from_str(question["messages"][1]["content"].as_str().unwrap()).unwrap();
+    assert_eq!(told["who_answers"]["simple"], json!({"good_at": "nano things"}), "{told}");
     road.desk.close().unwrap();
     let record = Reader::open(road.folder.path().join("l.db").as_path()).unwrap().call(id).unwrap().unwrap().call;
     assert!(record.classifier_paid.picos() > 0 && record.attempts.len() == 1, "{record:?}");

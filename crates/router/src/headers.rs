@@ -15,6 +15,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 const REASON: HeaderName = HeaderName::from_static("x-tierway-reason");
 const COMPLEXITY: HeaderName = HeaderName::from_static("x-tierway-complexity");
 const TASK_TYPE: HeaderName = HeaderName::from_static("x-tierway-task-type");
+/// Whether the thresholds behind the decision were proven on the operator's own outcomes.
+const CALIBRATED: HeaderName = HeaderName::from_static("x-tierway-calibrated");
 const COST: HeaderName = HeaderName::from_static("x-tierway-cost-usd");
 const BASELINE: HeaderName = HeaderName::from_static("x-tierway-baseline-usd");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tierway-attempts");
@@ -90,6 +92,8 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
     pen.set(REASON, record.reason.summary());
     pen.headers.insert(COMPLEXITY, HeaderValue::from_static(record.prediction.complexity.name()));
     pen.headers.insert(TASK_TYPE, HeaderValue::from_static(record.prediction.task_type.name()));
+    let calibrated = if record.prediction.calibrated { "true" } else { "false" };
+    pen.headers.insert(CALIBRATED, HeaderValue::from_static(calibrated));
     // A stream's running attempt is not in the record yet.
     pen.set(ATTEMPTS, record.attempts.len() + usize::from(record.first_byte_ms.is_some()));
     if !record.adapted.is_empty() {

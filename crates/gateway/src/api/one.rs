@@ -2,7 +2,7 @@
 
 use super::{refused, store, unreadable};
 use crate::app::App;
-use crate::explain::{Again, Names, because, chances, needed, passed_over};
+use crate::explain::{Again, Names, because, chances, passed_over};
 use serde_json::{Value, json};
 use tierway::{Refusal, Setup};
 use tierway_decide::{Attempt, CallRecord, Pins, RequestId, Usd, savings};
@@ -39,7 +39,7 @@ fn explained(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Option
         "decided": was_decided(call),
         "reason": {"summary": call.reason.summary(), "words": decided_words(call)},
         "chances": chances(names, &call.prediction.p_ok),
-        "needed": needed(setup, &call.rejected, &call.prediction.p_ok, &call.reason),
+        "needed": again.needed,
         "because": because(&again.because),
         "rejected": passed_over(names, &call.rejected),
         "attempts": call.attempts.iter().map(attempt).collect::<Vec<_>>(),
