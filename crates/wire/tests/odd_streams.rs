@@ -161,3 +161,26 @@ fn a_client_of_the_first_years_reads_its_call() {
         {},"logprobs":null,"finish_reason":"function_call"}]}"#]]
     .assert_eq(&deltas.join("\n"));
 }
+
+/// Clients of Messages run tools on `tool_use` only.
+#[test]
+fn a_call_that_ends_with_stop_is_a_call() {
+    let call = r#"[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]"#;
+    let streamed = collected(
+        Format::OpenaiChat,
+        &[
+            &format!(r#"{{"id":"a","model":"m","choices":[{{"index":0,"delta":{{"tool_calls":{call}}}}}]}}"#),
+            r#"{"id":"a","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            "[DONE]",
+        ],
+    );
+    let whole = format!(
+        r#"{{"id":"a","model":"m","choices":[{{"index":0,"message":{{"tool_calls":{call}}},"finish_reason":"stop"}}]}}"#
+    );
+    let whole = decode_answer(Format::OpenaiChat, whole.as_bytes(), &context()).unwrap();
+    for answer in [streamed, whole] {
+        let message = encode_answer(Format::AnthropicMessages, &answer, &context());
+        let message: serde_json::Value = serde_json::from_slice(&message).unwrap();
+        assert_eq!(message["stop_reason"], "tool_use", "{message}");
+    }
+}

@@ -55,19 +55,22 @@ fn choice(mut choice: Node<'_>, context: &Context) -> Choice {
             Part::new(call)
         }));
     }
+    let calls = said.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
     Choice {
-        finish: finish(choice.str("finish_reason").unwrap_or("stop")),
+        finish: finish(choice.str("finish_reason").unwrap_or("stop"), calls),
         logprobs: choice.get("logprobs").map(|node| node.raw.to_owned()),
         parts: said,
     }
 }
 
-pub(super) fn finish(word: &str) -> Finish {
+/// `calls`: tools are called. OpenAI itself says `stop` then where the request forced the call, some servers always do.
+pub(super) fn finish(word: &str, calls: bool) -> Finish {
     match word {
         "length" => Finish::Length,
         "tool_calls" | "function_call" => Finish::ToolCalls,
         "content_filter" => Finish::ContentFilter,
         "error" => Finish::Failed("error".to_owned()),
+        _ if calls => Finish::ToolCalls,
         _ => Finish::Stop,
     }
 }

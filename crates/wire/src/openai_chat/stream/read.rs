@@ -117,7 +117,7 @@ impl Decoder {
             state.finished = true;
             state.close_prose(index, out);
             out.extend(state.calls.iter().map(|(_, block)| Event::BlockStop { choice: index, block: *block }));
-            out.push(Event::Finish { choice: index, finish: finish(word) });
+            out.push(Event::Finish { choice: index, finish: finish(word, !state.calls.is_empty()) });
         }
         Ok(())
     }
