@@ -111,7 +111,11 @@ pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Dec
     let mut rejected = Vec::new();
     let ceiling = ceiling(ladder, ask);
     let (tier, reason) = first_choice(ladder, choosing, ask, ceiling, &mut rejected);
-    let (targets, misfits) = fitting(ladder, ask, tier, ceiling);
+    let (mut targets, mut misfits) = fitting(ladder, ask, tier, ceiling, misfit);
+    if targets.is_empty() {
+        // Of those that an estimate rules out, one that it may be wrong about is asked before everybody is refused.
+        (targets, misfits) = fitting(ladder, ask, tier, ceiling, certain_misfit);
+    }
     rejected.extend(misfits);
     let Some(first) = targets.first() else { return Err(NothingFits { tier, rejected }) };
     let raised_from = (first.tier != tier).then_some(tier);
@@ -259,11 +263,18 @@ fn expected_usage(id: TargetId, price: &Price, input_tokens: u32, ask: &Ask<'_>)
 }
 
 /// All targets at or above the tier, up to the ceiling, that can serve the request; and the others with the reason.
-fn fitting(ladder: &Ladder, ask: &Ask<'_>, from: TierId, ceiling: TierId) -> (Vec<TargetId>, Vec<Rejected>) {
+fn fitting(
+    ladder: &Ladder,
+    ask: &Ask<'_>,
+    from: TierId,
+    ceiling: TierId,
+    misfit: fn(&Target, &Ask<'_>) -> Option<RejectWhy>,
+) -> (Vec<TargetId>, Vec<Rejected>) {
     let (mut fit, mut misfits) = (Vec::with_capacity(4), Vec::new());
     for tier in ladder.ids().filter(|tier| (from..=ceiling.max(from)).contains(tier)) {
         for (id, target) in ladder.targets_of(tier) {
-            match misfit_in_session(target, id, ask) {
+            let bound = ask.session.is_some_and(|session| session.bound && session.target != id);
+            match if bound { Some(RejectWhy::BoundToModel) } else { misfit(target, ask) } {
                 None => fit.push(id),
                 Some(why) => misfits.push(Rejected { tier, target: Some(id), why }),
             }
@@ -272,20 +283,22 @@ fn fitting(ladder: &Ladder, ask: &Ask<'_>, from: TierId, ceiling: TierId) -> (Ve
     (fit, misfits)
 }
 
-fn misfit_in_session(target: &Target, id: TargetId, ask: &Ask<'_>) -> Option<RejectWhy> {
-    if ask.session.is_some_and(|session| session.bound && session.target != id) {
-        return Some(RejectWhy::BoundToModel);
-    }
-    misfit(target, ask)
-}
-
-/// Why this target cannot serve the request, if it cannot.
+/// Why this target cannot serve the request, if it cannot as far as is estimated.
 #[must_use]
 pub fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
+    misfit_with(target, ask, target.limits.vocabulary.tokens(ask.input_tokens))
+}
+
+/// Why this target cannot serve the request, if it surely cannot: estimates are up to a third too high (`docs/tokens.md`).
+#[must_use]
+pub fn certain_misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
+    misfit_with(target, ask, target.limits.vocabulary.tokens(ask.input_tokens) / 4 * 3)
+}
+
+fn misfit_with(target: &Target, ask: &Ask<'_>, input_tokens: u32) -> Option<RejectWhy> {
     if let Some(capability) = target.capabilities.lacking(ask.needs) {
         return Some(RejectWhy::Lacks { capability: capability.into() });
     }
-    let input_tokens = target.limits.vocabulary.tokens(ask.input_tokens);
     if let Some(window) = target.limits.max_input.filter(|most| input_tokens > *most) {
         return Some(RejectWhy::TooLong { tokens: input_tokens, window });
     }
@@ -486,6 +499,19 @@ mod tests {
         let passed_over: Vec<_> = decision.rejected.iter().map(|rejected| (rejected.tier.0, &rejected.why)).collect();
         assert_eq!(decision.tier, TierId(1));
         assert_eq!(passed_over, [(2, &RejectWhy::Dearer), (0, &RejectWhy::BelowFloor)]);
+    }
+
+    #[test]
+    fn an_estimate_that_may_be_wrong_refuses_nobody() {
+        // The windows hold 1,000 and twice 100,000.
+        check(EASY, |ask| ask.input_tokens = 129_000.into(), expect!["standard (predicted), raised from nano"]);
+        check(HARD, |ask| ask.input_tokens = 140_000.into(), expect!["nothing: 3"]);
+        let capped = |ask: &mut Ask<'_>| {
+            ask.input_tokens = 1_300.into();
+            ask.pins.ceiling = Some(TierId(0));
+        };
+        check(EASY, capped, expect!["nano (predicted)"]);
+        check(EASY, |ask| ask.input_tokens = 1_300.into(), expect!["standard (predicted), raised from nano"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub mod stats;
 mod table;
 
 pub use chance::Chance;
-pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, decide, expected_cost, misfit};
+pub use choose::{Ask, Choosing, NothingFits, Policy, RuleHit, Session, certain_misfit, decide, expected_cost};
 pub use days::{DAY_MS, HOUR_MS, WEEK_MS, day_of, span_ms};
 pub use decision::{Caller, Decision, Pins, Reason, RejectWhy, Rejected};
 pub use features::{COUNTERS, Counter, FEATURE_VERSION, Features, GRAM_BUCKETS, GramKind, MAX_GRAMS, UnpackError};

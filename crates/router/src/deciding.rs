@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tierway_decide::{
     Ask, Caller, Choosing, Complexity, Decision, Features, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected,
-    RuleHit, Session, Target, TargetId, TierId, day_of, decide, misfit,
+    RuleHit, Session, Target, TargetId, TierId, certain_misfit, day_of, decide,
 };
 use tierway_wire::{ApiError, Estimate, Outline, Role};
 
@@ -237,7 +237,7 @@ fn within_ceiling(tier: Option<TierId>, model: &str, looked: &Looked<'_>, ladder
 
 /// A model that is asked for by name can do what the request needs.
 fn fits(target: &Target, ask: &Ask<'_>) -> Result<(), Refusal> {
-    misfit(target, ask).map_or(Ok(()), |why| Err(Refusal::misfit(&target.model, &why)))
+    certain_misfit(target, ask).map_or(Ok(()), |why| Err(Refusal::misfit(&target.model, &why)))
 }
 
 fn decision_for(id: TargetId, tier: TierId, prediction: Prediction) -> Decision {
