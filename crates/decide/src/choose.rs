@@ -285,7 +285,7 @@ fn fitting(
 
 /// Why this target cannot serve the request, if it cannot as far as is estimated.
 #[must_use]
-pub fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
+pub(crate) fn misfit(target: &Target, ask: &Ask<'_>) -> Option<RejectWhy> {
     misfit_with(target, ask, target.limits.vocabulary.tokens(ask.input_tokens))
 }
 
