@@ -2,13 +2,15 @@
 //! In: the [`Ladder`], how to [choose](Choosing), and one [`Ask`]. Out: a [`Decision`], or who was refused and why.
 //! Pure: the same input gives the same decision, so a recorded request can be decided again offline.
 //! Precedence, first match wins: locked rule, tier named by the request, tier pinned to the caller, rule, prediction by the
-//! policy (unless that cell is held), doubt (baseline). Floors and ceilings then bound it, and what the request needs may only raise it.
+//! policy (unless that cell is held), doubt (baseline). Floors and ceilings then bound it; what the request needs raises
+//! it, or lowers it to who can serve that where nobody above can and nobody else named the tier.
 
 use crate::pricing::Price;
 use crate::quality::Held;
 use crate::{Caller, Complexity, ComplexityMap, Decision, Ladder, Pins, Prediction, Reason, RejectWhy, Rejected};
 use crate::{Target, TargetId, TierId, Usd};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use tierway_wire::{Estimate, Needs, Usage};
 
 /// How a tier is picked when neither a rule nor a pin does it.
@@ -97,7 +99,7 @@ pub struct Session {
 /// Nothing can serve the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NothingFits {
-    /// The tier that was chosen; what the request needs may only raise it.
+    /// The tier that was chosen.
     pub tier: TierId,
     /// Everyone, and why not.
     pub rejected: Vec<Rejected>,
@@ -106,19 +108,29 @@ pub struct NothingFits {
 /// Decides. The targets of the decision are in order of preference before health and load are looked at.
 ///
 /// # Errors
-/// [`NothingFits`] when no target at or above the chosen tier, within the caller's ceiling, can serve the request.
+/// [`NothingFits`] when no target at or above the chosen tier, within the caller's ceiling, can serve the request, nor, where
+/// nobody but us chose it, one below, within the floor.
 pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Decision, NothingFits> {
     let mut rejected = Vec::new();
     let ceiling = ceiling(ladder, ask);
     let (tier, reason) = first_choice(ladder, choosing, ask, ceiling, &mut rejected);
-    let (mut targets, mut misfits) = fitting(ladder, ask, tier, ceiling, misfit);
+    let upwards = || tier..=ceiling.max(tier);
+    let (mut targets, mut misfits) = fitting(ladder, ask, upwards(), misfit);
     if targets.is_empty() {
         // Of those that an estimate rules out, one that it may be wrong about is asked before everybody is refused.
-        (targets, misfits) = fitting(ladder, ask, tier, ceiling, certain_misfit);
+        (targets, misfits) = fitting(ladder, ask, upwards(), certain_misfit);
+    }
+    if targets.is_empty() && is_ours(&reason) {
+        // Who was chosen for what is asked cannot serve how it is asked (o1-mini calls no tools): the best of those below that can.
+        let below = ladder.ids().rev().filter(|below| (floor_of_both(ask)..tier).contains(below));
+        targets = below
+            .map(|below| fitting(ladder, ask, below..=below, misfit).0)
+            .find(|fit| !fit.is_empty())
+            .unwrap_or_default();
     }
     rejected.extend(misfits);
     let Some(first) = targets.first() else { return Err(NothingFits { tier, rejected }) };
-    let raised_from = (first.tier != tier).then_some(tier);
+    let raised_from = (first.tier > tier).then_some(tier);
     // A bound or a need may lead to a tier that was passed over before.
     rejected.retain(|rejected| rejected.tier != first.tier || rejected.target.is_some());
     Ok(Decision { tier: first.tier, targets, reason, raised_from, prediction: ask.prediction, rejected })
@@ -137,6 +149,27 @@ fn ceiling(ladder: &Ladder, ask: &Ask<'_>) -> TierId {
 /// The cheapest tier that the caller is promised: its pin, else its floor.
 fn floor_of(caller: &Caller) -> TierId {
     caller.pins.exact.or(caller.pins.floor).unwrap_or(TierId(0))
+}
+
+/// That, or what the request itself asks for.
+fn floor_of_both(ask: &Ask<'_>) -> TierId {
+    floor_of(ask.caller).max(ask.pins.floor.unwrap_or(TierId(0)))
+}
+
+/// Nobody else said which tier it has to be.
+const fn is_ours(reason: &Reason) -> bool {
+    match reason {
+        Reason::LockedRule { .. } | Reason::RequestedModel | Reason::RequestedTier | Reason::CallerTier => false,
+        Reason::Rule { .. }
+        | Reason::Predicted
+        | Reason::ModelAsked
+        | Reason::Abstained
+        | Reason::SessionHeld
+        | Reason::QualityHeld
+        | Reason::Default
+        | Reason::Shadow
+        | Reason::Judge => true,
+    }
 }
 
 fn first_choice(
@@ -178,8 +211,7 @@ fn is_held(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>, tier: TierId) ->
 
 /// Holds a tier between the floors and the ceiling; says who was passed over for it.
 fn bounded(tier: TierId, ask: &Ask<'_>, ceiling: TierId, rejected: &mut Vec<Rejected>) -> TierId {
-    let floor = floor_of(ask.caller).max(ask.pins.floor.unwrap_or(TierId(0)));
-    let held = tier.max(floor).min(ceiling);
+    let held = tier.max(floor_of_both(ask)).min(ceiling);
     if held > tier {
         rejected.push(Rejected { tier, target: None, why: RejectWhy::BelowFloor });
     } else if held < tier {
@@ -262,16 +294,15 @@ fn expected_usage(id: TargetId, price: &Price, input_tokens: u32, ask: &Ask<'_>)
     Usage { input_tokens: input, cached_input_tokens, output_tokens, ..Usage::default() }
 }
 
-/// All targets at or above the tier, up to the ceiling, that can serve the request; and the others with the reason.
+/// All targets of these tiers that can serve the request; and the others with the reason.
 fn fitting(
     ladder: &Ladder,
     ask: &Ask<'_>,
-    from: TierId,
-    ceiling: TierId,
+    tiers: RangeInclusive<TierId>,
     misfit: fn(&Target, &Ask<'_>) -> Option<RejectWhy>,
 ) -> (Vec<TargetId>, Vec<Rejected>) {
     let (mut fit, mut misfits) = (Vec::with_capacity(4), Vec::new());
-    for tier in ladder.ids().filter(|tier| (from..=ceiling.max(from)).contains(tier)) {
+    for tier in ladder.ids().filter(|tier| tiers.contains(tier)) {
         for (id, target) in ladder.targets_of(tier) {
             let bound = ask.session.is_some_and(|session| session.bound && session.target != id);
             match if bound { Some(RejectWhy::BoundToModel) } else { misfit(target, ask) } {
@@ -512,6 +543,22 @@ mod tests {
         };
         check(EASY, capped, expect!["nano (predicted)"]);
         check(EASY, |ask| ask.input_tokens = 1_300.into(), expect!["standard (predicted), raised from nano"]);
+    }
+
+    #[test]
+    fn who_can_serve_it_below_is_better_than_nobody() {
+        let caller = Caller::default();
+        let mut tiers = ladder().tiers().to_vec();
+        tiers[2].targets[0].capabilities.vision = false;
+        let ladder = Ladder::new(tiers, "standard").unwrap();
+        let choosing = Choosing { max_shortfall: 0.05, ..Choosing::by_target(&ladder) };
+        let seeing = Ask { needs: Needs { vision: true, ..Needs::default() }, ..ask(HARD, &caller) };
+        let with = |pins: Pins| decide(&ladder, &choosing, &Ask { pins, ..seeing.clone() });
+        let decision = with(Pins::default()).unwrap();
+        assert_eq!((decision.tier, decision.raised_from), (TierId(1), None));
+        assert!(decision.rejected.iter().any(|one| matches!(one.why, RejectWhy::Lacks { .. })), "{decision:?}");
+        assert!(with(Pins { floor: Some(TierId(2)), ..Pins::default() }).is_err());
+        assert!(with(Pins { exact: Some(TierId(2)), ..Pins::default() }).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::saved;
 use tierway_decide::savings::SAME_TOKENS;
 use tierway_decide::{Ladder, Usd};
 use tierway_ledger::quality::Shadowed;
-use tierway_ledger::{Figures, LedgerError, Line, Point, Reader, ReasonKind, Span, Step, Summary};
+use tierway_ledger::{Figures, LedgerError, Line, OWN, Point, Reader, ReasonKind, Span, Step, Summary};
 use tierway_report::{Baseline, Day, Group, GroupBy, Money, Note, Report, Totals};
 
 /// The report of a period. `shadows` tell how sure its savings are ([`saved::shadows`]). Without a ladder tiers come with the
@@ -27,7 +27,9 @@ pub fn report(
 }
 
 fn of(summary: &Summary, series: &[Point], ladder: Option<&Ladder>) -> Report {
-    let calls = summary.totals.calls;
+    let own = summary.reasons.iter().filter(|line| is_own(&line.name));
+    // Shares are of what clients asked.
+    let calls = summary.totals.calls - own.map(|line| line.figures.calls).sum::<u64>();
     let line = |line: &Line| report_line(line, calls);
     let group = |by: GroupBy, lines: &[Line]| Group { by, lines: lines.iter().map(line).collect() };
     let mut tiers: Vec<_> = summary.tiers.iter().map(line).collect();
@@ -75,7 +77,7 @@ fn notes(summary: &Summary) -> Vec<Note> {
 }
 
 fn is_own(reason: &str) -> bool {
-    [ReasonKind::Shadow, ReasonKind::Judge].iter().any(|own| own.name() == reason)
+    ReasonKind::ALL.iter().any(|kind| kind.is_own() && kind.name() == reason)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shares and means")]
@@ -84,7 +86,7 @@ fn report_line(line: &Line, calls: u64) -> tierway_report::Line {
     tierway_report::Line {
         name: line.name.clone(),
         calls: figures.calls,
-        share: if calls == 0 { 0.0 } else { figures.calls as f64 / calls as f64 },
+        share: if calls == 0 || line.name == OWN { 0.0 } else { figures.calls as f64 / calls as f64 },
         failed: figures.failed,
         paid: figures.savings.paid_in_all(),
         saved: figures.savings.saved(),

@@ -129,6 +129,12 @@ impl ReasonKind {
         Self::Judge,
     ];
 
+    /// Of a call that the router itself makes.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Shadow | Self::Judge)
+    }
+
     /// The kind of a reason.
     #[must_use]
     pub const fn of(reason: &Reason) -> Self {

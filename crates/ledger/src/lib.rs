@@ -43,7 +43,7 @@ pub use histogram::Histogram;
 pub use ledger::{Counters, Durability, Ledger, Options};
 pub use migrate::{Migrated, migrate};
 pub use postgres::{ConfigStore, ConfigVersion, PostgresUrl};
-pub use queries::{Bill, Filter, Line, Page, Payer, Point, Route, Span, Step, Summary};
+pub use queries::{Bill, Filter, Line, OWN, Page, Payer, Point, Route, Span, Step, Summary};
 pub use reader::{Reader, StoredCall};
 pub use replica::{CLAIMED, Leadership, Replica};
 pub use state::{KeyPolicy, KeySecret, NewKey, State, StoredKey, quality};

@@ -73,13 +73,13 @@ pub struct Summary {
     pub span: Span,
     /// Everything.
     pub totals: Figures,
-    /// By the tier that answered, or the decided one where none did.
+    /// By the tier that answered, or the decided one where none did; the router's own calls in a line [`OWN`].
     pub tiers: Vec<Line>,
     /// By `provider/model` that answered.
     pub models: Vec<Line>,
-    /// By kind of work.
+    /// By kind of work, [`OWN`] as with tiers.
     pub task_types: Vec<Line>,
-    /// By difficulty.
+    /// By difficulty, [`OWN`] as with tiers.
     pub complexities: Vec<Line>,
     /// By what decided.
     pub reasons: Vec<Line>,
@@ -87,9 +87,12 @@ pub struct Summary {
     pub teams: Vec<Line>,
     /// By key.
     pub keys: Vec<Line>,
-    /// Where requests of each kind went.
+    /// Where requests of each kind went; without the router's own.
     pub routes: Vec<Route>,
 }
+
+/// The name of the line that holds the router's own calls: second answers to sampled requests, and comparisons.
+pub const OWN: &str = "(own)";
 
 /// Width of a point in a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::{View, answerable, readable};
 use crate::cells::{Apart, Cube, Grain, HOUR_MS, HOURS_PER_DAY, Piece, Place, merge_figures, pieces, savings_of};
 use crate::codes::{Code, ReasonKind};
-use crate::queries::{Bill, Line, Point, Route, Span, Step, Summary};
+use crate::queries::{Bill, Line, OWN, Point, Route, Span, Step, Summary};
 use crate::value::Fields;
 use crate::words::Spelling;
 use crate::{Figures, LedgerError};
@@ -11,6 +11,9 @@ use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use tierway_decide::{Complexity, TaskType, Usd};
+
+/// In place of a tier, a kind of work or a difficulty: the router's own calls.
+const OWN_CODE: i64 = i64::MIN;
 
 pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, LedgerError> {
     let spelling = view.spelling()?;
@@ -22,22 +25,26 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
     let mut reasons = Group::new();
     let mut routes: HashMap<(i64, i64, i64), (u64, Usd)> = HashMap::new();
     let (mut teams, mut keys) = (Group::new(), Group::new());
-    let cubes = [Cube::Tiers, Cube::Routes, Cube::Callers];
+    let cubes = [Cube::Routes, Cube::Callers];
     let hours = readable(view, (from, to))?;
     for (place, figures) in &summed_up(view, &cubes, hours)? {
-        if place.cube == Cube::Tiers.code() {
-            tiers.add(place.tier, figures);
-        } else if place.cube == Cube::Callers.code() {
+        if place.cube == Cube::Callers.code() {
             teams.add(place.team, figures);
             keys.add(place.key, figures);
-        } else {
+            continue;
+        }
+        models.add((place.provider, place.model), figures);
+        reasons.add(place.reason, figures);
+        // What nobody asked for says nothing of what is asked, nor of where it goes.
+        let is_own = ReasonKind::from_code(place.reason).is_some_and(ReasonKind::is_own);
+        let of = |code: i64| if is_own { OWN_CODE } else { code };
+        tiers.add(of(place.tier), figures);
+        task_types.add(of(place.task_type), figures);
+        complexities.add(of(place.complexity), figures);
+        if !is_own {
             let (calls, paid) = routes.entry((place.task_type, place.complexity, place.tier)).or_default();
             *calls += figures.calls;
             *paid += figures.savings.paid_in_all();
-            models.add((place.provider, place.model), figures);
-            task_types.add(place.task_type, figures);
-            complexities.add(place.complexity, figures);
-            reasons.add(place.reason, figures);
         }
     }
     let mut totals = Figures::default();
@@ -45,7 +52,7 @@ pub(crate) fn summary(view: &mut dyn View, asked: Span) -> Result<Summary, Ledge
     Ok(Summary {
         span: Span { from_ms: from * HOUR_MS, to_ms: to * HOUR_MS },
         totals,
-        tiers: tiers.lines(|tier| spelling.number(*tier)),
+        tiers: tiers.lines(|tier| if *tier == OWN_CODE { OWN.into() } else { spelling.number(*tier) }),
         models: models.lines(|(provider, model)| match (spelling.number(*provider), spelling.number(*model)) {
             (provider, model) if provider.is_empty() => model,
             (provider, model) => format!("{provider}/{model}"),
@@ -163,6 +170,9 @@ fn named_routes(routes: HashMap<(i64, i64, i64), (u64, Usd)>, spelling: &Spellin
 }
 
 fn name_of<T: Code>(code: i64, name: fn(T) -> &'static str) -> String {
+    if code == OWN_CODE {
+        return OWN.into();
+    }
     T::from_code(code).map_or_else(|| format!("({code})"), |member| name(member).to_owned())
 }
 
