@@ -19,6 +19,7 @@ mod hedge;
 mod held;
 mod hold;
 mod joint;
+mod journal;
 mod log;
 mod meter;
 mod onward;

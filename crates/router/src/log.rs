@@ -6,6 +6,7 @@ use crate::call::{Call, Purpose};
 use crate::cut_off::CutOff;
 use crate::deciding::Decided;
 use crate::headers;
+use crate::journal;
 use crate::seam::Held;
 use crate::sessions::SessionKey;
 use crate::setup::Ground;
@@ -427,6 +428,7 @@ impl Log {
         {
             witness.hear(seen);
         }
+        journal::note(&record);
         self.ground.sink.offer_before_end(record)
     }
 }
@@ -451,6 +453,7 @@ impl Drop for Log {
         });
         if let Some(record) = self.record.take() {
             self.settle_account(&record);
+            journal::note(&record);
             self.ground.sink.offer(record);
         }
     }
@@ -487,7 +490,7 @@ fn push_number(out: &mut String, amount: Option<Usd>) {
     };
 }
 
-fn blank(id: RequestId, format: Format) -> CallRecord {
+pub(crate) fn blank(id: RequestId, format: Format) -> CallRecord {
     CallRecord {
         id,
         key: String::new(),
