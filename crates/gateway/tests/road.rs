@@ -12,7 +12,7 @@ use tierway_decide::{CallRecord, Caller, Pins, RequestId, TierId, Usd};
 use tierway_gateway::Desk;
 use tierway_ledger::Reader;
 use tierway_report::attempt_words;
-use tierway_testkit::{Fault, Plan, Upstream};
+use tierway_testkit::{Fault, Plan, Thinks, Traits, Upstream};
 use tierway_wire::Format;
 
 struct Road {
@@ -258,6 +258,31 @@ async fn a_conversation_is_one_session_in_the_ledger() {
     let sessions = ids.map(|id| reader.call(id).unwrap().unwrap().call.session);
     assert_eq!(sessions[0], sessions[1]);
     assert!(!sessions[0].is_empty());
+}
+
+#[tokio::test]
+async fn a_model_that_is_named_thinks_as_hard_as_its_caller_says() {
+    let effort =
+        "[[tiers]]\nname = \"deep\"\ntargets = [{ provider = \"fake\", model = \"o-mini\", effort = \"high\" }]\n";
+    let road = Road::open(effort).await;
+    road.upstream.traits("o-mini", Traits { thinks: Thinks::Always, ..Traits::default() });
+    for (model, asked, want) in [
+        ("deep", json!(null), json!("high")),
+        ("fake/o-mini", json!(null), json!(null)),
+        ("fake/o-mini", json!("low"), json!("low")),
+        ("fake/o-mini@high", json!(null), json!("high")),
+        ("o-mini@high", json!("low"), json!("high")),
+    ] {
+        let mut body = said("Hello there");
+        body["model"] = json!(model);
+        if !asked.is_null() {
+            body["reasoning_effort"] = asked;
+        }
+        let reply = road.ask(&body, |_| {}).await;
+        assert_eq!(reply.status, 200, "{model}");
+        let seen = road.upstream.seen().pop().unwrap().json();
+        assert_eq!((&seen["model"], &seen["reasoning_effort"]), (&json!("o-mini"), &want), "{model}");
+    }
 }
 
 #[tokio::test]

@@ -190,7 +190,8 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         reasoning: rules.reasoning,
         reasoning_budget: rules.thinking == Thinking::Budget,
         efforts: rules.efforts.clone(),
-        effort: target.effort.clone(),
+        // Who names the model and no effort of it (`model@effort`) says itself how hard it shall think.
+        effort: target.effort.clone().filter(|_| !is_named(asked, target)),
         system_role: system_role(rules),
         stop: rules.stop,
         forced_tool_choice: rules.forced_tool_choice,

@@ -30,10 +30,16 @@ pub(crate) fn resolve<'a>(name: &'a str, ladder: &Ladder, is_provider: impl Fn(&
     let find = |is_it: &dyn Fn(&Target) -> bool| {
         ladder.ids().flat_map(|tier| ladder.targets_of(tier)).find(|(_, target)| is_it(target))
     };
+    let is = |target: &Target, name: &str| match name.strip_prefix(&target.model) {
+        Some("") => true,
+        // `model@effort`, as in the config.
+        Some(rest) => target.effort.as_deref().is_some_and(|effort| rest.strip_prefix('@') == Some(effort)),
+        None => false,
+    };
     // Models of resellers are called `maker/model`: where that maker is a provider here, its own model is meant.
     let named = split
-        .and_then(|(provider, model)| find(&|target| target.provider == provider && target.model == model))
-        .or_else(|| find(&|target| target.model == name));
+        .and_then(|(provider, model)| find(&|target| target.provider == provider && is(target, model)))
+        .or_else(|| find(&|target| is(target, name)));
     match (named, split) {
         (Some((id, _)), _) => Some(Requested::Target(id)),
         (None, Some((provider, model))) => Some(Requested::Foreign { provider, model }),
@@ -48,14 +54,14 @@ mod tests {
     use tierway_wire::Format;
 
     #[test]
-    fn a_makers_name_is_a_provider_here_first() {
-        let tier = |name: &str, provider: &str, model: &str| Tier {
+    fn tiers_models_and_efforts_are_told_apart() {
+        let tier = |name: &str, provider: &str, model: &str, effort: Option<&str>| Tier {
             name: name.into(),
             targets: vec![Target {
                 provider: provider.into(),
                 model: model.into(),
                 format: Format::OpenaiChat,
-                effort: None,
+                effort: effort.map(str::to_owned),
                 weight: 1,
                 prices: None,
                 limits: Limits::default(),
@@ -66,7 +72,11 @@ mod tests {
             strengths: String::new(),
             weaknesses: String::new(),
         };
-        let tiers = vec![tier("nano", "openrouter", "openai/gpt-5"), tier("standard", "openai", "gpt-5")];
+        let tiers = vec![
+            tier("nano", "openrouter", "openai/gpt-5", None),
+            tier("standard", "openai", "gpt-5", Some("low")),
+            tier("reasoning", "openai", "gpt-5", Some("high")),
+        ];
         let ladder = Ladder::new(tiers, "standard").unwrap();
         let named = |name| resolve(name, &ladder, |provider| matches!(provider, "openai" | "openrouter"));
         let target = |tier, index| Some(Requested::Target(TargetId { tier: TierId(tier), index }));
@@ -75,6 +85,9 @@ mod tests {
             ("standard", Some(Requested::Tier(TierId(1)))),
             ("openai/gpt-5", target(1, 0)),
             ("gpt-5", target(1, 0)),
+            ("gpt-5@high", target(2, 0)),
+            ("openai/gpt-5@high", target(2, 0)),
+            ("gpt-5@medium", None),
             ("openrouter/openai/gpt-5", target(0, 0)),
             ("openai/o9", Some(Requested::Foreign { provider: "openai", model: "o9" })),
             ("o9", None),
