@@ -170,7 +170,7 @@ impl App {
             "/readyz" if get => health::ready(self),
             "/metrics" if get => match self.admit(request.headers(), Scope::Read) {
                 Err(refusal) => refusal.reply(format_of(path)),
-                Ok(_) => self.metrics.reply(self),
+                Ok(_) => self.metrics.reply(self, request.headers()),
             },
             "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
             _ if get && dashboard::has(path) => dashboard::file(path),

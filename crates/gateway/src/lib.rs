@@ -13,6 +13,7 @@ mod dashboard;
 mod error;
 mod evidence;
 mod explain;
+mod exposition;
 mod feedback;
 mod gateway;
 mod health;

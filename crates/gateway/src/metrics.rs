@@ -3,7 +3,8 @@
 
 use crate::app::{App, with_type};
 use crate::body::Active;
-use http::StatusCode;
+use crate::exposition;
+use http::{HeaderMap, StatusCode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -352,8 +353,8 @@ impl Metrics {
         }
     }
 
-    /// The page, with gauges as of now.
-    pub(crate) fn reply(&self, app: &App) -> Reply {
+    /// The page, with gauges as of now, in the form that these headers ask for.
+    pub(crate) fn reply(&self, app: &App, headers: &HeaderMap) -> Reply {
         // What a reload removed is shown no more; two pages at once must not see each other's beginnings.
         let _one = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         self.targets.clear();
@@ -402,7 +403,8 @@ impl Metrics {
         let mut page = String::with_capacity(16 * 1024);
         // Writing to a string cannot fail.
         let _ = encode(&mut page, &self.registry);
-        with_type(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", page)
+        let (content_type, page) = exposition::negotiated(page, headers);
+        with_type(StatusCode::OK, content_type, page)
     }
 }
 
@@ -418,6 +420,8 @@ fn status(status: CallStatus) -> &'static str {
 pub(crate) fn outcome(end: &AttemptEnd) -> std::borrow::Cow<'static, str> {
     match end {
         AttemptEnd::Ok => "ok".into(),
+        // Answered, and not as was asked.
+        AttemptEnd::Http { status: 200, .. } => "unfit".into(),
         AttemptEnd::Http { status, .. } => status.to_string().into(),
         AttemptEnd::Connect => "connect".into(),
         AttemptEnd::FirstByteTimeout => "first_byte_timeout".into(),

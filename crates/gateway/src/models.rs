@@ -31,7 +31,11 @@ pub(crate) fn one(app: &App, caller: &Caller, name: &str, headers: &HeaderMap) -
     let anthropic = headers.contains_key("anthropic-version");
     // Clients write the slash in a name as `%2F`. What is no such code stays as it is.
     let name = percent_decode_str(name).decode_utf8_lossy();
-    match names.iter().find(|(known, _)| *known == name) {
+    // `provider/model` is asked like the model.
+    let is = |known: &str, owner: &str| {
+        name == known || name.strip_prefix(owner).and_then(|rest| rest.strip_prefix('/')) == Some(known)
+    };
+    match names.iter().find(|(known, owner)| is(known, owner)) {
         Some((name, owner)) => json(StatusCode::OK, model(name, owner, anthropic).to_string()),
         None => {
             let message = "no such model; GET /v1/models lists what there is";

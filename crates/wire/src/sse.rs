@@ -132,7 +132,9 @@ impl<'a> Event<'a> {
     }
 
     fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        self.0.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).map(|line| {
+        // A mark of the byte order may stand before the first line of a stream.
+        let lines = self.0.strip_prefix(b"\xef\xbb\xbf").unwrap_or(self.0);
+        lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).map(|line| {
             let colon = memchr::memchr(b':', line).unwrap_or(line.len());
             let value = line.get(colon + 1..).unwrap_or_default();
             (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
@@ -171,6 +173,7 @@ mod tests {
             "event: ping\r\ndata: a\r\ndata: b\r\n\r\n: note\n\ndata: c\n\n",
             &[(Some("ping"), "a\nb"), (None, ""), (None, "c")],
         );
+        check("\u{feff}data: a\n\ndata: \u{feff}b\n\n", &[(None, "a"), (None, "\u{feff}b")]);
         check("\n\ndata: x\n\ndata: cut", &[(None, "x")]);
     }
 }
