@@ -26,7 +26,7 @@ const LEAST_TOKENS: [(&str, u32); 7] = [
     ("opus-4-6", 4_096),
     ("opus-4-7", 2_048),
     ("sonnet-4-6", 2_048),
-    ("haiku-3", 2_048),
+    ("3-haiku", 2_048),
     ("3-5-haiku", 2_048),
 ];
 
@@ -177,6 +177,19 @@ mod tests {
         check(9_000, 10, true, (2, true));
         check(10, 9_000, true, (1, false));
         check(9_000, 9_000, false, (0, false));
+    }
+
+    #[test]
+    fn the_least_prefix_is_found_by_the_names_that_models_have() {
+        for (model, tokens) in [
+            ("claude-3-haiku-20240307", 2_048),
+            ("anthropic.claude-3-5-haiku-20241022-v1:0", 2_048),
+            ("claude-haiku-4.5", 4_096),
+            ("claude-opus-4-7", 2_048),
+            ("claude-sonnet-5-5", 1_024),
+        ] {
+            assert_eq!(super::least_tokens(model), tokens, "{model}");
+        }
     }
 
     #[track_caller]
