@@ -60,16 +60,18 @@ impl<'a> Edits<'_, 'a> {
         }
     }
 
-    /// Lowers the output limit to what the model takes; true when the field was set.
-    fn limit(&mut self, name: &'static str, options: &EncodeOptions) -> bool {
-        let asked = self.get(name).and_then(|text| text.parse::<u64>().ok());
-        match (asked, options.max_output_tokens) {
-            (Some(asked), Some(most)) if asked > u64::from(most) => {
-                self.changes.changed(name, format!("this model writes at most {most} tokens"));
-                self.set(name, most.to_string());
-                true
-            }
-            _ => false,
+    /// The most that the model writes, where this limit is higher.
+    fn lowered(&mut self, name: &'static str, options: &EncodeOptions) -> Option<String> {
+        let asked = self.get(name)?.parse::<u64>().ok()?;
+        let most = options.max_output_tokens.filter(|most| asked > u64::from(*most))?;
+        self.changes.changed(name, format!("this model writes at most {most} tokens"));
+        Some(most.to_string())
+    }
+
+    /// Lowers the output limit to what the model takes.
+    fn limit(&mut self, name: &'static str, options: &EncodeOptions) {
+        if let Some(lowered) = self.lowered(name, options) {
+            self.set(name, lowered);
         }
     }
 
@@ -105,26 +107,7 @@ impl<'a> Edits<'_, 'a> {
 }
 
 fn chat(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
-    let (other, wanted) = match options.max_tokens_field {
-        MaxTokensField::MaxTokens => ("max_completion_tokens", "max_tokens"),
-        MaxTokensField::MaxCompletionTokens => ("max_tokens", "max_completion_tokens"),
-    };
-    if edits.fields.get(other).is_some() {
-        if edits.get(other).is_none() || edits.fields.get(wanted).is_some() {
-            edits.list.push(Edit::Remove(other));
-        } else if edits.limit(other, options) {
-            // One edit for each field: the lowered value goes out under the right name.
-            let value = options.max_output_tokens.unwrap_or_default().to_string();
-            edits.list.pop();
-            edits.list.push(Edit::Remove(other));
-            edits.set(wanted, value);
-        } else {
-            edits.list.push(Edit::Rename(other, wanted));
-            edits.changes.changed(other, format!("the model takes {wanted}"));
-        }
-    } else {
-        edits.limit(wanted, options);
-    }
+    chat_limit(edits, options);
     let asked = edits.node("reasoning_effort", 0)?.and_then(|node| node.as_str().map(str::to_owned));
     let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
     let thought = edits.thought(&ask, "reasoning_effort", options);
@@ -154,6 +137,31 @@ fn chat(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), Decode
         }
     }
     instructions(edits, options)
+}
+
+/// One of two fields holds the output limit, and models know one of them. Where both are given the newer one goes first.
+fn chat_limit(edits: &mut Edits<'_, '_>, options: &EncodeOptions) {
+    let (older, newer) = ("max_tokens", "max_completion_tokens");
+    let (other, wanted) = match options.max_tokens_field {
+        MaxTokensField::MaxTokens => (newer, older),
+        MaxTokensField::MaxCompletionTokens => (older, newer),
+    };
+    let said = [newer, older].into_iter().find(|name| edits.get(name).is_some());
+    let Some(value) = said.filter(|said| *said == other).and_then(|said| edits.get(said)) else {
+        edits.limit(wanted, options);
+        if edits.fields.get(other).is_some() {
+            edits.list.push(Edit::Remove(other));
+        }
+        return;
+    };
+    let lowered = edits.lowered(other, options);
+    edits.changes.changed(other, format!("the model takes {wanted}"));
+    if lowered.is_none() && edits.fields.get(wanted).is_none() {
+        edits.list.push(Edit::Rename(other, wanted));
+    } else {
+        edits.list.push(Edit::Remove(other));
+        edits.set(wanted, lowered.unwrap_or_else(|| value.to_owned()));
+    }
 }
 
 fn chat_tool_choice(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
@@ -425,6 +433,32 @@ mod tests {
             {"model":"new","messages":[],"temperature":0.1,"reasoning_effort":"none","max_completion_tokens":1000}
             max_tokens Changed"#]],
         );
+    }
+
+    #[test]
+    fn a_limit_survives_beside_one_that_is_null_and_is_lowered_beside_one_too() {
+        for (limits, new, old) in [
+            (
+                r#""max_tokens":100,"max_completion_tokens":null"#,
+                r#""max_completion_tokens":100"#,
+                r#""max_tokens":100"#,
+            ),
+            (
+                r#""max_tokens":null,"max_completion_tokens":5000"#,
+                r#""max_completion_tokens":1000"#,
+                r#""max_tokens":5000"#,
+            ),
+            (r#""max_tokens":10,"max_completion_tokens":20"#, r#""max_completion_tokens":20"#, r#""max_tokens":20"#),
+            (r#""max_tokens":null,"n":1"#, r#""n":1"#, r#""max_tokens":null,"n":1"#),
+        ] {
+            for (options, want) in [(modern(), new), (EncodeOptions::new("old"), old)] {
+                let body = format!("{{{limits}}}");
+                let fields = Fields::parse(body.as_bytes()).unwrap();
+                let (edits, _) = adapt(Format::OpenaiChat, &fields, &options).unwrap();
+                let out = String::from_utf8(fields.apply(&edits)).unwrap();
+                assert_eq!(out, format!(r#"{{{want},"model":"{}"}}"#, options.model), "{limits}");
+            }
+        }
     }
 
     #[test]
