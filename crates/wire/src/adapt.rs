@@ -5,10 +5,10 @@ use crate::anthropic::cache;
 use crate::ids::{GO_ON, GO_ON_NOTE};
 use crate::json::{Kind, Node};
 use crate::neutral::ReasoningAsk;
-use crate::options::{Changes, Thought};
+use crate::options::{Changes, NOT_REASONING, Thought};
 use crate::splice::{Edit, Fields};
 use crate::write::{Arr, Obj, quoted};
-use crate::{Adaptation, DecodeError, EncodeOptions, Format, MaxTokensField, SystemRole};
+use crate::{Adaptation, DecodeError, EncodeOptions, Format, MaxTokensField, Reasoning, SystemRole};
 
 /// The edits that make a request fit, and what they change for the client (the model's name goes without saying).
 pub type Fitted = (Vec<Edit<'static>>, Vec<Adaptation>);
@@ -356,7 +356,7 @@ fn responses(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), D
         Some(Thought::Off) if asked.as_deref() != Some("none") => {
             edits.set_inner("reasoning", "effort", quoted("none"))?;
         }
-        Some(Thought::Default) if asked.is_some() => edits.list.push(Edit::Remove("reasoning")),
+        Some(Thought::Default) if options.reasoning == Reasoning::None => edits.drop("reasoning", NOT_REASONING),
         _ => {}
     }
     let reasons = thought.is_some_and(|thought| options.reasons(&thought));
@@ -367,7 +367,7 @@ fn responses(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Reasoning, Sampling};
+    use crate::Sampling;
     use expect_test::{Expect, expect};
 
     fn modern() -> EncodeOptions {
@@ -532,6 +532,23 @@ mod tests {
             &expect![[r#"
             {"model":"old","input":"x","max_output_tokens":4000,"temperature":1,"tool_choice":{"type":"function","name":"f"}}
             reasoning Dropped"#]],
+        );
+        let summary = r#"{"model":"auto","input":"x","reasoning":{"summary":"auto"}}"#;
+        check(
+            Format::OpenaiResponses,
+            &old(),
+            summary,
+            &expect![[r#"
+                {"model":"old","input":"x"}
+                reasoning Dropped"#]],
+        );
+        check(
+            Format::OpenaiResponses,
+            &modern(),
+            summary,
+            &expect![[r#"
+                {"model":"new","input":"x","reasoning":{"summary":"auto"}}
+            "#]],
         );
     }
 }

@@ -173,6 +173,9 @@ impl EncodeError {
     }
 }
 
+/// Why reasoning was not asked for.
+pub(crate) const NOT_REASONING: &str = "this model does not reason";
+
 /// Efforts from weak to strong, as OpenAI names them.
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -237,7 +240,7 @@ impl EncodeOptions {
         match self.reasoning {
             Reasoning::None => {
                 if asked && !off {
-                    changes.dropped(field, "this model does not reason");
+                    changes.dropped(field, NOT_REASONING);
                 }
                 return Thought::Default;
             }

@@ -4,9 +4,9 @@ use super::decode::LOGPROBS;
 use super::item::{call_item, reasoning_item};
 use crate::ids::{FREE_TEXT_SCHEMA, GO_ON, GO_ON_NOTE, fitting_id, fitting_user, messages_for};
 use crate::neutral::{Content, Message, Output, Part, Request, Role, Source, Tool, ToolChoice, ToolKind};
-use crate::options::{Changes, Thought};
+use crate::options::{Changes, NOT_REASONING, Thought};
 use crate::write::{Arr, Obj, quoted};
-use crate::{EncodeError, EncodeOptions, Encoded, Format, SystemRole};
+use crate::{EncodeError, EncodeOptions, Encoded, Format, Reasoning, SystemRole};
 
 const MAX_ID: usize = 64;
 
@@ -35,7 +35,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
         body.num("max_output_tokens", limit.max(LEAST_OUTPUT));
     }
     let thought = options.thought(&request.reasoning, "reasoning_effort", &mut changes);
-    reasoning(&mut body, request, &thought);
+    reasoning(&mut body, request, options, &thought, &mut changes);
     sampling(&mut body, request, options, options.reasons(&thought), &mut changes);
     if request.stream {
         body.bool("stream", true);
@@ -69,7 +69,13 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     Ok(Encoded { body, adaptations: changes.0, structured_tool: None, custom_tools, renamed_tools: Vec::new() })
 }
 
-fn reasoning(body: &mut Obj, request: &Request, thought: &Thought) {
+fn reasoning(body: &mut Obj, request: &Request, options: &EncodeOptions, thought: &Thought, changes: &mut Changes) {
+    if options.reasoning == Reasoning::None && *thought == Thought::Default {
+        if request.reasoning.summary.is_some() {
+            changes.dropped("reasoning", NOT_REASONING);
+        }
+        return;
+    }
     let mut object = Obj::new();
     match thought {
         Thought::Effort(effort) => {
