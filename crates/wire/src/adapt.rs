@@ -1,7 +1,7 @@
 //! Fits a request to its target while client and target speak the same API: as edits of top-level fields, so that all
 //! other bytes stay as they came.
 
-use crate::anthropic::cache;
+use crate::anthropic::{self, Beside, cache};
 use crate::ids::{GO_ON, GO_ON_NOTE};
 use crate::json::{Kind, Node};
 use crate::neutral::ReasoningAsk;
@@ -88,8 +88,18 @@ impl<'a> Edits<'_, 'a> {
 
     /// What to ask of the target's reasoning; None: what the client said stays, as nobody knows what the target takes.
     fn thought(&mut self, ask: &ReasoningAsk, field: &str, options: &EncodeOptions) -> Option<Thought> {
-        let guessed = options.guessed && options.effort.is_none();
-        (!guessed).then(|| options.thought(ask, field, &mut self.changes))
+        (!options.stays_as_said()).then(|| options.thought(ask, field, &mut self.changes))
+    }
+
+    /// An object field without one of its fields; gone where that was its only one.
+    fn remove_inner(&mut self, name: &'static str, inner: &'static str) -> Result<(), DecodeError> {
+        let fields = Fields::parse(self.get(name).unwrap_or("{}").as_bytes())?;
+        if fields.iter().all(|(key, _)| key == inner) {
+            self.list.push(Edit::Remove(name));
+        } else {
+            self.set(name, String::from_utf8_lossy(&fields.apply(&[Edit::Remove(inner)])).into_owned());
+        }
+        Ok(())
     }
 
     /// An object field with one of its fields set.
@@ -244,41 +254,18 @@ fn fold_into_first_user(
 
 fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
     edits.limit("max_tokens", options);
-    let thinking = edits.node("thinking", 1)?;
-    let config = edits.node("output_config", 1)?;
-    let asked = config.as_ref().and_then(|config| config.str("effort")).map(str::to_owned);
-    let budget = thinking.as_ref().and_then(|thinking| thinking.u64("budget_tokens"));
-    let ask = ReasoningAsk {
-        effort: asked.clone(),
-        budget_tokens: budget.and_then(|tokens| u32::try_from(tokens).ok()),
-        enabled: thinking.as_ref().map(|thinking| thinking.str("type") != Some("disabled")),
-        summary: None,
-    };
-    let thought = edits.thought(&ask, "thinking", options);
-    match &thought {
-        Some(Thought::Default) if thinking.is_some() => edits.list.push(Edit::Remove("thinking")),
-        Some(Thought::Effort(effort)) => {
-            if budget.is_some() {
-                edits.set("thinking", r#"{"type":"adaptive"}"#.to_owned());
-            }
-            if asked.as_ref() != Some(effort) {
-                edits.set_inner("output_config", "effort", quoted(effort))?;
-            }
-        }
-        Some(Thought::Budget(tokens)) => set_budget(edits, budget, *tokens, options),
-        Some(Thought::On) if options.reasoning_budget => set_budget(edits, budget, DEFAULT_BUDGET, options),
-        _ => {}
+    let forced = edits.node("tool_choice", 1)?;
+    let mut forced = forced.is_some_and(|choice| matches!(choice.str("type"), Some("any" | "tool")));
+    if forced && !options.forced_tool_choice {
+        edits.changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
+        edits.set("tool_choice", r#"{"type":"auto"}"#.to_owned());
+        forced = false;
     }
+    let thought = thinking(edits, forced, options)?;
     let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     edits.sampling(&["temperature", "top_p", "top_k"], options.takes_sampling(reasons), reasons);
     if !options.stop {
         edits.drop("stop_sequences", "the model takes no stop sequences");
-    }
-    let forced = edits.node("tool_choice", 1)?;
-    let forced = forced.is_some_and(|choice| matches!(choice.str("type"), Some("any" | "tool")));
-    if forced && !options.forced_tool_choice {
-        edits.changes.changed("tool_choice", "the model cannot be forced to call a tool; it decides");
-        edits.set("tool_choice", r#"{"type":"auto"}"#.to_owned());
     }
     if !options.prefill && !options.guessed {
         after_prefill(edits)?;
@@ -295,28 +282,50 @@ fn messages(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), De
     Ok(())
 }
 
-/// Thinking tokens for a client that asked for thinking without a number.
-const DEFAULT_BUDGET: u32 = 8_192;
-
-/// The least budget that the API takes.
-const LEAST_BUDGET: u32 = 1_024;
-
-/// A budget has to stay under the output limit; where that leaves no room there is no thinking.
-fn set_budget(edits: &mut Edits<'_, '_>, asked: Option<u64>, tokens: u32, options: &EncodeOptions) {
-    let limit = edits.get("max_tokens").and_then(|text| text.parse::<u32>().ok()).unwrap_or(u32::MAX);
+/// Thinking and effort as the model takes them. None: what the client said stays, as nobody knows what the target takes.
+fn thinking(edits: &mut Edits<'_, '_>, forced: bool, options: &EncodeOptions) -> Result<Option<Thought>, DecodeError> {
+    if options.stays_as_said() {
+        return Ok(None);
+    }
+    let said = edits.node("thinking", 1)?;
+    let config = edits.node("output_config", 1)?;
+    let effort = config.as_ref().and_then(|config| config.str("effort"));
+    let kind = said.as_ref().and_then(|said| said.str("type"));
+    let budget = said.as_ref().and_then(|said| said.u64("budget_tokens")).and_then(|tokens| u32::try_from(tokens).ok());
+    let ask = ReasoningAsk {
+        effort: effort.map(str::to_owned),
+        budget_tokens: budget,
+        enabled: said.as_ref().map(|_| kind != Some("disabled")),
+        summary: None,
+    };
+    let limit = edits.get("max_tokens").and_then(|text| text.parse().ok()).unwrap_or(u32::MAX);
     let limit = limit.min(options.max_output_tokens.unwrap_or(u32::MAX));
-    if limit <= LEAST_BUDGET {
-        edits.changes.dropped("thinking", "the output limit leaves no room for thinking");
-        edits.set("thinking", r#"{"type":"disabled"}"#.to_owned());
-        return;
+    let beside = Beside { limit, forced, unsigned: false };
+    let wanted = anthropic::thinking(&ask, true, options, beside, &mut edits.changes);
+    let mut new = Obj::new();
+    match &wanted.thought {
+        Thought::Default if said.is_some() => edits.list.push(Edit::Remove("thinking")),
+        Thought::Off if kind != Some("disabled") => {
+            new.str("type", "disabled");
+        }
+        Thought::On | Thought::Effort(_) if kind != Some("adaptive") => {
+            new.str("type", "adaptive");
+        }
+        Thought::Budget(tokens) if kind != Some("enabled") || budget != Some(*tokens) => {
+            new.str("type", "enabled").num("budget_tokens", *tokens);
+        }
+        _ => {}
     }
-    let fitting = tokens.clamp(LEAST_BUDGET, limit - 1);
-    if asked != Some(u64::from(fitting)) {
-        edits
-            .changes
-            .changed("thinking", format!("this model wants a budget under the output limit: {fitting} tokens"));
-        edits.set("thinking", Obj::new().str("type", "enabled").num("budget_tokens", fitting).end());
+    if !new.is_empty() {
+        let display = said.as_ref().filter(|_| wanted.thought != Thought::Off).and_then(|said| said.str("display"));
+        edits.set("thinking", new.opt_str("display", display).end());
     }
+    match &wanted.effort {
+        Some(wanted) if effort != Some(wanted) => edits.set_inner("output_config", "effort", quoted(wanted))?,
+        None if effort.is_some() => edits.remove_inner("output_config", "effort")?,
+        _ => {}
+    }
+    Ok(Some(wanted.thought))
 }
 
 /// Models without prefill want the user to speak last.
@@ -491,8 +500,8 @@ mod tests {
             &modern(),
             body,
             &expect![[r#"
-            {"model":"new","max_tokens":1000,"thinking":{"type":"adaptive"},"tool_choice":{"type":"auto"},"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"Continue exactly where you stopped."}],"output_config":{"effort":"low"}}
-            max_tokens Changed, thinking Changed, temperature Dropped, top_k Dropped, stop_sequences Dropped, tool_choice Changed, messages Changed"#]],
+                {"model":"new","max_tokens":1000,"thinking":{"type":"adaptive"},"tool_choice":{"type":"auto"},"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"Continue exactly where you stopped."}],"output_config":{"effort":"low"}}
+                max_tokens Changed, tool_choice Changed, thinking Changed, temperature Dropped, top_k Dropped, stop_sequences Dropped, messages Changed"#]],
         );
         check(
             Format::AnthropicMessages,
@@ -511,6 +520,69 @@ mod tests {
             &expect![[r#"
                 {"model":"m","max_tokens":40,"thinking":{"type":"disabled"},"messages":[]}
                 thinking Dropped"#]],
+        );
+    }
+
+    #[test]
+    fn an_effort_steers_output_and_asks_for_no_thinking() {
+        let body = |more: &str| format!(r#"{{"model":"auto","max_tokens":4000,{more},"messages":[]}}"#);
+        let effort = body(r#""output_config":{"effort":"max"},"temperature":1"#);
+        let haiku = EncodeOptions {
+            sampling: Sampling::WhenNotReasoning,
+            reasoning_budget: true,
+            ..EncodeOptions::new("claude-haiku-4-5")
+        };
+        check(
+            Format::AnthropicMessages,
+            &haiku,
+            &effort,
+            &expect![[r#"
+                {"model":"claude-haiku-4-5","max_tokens":4000,"temperature":1,"messages":[]}
+                output_config.effort Dropped"#]],
+        );
+        check(
+            Format::AnthropicMessages,
+            &haiku,
+            &body(r#""thinking":{"type":"adaptive","display":"omitted"},"output_config":{"format":{},"effort":"low"}"#),
+            &expect![[r#"
+                {"model":"claude-haiku-4-5","max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":2048,"display":"omitted"},"output_config":{"format":{}},"messages":[]}
+                output_config.effort Dropped, thinking Changed"#]],
+        );
+        check(
+            Format::AnthropicMessages,
+            &old(),
+            &effort,
+            &expect![[r#"
+                {"model":"old","max_tokens":4000,"temperature":1,"messages":[]}
+                output_config.effort Dropped"#]],
+        );
+        let efforts = ["low", "medium", "high"].map(str::to_owned).to_vec();
+        let opus = EncodeOptions { efforts, model: "claude-opus-4-5".to_owned(), ..haiku.clone() };
+        check(
+            Format::AnthropicMessages,
+            &opus,
+            &effort,
+            &expect![[r#"
+                {"model":"claude-opus-4-5","max_tokens":4000,"output_config":{"effort":"high"},"temperature":1,"messages":[]}
+                output_config.effort Changed"#]],
+        );
+        let told = EncodeOptions { effort: Some("high".to_owned()), ..haiku };
+        check(
+            Format::AnthropicMessages,
+            &told,
+            &body(r#""output_config":{"effort":"low"},"tool_choice":{"type":"any"}"#),
+            &expect![[r#"
+                {"model":"claude-haiku-4-5","max_tokens":4000,"tool_choice":{"type":"any"},"messages":[],"thinking":{"type":"disabled"}}
+                thinking Changed, output_config.effort Dropped, thinking Dropped"#]],
+        );
+        let always = EncodeOptions { reasoning: Reasoning::Always, prefill: true, ..modern() };
+        check(
+            Format::AnthropicMessages,
+            &always,
+            &body(r#""thinking":{"type":"disabled"}"#),
+            &expect![[r#"
+                {"model":"new","max_tokens":1000,"thinking":{"type":"adaptive"},"messages":[],"output_config":{"effort":"low"}}
+                max_tokens Changed, thinking Changed"#]],
         );
     }
 

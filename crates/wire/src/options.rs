@@ -274,6 +274,17 @@ impl EncodeOptions {
         }
     }
 
+    /// What a client says of reasoning in the target's own API is not touched: nobody knows what the target takes.
+    pub(crate) fn stays_as_said(&self) -> bool {
+        self.guessed && self.effort.is_none()
+    }
+
+    /// Whether an effort may be named: a model without reasoning, and one that is told a budget, refuse it unless efforts are
+    /// known of them.
+    pub(crate) fn takes_effort(&self) -> bool {
+        !self.efforts.is_empty() || self.reasoning != Reasoning::None && !self.reasoning_budget
+    }
+
     /// Whether the model will reason.
     pub(crate) fn reasons(&self, thought: &Thought) -> bool {
         match (self.reasoning, thought) {
@@ -323,18 +334,8 @@ impl EncodeOptions {
             return effort.to_owned();
         };
         let known = self.efforts.iter().filter_map(|name| Some((place(name)?.abs_diff(wanted), name)));
-        known.rev_min().unwrap_or_else(|| effort.to_owned())
-    }
-}
-
-trait RevMin {
-    fn rev_min(self) -> Option<String>;
-}
-
-impl<'n, I: Iterator<Item = (usize, &'n String)>> RevMin for I {
-    /// The last of the smallest.
-    fn rev_min(self) -> Option<String> {
-        self.reduce(|best, next| if next.0 <= best.0 { next } else { best }).map(|(_, name)| name.clone())
+        let closest = known.reduce(|best, next| if next.0 <= best.0 { next } else { best });
+        closest.map_or_else(|| effort.to_owned(), |(_, name)| name.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A neutral request as a Messages body.
 
 use super::cache::{NOTE, with_marks};
+use super::thinking::{Beside, Thinking, thinking};
 use super::turns::{system_and_turns, tool_block};
 use crate::ids::{JSON_INSTRUCTION, object_schema};
 use crate::neutral::{Output, Request, ToolChoice, ToolKind};
@@ -10,9 +11,6 @@ use crate::{EncodeError, EncodeOptions, Encoded, Format, Structured};
 
 /// Asked for when neither the client nor the table of models names a limit; every Claude since 3.5 takes it.
 const DEFAULT_MAX_TOKENS: u32 = 8_192;
-
-/// The least budget that the API takes.
-const LEAST_BUDGET: u32 = 1_024;
 
 /// Writes a request for a target.
 ///
@@ -45,9 +43,11 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     let (system, messages, loop_unsigned) = system_and_turns(request, options, instruction, &mut changes)?;
     body.opt_raw("system", system.as_deref()).raw("messages", &messages);
     let forced = tools(&mut body, request, options, structured_tool.as_deref(), &mut changes);
-    let thought = thought(request, options, limit, forced, loop_unsigned, &mut changes);
-    reasoning_and_form(&mut body, request, &thought, native, &mut changes);
-    sampling(&mut body, request, options, options.reasons(&thought), &mut changes);
+    let own = request.origin == Format::AnthropicMessages;
+    let beside = Beside { limit, forced, unsigned: loop_unsigned };
+    let thinking = thinking(&request.reasoning, own, options, beside, &mut changes);
+    reasoning_and_form(&mut body, request, &thinking, native, &mut changes);
+    sampling(&mut body, request, options, options.reasons(&thinking.thought), &mut changes);
     if request.stream {
         body.bool("stream", true);
     }
@@ -57,7 +57,7 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     if !request.metadata.is_empty() {
         changes.dropped("metadata", "the API keeps a user id only");
     }
-    if request.origin == Format::AnthropicMessages {
+    if own {
         body.opt_str("service_tier", request.service_tier.as_deref());
         for (name, json) in &request.extra {
             body.raw(name, json);
@@ -73,74 +73,30 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     Ok(Encoded { body, adaptations: changes.0, structured_tool, custom_tools, renamed_tools: Vec::new() })
 }
 
-/// Thinking that the rules of Claude allow beside the rest of the request.
-pub(crate) fn thought(
-    request: &Request,
-    options: &EncodeOptions,
-    limit: u32,
-    forced: bool,
-    loop_unsigned: bool,
-    changes: &mut Changes,
-) -> Thought {
-    let field = if request.origin == Format::AnthropicMessages { "thinking" } else { "reasoning_effort" };
-    let thought = options.thought(&request.reasoning, field, changes);
-    let active = matches!(thought, Thought::Budget(_) | Thought::On | Thought::Effort(_));
-    if active && forced {
-        changes.dropped(field, "a forced tool and thinking exclude each other");
-        return Thought::Off;
-    }
-    match thought {
-        Thought::Budget(_) if loop_unsigned => {
-            changes.dropped(field, "the running tool calls were made without this model's thinking");
-            Thought::Off
-        }
-        Thought::Budget(_) if limit <= LEAST_BUDGET => {
-            changes.dropped(field, "the output limit leaves no room for thinking");
-            Thought::Off
-        }
-        Thought::Budget(budget) => Thought::Budget(budget.clamp(LEAST_BUDGET, limit - 1)),
-        Thought::Effort(effort) if options.efforts.is_empty() && effort == "minimal" => {
-            changes.changed(field, "minimal became low");
-            Thought::Effort("low".to_owned())
-        }
-        other => other,
-    }
-}
-
-/// Whether an effort asks for thinking. Alone it steers all output: a client of this API that spoke of the effort only did not.
-pub(crate) fn effort_thinks(request: &Request) -> bool {
-    request.reasoning.enabled.is_some() || request.origin != Format::AnthropicMessages
-}
-
-fn reasoning_and_form(body: &mut Obj, request: &Request, thought: &Thought, native: bool, changes: &mut Changes) {
+fn reasoning_and_form(body: &mut Obj, request: &Request, asked: &Thinking, native: bool, changes: &mut Changes) {
+    let Thinking { thought, effort } = asked;
     let mut thinking = Obj::new();
     let mut config = Obj::new();
+    config.opt_str("effort", effort.as_deref());
     match thought {
         Thought::Default => {}
         Thought::Off => {
             thinking.str("type", "disabled");
         }
-        Thought::On => {
+        Thought::On | Thought::Effort(_) => {
             thinking.str("type", "adaptive");
-        }
-        Thought::Effort(effort) => {
-            if effort_thinks(request) {
-                thinking.str("type", "adaptive");
-            }
-            config.str("effort", effort);
         }
         Thought::Budget(budget) => {
             thinking.str("type", "enabled").num("budget_tokens", *budget);
         }
     }
-    let adaptive = matches!(thought, Thought::On | Thought::Effort(_));
     match (request.origin, &request.reasoning.summary) {
         (_, None) => {}
         (Format::AnthropicMessages, Some(form)) if !thinking.is_empty() && *thought != Thought::Off => {
             thinking.str("display", form);
         }
         // Models that decide for themselves how much to think show nothing of it unless asked.
-        (Format::OpenaiResponses, Some(_)) if !thinking.is_empty() && adaptive => {
+        (Format::OpenaiResponses, Some(_)) if *thought == Thought::On => {
             thinking.str("display", "summarized");
         }
         _ => changes.no_summary(request),

@@ -9,13 +9,14 @@ mod encode;
 mod error;
 mod outline;
 pub(crate) mod stream;
+mod thinking;
 mod turns;
 mod usage;
 
 pub use answer::{decode_answer, encode_answer};
 pub use decode::decode_request;
 pub use encode::encode_request;
-pub(crate) use encode::{effort_thinks, thought};
 pub use error::{decode_error, encode_error};
 pub use outline::{outline, outline_to_count};
+pub(crate) use thinking::{Beside, Thinking, thinking};
 pub use usage::{encode_usage, usage};

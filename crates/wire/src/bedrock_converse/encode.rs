@@ -2,7 +2,7 @@
 
 use super::maker::Maker;
 use super::turns::{Conversation, Said};
-use crate::anthropic;
+use crate::anthropic::{self, Beside, Thinking};
 use crate::ids::JSON_INSTRUCTION;
 use crate::neutral::{Output, Request};
 use crate::options::{Changes, Thought};
@@ -38,18 +38,22 @@ pub fn encode_request(request: &Request, options: &EncodeOptions) -> Result<Enco
     body.opt_raw("system", system.as_deref()).raw("messages", &messages);
     let forced = said.tools(&mut body, request, structured_tool.as_deref())?;
     let limit = options.limit(request.max_output_tokens, "max_tokens", &mut changes);
-    let thought = match maker {
+    let (thought, effort) = match maker {
         Maker::Anthropic => {
             let limit = limit.or(options.max_output_tokens).unwrap_or(u32::MAX);
-            anthropic::thought(request, options, limit, forced, runs_unsigned, &mut changes)
+            let own = request.origin == Format::AnthropicMessages;
+            let beside = Beside { limit, forced, unsigned: runs_unsigned };
+            let Thinking { thought, effort } =
+                anthropic::thinking(&request.reasoning, own, options, beside, &mut changes);
+            (thought, effort)
         }
-        _ => thought(request, options, maker, limit.is_some(), &mut changes),
+        _ => (thought(request, options, maker, limit.is_some(), &mut changes), None),
     };
     let inference = inference(request, options, maker, limit, &thought, &mut changes);
     if inference != "{}" {
         body.raw("inferenceConfig", &inference);
     }
-    output(&mut body, request, native, maker, &thought, &mut changes);
+    output(&mut body, request, native, effort.as_deref(), &mut changes);
     let more = more_fields(request, options, maker, &thought, &mut changes);
     if more != "{}" {
         body.raw("additionalModelRequestFields", &more);
@@ -157,7 +161,7 @@ fn samples(options: &EncodeOptions, maker: Maker, thought: &Thought) -> bool {
 }
 
 /// `outputConfig`: the schema of the answer, and Claude's effort.
-fn output(body: &mut Obj, request: &Request, native: bool, maker: Maker, thought: &Thought, changes: &mut Changes) {
+fn output(body: &mut Obj, request: &Request, native: bool, effort: Option<&str>, changes: &mut Changes) {
     let mut config = Obj::new();
     if let Output::JsonSchema { name, description, schema, .. } = &request.output
         && native
@@ -168,9 +172,7 @@ fn output(body: &mut Obj, request: &Request, native: bool, maker: Maker, thought
         let structure = Obj::new().raw("jsonSchema", &inner.end()).end();
         config.raw("textFormat", &Obj::new().str("type", "json_schema").raw("structure", &structure).end());
     }
-    if let (Maker::Anthropic, Thought::Effort(effort)) = (maker, thought) {
-        config.str("effort", effort);
-    }
+    config.opt_str("effort", effort);
     changes.no_summary(request);
     if !config.is_empty() {
         body.raw("outputConfig", &config.end());
@@ -194,9 +196,6 @@ fn more_fields(
             more.raw("thinking", &Obj::new().str("type", "enabled").num("budget_tokens", *budget).end());
         }
         (Maker::Anthropic, Thought::On) => {
-            more.raw("thinking", r#"{"type":"adaptive"}"#);
-        }
-        (Maker::Anthropic, Thought::Effort(_)) if anthropic::effort_thinks(request) => {
             more.raw("thinking", r#"{"type":"adaptive"}"#);
         }
         (Maker::Amazon, Thought::Off) => {
