@@ -146,12 +146,18 @@ struct Read {
     finish: String,
 }
 
+/// What a reply is that is none: the provider's error in its own words, where it gives one.
+fn no_answer(body: &[u8]) -> Broken {
+    let reply = ErrorReply::read(200, body);
+    let is_error = Fields::parse(body).is_ok_and(|fields| fields.get("error").is_some_and(|error| error != "null"));
+    if is_error || !reply.message.is_empty() { Broken::in_band(reply) } else { FailureKind::Garbled.into() }
+}
+
 /// Vectors: the body stays as it is.
 fn vectors(body: Bytes) -> Result<Read, Broken> {
     let fields = Fields::parse(&body).map_err(|_| FailureKind::Garbled)?;
     if fields.get("data").is_none() {
-        let reply = ErrorReply::read(200, &body);
-        return Err(if reply.word().is_empty() { FailureKind::Garbled.into() } else { Broken::in_band(reply) });
+        return Err(no_answer(&body));
     }
     let usage = fields.get("usage").and_then(|usage| tierway_wire::usage(Format::OpenaiChat, usage));
     let usage_json = fields.get("usage").filter(|_| usage.is_some()).map(|usage| body.slice_ref(usage.as_bytes()));
@@ -163,11 +169,8 @@ fn facts(body: Bytes) -> Result<Read, Broken> {
     // Nothing of it went out yet: what a client could not read, another target may say whole.
     serde_json::from_slice::<serde::de::IgnoredAny>(&body).map_err(|_| FailureKind::Garbled)?;
     let facts = Facts::read(&body).ok_or(FailureKind::Garbled)?;
-    if facts.error_json.is_some() {
-        return Err(Broken::in_band(ErrorReply::read(200, &body)));
-    }
-    if !facts.has_choices {
-        return Err(FailureKind::Garbled.into());
+    if facts.error_json.is_some() || !facts.has_choices {
+        return Err(no_answer(&body));
     }
     let (usage, finish) = (facts.usage(), facts.finish.unwrap_or_default().to_owned());
     let usage_json = facts.usage_json.map(|usage| body.slice_ref(usage.as_bytes()));
@@ -176,10 +179,10 @@ fn facts(body: Bytes) -> Result<Read, Broken> {
 
 /// Any other pair of APIs: the body is decoded, and written anew where they differ.
 fn decoded(provider: Format, client: Format, body: Bytes, context: &Context) -> Result<Read, Broken> {
-    let answer = tierway_wire::decode_answer(provider, &body, context).map_err(|_| {
-        let reply = ErrorReply::read(200, &body);
-        if reply.word().is_empty() { Broken::from(FailureKind::Garbled) } else { Broken::in_band(reply) }
-    })?;
+    let answer = tierway_wire::decode_answer(provider, &body, context);
+    let Some(answer) = answer.ok().filter(|answer| !answer.choices.is_empty()) else {
+        return Err(no_answer(&body));
+    };
     let finish = answer.choices.first().map(|choice| finish_word(&choice.finish)).unwrap_or_default().to_owned();
     let usage = answer.usage;
     let body =

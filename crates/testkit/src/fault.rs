@@ -101,6 +101,11 @@ pub enum Fault {
     },
     /// A whole answer of no text at all.
     Empty,
+    /// 200 and this body, to requests for a whole answer.
+    Says {
+        /// The body.
+        body: String,
+    },
 }
 
 /// When a model fails.

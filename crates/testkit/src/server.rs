@@ -565,6 +565,7 @@ fn whole_pieces(body: String, fault: &Fault, pace: Pace, output_tokens: u64) -> 
     match fault {
         Fault::NotTheApi => vec![Piece::Send("<html>It works!</html>".into())],
         Fault::SilentAfterHeaders => vec![Piece::Hang],
+        Fault::Says { body } => vec![Piece::Content(body.clone().into())],
         Fault::Cut { .. } => vec![half, Piece::Wait(BEFORE_BREAK), Piece::Break],
         Fault::Stall { .. } => vec![half, Piece::Hang],
         Fault::Malformed { .. } | Fault::MissingEnd => vec![half],

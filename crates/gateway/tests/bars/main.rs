@@ -6,5 +6,6 @@ mod cache;
 mod door;
 mod many;
 mod money;
+mod no_answer;
 mod odd;
 mod vectors;
