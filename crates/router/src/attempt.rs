@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
 use tierway_wire::openai_chat::Facts;
-use tierway_wire::splice::Fields;
+use tierway_wire::splice::{Edit, Fields};
+use tierway_wire::tokens::Tally;
 use tierway_wire::{Context, Format, Usage};
 
 /// Answers that are not streamed are gathered; a provider that sends more is broken.
@@ -111,22 +112,18 @@ async fn whole(task: Task<'_>, part: &mut BytesMut) -> Result<Served, Broken> {
     let headers = answer.headers;
     let body = gather(answer.body, MAX_ANSWER_BYTES, upstream.timeouts, part).await?;
     let read = if operation == Operation::Embeddings {
-        vectors(body)?
+        vectors(body, input_tokens)?
     } else if (provider, client) == (Format::OpenaiChat, Format::OpenaiChat) {
-        facts(body)?
+        facts(body, &prepared.context, input_tokens)?
     } else {
-        decoded(provider, client, body, &prepared.context)?
+        decoded(provider, client, body, &prepared.context, input_tokens)?
     };
-    let Read { body, usage, usage_json, finish } = read;
-    let estimated = usage.is_none();
-    let usage = usage.unwrap_or_else(|| match operation {
-        Operation::Embeddings => Usage { input_tokens: input_tokens.into(), ..Usage::default() },
-        Operation::Chat | Operation::CountTokens => spent(&body, input_tokens),
-    });
+    let Read { body, usage, estimated, usage_json, finish } = read;
     Ok(Served::Whole(Box::new(Whole { body, usage, estimated, usage_json, finish, headers, is_unfit: false })))
 }
 
-/// An estimate of what this much of an answer's body took. Nothing, where none of it came.
+/// An estimate of what the beginning of an answer's body took, from which what was said cannot be read. Nothing, where none
+/// of it came.
 fn spent(body: &[u8], input_tokens: u32) -> Usage {
     if body.is_empty() {
         return Usage::default();
@@ -141,7 +138,8 @@ fn spent(body: &[u8], input_tokens: u32) -> Usage {
 /// A body for the client, and what was read of it.
 struct Read {
     body: Bytes,
-    usage: Option<Usage>,
+    usage: Usage,
+    estimated: bool,
     usage_json: Option<Bytes>,
     finish: String,
 }
@@ -154,40 +152,66 @@ fn no_answer(body: &[u8]) -> Broken {
 }
 
 /// Vectors: the body stays as it is.
-fn vectors(body: Bytes) -> Result<Read, Broken> {
+fn vectors(body: Bytes, input_tokens: u32) -> Result<Read, Broken> {
     let fields = Fields::parse(&body).map_err(|_| FailureKind::Garbled)?;
     if fields.get("data").is_none() {
         return Err(no_answer(&body));
     }
-    let usage = fields.get("usage").and_then(|usage| tierway_wire::usage(Format::OpenaiChat, usage));
-    let usage_json = fields.get("usage").filter(|_| usage.is_some()).map(|usage| body.slice_ref(usage.as_bytes()));
-    Ok(Read { usage, usage_json, finish: String::new(), body })
+    let told = fields.get("usage").and_then(|usage| tierway_wire::usage(Format::OpenaiChat, usage));
+    let usage_json = fields.get("usage").filter(|_| told.is_some()).map(|usage| body.slice_ref(usage.as_bytes()));
+    let usage = told.unwrap_or_else(|| Usage { input_tokens: input_tokens.into(), ..Usage::default() });
+    Ok(Read { usage, estimated: told.is_none(), usage_json, finish: String::new(), body })
 }
 
-/// Chat to chat: the body stays as it is.
-fn facts(body: Bytes) -> Result<Read, Broken> {
+/// Chat to chat: the body stays as it is, but for usage that is missing.
+fn facts(body: Bytes, context: &Context, input_tokens: u32) -> Result<Read, Broken> {
     // Nothing of it went out yet: what a client could not read, another target may say whole.
     serde_json::from_slice::<serde::de::IgnoredAny>(&body).map_err(|_| FailureKind::Garbled)?;
     let facts = Facts::read(&body).ok_or(FailureKind::Garbled)?;
     if facts.error_json.is_some() || !facts.has_choices {
         return Err(no_answer(&body));
     }
-    let (usage, finish) = (facts.usage(), facts.finish.unwrap_or_default().to_owned());
+    let Some(usage) = facts.usage() else {
+        return decoded(Format::OpenaiChat, Format::OpenaiChat, body, context, input_tokens);
+    };
+    let finish = facts.finish.unwrap_or_default().to_owned();
     let usage_json = facts.usage_json.map(|usage| body.slice_ref(usage.as_bytes()));
-    Ok(Read { usage, usage_json, finish, body })
+    Ok(Read { usage, estimated: false, usage_json, finish, body })
 }
 
 /// Any other pair of APIs: the body is decoded, and written anew where they differ.
-fn decoded(provider: Format, client: Format, body: Bytes, context: &Context) -> Result<Read, Broken> {
+fn decoded(
+    provider: Format,
+    client: Format,
+    body: Bytes,
+    context: &Context,
+    input_tokens: u32,
+) -> Result<Read, Broken> {
     let answer = tierway_wire::decode_answer(provider, &body, context);
-    let Some(answer) = answer.ok().filter(|answer| !answer.choices.is_empty()) else {
+    let Some(mut answer) = answer.ok().filter(|answer| !answer.choices.is_empty()) else {
         return Err(no_answer(&body));
     };
     let finish = answer.choices.first().map(|choice| finish_word(&choice.finish)).unwrap_or_default().to_owned();
-    let usage = answer.usage;
-    let body =
-        if provider == client { body } else { Bytes::from(tierway_wire::encode_answer(client, &answer, context)) };
-    Ok(Read { body, usage, usage_json: None, finish })
+    let estimated = answer.usage.is_none();
+    let usage = *answer.usage.get_or_insert_with(|| Usage {
+        input_tokens: input_tokens.into(),
+        output_tokens: Tally::of(&answer.choices).tokens(),
+        ..Usage::default()
+    });
+    let body = match (provider == client, estimated) {
+        (true, false) => body,
+        (true, true) => with_usage(client, body, &usage),
+        (false, _) => Bytes::from(tierway_wire::encode_answer(client, &answer, context)),
+    };
+    Ok(Read { body, usage, estimated, usage_json: None, finish })
+}
+
+/// The answer as it came, and our estimate in its usage: the client finds there what the headers say.
+fn with_usage(format: Format, body: Bytes, usage: &Usage) -> Bytes {
+    match (tierway_wire::encode_usage(format, usage), Fields::parse(&body)) {
+        (Some(json), Ok(fields)) => fields.apply(&[Edit::Set("usage", json.into())]).into(),
+        _ => body,
+    }
 }
 
 /// A stream whose first content has come.
@@ -204,8 +228,8 @@ pub(crate) struct Begun {
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
 async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
-    let Task { upstream, prepared, client, clock, tariff, answers, .. } = task;
-    let mut meter = Meter::new(prepared.request.format, client, &prepared.context, answers);
+    let Task { upstream, prepared, client, clock, tariff, answers, input_tokens, .. } = task;
+    let mut meter = Meter::new(prepared.request.format, client, &prepared.context, answers, input_tokens);
     let mut out = Out::default();
     let WireAnswer { mut body, headers, .. } = send(upstream, prepared.request, clock).await?;
     let mut price = |usage: &Usage| tariff.as_ref().map(|tariff| tariff.money(usage)).unwrap_or_default();

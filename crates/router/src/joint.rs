@@ -5,6 +5,7 @@ mod messages;
 
 use crate::meter::Out;
 use tierway_wire::sse::Events;
+use tierway_wire::tokens::Tally;
 use tierway_wire::{Format, Repeats};
 
 /// A longer answer is not kept for going on with it.
@@ -22,8 +23,8 @@ pub(crate) struct Sent {
 struct Heard {
     text: String,
     id: String,
-    /// Pieces of text: about its tokens.
-    tokens: u64,
+    /// Its tokens, by our estimate.
+    tally: Tally,
     /// More than open text went out.
     other: bool,
     repeats: Repeats,
@@ -33,7 +34,7 @@ impl Heard {
     /// One more piece of text.
     fn take(&mut self, text: &str) {
         self.text.push_str(text);
-        self.tokens += 1;
+        self.tally.add(text);
     }
 }
 
@@ -73,15 +74,15 @@ impl Sent {
 
     /// Joins what another target says to what the client has.
     pub(crate) fn seam(&self) -> Seam {
-        let Heard { text, id, tokens, .. } = &self.heard;
+        let Heard { text, id, tally, .. } = &self.heard;
         let space = text[self.partial().len()..].to_owned();
-        let (id, tokens) = (id.clone(), *tokens);
+        let (id, tokens) = (id.clone(), tally.tokens());
         Seam { format: self.format, events: Events::default(), joint: Joint { id, tokens, space, shift: None } }
     }
 
     /// Tokens that other targets gave to this answer.
     pub(crate) const fn tokens(&self) -> u64 {
-        self.heard.tokens
+        self.heard.tally.tokens()
     }
 }
 

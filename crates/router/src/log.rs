@@ -361,7 +361,7 @@ impl Log {
             let own = savings::is_own(&record.reason).then_some(Some(Usd::ZERO));
             record.baseline = own.unwrap_or(if routed { baseline } else { record.paid });
             record.cheapest = own.unwrap_or(if routed { cheapest } else { record.paid });
-            money = Money { paid: record.paid_in_all(), baseline: record.baseline };
+            money = Money { paid: record.paid_in_all(), baseline: record.baseline, estimated };
         });
         money
     }
@@ -464,6 +464,8 @@ impl Drop for Log {
 pub(crate) struct Money {
     pub(crate) paid: Option<Usd>,
     pub(crate) baseline: Option<Usd>,
+    /// The usage behind it is our estimate: the provider told none.
+    pub(crate) estimated: bool,
 }
 
 impl Money {
@@ -475,7 +477,7 @@ impl Money {
         push_number(&mut details, self.baseline);
         details.push_str(",\"saved\":");
         push_number(&mut details, saved);
-        details.push('}');
+        details.push_str(if self.estimated { ",\"estimated\":true}" } else { "}" });
         let mut cost = String::with_capacity(24);
         push_number(&mut cost, self.paid);
         (cost, details)

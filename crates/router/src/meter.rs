@@ -2,15 +2,17 @@
 //!
 //! When client and provider speak the same API, bytes go through as they came. Three things are changed: usage that the
 //! client did not ask for is held back, the cost is put into all other usage, and the end mark of a stream that is not
-//! whole never goes out. When they speak different APIs every event is written anew.
+//! whole never goes out. When they speak different APIs every event is written anew. A client that waits for usage where the
+//! provider told none gets our estimate, which is marked as one.
 
 use crate::log::Money;
 use crate::seam::Provider;
 use bytes::{Bytes, BytesMut};
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
-use tierway_wire::neutral::{self, Delta, Finish};
+use tierway_wire::neutral::{self, BlockKind, Delta, Finish};
 use tierway_wire::openai_chat::Facts;
 use tierway_wire::sse::{Event, Events};
+use tierway_wire::tokens::Tally;
 use tierway_wire::{ApiError, Context, Format, Repeats, ServiceTier, StreamDecoder, StreamEncoder, Usage};
 
 /// What a stream has said so far.
@@ -27,8 +29,8 @@ pub(crate) struct Said {
     finished: u32,
     /// Content came: from here on there is no falling back in silence.
     pub(crate) content: bool,
-    /// Chunks with content: the estimate of output tokens when the provider reports none.
-    pub(crate) content_chunks: u64,
+    /// What was said: the estimate of output tokens when the provider reports none.
+    pub(crate) tally: Tally,
     /// The end mark came.
     pub(crate) done: bool,
     /// The service tier that chunks named last.
@@ -85,40 +87,53 @@ pub(crate) type Price<'p> = &'p mut dyn FnMut(&Usage) -> Money;
 pub(crate) struct Meter {
     mode: Mode,
     client: Format,
+    /// Our estimate of the prompt.
+    input_tokens: u32,
     pub(crate) said: Said,
 }
 
 enum Mode {
     /// Chat to chat: the facts of each chunk are enough.
-    Chat { events: Events, repeats: Repeats, usage_wanted: bool },
+    Chat { events: Events, ear: Ear },
     /// Another API to itself: decoded beside, passed on as it came.
     Beside { events: Events, decoder: Box<StreamDecoder>, passed: u64 },
     /// One API to another.
     Anew { decoder: Box<StreamDecoder>, encoder: Box<StreamEncoder> },
 }
 
+/// What reading one chunk of Chat takes from those before it.
+#[derive(Default)]
+struct Ear {
+    repeats: Repeats,
+    usage_wanted: bool,
+    /// When the answer began, in seconds; id and model as its chunks name them. For a chunk of our own.
+    created_s: u64,
+    id: String,
+    model: String,
+}
+
 impl Meter {
-    /// For a stream of `provider`'s API to a client of `client`'s, who asked for so many answers.
-    pub(crate) fn new(provider: Format, client: Format, context: &Context, answers: u32) -> Self {
+    /// For a stream of `provider`'s API to a client of `client`'s, who asked for so many answers. `input_tokens`: our estimate.
+    pub(crate) fn new(provider: Format, client: Format, context: &Context, answers: u32, input_tokens: u32) -> Self {
         let decoder = || Box::new(StreamDecoder::new(provider, context));
         let mode = match (provider, client) {
-            (Format::OpenaiChat, Format::OpenaiChat) => Mode::Chat {
-                events: Events::default(),
-                repeats: Repeats::default(),
-                usage_wanted: context.usage_wanted,
-            },
+            (Format::OpenaiChat, Format::OpenaiChat) => {
+                let (usage_wanted, created_s) = (context.usage_wanted, context.created_s);
+                Mode::Chat { events: Events::default(), ear: Ear { usage_wanted, created_s, ..Ear::default() } }
+            }
             (from, to) if from == to => Mode::Beside { events: Events::default(), decoder: decoder(), passed: 0 },
             (from, to) => Mode::Anew { decoder: decoder(), encoder: Box::new(StreamEncoder::new(to, from, context)) },
         };
-        Self { mode, client, said: Said { asked: answers.max(1), ..Said::default() } }
+        Self { mode, client, input_tokens, said: Said { asked: answers.max(1), ..Said::default() } }
     }
 
     /// Takes the next bytes and adds to `out` what goes to the client.
     pub(crate) fn feed(&mut self, bytes: &Bytes, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
-        let (said, client) = (&mut self.said, self.client);
+        let (said, client, input_tokens) = (&mut self.said, self.client, self.input_tokens);
         match &mut self.mode {
-            Mode::Chat { events, repeats, usage_wanted } => {
-                pass(events, bytes, out, |event, data| said.hear_chunk(event, data, repeats, *usage_wanted, price))
+            Mode::Chat { events, ear } => {
+                pass(events, bytes, out, |event, data| said.hear_chunk(event, data, ear, price))?;
+                if said.done { ear.end_without_usage(said, input_tokens, out, price) } else { Ok(()) }
             }
             Mode::Beside { events, decoder, passed } => {
                 let mut heard = Vec::new();
@@ -135,7 +150,7 @@ impl Meter {
             Mode::Anew { decoder, encoder } => {
                 let mut heard = Vec::new();
                 decoder.push(bytes, &mut heard).map_err(|_| FailureKind::Garbled)?;
-                write_anew(&heard, encoder, client, said, out, price)
+                write_anew(&heard, encoder, (client, input_tokens), said, out, price)
             }
         }
     }
@@ -144,21 +159,21 @@ impl Meter {
     pub(crate) fn end(&mut self, out: &mut Out, price: Price<'_>) -> Result<(), Broken> {
         let said = &mut self.said;
         match &mut self.mode {
-            Mode::Chat { events, repeats, usage_wanted } => {
+            Mode::Chat { events, ear } => {
                 if !events.unfinished().is_empty() {
                     // Some servers end without the empty line after the last event.
-                    let wanted = *usage_wanted;
                     pass(events, &Bytes::from_static(b"\n\n"), out, |event, data| {
-                        said.hear_chunk(event, data, repeats, wanted, price)
+                        said.hear_chunk(event, data, ear, price)
                     })?;
                 }
                 if !said.done && !said.is_finished() {
                     return Err(FailureKind::MissingEnd.into());
                 }
-                if !said.done {
-                    // Finished by its own word; only the mark is missing, and clients wait for it.
+                // Finished by its own word; should the mark be missing, clients wait for it.
+                if !said.done && !ear.lacks_usage(said) {
                     out.data(b"[DONE]");
                 }
+                ear.end_without_usage(said, self.input_tokens, out, price)?;
             }
             Mode::Beside { decoder, .. } => {
                 let mut heard = Vec::new();
@@ -168,7 +183,8 @@ impl Meter {
             Mode::Anew { decoder, encoder } => {
                 let mut heard = Vec::new();
                 decoder.end(&mut heard);
-                write_anew(&heard, encoder, self.client, said, out, price).map_err(|_| FailureKind::MissingEnd)?;
+                write_anew(&heard, encoder, (self.client, self.input_tokens), said, out, price)
+                    .map_err(|_| FailureKind::MissingEnd)?;
             }
         }
         said.done = true;
@@ -242,7 +258,7 @@ fn pass(
 fn write_anew(
     heard: &[neutral::Event],
     encoder: &mut StreamEncoder,
-    client: Format,
+    (client, input_tokens): (Format, u32),
     said: &mut Said,
     out: &mut Out,
     price: Price<'_>,
@@ -251,20 +267,42 @@ fn write_anew(
     for event in heard {
         said.hear(event)?;
         written.clear();
+        if said.done && said.usage.is_none() {
+            let usage = said.usage(input_tokens).0;
+            encoder.push(&neutral::Event::Usage(usage), &mut written);
+            encoder.push(event, &mut written);
+            write_estimated(&written, client, &usage, out, price)?;
+            continue;
+        }
         encoder.push(event, &mut written);
         match said.usage.filter(|_| memchr::memmem::find(&written, b"\"usage\":{").is_some()) {
-            // Written a moment ago: whole events that can be read again.
-            Some(usage) => pass(&mut Events::default(), &Bytes::copy_from_slice(&written), out, |event, data| {
-                let json = match client {
-                    Format::OpenaiChat => Facts::read(data).and_then(|facts| facts.usage_json),
-                    _ => tierway_wire::final_usage(client, data),
-                };
-                Ok(json.map_or(Pass::AsIs, |json| priced(event, json, price(&usage))))
-            })?,
+            Some(usage) => write_priced(&written, client, price(&usage), out)?,
             None => out.raw(&written),
         }
     }
     Ok(())
+}
+
+/// Whole events, written a moment ago, with the money in their usage.
+fn write_priced(written: &[u8], client: Format, money: Money, out: &mut Out) -> Result<(), Broken> {
+    pass(&mut Events::default(), &Bytes::copy_from_slice(written), out, |event, data| {
+        let json = match client {
+            Format::OpenaiChat => Facts::read(data).and_then(|facts| facts.usage_json),
+            _ => tierway_wire::final_usage(client, data),
+        };
+        Ok(json.map_or(Pass::AsIs, |json| priced(event, json, money)))
+    })
+}
+
+/// The same for a usage that is our estimate.
+fn write_estimated(
+    written: &[u8],
+    client: Format,
+    usage: &Usage,
+    out: &mut Out,
+    price: Price<'_>,
+) -> Result<(), Broken> {
+    write_priced(written, client, Money { estimated: true, ..price(usage) }, out)
 }
 
 /// The event with the money in its usage.
@@ -273,27 +311,49 @@ fn priced(event: Event<'_>, usage: &str, money: Money) -> Pass {
     tierway_wire::with_cost(event.raw(), usage, &cost, &details).map_or(Pass::AsIs, Pass::Changed)
 }
 
+impl Ear {
+    /// The client waits for usage, and the provider told none.
+    const fn lacks_usage(&self, said: &Said) -> bool {
+        self.usage_wanted && said.usage.is_none()
+    }
+
+    /// The end of a stream with our estimate, where the client waits for usage and none came.
+    fn end_without_usage(
+        &mut self,
+        said: &Said,
+        input_tokens: u32,
+        out: &mut Out,
+        price: Price<'_>,
+    ) -> Result<(), Broken> {
+        if !self.lacks_usage(said) {
+            return Ok(());
+        }
+        let usage = said.usage(input_tokens).0;
+        let context = Context { created_s: self.created_s, usage_wanted: true, ..Context::default() };
+        let mut encoder = StreamEncoder::new(Format::OpenaiChat, Format::OpenaiChat, &context);
+        let (id, model) = (std::mem::take(&mut self.id), std::mem::take(&mut self.model));
+        let mut written = Vec::new();
+        for event in [neutral::Event::Start { id, model, usage: Some(usage) }, neutral::Event::Done] {
+            encoder.push(&event, &mut written);
+        }
+        write_estimated(&written, Format::OpenaiChat, &usage, out, price)
+    }
+}
+
 impl Said {
-    /// As reported, or estimated from what went by: a chunk with content is about a token. Says whether it is estimated.
+    /// As reported, or estimated from what went by. Says whether it is estimated.
     pub(crate) fn usage(&self, input_tokens: u32) -> (Usage, bool) {
         let told = self.usage.unwrap_or(Usage { input_tokens: u64::from(input_tokens), ..Usage::default() });
         if self.usage.is_some() && (self.done || self.is_finished()) {
             return (told, false);
         }
         // What is told before the end is of the beginning: Messages count one token with their first event.
-        (Usage { output_tokens: told.output_tokens.max(self.content_chunks), ..told }, true)
+        (Usage { output_tokens: told.output_tokens.max(self.tally.tokens()), ..told }, true)
     }
 
-    fn hear_chunk(
-        &mut self,
-        event: Event<'_>,
-        data: &[u8],
-        repeats: &mut Repeats,
-        usage_wanted: bool,
-        price: Price<'_>,
-    ) -> Result<Pass, Broken> {
-        if repeats.text_json(data).is_some() {
-            self.content_chunks += 1;
+    fn hear_chunk(&mut self, event: Event<'_>, data: &[u8], ear: &mut Ear, price: Price<'_>) -> Result<Pass, Broken> {
+        if let Some(text) = ear.repeats.text_json(data) {
+            self.tally.add_json(text);
             return Ok(Pass::AsIs);
         }
         let facts = Facts::read(data).ok_or(FailureKind::Garbled)?;
@@ -301,17 +361,24 @@ impl Said {
             self.done = true;
             // The mark of an answer without an end is not passed on.
             // Who gives fewer answers than were asked for, but whole ones, says so with it.
-            let whole = self.finished > 0 && self.finished >= self.begun;
-            return if whole { Ok(Pass::AsIs) } else { Err(FailureKind::MissingEnd.into()) };
+            if self.finished == 0 || self.finished < self.begun {
+                return Err(FailureKind::MissingEnd.into());
+            }
+            // Usage that is still to come goes before it.
+            return Ok(if ear.lacks_usage(self) { Pass::HeldBack } else { Pass::AsIs });
         }
         if facts.error_json.is_some() {
             return Err(Broken::in_band(ErrorReply::read(200, data)));
         }
         if let Some(text) = facts.only_text() {
-            repeats.keep(data, text);
+            ear.repeats.keep(data, text);
+        }
+        if ear.usage_wanted && ear.id.is_empty() {
+            facts.id.unwrap_or_default().clone_into(&mut ear.id);
+            facts.model.unwrap_or_default().clone_into(&mut ear.model);
         }
         self.content |= facts.has_content;
-        self.content_chunks += u64::from(facts.has_content);
+        facts.tally(&mut self.tally);
         self.begun = self.begun.max(facts.choices);
         self.finished += facts.finished;
         if let Some(finish) = facts.finish {
@@ -323,7 +390,7 @@ impl Said {
         let Some(usage) = facts.usage() else { return Ok(Pass::AsIs) };
         let usage = usage.under(self.service_tier);
         self.usage = Some(usage);
-        if facts.is_usage_only() && !usage_wanted {
+        if facts.is_usage_only() && !ear.usage_wanted {
             return Ok(Pass::HeldBack);
         }
         Ok(facts.usage_json.map_or(Pass::AsIs, |json| priced(event, json, price(&usage))))
@@ -340,11 +407,16 @@ impl Said {
             neutral::Event::Usage(usage) => self.usage = Some(*usage),
             neutral::Event::BlockStart { choice, kind, .. } => {
                 self.begun = self.begun.max(choice.saturating_add(1));
-                self.content |= matches!(kind, neutral::BlockKind::ToolCall { .. } | neutral::BlockKind::Raw(_));
+                self.content |= matches!(kind, BlockKind::ToolCall { .. } | BlockKind::Raw(_));
+                if let BlockKind::ToolCall { name, .. } = kind {
+                    self.tally.add(name);
+                }
             }
             neutral::Event::Delta { delta, .. } => {
                 self.content |= !matches!(delta, Delta::Logprobs(_));
-                self.content_chunks += 1;
+                if let Delta::Text(text) | Delta::Reasoning(text) | Delta::Arguments(text) = delta {
+                    self.tally.add(text);
+                }
             }
             neutral::Event::Finish { finish, .. } => {
                 self.finished += 1;

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use tierway_decide::balance::InFlight;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_decide::{AttemptEnd, CallStatus};
+use tierway_wire::tokens::Tally;
 use tierway_wire::{ApiError, Usage};
 
 /// Bytes gathered at most before they are handed to the server.
@@ -218,7 +219,7 @@ impl Relay {
             }
             Err(nobody) => {
                 // Nothing more came: all that is known is what the client has.
-                self.meter.said.content_chunks = 0;
+                self.meter.said.tally = Tally::default();
                 self.meter.said.usage = None;
                 self.end(match nobody {
                     Nobody::Able(broken) => End::Broken(broken),

@@ -29,6 +29,7 @@ impl Tariff<'_> {
         Money {
             paid: self.before.zip(now).map(|(before, now)| before + now),
             baseline: counterfactual(self.ground, &answer, self.asked, self.unix_ms).0,
+            estimated: false,
         }
     }
 }

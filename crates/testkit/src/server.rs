@@ -343,7 +343,7 @@ impl Shared {
         let traits = lock(&self.traits).get(model).cloned().unwrap_or_else(|| Traits::of(model));
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let json = if self.config.lenient { known_only(api, json, &header, &traits) } else { json };
-        let ask = match api.read(&json, &header, &traits) {
+        let mut ask = match api.read(&json, &header, &traits) {
             Ok(ask) => ask,
             Err(refusal) => return self.refuse(api, &refusal, watch),
         };
@@ -362,10 +362,15 @@ impl Shared {
             });
         bend(&mut reply, &fault);
         if ask.stream {
+            ask.stream_usage &= !traits.no_usage;
             let pieces = stream_pieces(api, &api.streamed(&ask, &reply), &fault, traits.pace);
             return respond(200, &[("content-type", api.stream_type()), ("cache-control", "no-cache")], pieces, watch);
         }
-        let pieces = whole_pieces(api.whole(&ask, &reply).to_string(), &fault, traits.pace, reply.output_tokens);
+        let mut whole = api.whole(&ask, &reply);
+        if traits.no_usage {
+            whole.as_object_mut().map(|whole| whole.shift_remove("usage"));
+        }
+        let pieces = whole_pieces(whole.to_string(), &fault, traits.pace, reply.output_tokens);
         respond(200, &[("content-type", "application/json")], pieces, watch)
     }
 

@@ -69,6 +69,8 @@ pub struct Traits {
     pub no_forced_tool: bool,
     /// Pictures are refused.
     pub no_vision: bool,
+    /// It reports no usage, as many compatible servers do not: in whole answers, and in streams of Chat.
+    pub no_usage: bool,
     /// What happens with a partial answer.
     pub prefill: Prefill,
     /// Input and output tokens together.
@@ -87,6 +89,7 @@ impl Default for Traits {
             no_system: false,
             no_forced_tool: false,
             no_vision: false,
+            no_usage: false,
             prefill: Prefill::Ignores,
             window: 128_000,
             answer_tokens: 40,

@@ -62,5 +62,5 @@ pub use repeats::Repeats;
 pub use scripts::Estimate;
 pub use service_tier::ServiceTier;
 pub use stream::{StreamDecoder, StreamEncoder};
-pub use usage::{MOST_TOKENS, Usage, usage};
+pub use usage::{MOST_TOKENS, Usage, encode_usage, usage};
 pub use vocabulary::Vocabulary;

@@ -4,6 +4,8 @@
 //! `o200k_base`. How far off it is, by script, stands at [`ERROR_BOUNDS`]. Work is bounded: of long texts, evenly spread
 //! pieces are counted.
 
+use crate::json::unescape;
+use crate::neutral::{Choice, Content};
 use crate::runs::{self, Kind};
 use crate::scripts::{Estimate, Scripts};
 use crate::{Outline, Part};
@@ -147,6 +149,70 @@ pub fn estimate_outline(outline: &Outline<'_>) -> Estimate {
     scripts.of(tokens.saturating_add(u32::try_from(tools / TOOL_BYTES_PER_TOKEN).unwrap_or(u32::MAX)))
 }
 
+/// Counts what a model said, piece by piece, for answers whose provider does not say how many tokens they took. The same
+/// answer comes to the same count, whole or streamed, up to how its words are cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// In 1/64 tokens.
+    sum: u64,
+}
+
+/// A piece up to this length is taken for one token, as most streams give them one by one: then nothing is to be counted,
+/// which a relay would do in vain for nearly all providers.
+const SHORT_BYTES: usize = 8;
+
+impl Tally {
+    /// Of a whole answer: its text, reasoning and calls of tools.
+    #[must_use]
+    pub fn of(choices: &[Choice]) -> Self {
+        let mut tally = Self::default();
+        for part in choices.iter().flat_map(|choice| &choice.parts) {
+            match &part.content {
+                Content::Text { text, .. } | Content::Refusal(text) | Content::Reasoning { text, .. } => {
+                    tally.add(text)
+                }
+                Content::ToolCall { name, arguments, .. } => {
+                    tally.add(name);
+                    tally.add(arguments);
+                }
+                _ => {}
+            }
+        }
+        tally
+    }
+
+    /// One more piece of text.
+    pub fn add(&mut self, text: &str) {
+        self.sum += match text.len() {
+            0 => 0,
+            1..=SHORT_BYTES => u64::from(ONE),
+            ..=WHOLE_BYTES => count(text.as_bytes()) & ALL,
+            _ => u64::from(estimate(text)) * u64::from(ONE),
+        };
+    }
+
+    /// One more piece that is a JSON string.
+    pub fn add_json(&mut self, json: &str) {
+        match json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) {
+            Some(short) if short.len() <= SHORT_BYTES => self.add(short),
+            Some(long) => self.add(&unescape(long)),
+            None => self.add(json),
+        }
+    }
+
+    /// Something that is no text, but was generated.
+    pub(crate) const fn add_one(&mut self) {
+        self.sum += ONE as u64;
+    }
+
+    /// Tokens, rounded to the nearest.
+    #[must_use]
+    pub const fn tokens(self) -> u64 {
+        let tokens = (self.sum + ONE as u64 / 2) / ONE as u64;
+        if tokens == 0 && self.sum > 0 { 1 } else { tokens }
+    }
+}
+
 fn rounded(sum: u64, times: u64, by: u64) -> u32 {
     let scaled = u128::from(sum) * u128::from(times) / u128::from(by) / u128::from(ONE);
     u32::try_from(scaled).unwrap_or(u32::MAX - 1).saturating_add(u32::from(sum > 0))
@@ -286,6 +352,26 @@ mod tests {
             assert!(error <= 0.30, "{got} for {real}: {text}");
             assert!(at_most(estimate(text)) >= real, "{text}");
         }
+    }
+
+    /// The tokens of pieces, one after the other.
+    #[track_caller]
+    fn check_tally(pieces: &[&str], want: u64) {
+        let mut tally = Tally::default();
+        pieces.iter().for_each(|piece| tally.add(piece));
+        assert_eq!(tally.tokens(), want, "{pieces:?}");
+    }
+
+    #[test]
+    fn what_was_said_is_counted_alike_however_it_is_cut() {
+        check_tally(&["hello there how are you"], 5);
+        check_tally(&["hello there", " how are you"], 5);
+        check_tally(&["hello", " there", " how", " are", " you"], 5);
+        check_tally(&["", "."], 1);
+        check_tally(&[], 0);
+        let mut escaped = Tally::default();
+        escaped.add_json(r#""one \u0074wo three""#);
+        assert_eq!(escaped.tokens(), 3);
     }
 
     #[test]

@@ -62,6 +62,17 @@ impl Usage {
     }
 }
 
+/// Writes the field `usage` of that API's answers; none for APIs that tell it in other fields.
+#[must_use]
+pub fn encode_usage(format: Format, usage: &Usage) -> Option<String> {
+    match format {
+        Format::OpenaiChat => Some(openai_chat::encode_usage(usage)),
+        Format::OpenaiResponses => Some(openai_responses::encode_usage(usage)),
+        Format::AnthropicMessages => Some(anthropic::encode_usage(usage)),
+        Format::Gemini | Format::OllamaChat | Format::BedrockConverse => None,
+    }
+}
+
 /// Reads the usage object of that API's answers. None when it reports no count.
 #[must_use]
 pub fn usage(format: Format, json: &str) -> Option<Usage> {

@@ -29,6 +29,8 @@ pub(crate) struct Got {
     pub(crate) status: u16,
     /// `x-tierway-adapted`, empty without.
     pub(crate) adapted: String,
+    /// `x-tierway-cost-usd`, empty without.
+    pub(crate) cost: String,
     pub(crate) body: Bytes,
 }
 
@@ -130,9 +132,11 @@ breaker_failures = 1000
             .header("x-api-key", "any")
             .header("anthropic-version", "2023-06-01");
         let (head, body) = self.client.request(request.body(Full::from(body)).unwrap()).await.unwrap().into_parts();
-        let adapted = head.headers.get("x-tierway-adapted").map(|value| value.to_str().unwrap().to_owned());
+        let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let header = |name: &str| header(name).unwrap_or_default();
+        let (adapted, cost) = (header("x-tierway-adapted"), header("x-tierway-cost-usd"));
         let body = body.collect().await.unwrap().to_bytes();
-        Got { status: head.status.as_u16(), adapted: adapted.unwrap_or_default(), body }
+        Got { status: head.status.as_u16(), adapted, cost, body }
     }
 }
 

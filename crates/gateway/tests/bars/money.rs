@@ -1,7 +1,9 @@
-//! A stream says at its end what the whole answer says: what it cost.
+//! A stream says at its end what the whole answer says: what it cost. Where the provider tells no usage, both say what we
+//! estimate, and that it is an estimate.
 
 use crate::door::{CLIENTS, Door};
 use serde_json::{Value, json};
+use tierway_testkit::Traits;
 use tierway_wire::sse::Events;
 use tierway_wire::{Format, grammar};
 
@@ -47,6 +49,42 @@ async fn a_stream_ends_with_its_cost() {
             for field in ["cost", "cost_details"] {
                 assert_eq!(costs[0][field], whole["usage"][field], "{place}: {text}");
             }
+        }
+    }
+}
+
+/// Output tokens of a usage object of any API.
+fn output_tokens(usage: &Value) -> Option<u64> {
+    usage.get("completion_tokens").or_else(|| usage.get("output_tokens"))?.as_u64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_that_no_provider_told_is_estimated_alike_for_every_client() {
+    let door = Door::open().await;
+    for model in ["middle", "claude-sonnet-5", "other"] {
+        door.upstream.traits(model, Traits { no_usage: true, answer_tokens: 7, ..Traits::default() });
+    }
+    for (format, _) in CLIENTS {
+        // "middle answers: How many moons has Mars?": nine words and signs. In a stream most pieces are taken for one token.
+        let mut cases = vec![("standard", false, 9), ("standard", true, 8)];
+        cases.push(if format == Format::OpenaiResponses { ("responses", false, 9) } else { ("claude", false, 13) });
+        for (tier, stream, expected) in cases {
+            let place = format!("{format:?} to {tier}, stream {stream}");
+            let got = door.ask(format, body(format, tier, stream)).await;
+            let text = String::from_utf8_lossy(&got.body);
+            let usage = if stream {
+                assert_eq!(grammar::breaches(format, &got.body), Vec::<String>::new(), "{place}: {text}");
+                let costs = costs(&got.body);
+                assert_eq!(costs.len(), 1, "{place}: {text}");
+                costs[0].clone()
+            } else {
+                let usage = serde_json::from_slice::<Value>(&got.body).unwrap()["usage"].clone();
+                assert_eq!(usage["cost"].to_string(), got.cost, "{place}: {text}");
+                usage
+            };
+            assert_eq!(output_tokens(&usage), Some(expected), "{place}: {text}");
+            assert!(usage["cost"].as_f64().unwrap() > 0.0, "{place}: {text}");
+            assert_eq!(usage["cost_details"]["estimated"], true, "{place}: {text}");
         }
     }
 }

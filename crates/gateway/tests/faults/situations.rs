@@ -179,6 +179,9 @@ async fn slow_first_token() -> Graded {
     pass("within the limit: waited for, one call")
 }
 
+/// The provider counts words: seven, when it breaks after them. Our estimate has a sign more ("answers:").
+const SEVEN_ESTIMATED: u64 = 8;
+
 /// A stream that breaks after seven tokens, and goes on at the fallback: the same model elsewhere.
 async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded {
     let stage = Stage::open(Set::default()).await;
@@ -193,12 +196,12 @@ async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded
     let sent = stage.fallback.seen()[0].json();
     let partial = sent["messages"].as_array().and_then(|messages| messages.last()).cloned().unwrap_or_default();
     want!(partial["role"] == "assistant" && answer.text.starts_with(partial["content"].as_str().unwrap()), "{sent}");
-    want!(sent["max_tokens"] == 93, "the rest may be as long as the whole: {sent}");
+    want!(sent["max_tokens"] == 100 - SEVEN_ESTIMATED, "the rest may be as long as the whole: {sent}");
     let row = stage.row(&answer);
     want!(ends(&row) == [format!("first {end}"), "second ok".to_owned()], "{:?}", ends(&row));
     want!(row.status == CallStatus::Answered && row.usage_estimated, "{row:?}");
-    want!(row.attempts[0].usage.output_tokens == 7 && row.attempts[0].paid > Some(Usd::ZERO), "{row:?}");
-    want!(row.usage.output_tokens == 30, "{:?}", row.usage);
+    want!(row.attempts[0].usage.output_tokens == SEVEN_ESTIMATED && row.attempts[0].paid > Some(Usd::ZERO), "{row:?}");
+    want!(row.usage.output_tokens == 23 + SEVEN_ESTIMATED, "{:?}", row.usage);
     // Nobody who goes on: a clear error, and nothing that looks like an end.
     let stage = Stage::open(Set { fallback_continues: false, ..Set::default() }).await;
     stage.primary_fails(Plan::always(fault));
@@ -206,7 +209,8 @@ async fn continues(fault: Fault, end: &str, ms: std::ops::Range<u128>) -> Graded
     want!(answer.is_clear_error() && !answer.text.is_empty(), "{answer:?}");
     want!(stage.calls() == [1, 0, 0], "{:?}", stage.calls());
     let row = stage.row(&answer);
-    want!(row.status == CallStatus::Failed && row.usage_estimated && row.usage.output_tokens == 7, "{row:?}");
+    want!(row.status == CallStatus::Failed && row.usage_estimated, "{row:?}");
+    want!(row.usage.output_tokens == SEVEN_ESTIMATED, "{row:?}");
     pass("the same model went on where it broke; with nobody to go on, a clear error")
 }
 
@@ -430,7 +434,8 @@ async fn gone_between() -> Graded {
     let Ended::ClientGone { at_ms } = seen.ended else { return Err(format!("{seen:?}")) };
     want!(at_ms < left + 100, "cancelled after {} ms", at_ms.saturating_sub(left));
     let row = stage.rows(&[id]).remove(0);
-    want!(row.status == CallStatus::Cancelled && row.usage_estimated && row.usage.output_tokens == 7, "{row:?}");
+    want!(row.status == CallStatus::Cancelled && row.usage_estimated, "{row:?}");
+    want!(row.usage.output_tokens == SEVEN_ESTIMATED, "{row:?}");
     want!(ends(&row) == ["first cut", "second cancelled"], "{:?}", ends(&row));
     pass("the search is cancelled as well; what the client had is in the row")
 }
@@ -477,8 +482,9 @@ async fn messages_cut() -> Graded {
                 stage.fallback.seen()[0].json()["messages"].as_array().unwrap().last().unwrap()["role"] == "assistant";
             want!(partial == goes_on, "{}", stage.fallback.seen()[0].json());
             let row = stage.rows(&[open.leave()]).remove(0);
-            want!(row.status == CallStatus::Answered && row.usage.output_tokens == 30, "{row:?}");
-            want!(message.output_tokens == 30, "{message:?}");
+            let whole = if goes_on { 23 + SEVEN_ESTIMATED } else { 30 };
+            want!(row.status == CallStatus::Answered && row.usage.output_tokens == whole, "{row:?}");
+            want!(message.output_tokens == whole, "{message:?}");
             // What came before the break is paid for, whatever the first event of the stream told.
             let (Fault::Cut { after } | Fault::Stall { after }) = fault else { unreachable!("two kinds") };
             want!(row.attempts[0].usage.output_tokens >= after as u64, "{row:?}");

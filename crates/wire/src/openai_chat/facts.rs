@@ -4,6 +4,7 @@
 
 use super::usage::usage;
 use crate::json::{Cursor, unescape};
+use crate::tokens::Tally;
 use crate::{ServiceTier, Usage};
 use std::borrow::Cow;
 
@@ -26,6 +27,10 @@ pub struct Facts<'a> {
     pub has_audio: bool,
     /// JSON text of the first text that came.
     pub text_json: Option<&'a str>,
+    /// JSON text of the first reasoning or refusal that came.
+    pub other_json: Option<&'a str>,
+    /// JSON text of the first calls of tools that came.
+    pub calls_json: Option<&'a str>,
     /// The id of the answer, the same in all its chunks.
     pub id: Option<&'a str>,
     /// The first finish reason that is not null.
@@ -86,6 +91,19 @@ impl<'a> Facts<'a> {
         Some(unescape(self.text_json?.strip_prefix('"')?.strip_suffix('"')?))
     }
 
+    /// Counts what this chunk says; what is no text counts as a token.
+    pub fn tally(&self, tally: &mut Tally) {
+        let before = *tally;
+        [self.text_json, self.other_json].into_iter().flatten().for_each(|json| tally.add_json(json));
+        if let Some(calls) = self.calls_json {
+            // What cannot be read is not counted.
+            let _ = tally_calls(calls, tally);
+        }
+        if self.has_content && *tally == before {
+            tally.add_one();
+        }
+    }
+
     /// JSON text of the text of a chunk that tells a relay nothing else: in what it says, not in who says it.
     #[must_use]
     pub fn only_text(&self) -> Option<&'a str> {
@@ -132,16 +150,47 @@ impl<'a> Facts<'a> {
             return Some(());
         }
         match key {
-            "tool_calls" | "function_call" => self.has_tool_call = true,
-            "refusal" => self.has_refusal = true,
+            "tool_calls" | "function_call" => {
+                self.has_tool_call = true;
+                self.calls_json = self.calls_json.or(Some(value));
+            }
+            "refusal" => {
+                self.has_refusal = true;
+                self.other_json = self.other_json.or(Some(value));
+            }
             "audio" => self.has_audio = true,
             "content" => self.text_json = self.text_json.or(Some(value)),
-            "reasoning_content" | "reasoning" | "reasoning_details" => {}
+            "reasoning_content" | "reasoning" => self.other_json = self.other_json.or(Some(value)),
+            "reasoning_details" => {}
             _ => return Some(()),
         }
         self.has_content = true;
         Some(())
     }
+}
+
+/// Names and arguments of calls, or of the one call of the API's first years.
+fn tally_calls(json: &str, tally: &mut Tally) -> Option<()> {
+    let mut cursor = Cursor::new(json);
+    if json.starts_with('{') {
+        return tally_call(&mut cursor, tally);
+    }
+    cursor.array(|cursor| {
+        cursor.object(|key, cursor| match key {
+            "function" | "custom" => tally_call(cursor, tally),
+            _ => cursor.skip().map(|_| ()),
+        })
+    })
+}
+
+fn tally_call(cursor: &mut Cursor<'_>, tally: &mut Tally) -> Option<()> {
+    cursor.object(|key, cursor| {
+        let value = cursor.skip()?;
+        if matches!(key, "name" | "arguments" | "input") && value.starts_with('"') {
+            tally.add_json(value);
+        }
+        Some(())
+    })
 }
 
 fn object_text<'a>(cursor: &mut Cursor<'a>, into: &mut Option<&'a str>) -> Option<()> {
@@ -180,6 +229,27 @@ mod tests {
             ),
         };
         want.assert_eq(&said);
+    }
+
+    #[test]
+    fn what_a_chunk_says_is_counted() {
+        for (delta, want) in [
+            (r#"{"content":"hello there how are you"}"#, 5),
+            (r#"{"content":null,"reasoning":"hello there how","reasoning_details":[{}]}"#, 3),
+            (r#"{"refusal":"hello there how"}"#, 3),
+            (
+                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"weather","arguments":"{\"city\":\"Rome\"}"}}]}"#,
+                7,
+            ),
+            (r#"{"function_call":{"name":"weather","arguments":""}}"#, 1),
+            (r#"{"audio":{"data":"AAAA"}}"#, 1),
+            (r#"{"role":"assistant","content":""}"#, 0),
+        ] {
+            let mut tally = Tally::default();
+            let chunk = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
+            Facts::read(chunk.as_bytes()).unwrap().tally(&mut tally);
+            assert_eq!(tally.tokens(), want, "{delta}");
+        }
     }
 
     #[test]
