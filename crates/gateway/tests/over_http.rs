@@ -99,6 +99,13 @@ async fn metrics_set_no_baseline_against_a_cost_that_is_not_known() {
     assert_eq!(sum("tierway_baseline_usd_total") * 2.0, sum("tierway_cost_usd_total"), "{page}");
 }
 
+/// Each API of clients, and the rest of a request.
+const CALLS: [(&str, &str); 3] = [
+    ("/v1/chat/completions", r#""messages":[{"role":"user","content":"hi"}]"#),
+    ("/v1/messages", r#""max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
+    ("/v1/responses", r#""input":"hi""#),
+];
+
 /// A provider that has this to say, whatever it is asked.
 fn parrot(head: String, body: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -136,14 +143,39 @@ async fn a_key_that_a_provider_quotes_stops_here() {
             key.display()
         ))
         .await;
-        for (path, rest) in [
-            ("/v1/chat/completions", r#""messages":[{"role":"user","content":"hi"}]"#),
-            ("/v1/messages", r#""max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
-            ("/v1/responses", r#""input":"hi""#),
-        ] {
+        for (path, rest) in CALLS {
             let request = format!(r#"{{"model":"loud/m","stream":{stream},{rest}}}"#);
             let (_, body) = door.ask(Method::POST, path, &[], &request).await;
             assert!(body.contains("[credential]") && !body.contains("sk-quite"), "{path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn how_a_model_failed_is_no_finish() {
+    let chat = r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"error"}],"usage":{"prompt_tokens":1,"completion_tokens":0}}"#;
+    let begun = r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"Hi"}}]}"#;
+    let ended = r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"error"}]}"#;
+    let responses = r#"{"id":"r","status":"failed","output":[],"error":{"code":"server_error","message":"m"}}"#;
+    let gemini = r#"{"candidates":[{"content":{"parts":[]},"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#;
+    for (format, body, stream, word) in [
+        ("openai_chat", chat.to_owned(), false, "error"),
+        ("openai_chat", format!("{begun}\n\n{ended}\n\ndata: [DONE]\n\n"), true, "no answer (error)"),
+        ("openai_responses", responses.to_owned(), false, "server_error"),
+        ("gemini", gemini.to_owned(), false, "MALFORMED_FUNCTION_CALL"),
+        ("gemini", format!("data: {gemini}\n\n"), true, "MALFORMED_FUNCTION_CALL"),
+    ] {
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        let url = parrot(format!("200 OK\r\ncontent-type: {kind}"), body);
+        let door = Door::open_with(&format!(
+            "[providers.loud]\nkind = \"openai_compatible\"\nformat = \"{format}\"\nbase_url = \"{url}\"\n[dispatch]\nmax_attempts = 1\n"
+        ))
+        .await;
+        for (path, rest) in CALLS {
+            let request = format!(r#"{{"model":"loud/m","stream":{stream},{rest}}}"#);
+            let (status, body) = door.ask(Method::POST, path, &[], &request).await;
+            let told = body.contains(word) && body.contains("error");
+            assert!(told && (status == 502 || (stream && body.contains("Hi"))), "{format} {path}: {status} {body}");
         }
     }
 }

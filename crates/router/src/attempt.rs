@@ -1,6 +1,6 @@
 //! One upstream call: send, wait for the answer or for its first content, say what went wrong.
 
-use crate::meter::{Broken, Meter, Out, finish_word};
+use crate::meter::{Broken, FAILED, Meter, Out, finish_word};
 use crate::prepare::Prepared;
 use crate::seam::{Clock, Operation, Provider, SendError, WireAnswer, WireBody, WireRequest};
 use crate::setup::{Timeouts, Upstream};
@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind, retry_after_ms};
+use tierway_wire::neutral::Finish;
 use tierway_wire::openai_chat::Facts;
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::tokens::Tally;
@@ -79,7 +80,9 @@ async fn made(task: Task<'_>) -> Result<Served, Broken> {
         let mut part = BytesMut::new();
         let whole = tokio::time::timeout(allowed.min(left), pin!(whole(task, &mut part))).await;
         let whole = whole.unwrap_or_else(|_| Err(late(allowed).into()));
-        whole.map_err(|broken| Broken { spent: spent(&part, input_tokens), ..broken })
+        whole.map_err(
+            |broken| if part.is_empty() { broken } else { Broken { spent: spent(&part, input_tokens), ..broken } },
+        )
     }
 }
 
@@ -171,7 +174,7 @@ fn facts(body: Bytes, context: &Context, input_tokens: u32) -> Result<Read, Brok
     if facts.error_json.is_some() || !facts.has_choices {
         return Err(no_answer(&body));
     }
-    let Some(usage) = facts.usage() else {
+    let Some(usage) = facts.usage().filter(|_| facts.finish != Some(FAILED)) else {
         return decoded(Format::OpenaiChat, Format::OpenaiChat, body, context, input_tokens);
     };
     let finish = facts.finish.unwrap_or_default().to_owned();
@@ -198,6 +201,14 @@ fn decoded(
         output_tokens: Tally::of(&answer.choices).tokens(),
         ..Usage::default()
     });
+    let failed = answer.choices.iter().find_map(|choice| match &choice.finish {
+        // A client of the same API knows what is not there yet.
+        Finish::Failed(why) if provider != client || !matches!(why.as_str(), "queued" | "in_progress") => Some(why),
+        _ => None,
+    });
+    if let Some(why) = failed {
+        return Err(Broken { spent: usage, ..Broken::failed(why) });
+    }
     let body = match (provider == client, estimated) {
         (true, false) => body,
         (true, true) => with_usage(client, body, &usage),

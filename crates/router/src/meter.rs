@@ -15,6 +15,9 @@ use tierway_wire::sse::{Event, Events};
 use tierway_wire::tokens::Tally;
 use tierway_wire::{ApiError, Context, Format, Repeats, ServiceTier, StreamDecoder, StreamEncoder, Usage};
 
+/// How resellers end a Chat answer that is none.
+pub(crate) const FAILED: &str = "error";
+
 /// What a stream has said so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
@@ -68,6 +71,12 @@ impl Broken {
     /// What a provider answered in place of an answer.
     pub(crate) fn said(kind: FailureKind, reply: ErrorReply) -> Self {
         Self { reply: Some(Box::new(reply)), ..Self::from(kind) }
+    }
+
+    /// The model ended in a way that is no answer, by the provider's word for it.
+    pub(crate) fn failed(why: &str) -> Self {
+        let message = format!("the model gave no answer ({why})");
+        Self::in_band(ErrorReply { status: 200, code: why.to_owned(), message, ..ErrorReply::default() })
     }
 
     /// An error that came inside an answer that began with 200.
@@ -381,6 +390,9 @@ impl Said {
         facts.tally(&mut self.tally);
         self.begun = self.begun.max(facts.choices);
         self.finished += facts.finished;
+        if facts.finish == Some(FAILED) {
+            return Err(Broken::failed(FAILED));
+        }
         if let Some(finish) = facts.finish {
             finish.clone_into(&mut self.finish);
         }
@@ -418,6 +430,7 @@ impl Said {
                     self.tally.add(text);
                 }
             }
+            neutral::Event::Finish { finish: Finish::Failed(why), .. } => return Err(Broken::failed(why)),
             neutral::Event::Finish { finish, .. } => {
                 self.finished += 1;
                 finish_word(finish).clone_into(&mut self.finish);

@@ -51,6 +51,8 @@ pub(super) fn finish(response: &Node<'_>, calls: bool) -> Finish {
             let code = response.get("error").and_then(|error| error.str("code")).unwrap_or("failed");
             Finish::Failed(code.to_owned())
         }
+        // Asked for in the background: it may be had later, from there.
+        Some(status @ ("queued" | "in_progress")) => Finish::Failed(status.to_owned()),
         _ if calls => Finish::ToolCalls,
         _ => Finish::Stop,
     }
