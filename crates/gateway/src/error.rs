@@ -50,6 +50,14 @@ pub enum GatewayError {
         /// Why.
         cause: String,
     },
+    /// Nobody knows who may come in.
+    #[error(
+        "{cause}. Who may come in is not known: keys that `tierway keys add` made are gone with a file that is moved away; with [[keys]] in the config tierway starts all the same, for those alone"
+    )]
+    KeysUnread {
+        /// What keeps the ledger's keys from being read.
+        cause: LedgerError,
+    },
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

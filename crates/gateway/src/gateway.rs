@@ -61,8 +61,6 @@ struct Prepared<'c> {
 struct Ground {
     /// Where the ledger is, whatever a later config says.
     location: Location,
-    /// Only this machine can reach us, whatever a later config says: addresses are bound once.
-    is_alone: bool,
     metrics: Arc<Metrics>,
     alarms: Arc<Alarms>,
     store: Store,
@@ -83,8 +81,7 @@ impl Gateway {
         let (ground, ledger) =
             Ground::open(config, location.clone(), Options::default().close_within, replica.number())?;
         let prepared = Prepared::first(config)?;
-        let mut state = KeyDesk::open(&location);
-        let known = Known::read(ground.keys(config), state.as_mut());
+        let known = Known::read(ground.keys(config), &location)?;
         let link = ground.link(config)?;
         let accounts = Arc::new(Accounts::new(ground.clock.clone(), link.as_ref().map(|link| link.shared().clone())));
         let keys = known.keys(prepared.setup.table.ladder(), &accounts);
@@ -104,7 +101,7 @@ impl Gateway {
             true if worker < workers => Face::Clients,
             true => Face::Operators,
         };
-        let desk = Arc::new(KeyDesk::new(location, state, known, accounts, replica.leadership(), &live));
+        let desk = Arc::new(KeyDesk::new(location, known, accounts, replica.leadership(), &live));
         let app = |worker: usize| {
             let (metrics, store) = (ground.metrics.clone(), ground.store.clone());
             let app = App::new(live[worker].clone(), metrics, bounds, ground.cut_off.clone());
@@ -281,10 +278,6 @@ impl Ground {
         let metrics = Arc::new(Metrics::default());
         let store = Store::new(ledger.clone(), location.clone());
         let ground = Self {
-            is_alone: [Some(config.server.listen), config.server.admin_listen]
-                .iter()
-                .flatten()
-                .all(|address| address.ip().is_loopback()),
             location,
             recorder: Arc::new(
                 Recorder::new(metrics.clone(), Some(store.clone())).with_telemetry(Telemetry::start(config)?),
@@ -349,7 +342,6 @@ impl Ground {
                 alarms: self.alarms.clone(),
                 webhook: config.budgets.webhook.clone(),
             }),
-            may_be_open: self.is_alone && matches!(self.location, Location::Sqlite(_)),
         }
     }
 

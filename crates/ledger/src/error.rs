@@ -18,6 +18,17 @@ pub enum LedgerError {
         /// Its process id, as far as known.
         holder: String,
     },
+    /// Nothing there to keep anything in, and whoever records there makes it.
+    #[error(
+        "{} is empty as yet: process {holder} records there and begins it with its next records; try again then",
+        path.display()
+    )]
+    NotBegun {
+        /// The database.
+        path: PathBuf,
+        /// The process that records there, as far as known.
+        holder: String,
+    },
     /// Written by a newer tierway.
     #[error(
         "{place} has schema version {found}, this tierway knows versions up to {known}; run the newer tierway, or set another path"

@@ -160,12 +160,8 @@ impl Copy {
 }
 
 fn copy_keys(from: &mut State, to: &mut StateStore, done: &mut Migrated) -> Result<(), LedgerError> {
-    for key in from.keys()?.1 {
-        if key.policy.is_none() {
-            done.keys_unreadable.push(key.name);
-        } else if to.put_key(&key)? {
-            done.keys += 1;
-        }
-    }
+    let (readable, unreadable): (Vec<_>, Vec<_>) = from.keys()?.1.into_iter().partition(|key| key.policy.is_some());
+    done.keys_unreadable.extend(unreadable.into_iter().map(|key| key.name));
+    done.keys += to.put_keys(&readable)? as u64;
     Ok(())
 }

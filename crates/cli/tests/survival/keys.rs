@@ -58,6 +58,58 @@ async fn keys_come_turn_and_go_while_it_runs() {
     tokio::task::spawn_blocking(move || by_command_and_by_http(&url)).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_is_moved_away_or_damaged_opens_the_door_to_nobody() {
+    let upstream = Upstream::start().await.unwrap();
+    let url = upstream.url();
+    tokio::task::spawn_blocking(move || moved_and_damaged(&url)).await.unwrap();
+}
+
+fn moved_and_damaged(url: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = config(dir.path(), [url, url], "127.0.0.1:0", "[ledger]\npath = \"k.db\"\n");
+    let ledger = dir.path().join("k.db");
+    let app = keys(&file, &["add", "app"]).unwrap();
+    let gone = keys(&file, &["add", "gone"]).unwrap();
+    keys(&file, &["revoke", "gone"]).unwrap();
+    let process = Process::start(&file);
+    for how in ["moved", "removed"] {
+        match how {
+            "moved" => std::fs::rename(&ledger, dir.path().join("old.db")).unwrap(),
+            _ => ["k.db", "k.db-wal", "k.db-shm"]
+                .iter()
+                .for_each(|name| drop(std::fs::remove_file(dir.path().join(name)))),
+        }
+        // Records begin the new file, and the keys follow.
+        let listed = || {
+            assert_eq!(chat(process.address, "", "auto"), "401 missing_api_key", "{how}");
+            assert_eq!(chat(process.address, &app, "auto"), "200", "{how}");
+            keys(&file, &["list", "--format", "json"]).map_or(0, |list| list.matches("\"name\"").count()).to_string()
+        };
+        eventually(listed, "2");
+        assert_eq!(chat(process.address, &gone, "auto"), "401 revoked_api_key", "{how}");
+    }
+    process.stop();
+
+    // As it is after a restart.
+    let process = Process::start(&file);
+    assert_eq!(chat(process.address, "", "auto"), "401 missing_api_key");
+    assert_eq!(chat(process.address, &app, "auto"), "200");
+    process.stop();
+
+    std::fs::write(&ledger, [b'x'; 8_192]).unwrap();
+    let serve = ["serve", "--config", file.to_str().unwrap()];
+    let (code, _, talk) = tierway(dir.path(), &serve);
+    assert!(code == 1 && talk.contains("is no SQLite database") && talk.contains("Who may come in"), "{code} {talk}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let section = keys(&file, &["add", "ops", "--for-config"]).unwrap();
+    std::fs::write(&file, format!("{text}\n{section}\n")).unwrap();
+    let process = Process::start(&file);
+    assert_eq!(chat(process.address, &app, "auto"), "503 keys_unreadable");
+    assert_eq!(chat(process.address, "", "auto"), "401 missing_api_key");
+    process.kill();
+}
+
 fn by_command_and_by_http(url: &str) {
     let dir = tempfile::tempdir().unwrap();
     let file = config(dir.path(), [url, url], "127.0.0.1:0", "[ledger]\npath = \"k.db\"\n");

@@ -1,12 +1,14 @@
 //! Keys while the gateway runs: the config's and the ledger's together, changed and swapped without a restart.
 //!
 //! The ledger is asked for one number twice a second, off the event loop; a change that this process makes is in force
-//! when it is answered. A ledger that cannot be read leaves the keys as they were last known. What
+//! when it is answered. A ledger that cannot be read leaves the keys as they were last known, and one that lost them (its
+//! file was moved away) is given them back: keys are revoked, never deleted, so that none at all is another ledger. What
 //! budgets have spent is read on the same way, before keys with new budgets are in force and every few seconds.
 
 use super::{KeyEntry, Keys, stored};
 use crate::accounts::{Accounts, CallerAccount, Holder, Terms};
 use crate::app::Live;
+use crate::error::GatewayError;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +43,7 @@ pub(crate) struct KeyDesk {
 pub(crate) struct Known {
     /// Those of the config, with what holds for its teams.
     pub(crate) config: ConfigKeys,
-    /// Those of the ledger and their revision; none while it could not be read.
+    /// Those of the ledger and their revision; none while it could not be read: nobody knows who else may come in.
     stored: Option<(i64, Vec<StoredKey>)>,
 }
 
@@ -54,16 +56,27 @@ pub(crate) struct ConfigKeys {
     pub(crate) users: BTreeMap<String, Allowance>,
     /// How budgets are kept.
     pub(crate) terms: Arc<Terms>,
-    /// Only this machine can reach the address, and the ledger is a file on it: serving goes on when that cannot be read.
-    /// A PostgreSQL is shared, has keys, and may be away.
-    pub(crate) may_be_open: bool,
 }
 
 impl Known {
     /// Reads the ledger for the first time.
-    pub(crate) fn read(config: ConfigKeys, state: Option<&mut State>) -> Self {
-        let stored = state.and_then(|state| told(state.keys()));
-        Self { config, stored }
+    ///
+    /// # Errors
+    /// When keys may be in a file that cannot be read, and the config has none: nobody could come in until it is mended. A
+    /// PostgreSQL may be away, and is waited for.
+    pub(crate) fn read(config: ConfigKeys, location: &Location) -> Result<Self, GatewayError> {
+        let is_file = matches!(location, Location::Sqlite(_));
+        let stored = match readable(location).and_then(|mut state| state.keys()) {
+            Ok(stored) => Some(stored),
+            // No file, no keys.
+            Err(LedgerError::Missing { .. }) if is_file => Some((i64::MIN, Vec::new())),
+            Err(cause) if is_file && config.entries.is_empty() => return Err(GatewayError::KeysUnread { cause }),
+            Err(error) => {
+                tracing::error!(%error, "keys of the ledger cannot be read; until they can, only those of the config open");
+                None
+            }
+        };
+        Ok(Self { config, stored })
     }
 
     /// The keys in force.
@@ -88,8 +101,7 @@ impl Known {
         let paying = self.paying(&entries, accounts);
         let of_config = self.config.entries.iter().map(|entry| entry.caller.key.clone()).collect();
         let keys = Keys::new(entries).with_names_of_config(of_config).paid_by(paying);
-        // Nobody knows who may come in.
-        if self.stored.is_none() && !self.config.may_be_open { keys.unread() } else { keys }
+        if self.stored.is_none() { keys.unread() } else { keys }
     }
 }
 
@@ -134,7 +146,6 @@ impl Known {
 impl KeyDesk {
     pub(crate) fn new(
         location: Location,
-        state: Option<State>,
         known: Known,
         accounts: Arc<Accounts>,
         leadership: Leadership,
@@ -145,15 +156,10 @@ impl KeyDesk {
             leadership,
             location,
             workers: workers.to_vec(),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             known: Mutex::new(known),
             closing: AtomicBool::new(false),
         }
-    }
-
-    /// Opens the state; what keeps it from being read is said once, here.
-    pub(crate) fn open(location: &Location) -> Option<State> {
-        told(State::open(location.clone()))
     }
 
     /// Puts another config in force: `swap` makes what each worker serves from the keys that hold then.
@@ -187,7 +193,13 @@ impl KeyDesk {
     /// Puts in force what changed since the last look.
     fn look(&self) -> Result<(), LedgerError> {
         let mut state = self.state();
-        self.refresh(self.opened(&mut state)?)
+        match self.opened(&mut state) {
+            Ok(state) => self.refresh(state),
+            Err(LedgerError::ReadOnly { .. } | LedgerError::Refused { .. }) => {
+                self.refresh(&mut readable(&self.location)?)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, Option<State>> {
@@ -214,7 +226,13 @@ impl KeyDesk {
         if known.stored.as_ref().is_some_and(|(known, _)| *known == revision) {
             return Ok(());
         }
-        known.stored = Some(state.keys()?);
+        let mut stored = state.keys()?;
+        if let Some((_, had)) = known.stored.as_ref().filter(|(_, had)| stored.1.is_empty() && !had.is_empty()) {
+            let keys = state.put_keys(had)?;
+            tracing::warn!(keys, ledger = %self.location, "the ledger had no keys any more, as when its file is moved away: those last known stay in force and stand in it again");
+            stored = state.keys()?;
+        }
+        known.stored = Some(stored);
         let Some(first) = self.workers.first() else { return Ok(()) };
         let live = first.load();
         let keys = known.keys(live.router.setup().table.ladder(), &self.accounts);
@@ -305,6 +323,11 @@ pub(crate) fn reread(accounts: &Accounts, keys: &Keys, location: &Location, all:
     }
 }
 
-fn told<T>(result: Result<T, LedgerError>) -> Option<T> {
-    result.inspect_err(|error| tracing::error!(%error, "keys of the ledger cannot be read")).ok()
+/// Opens a ledger whose keys are to be read, which may be one that cannot be changed.
+fn readable(location: &Location) -> Result<State, LedgerError> {
+    State::open(location.clone()).or_else(|error| match error {
+        // Neither is it here for questions.
+        LedgerError::Unreachable { .. } => Err(error),
+        _ => State::open_to_read(location.clone()),
+    })
 }

@@ -19,7 +19,7 @@ impl StateStore {
     }
 
     pub(crate) fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
-        self.put_key(&StoredKey::new(key, now_ms))
+        Ok(self.put_keys(&[StoredKey::new(key, now_ms)])? > 0)
     }
 
     pub(crate) fn revoke_key(&mut self, name: &str, now_ms: i64) -> Result<bool, LedgerError> {
@@ -49,22 +49,25 @@ impl StateStore {
         })
     }
 
-    /// Puts a key, with all that is known of it; false when there is one of its name.
-    pub(crate) fn put_key(&mut self, key: &StoredKey) -> Result<bool, LedgerError> {
-        let policy = key.policy_json();
+    pub(crate) fn put_keys(&mut self, keys: &[StoredKey]) -> Result<usize, LedgerError> {
+        let mut put = 0;
         self.change(async |client| {
-            let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms, revoked_ms) VALUES ($1, $2, $3, $4, $5) \
-                       ON CONFLICT DO NOTHING";
-            let values: [&(dyn ToSql + Sync); 5] =
-                [&key.name, &policy, &key.created_ms, &key.expires_ms, &key.revoked_ms];
-            if client.execute(sql, &values).await? == 0 {
-                return Ok(false);
+            for key in keys {
+                let sql = "INSERT INTO keys (name, policy, created_ms, expires_ms, revoked_ms) \
+                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+                let policy = key.policy_json();
+                let values: [&(dyn ToSql + Sync); 5] =
+                    [&key.name, &policy, &key.created_ms, &key.expires_ms, &key.revoked_ms];
+                if client.execute(sql, &values).await? > 0 {
+                    put += 1;
+                    for secret in &key.secrets {
+                        add_secret(client, &key.name, secret).await?;
+                    }
+                }
             }
-            for secret in &key.secrets {
-                add_secret(client, &key.name, secret).await?;
-            }
-            Ok(true)
-        })
+            Ok(put > 0)
+        })?;
+        Ok(put)
     }
 
     /// One change in one transaction; when it changed something, the revision rises with it.

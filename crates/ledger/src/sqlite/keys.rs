@@ -16,17 +16,26 @@ impl StateStore {
     }
 
     pub(crate) fn add_key(&mut self, key: &NewKey<'_>, now_ms: i64) -> Result<bool, LedgerError> {
-        let policy = StoredKey::new(key, now_ms).policy_json();
+        Ok(self.put_keys(&[StoredKey::new(key, now_ms)])? > 0)
+    }
+
+    pub(crate) fn put_keys(&mut self, keys: &[StoredKey]) -> Result<usize, LedgerError> {
+        let mut put = 0;
         self.change(|change| {
-            let made = change.execute(
-                "INSERT OR IGNORE INTO keys (name, policy, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
-                (key.name, &policy, now_ms, key.expires_ms),
-            )?;
-            if made > 0 {
-                add_secret(change, key.name, key.digest, now_ms)?;
+            for key in keys {
+                let made = change.execute(
+                    "INSERT OR IGNORE INTO keys (name, policy, created_ms, expires_ms, revoked_ms) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (&key.name, key.policy_json(), key.created_ms, key.expires_ms, key.revoked_ms),
+                )?;
+                for secret in key.secrets.iter().filter(|_| made > 0) {
+                    add_secret(change, &key.name, secret)?;
+                }
+                put += made;
             }
-            Ok(made > 0)
-        })
+            Ok(put > 0)
+        })?;
+        Ok(put)
     }
 
     pub(crate) fn revoke_key(&mut self, name: &str, now_ms: i64) -> Result<bool, LedgerError> {
@@ -51,7 +60,7 @@ impl StateStore {
             change.execute("DELETE FROM key_secrets WHERE key = ?1 AND expires_ms <= ?2", (name, now_ms))?;
             let sql = "UPDATE key_secrets SET expires_ms = min(coalesce(expires_ms, ?2), ?2) WHERE key = ?1";
             change.execute(sql, (name, until_ms))?;
-            add_secret(change, name, digest, now_ms)?;
+            add_secret(change, name, &KeySecret { digest, created_ms: now_ms, expires_ms: None })?;
             Ok(true)
         })
     }
@@ -76,9 +85,9 @@ fn revision(db: &Connection) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT revision FROM revisions WHERE kind = 'keys'")?.query_row([], |row| row.get(0))
 }
 
-fn add_secret(change: &Transaction<'_>, key: &str, digest: [u8; 32], now_ms: i64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO key_secrets (digest, key, created_ms) VALUES (?1, ?2, ?3)";
-    change.execute(sql, (digest, key, now_ms)).map(|_| ())
+fn add_secret(change: &Transaction<'_>, key: &str, secret: &KeySecret) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO key_secrets (digest, key, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)";
+    change.execute(sql, (secret.digest, key, secret.created_ms, secret.expires_ms)).map(|_| ())
 }
 
 fn read(view: &Transaction<'_>) -> rusqlite::Result<(i64, Vec<StoredKey>)> {

@@ -45,7 +45,8 @@ pub(super) fn connect_to_read(
     path: &Path,
     patience: Duration,
 ) -> Result<(Option<(u64, u64)>, Connection), LedgerError> {
-    if !path.exists() {
+    // One that cannot be looked for may be there.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(LedgerError::Missing { place: path.display().to_string() });
     }
     refuse_folder(path)?;

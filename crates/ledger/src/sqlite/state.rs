@@ -58,6 +58,8 @@ fn upgrade(db: &mut Connection, path: &Path, found: i64) -> Result<(), LedgerErr
         Err(LedgerError::InUse { .. }) if found > 0 => {
             return Err(LedgerError::OlderSchema { place: path.display().to_string(), found, known: schema::NEWEST });
         }
+        // Its file was moved away, and ours is an empty one.
+        Err(LedgerError::InUse { path, holder }) => return Err(LedgerError::NotBegun { path, holder }),
         Err(error) => return Err(error),
     };
     store::prepare(db).map_err(|cause| LedgerError::from_sqlite(path, cause))?;

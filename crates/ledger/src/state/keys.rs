@@ -153,6 +153,18 @@ impl State {
         }
     }
 
+    /// Puts keys of another ledger, with all that is known of them; those whose name was given here stay as they are. All of
+    /// them or, on an error, none. Gives how many were put.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn put_keys(&mut self, keys: &[StoredKey]) -> Result<usize, LedgerError> {
+        match &mut self.source {
+            Source::Sqlite(store) => store.put_keys(keys),
+            Source::Postgres(store) => store.put_keys(keys),
+        }
+    }
+
     /// Revokes a key for good. False when there is no such key, or it was revoked before.
     ///
     /// # Errors
