@@ -136,6 +136,30 @@ pub(crate) const fn hour_of(call: &CallRecord) -> i64 {
     call.id.unix_ms().div_euclid(HOUR_MS)
 }
 
+/// The words that a call is summed by, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dimensions {
+    /// That of the answer, or the decided one where none answered.
+    pub(crate) tier: i64,
+    pub(crate) provider: i64,
+    pub(crate) model: i64,
+    pub(crate) team: i64,
+    pub(crate) key: i64,
+}
+
+impl Dimensions {
+    /// Of a call that is written, once its words are numbered.
+    pub(crate) fn of(call: &CallRecord, words: &Words) -> Self {
+        Self {
+            tier: words.number(if call.served_tier.is_empty() { &call.tier } else { &call.served_tier }),
+            provider: words.number(&call.provider),
+            model: words.number(&call.served_model),
+            team: words.number(&call.team),
+            key: words.number(&call.key),
+        }
+    }
+}
+
 /// What some calls add: those of a group, or of an hour that is audited.
 #[derive(Default)]
 pub(crate) struct Sums {
@@ -146,23 +170,18 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Counts a call in whose words are known.
-    pub(crate) fn add(&mut self, call: &CallRecord, checksum: i64, words: &Words) {
-        let hour = hour_of(call);
-        let tier = words.number(if call.served_tier.is_empty() { &call.tier } else { &call.served_tier });
+    /// Counts a call in.
+    pub(crate) fn add(&mut self, call: &CallRecord, checksum: i64, by: Dimensions) {
+        let (hour, Dimensions { tier, provider, model, team, key }) = (hour_of(call), by);
         let route = Place {
-            provider: words.number(&call.provider),
-            model: words.number(&call.served_model),
+            provider,
+            model,
             task_type: call.prediction.task_type.code(),
             complexity: call.prediction.complexity.code(),
             reason: ReasonKind::of(&call.reason).code(),
             ..Place::new(Cube::Routes, hour, tier)
         };
-        let caller = Place {
-            team: words.number(&call.team),
-            key: words.number(&call.key),
-            ..Place::new(Cube::Callers, hour, tier)
-        };
+        let caller = Place { team, key, ..Place::new(Cube::Callers, hour, tier) };
         self.cells.entry(route).or_default().add(call);
         self.cells.entry(caller).or_default().add(call);
         let (calls, digest) = self.hours.entry(hour).or_default();

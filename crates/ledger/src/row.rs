@@ -1,8 +1,9 @@
 //! A row as the record that it was, and a record as the row that it will be.
 
+use crate::cells::Dimensions;
 use crate::codes::{Code, ReasonKind, rule_of};
 use crate::value::{Fields, Unfit, Value};
-use crate::words::Spelling;
+use crate::words::{OTHERS_ID, Spelling, Word};
 use crate::{LedgerError, StoredCall, checksum, detail};
 use tierway_decide::{CallRecord, MAX_TIERS, Prediction, RequestId, Usd};
 use tierway_wire::{ServiceTier, Usage};
@@ -47,18 +48,20 @@ pub(crate) struct Scratch {
 }
 
 /// The texts of a record that are numbered, in the order of their columns.
-pub(crate) fn words_of(call: &CallRecord) -> [&str; 10] {
+pub(crate) fn words_of(call: &CallRecord) -> [Word<'_>; 10] {
+    // A model on no tier is one that the request named.
+    let served_model = if call.served_tier.is_empty() { Word::invented } else { Word::known };
     [
-        &call.format,
-        &call.key,
-        &call.team,
-        &call.requested_model,
-        &call.tier,
-        &call.served_tier,
-        &call.provider,
-        &call.served_model,
-        rule_of(&call.reason).0,
-        &call.finish,
+        Word::known(&call.format),
+        Word::known(&call.key),
+        Word::known(&call.team),
+        Word::invented(&call.requested_model),
+        Word::known(&call.tier),
+        Word::known(&call.served_tier),
+        Word::known(&call.provider),
+        served_model(&call.served_model),
+        Word::known(rule_of(&call.reason).0),
+        Word::known(&call.finish),
     ]
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn words_of(call: &CallRecord) -> [&str; 10] {
 pub(crate) fn put<'a, E>(
     call: &'a CallRecord,
     scratch: &mut Scratch,
-    mut word: impl FnMut(&'a str) -> Result<Value<'a>, E>,
+    mut word: impl FnMut(Word<'a>) -> Result<Value<'a>, E>,
     mut put: impl FnMut(Value) -> Result<(), E>,
 ) -> Result<i64, E> {
     let checksum = checksum_of(call, scratch);
@@ -132,6 +135,24 @@ pub(crate) fn identity(row: &dyn Fields) -> Result<(i64, i64), LedgerError> {
     let id = row.get(column::ID)?.integer().unwrap_or_default();
     let bad = |unfit: Unfit| LedgerError::BadRow { id: RequestId::from_i64(id), cause: unfit.at(column::CHECKSUM) };
     Ok((id, row.get(column::CHECKSUM)?.integer().map_err(bad)?))
+}
+
+/// The words that a row is summed by, with their numbers in its sums; of `call`, which the row is of.
+pub(crate) fn summed_by(row: &dyn Fields, call: &CallRecord) -> Result<Dimensions, LedgerError> {
+    // A text without a number was one of the others when it was summed, whatever number it got later.
+    let number = |column: usize| {
+        row.get(column).map(|value| match value {
+            Value::Integer(number) => number,
+            _ => OTHERS_ID,
+        })
+    };
+    Ok(Dimensions {
+        tier: number(if call.served_tier.is_empty() { column::TIER } else { column::SERVED_TIER })?,
+        provider: number(column::PROVIDER)?,
+        model: number(column::SERVED_MODEL)?,
+        team: number(column::TEAM)?,
+        key: number(column::KEY)?,
+    })
 }
 
 /// Reads one row of [`COLUMNS`].

@@ -2,17 +2,43 @@
 //!
 //! Names of keys, teams, tiers, models and rules are few and on every row. The table is bounded: some of them come from
 //! clients (`requested_model`), and nobody may fill our memory with inventions. When it is full, new texts are written
-//! in full into their row.
+//! in full into their row. Inventions fill half of it at most: what an operator names finds room all the same, since sums (and
+//! with them budgets) tell apart only what has a number.
 
 use crate::value::Value;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// The most texts that are numbered.
-pub(crate) const MOST_WORDS: usize = 10_000;
+pub(crate) const MOST_WORDS: usize = 20_000;
 
-/// Stands in sums for all texts that came when the table was full. Its number is 0.
+/// A text that a client may have invented is numbered only while there are fewer in all.
+pub(crate) const MOST_INVENTED: usize = 10_000;
+
+/// A text of a record that may be numbered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word<'a> {
+    pub(crate) text: &'a str,
+    /// It gets a number while fewer texts than this have one.
+    pub(crate) most: usize,
+}
+
+impl<'a> Word<'a> {
+    /// What the operator named, or a provider.
+    pub(crate) const fn known(text: &'a str) -> Self {
+        Self { text, most: MOST_WORDS }
+    }
+
+    /// What a client may have invented.
+    pub(crate) const fn invented(text: &'a str) -> Self {
+        Self { text, most: MOST_INVENTED }
+    }
+}
+
+/// Stands in sums for all texts that came when the table was full.
 pub(crate) const OTHERS: &str = "(others)";
+/// Its number.
+pub(crate) const OTHERS_ID: i64 = 0;
 
 /// The writer's side: text to number.
 #[derive(Debug, Default)]
@@ -32,6 +58,11 @@ impl Words {
         self.ids.get(text).copied()
     }
 
+    /// Whether nothing more is numbered.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count() >= MOST_WORDS
+    }
+
     /// How many texts have a number.
     pub(crate) fn count(&self) -> usize {
         self.ids.len()
@@ -45,7 +76,7 @@ impl Words {
 
     /// The number that stands for a text in sums: its own, or that of all others.
     pub(crate) fn number(&self, text: &str) -> i64 {
-        self.get(text).unwrap_or_default()
+        self.get(text).unwrap_or(OTHERS_ID)
     }
 
     pub(crate) fn committed(&mut self) {

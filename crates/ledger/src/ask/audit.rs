@@ -5,7 +5,7 @@ use crate::audit::{Audit, Problem};
 use crate::cells::{HOUR_MS, HOURS_PER_DAY, Place, Sums, merge_figures};
 use crate::codes::{Code, ReasonKind};
 use crate::queries::Span;
-use crate::words::{Spelling, Words};
+use crate::words::Spelling;
 use crate::{Figures, LedgerError, StoredCall, row};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -15,8 +15,7 @@ use tierway_decide::{CallRecord, Complexity, RequestId, TaskType, savings};
 /// Audits whole hours; `each` sees every row that can be read.
 pub(crate) fn audit(view: &mut dyn View, span: Span, each: &mut dyn FnMut(&CallRecord)) -> Result<Audit, LedgerError> {
     let spelling = view.spelling()?;
-    let words = spelling.words();
-    let mut books = Books { view, spelling, words };
+    let mut books = Books { view, spelling };
     let mut audit = Audit::default();
     let mut day = Day::default();
     for (hour, known) in books.hours(span)? {
@@ -81,7 +80,6 @@ impl Day {
 struct Books<'a> {
     view: &'a mut dyn View,
     spelling: Arc<Spelling>,
-    words: Words,
 }
 
 impl Books<'_> {
@@ -109,7 +107,7 @@ impl Books<'_> {
         each: &mut dyn FnMut(&CallRecord),
     ) -> Result<Found, LedgerError> {
         let mut found = Found::default();
-        let (spelling, words) = (&self.spelling, &self.words);
+        let spelling = &self.spelling;
         self.view.rows(first_of(hour)..first_of(hour + 1), Order::OldestFirst, &mut |fields| {
             found.rows += 1;
             audit.rows += 1;
@@ -117,7 +115,7 @@ impl Books<'_> {
                 Ok(StoredCall { call, intact }) => {
                     let (_, checksum) = row::identity(fields)?;
                     found.digest = found.digest.wrapping_add(checksum);
-                    found.sums.add(&call, checksum, words);
+                    found.sums.add(&call, checksum, row::summed_by(fields, &call)?);
                     check_call(&call, intact, audit);
                     each(&call);
                 }

@@ -22,8 +22,14 @@ pub(crate) fn spent(view: &mut dyn View, payer: &Payer, from_ms: i64) -> Result<
     };
     let (dimension, at) = if of_key { ("key", column::KEY) } else { ("team", column::TEAM) };
     let mut sum = Usd::ZERO;
-    // Without a number of its own it has spent nothing, or is one of the others, whom sums do not tell apart.
-    if let Some(number) = view.spelling()?.words().get(name) {
+    let words = view.spelling()?.words();
+    let number = words.get(name);
+    if number.is_none() && words.is_full() {
+        // One of the others, whom sums do not tell apart.
+        return rows(view, at, name, (from_ms, NEVER * HOUR_MS));
+    }
+    // Without a number it has spent nothing.
+    if let Some(number) = number {
         let pieces = pieces(Cube::Callers, answerable(view, (first_whole, NEVER))?);
         let theirs: Vec<_> = pieces.map(|piece| Piece { only: Some((dimension, number)), ..piece }).collect();
         view.sums(&theirs, Apart::MONEY, &mut |cell| {

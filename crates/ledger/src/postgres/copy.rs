@@ -2,7 +2,7 @@
 
 use crate::row::{self, Scratch};
 use crate::value::Value;
-use crate::words::Words;
+use crate::words::{Word, Words};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::convert::Infallible;
 use tierway_decide::CallRecord;
@@ -45,7 +45,7 @@ impl Rows {
         spelled.clear();
         let mut spellings = 0;
         let mut at = 0;
-        let word = |text: &str| {
+        let word = |Word { text, .. }: Word<'_>| {
             let number = words.get(text).unwrap_or_else(|| {
                 spellings += 1;
                 put_bytes(spelled, text.as_bytes());

@@ -4,7 +4,7 @@ use super::cells;
 use super::store::{LIMIT, Open, Store};
 use crate::ask::Hour;
 use crate::cells::{Known, Place};
-use crate::words::Spelling;
+use crate::words::{MOST_WORDS, Spelling};
 use crate::{Figures, LedgerError};
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,7 +29,7 @@ impl Store {
         let open = self.opened()?;
         let words = sums.iter().flat_map(|(place, _)| place.words()).filter(|word| *word > 0);
         let texts: HashMap<i64, String> = words.map(|word| (word, spelling.number(word))).collect();
-        open.number_texts(&texts.values().map(String::as_str).collect::<BTreeSet<_>>())?;
+        open.number_texts(&texts.values().map(String::as_str).collect::<BTreeSet<_>>(), MOST_WORDS)?;
         let mut renamed: HashMap<Place, Figures> = HashMap::new();
         for (place, figures) in sums {
             let place = place.with_words(|word| texts.get(&word).map_or(word, |text| open.words.number(text)));

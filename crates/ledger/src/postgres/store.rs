@@ -8,10 +8,10 @@ use super::url::PostgresUrl;
 use super::view::PostgresView;
 use super::{cells, copy, days, locks, partitions, schema};
 use crate::ask::View;
-use crate::cells::{HOURS_PER_DAY, Known, Sums, hour_of};
+use crate::cells::{Dimensions, HOURS_PER_DAY, Known, Sums, hour_of};
 use crate::folding::Step;
 use crate::row::words_of;
-use crate::words::{MOST_WORDS, Words};
+use crate::words::{MOST_INVENTED, MOST_WORDS, Words};
 use crate::{Durability, LedgerError};
 use bytes::Bytes;
 use futures_util::{SinkExt, pin_mut};
@@ -179,20 +179,25 @@ impl Open {
     /// Gives numbers to texts that have none yet, while there are some left. In a transaction of its own, so that nobody
     /// waits for a whole group of somebody else.
     fn number_words(&mut self, group: &[Box<CallRecord>]) -> Result<(), LedgerError> {
-        let all = group.iter().flat_map(|call| words_of(call));
-        self.number_texts(&all.filter(|text| self.words.get(text).is_none()).collect())
+        // What clients invented comes last.
+        for most in [MOST_WORDS, MOST_INVENTED] {
+            let all = group.iter().flat_map(|call| words_of(call)).filter(|word| word.most == most);
+            let new = all.map(|word| word.text).filter(|text| self.words.get(text).is_none()).collect();
+            self.number_texts(&new, most)?;
+        }
+        Ok(())
     }
 
-    /// The same for texts of which some may have one.
-    pub(super) fn number_texts(&mut self, new: &BTreeSet<&str>) -> Result<(), LedgerError> {
-        if new.is_empty() || self.words.count() >= MOST_WORDS {
+    /// The same for texts of which some may have one, while fewer than `most` have.
+    pub(super) fn number_texts(&mut self, new: &BTreeSet<&str>, most: usize) -> Result<(), LedgerError> {
+        if new.is_empty() || self.words.count() >= most {
             return Ok(());
         }
         let new: Vec<&str> = new.iter().copied().collect();
         let insert = format!(
             "INSERT INTO words (text) SELECT text FROM unnest($1) AS new (text) \
              WHERE NOT EXISTS (SELECT FROM words WHERE words.text = new.text) ORDER BY text \
-             LIMIT greatest(0, {MOST_WORDS} - (SELECT count(*) FROM words)) ON CONFLICT DO NOTHING"
+             LIMIT greatest(0, {most} - (SELECT count(*) FROM words)) ON CONFLICT DO NOTHING"
         );
         let client = self.link.client();
         let found = self.link.run(LIMIT, async {
@@ -228,7 +233,7 @@ impl Open {
         let mut checksums = Vec::with_capacity(places.len());
         for call in places.iter().map(|place| &group[*place]) {
             let checksum = rows.add(call, &self.words);
-            sums.add(call, checksum, &self.words);
+            sums.add(call, checksum, Dimensions::of(call, &self.words));
             checksums.push(checksum);
         }
         Packed { rows: rows.finish(), sums, checksums }

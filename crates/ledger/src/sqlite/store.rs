@@ -1,7 +1,7 @@
 //! Writes groups of records into a SQLite file.
 
 use super::{WRITE, cells, connect, lock::WriterLock, retention, schema, words};
-use crate::cells::{Known, Sums};
+use crate::cells::{Dimensions, Known, Sums};
 use crate::row::{self, Scratch};
 use crate::value::Value;
 use crate::words::Words;
@@ -156,7 +156,7 @@ impl Open {
             for (place, call) in group.iter().enumerate() {
                 let checksum = bind(&mut insert, call, &mut self.words, &mut insert_word, scratch).map_err(sqlite)?;
                 match insert.raw_execute() {
-                    Ok(_) => sums.add(call, checksum, &self.words),
+                    Ok(_) => sums.add(call, checksum, Dimensions::of(call, &self.words)),
                     Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                         refused.push(place);
                     }
@@ -221,7 +221,7 @@ fn bind(
     row::put(
         call,
         scratch,
-        |text| words::word(words, text, insert_word),
+        |word| words::word(words, word, insert_word),
         |value| {
             place += 1;
             insert.raw_bind_parameter(place, value)
