@@ -3,7 +3,7 @@
 //! Agents and editors put reminders, environment descriptions and open files into the user's turn. They say nothing of
 //! how hard the ask is, so they are cut out; where a harness marks the user's own words, only those are the ask.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 use tierway_wire::{Outline, Part, Role, Turn};
 
 /// Elements in which harnesses put what the user did not type (prefixes of the element's name).
@@ -118,7 +118,7 @@ impl<'a> Ask<'a> {
         if memchr(b'<', &text.as_bytes()[..text.len().min(TAG_SEARCH)]).is_none() {
             return self.push(text);
         }
-        if let Some(own) = ASK.iter().find_map(|name| element(text, name)) {
+        if let Some(own) = own_words(text) {
             self.harness += text.len() - own.len();
             return self.push(own);
         }
@@ -192,21 +192,26 @@ fn only_results(turn: &Turn<'_>) -> bool {
     !turn.parts.is_empty() && turn.parts.iter().all(|part| matches!(part, Part::ToolResult { .. }))
 }
 
-/// The inside of the last element of that name.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut from = 0;
-    let bytes = &text.as_bytes()[..text.len().min(TAG_SEARCH)];
-    while let Some(at) = memmem::find(&bytes[from..], name.as_bytes()).map(|at| at + from) {
-        let inside = at + name.len() + 1;
-        if at > 0 && bytes[at - 1] == b'<' && bytes.get(inside - 1) == Some(&b'>') {
-            let rest = text.get(inside..)?;
-            let end = memmem::find_iter(rest.as_bytes(), b"</")
-                .find(|end| rest[end + 2..].strip_prefix(name).is_some_and(|after| after.starts_with('>')))?;
-            return Some(&rest[..end]);
+/// The inside of the element that holds the user's own words: of the first name in [`ASK`] that opens one and closes it.
+fn own_words(text: &str) -> Option<&str> {
+    let searched = &text.as_bytes()[..text.len().min(TAG_SEARCH)];
+    // One pass for all names: where the first element of each begins.
+    let mut insides = [None; ASK.len()];
+    for at in memchr_iter(b'<', searched) {
+        let opens = |name: &&str| {
+            let after = searched[at + 1..].strip_prefix(name.as_bytes());
+            after.is_some_and(|after| after.starts_with(b">"))
+        };
+        if let Some(name) = ASK.iter().position(opens) {
+            insides[name].get_or_insert(at + ASK[name].len() + 2);
         }
-        from = inside.min(bytes.len());
     }
-    None
+    ASK.iter().zip(insides).find_map(|(name, inside)| {
+        let rest = text.get(inside?..)?;
+        let closes = |end: &usize| rest[end + 2..].strip_prefix(name).is_some_and(|after| after.starts_with('>'));
+        let end = memmem::find_iter(rest.as_bytes(), b"</").find(closes)?;
+        Some(&rest[..end])
+    })
 }
 
 /// Where the element ends that starts with this name (after the `<`): the offset after its closing tag.
