@@ -15,7 +15,7 @@ mod word;
 
 use super::counter::Counter;
 use super::grams::{GramKind, GramSet};
-use super::words::{Class, HASH_START, Table, hash_letters, hash_step, word_key};
+use super::words::{Class, HASH_START, Table, hash_step, word_key};
 use line::Line;
 use quoting::Quoting;
 use script::Script;
@@ -28,6 +28,10 @@ const LEAD_HEAD: usize = 240;
 const LEAD_TAIL: usize = 160;
 /// A last paragraph up to this size is an instruction of its own.
 const LAST_PARAGRAPH: usize = 300;
+
+/// What a word of the ask itself adds to the count of those: no text of which so much is read has more words than half of a
+/// number can tell.
+const SAID_IN_LEAD: u32 = 1 << 16;
 
 /// State of the pass. Everything is in place: no allocation until [`Scan::finish`].
 pub(super) struct Scan<'g> {
@@ -51,9 +55,8 @@ pub(super) struct Scan<'g> {
     digits: u32,
     long_words: u32,
     longest_word: u32,
-    /// Words by what they say, and those of them that are the ask itself.
+    /// Words by what they say; those of them that are the ask itself once more, [further up](SAID_IN_LEAD).
     said: [u32; Class::COUNT],
-    said_in_lead: [u32; Class::COUNT],
     scripts: [u32; Script::LETTERS],
     previous: u32,
     words: u32,
@@ -94,7 +97,6 @@ impl<'g> Scan<'g> {
             long_words: 0,
             longest_word: 0,
             said: [0; _],
-            said_in_lead: [0; _],
             scripts: [0; _],
             previous: 0,
             words: 0,
@@ -113,8 +115,8 @@ impl<'g> Scan<'g> {
         let mut side = Scan::new(&[text], text.len(), self.grams);
         side.read(0, text);
         side.end_word();
-        let said = side.said_in_lead;
-        self.said_in_lead.iter_mut().zip(said).for_each(|(all, said)| *all += said);
+        let said = side.said;
+        self.said.iter_mut().zip(said).for_each(|(all, said)| *all += said - said % SAID_IN_LEAD);
         self.grams.leads_only(false);
     }
 
@@ -143,7 +145,7 @@ impl<'g> Scan<'g> {
         while let Some(&byte) = bytes.get(at) {
             self.offset = offset + at;
             at += match plain::class(byte) {
-                class if class & plain::LETTER != 0 && self.word.len == 0 => self.take_plain(&bytes[at..]),
+                class if class & plain::LETTER != 0 && self.word.len == 0 => self.take_words(&bytes[at..]),
                 class if class & plain::IN_NAMES != 0 => self.take_name(&bytes[at..]),
                 class if class & plain::SIGN != 0 => self.take_sign(byte),
                 _ if byte == b' ' => self.end_with_space(),
@@ -154,43 +156,38 @@ impl<'g> Scan<'g> {
         self.read += text.len();
     }
 
-    /// Takes the letters that a word begins with: small ones, the first of them perhaps large, and the space behind them.
-    /// Gives the bytes of it. Each letter is looked at once, for all that it may tell; most words are over then.
+    /// Takes plain words one after the other, each with the space behind it: small letters, the first of them perhaps large.
+    /// Gives the bytes of them. Each letter is looked at once, for all that it may tell; most words are over then.
     #[inline]
-    fn take_plain(&mut self, text: &[u8]) -> usize {
-        let Some((&first, others)) = text.split_first() else { return 0 };
-        let letter = u32::from(plain::lower(first));
-        let (mut seen, mut hash, mut four) =
-            (plain::class(first), hash_step(HASH_START, letter), self.four.then(letter));
-        let mut len = 1;
-        for &letter in others {
-            let class = plain::class(letter);
-            if class & plain::SMALL == 0 {
-                break;
+    fn take_words(&mut self, text: &[u8]) -> usize {
+        let (start, mut four, mut at) = (self.offset, self.four, 0);
+        let (letters, is_over) = loop {
+            let word = PlainWord::of(&text[at..], &mut four, self.grams);
+            let (letters, behind) = text[at..].split_at(word.len);
+            let next = behind.first().copied().unwrap_or_default();
+            if plain::class(next) & plain::IN_WORDS != 0 {
+                at += word.len;
+                break (letters, false);
             }
-            seen |= class;
-            hash = hash_step(hash, u32::from(letter));
-            four = four.then(u32::from(letter));
-            self.grams.add_letters(four.hash());
-            len += 1;
-        }
+            self.offset = start + at + word.len;
+            self.end_plain_word(&word, &text[at..]);
+            at += word.len;
+            if next != b' ' {
+                break (letters, true);
+            }
+            four = four.then(' ' as u32);
+            at += 1;
+            if behind.get(1).is_none_or(|next| plain::class(*next) & plain::LETTER == 0) {
+                break (letters, true);
+            }
+        };
         self.four = four;
-        self.offset += len;
-        let letters = &text[..len];
-        self.pass(letters);
-        match text.get(len) {
-            Some(&next) if plain::class(next) & plain::IN_WORDS != 0 => {
-                self.word = Word::of(letters, &mut self.hash_at);
-            }
-            next => {
-                self.end_plain_word(letters, hash, seen);
-                if next == Some(&b' ') {
-                    self.take_space();
-                    len += 1;
-                }
-            }
+        self.pass(&text[..at]);
+        self.last_visible = letters.last().map_or(self.last_visible, |last| char::from(*last));
+        if !is_over {
+            self.word = Word::of(letters, &mut self.hash_at);
         }
-        len
+        at
     }
 
     /// Takes one letter that no other way is for. Gives its bytes. Kept out of the way of plain words, whose loop needs all
@@ -209,7 +206,8 @@ impl<'g> Scan<'g> {
         1
     }
 
-    /// What letters, digits and low lines do whatever word they stand in: the text and its line go on.
+    /// What letters, digits, low lines and the spaces between them do whatever word they stand in: the text and its line go
+    /// on.
     #[inline]
     fn pass(&mut self, letters: &[u8]) {
         let Some(&last) = letters.last() else { return };
@@ -222,21 +220,17 @@ impl<'g> Scan<'g> {
         self.last_visible = self.last_char;
     }
 
-    /// Ends a word of plain letters, in which these classes of letters were seen.
+    /// Ends a plain word that this text begins with.
     #[inline(always)]
-    fn end_plain_word(&mut self, letters: &[u8], hash: u64, seen: u8) {
+    fn end_plain_word(&mut self, word: &PlainWord, text: &[u8]) {
         let lead = self.is_lead();
-        self.count_word(letters.len() as u32);
-        self.plain_capitals += u32::from(seen & plain::CAPITAL != 0);
-        match letters {
-            [one] => self.count_if(Counter::Variables, !matches!(one, b'a' | b'A' | b'i' | b'I')),
-            [_, _] => {}
-            _ => self.no_vowel += u32::from(seen & plain::VOWEL == 0),
-        }
-        let begins = |length| hash_letters(letters.iter().take(length).map(|letter| plain::lower(*letter)));
-        let key = word_key(hash);
-        let class = self.table.find_with_stem(key, letters.len(), begins);
-        self.found_word(key, class, lead);
+        self.count_word(word.len as u32);
+        self.plain_capitals += u32::from(word.seen & plain::CAPITAL != 0);
+        let is_article = matches!(text[0], b'a' | b'A' | b'i' | b'I');
+        self.count_if(Counter::Variables, (word.len == 1) & !is_article);
+        self.no_vowel += u32::from((word.len > 2) & (word.seen & plain::VOWEL == 0));
+        let key = word_key(word.hash);
+        self.found_word(key, self.table.find_plain(key, word.len, text), lead);
     }
 
     /// Takes a space where no word is open.
@@ -261,8 +255,7 @@ impl<'g> Scan<'g> {
     /// What every word tells, the same way for all of them: what the next one says can hardly be guessed.
     #[inline(always)]
     fn found_word(&mut self, key: u32, class: Class, lead: bool) {
-        self.said[class.index()] += 1;
-        self.said_in_lead[class.index()] += u32::from(lead);
+        self.said[class.index()] += 1 + SAID_IN_LEAD * u32::from(lead);
         if self.words <= 1 {
             let asks = [Counter::Fact, Counter::What, Counter::How, Counter::Why];
             let opens = class.counter().is_some_and(|counter| asks.contains(&counter));
@@ -275,6 +268,36 @@ impl<'g> Scan<'g> {
         let pair = (u64::from(self.previous) << 32 | u64::from(key)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         self.grams.add(GramKind::Pair, (pair >> 32) as u32, shows & (self.previous != 0));
         self.previous = if shows { key } else { self.previous };
+    }
+}
+
+/// A word of letters a to z, of which only the first may be a capital.
+struct PlainWord {
+    len: usize,
+    hash: u64,
+    /// The classes of all its letters.
+    seen: u8,
+}
+
+impl PlainWord {
+    /// The word that this text begins with, whose letters are entered on the way.
+    #[inline(always)]
+    fn of(text: &[u8], four: &mut FourLetters, grams: &mut GramSet) -> Self {
+        let letter = u32::from(plain::lower(text[0]));
+        let mut word = Self { len: 1, hash: hash_step(HASH_START, letter), seen: plain::class(text[0]) };
+        *four = four.then(letter);
+        for &letter in &text[1..] {
+            let class = plain::class(letter);
+            if class & plain::SMALL == 0 {
+                break;
+            }
+            word.seen |= class;
+            word.hash = hash_step(word.hash, u32::from(letter));
+            *four = four.then(u32::from(letter));
+            grams.add_letters(four.hash());
+            word.len += 1;
+        }
+        word
     }
 }
 

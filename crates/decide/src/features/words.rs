@@ -5,7 +5,7 @@
 
 mod table;
 
-pub(super) use table::{Class, HASH_START, STEMS, Table, hash_letters, hash_step, word_key};
+pub(super) use table::{Class, HASH_START, STEMS, Table, hash_step, word_key};
 
 use super::counter::Counter;
 

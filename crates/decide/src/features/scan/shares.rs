@@ -1,6 +1,6 @@
 //! The end of the pass: from what was counted to counters of a byte each.
 
-use super::{Scan, signs};
+use super::{SAID_IN_LEAD, Scan, signs};
 use crate::features::counter::LEADS;
 use crate::features::words::Class;
 use crate::{COUNTERS, Counter, Features};
@@ -13,13 +13,14 @@ impl Scan<'_> {
             self.end_line(self.chars);
         }
         for (class, said) in self.said.into_iter().enumerate().take(COUNTERS) {
-            self.tally[class] += said;
+            self.tally[class] += said % SAID_IN_LEAD;
         }
         for (counter, lead) in LEADS {
-            self.tally[lead as usize] += self.said_in_lead[counter as usize];
+            self.tally[lead as usize] += self.said[counter as usize] / SAID_IN_LEAD;
         }
-        let everyday = self.said[Class::COMMON.index()] + self.said[Class::IGNORED.index()];
-        let known = self.said[..COUNTERS].iter().sum();
+        let said = |class: usize| self.said[class] % SAID_IN_LEAD;
+        let everyday = said(Class::COMMON.index()) + said(Class::IGNORED.index());
+        let known = (0..COUNTERS).map(said).sum();
         let mut features = Features { grams: self.grams.kept(), ..Features::default() };
         for (counter, tally) in Counter::ALL.iter().zip(self.tally).filter(|(_, tally)| *tally > 0) {
             features.counters[*counter as usize] = counter.scale().quantise_count(tally);

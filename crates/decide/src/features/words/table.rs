@@ -5,6 +5,7 @@
 use super::{LISTS, Says};
 use crate::Counter;
 use crate::features::COUNTERS;
+use std::collections::BTreeMap;
 use std::hint::select_unpredictable;
 use std::sync::LazyLock;
 
@@ -44,8 +45,10 @@ impl Class {
     }
 }
 
-/// Places: four times as many as words.
-const PLACES: usize = 1 << 14;
+/// Places: three times as many as words.
+const PLACES: usize = 1 << 13;
+/// The bits of a key that its first place tells: the class lies in theirs.
+const CLASS: u32 = 0xff << 2;
 /// Bits that tell of most words that they begin with no stem: many times as many as stems.
 const BITS: usize = 1 << 14;
 /// Shortest and longest stem.
@@ -53,10 +56,12 @@ pub(crate) const STEMS: std::ops::RangeInclusive<usize> = 4..=7;
 
 /// Finds the class of a word by its hash.
 pub(crate) struct Table {
-    keys: [u32; PLACES],
-    classes: [Class; PLACES],
+    /// Keys, each with its class in [some of its bits](CLASS); 0 where there is none.
+    entries: [u32; PLACES],
     /// The first letters of stems.
     stems: [u64; BITS / 64],
+    /// The same of stems that begin with letters a to z, by those letters as they lie in a text.
+    plain_stems: [u64; BITS / 64],
 }
 
 static TABLE: LazyLock<Box<Table>> = LazyLock::new(Table::build);
@@ -68,44 +73,35 @@ impl Table {
     }
 
     fn build() -> Box<Self> {
-        let mut table = Box::new(Self { keys: [0; PLACES], classes: [Class::UNKNOWN; PLACES], stems: [0; BITS / 64] });
+        let mut table = Box::new(Self { entries: [0; PLACES], stems: [0; BITS / 64], plain_stems: [0; BITS / 64] });
+        let mut classes = BTreeMap::new();
         for (says, list) in LISTS {
             for word in list.split_ascii_whitespace() {
                 // the first class that names a word keeps it
-                if table.find(key_of(word)) == Class::UNKNOWN {
-                    table.put(key_of(word), Class::of(*says));
-                }
+                classes.entry(key_of(word)).or_insert(Class::of(*says));
                 if word.ends_with('*') {
                     let (slot, bit) = bit_of(stem_key(hash_letters(word.chars().take(*STEMS.start()))));
                     table.stems[slot] |= 1 << bit;
+                    let (slot, bit) = bit_of_plain(word.as_bytes());
+                    table.plain_stems[slot] |= 1 << bit;
                 }
             }
         }
-        table
-    }
-
-    /// Puts a word into one of its places; whatever lay there goes to its other one, and so on.
-    fn put(&mut self, mut key: u32, mut class: Class) {
-        let mut at = places_of(key)[0];
-        for _ in 0..PLACES {
-            key = std::mem::replace(&mut self.keys[at], key);
-            class = std::mem::replace(&mut self.classes[at], class);
-            if key == 0 {
-                return;
-            }
-            let [first, second] = places_of(key);
-            at ^= first ^ second;
+        for (entry, key) in table.entries.iter_mut().zip(placed(classes.keys())) {
+            *entry = classes.get(&key).map_or(0, |class| key & !CLASS | u32::from(class.0) << 2);
         }
+        table
     }
 
     /// The class of a key.
     #[inline]
     pub(crate) fn find(&self, key: u32) -> Class {
-        let [first, second] = places_of(key);
-        let at = select_unpredictable(self.keys[first] == key, first, second);
+        let [first, second] = places_of(key).map(|place| self.entries[place]);
+        let is_key = |entry: u32| (entry ^ key) & !CLASS == 0;
+        let entry = select_unpredictable(is_key(first), first, second);
         // 255 where it is not this key: told by reckoning, as one word in three is in none of the lists.
-        let other = u8::from(self.keys[at] != key).wrapping_neg();
-        Class(self.classes[at].0 | other)
+        let other = u8::from(!is_key(entry)).wrapping_neg();
+        Class(class_of(entry).0 | other)
     }
 
     /// The class of a word of `len` letters: of its key, else of the longest stem that it begins with; `hash_at` gives the
@@ -116,6 +112,19 @@ impl Table {
             Class::UNKNOWN if len >= *STEMS.start() => self.find_stem(len, hash_at),
             found => found,
         }
+    }
+
+    /// The same for a word of letters a to z, the first of them perhaps large, that this text begins with. What is asked first
+    /// tells nearly all words from those that begin with a stem, so that it is guessed right.
+    #[inline]
+    pub(crate) fn find_plain(&self, key: u32, len: usize, text: &[u8]) -> Class {
+        let found = self.find(key);
+        let (slot, bit) = bit_of_plain(text);
+        if (self.plain_stems[slot] >> bit & 1 != 0) & (found == Class::UNKNOWN) {
+            let hash_at = |length| hash_letters(text.iter().take(length).map(u8::to_ascii_lowercase));
+            return self.find_with_stem(key, len, hash_at);
+        }
+        found
     }
 
     fn find_stem(&self, len: usize, hash_at: impl Fn(usize) -> u64) -> Class {
@@ -129,15 +138,46 @@ impl Table {
     }
 }
 
-/// The two places of a key.
+/// What an entry says.
+#[inline]
+const fn class_of(entry: u32) -> Class {
+    Class((entry >> 2) as u8)
+}
+
+/// The key that lies in each place, 0 for none. One that takes the place of another sends that to its other one, and so on.
+fn placed<'k>(keys: impl Iterator<Item = &'k u32>) -> Vec<u32> {
+    let mut places = vec![0; PLACES];
+    for key in keys {
+        let (mut key, mut at) = (*key, places_of(*key)[0]);
+        for _ in 0..PLACES {
+            key = std::mem::replace(&mut places[at], key);
+            if key == 0 {
+                break;
+            }
+            let [first, second] = places_of(key);
+            at ^= first ^ second;
+        }
+    }
+    places
+}
+
+/// The two places of a key. Each of them tells the bits that the [class](CLASS) takes the place of: keys that differ nowhere
+/// else never share one.
 #[inline]
 const fn places_of(key: u32) -> [usize; 2] {
-    [key as usize / 4 % PLACES, (key.wrapping_mul(0x9e37_79b1) >> 18) as usize % PLACES]
+    [key as usize / 4 % PLACES, (key.wrapping_mul(0x9e37_79b1) >> 19) as usize % PLACES]
 }
 
 /// Where the mark of the first letters of a stem is.
 const fn bit_of(key: u32) -> (usize, u32) {
     ((key >> 24) as usize % (BITS / 64), key >> 18 & 63)
+}
+
+/// The same for letters as they lie in a text that begins with them; a text that ends with fewer has a place of its own.
+#[inline]
+fn bit_of_plain(text: &[u8]) -> (usize, u32) {
+    let four = text.first_chunk().map_or(0, |four| u32::from_le_bytes(*four) | 0x2020_2020);
+    bit_of(four.wrapping_mul(0x9e37_79b1))
 }
 
 /// The key of a word of the lists; of a stem where it has a star.
@@ -199,6 +239,16 @@ mod tests {
         }
         assert_eq!(table.find(hash_of("simple")), Class::IGNORED);
         assert_eq!(table.find(hash_of("qxzzy")), Class::UNKNOWN);
+    }
+
+    #[test]
+    fn keys_that_differ_only_where_their_class_lies_never_share_a_place() {
+        for bits in 1..=u32::from(u8::MAX) {
+            let [first, second] = places_of(bits << 2);
+            // Other bits of the key move both of two places by the same, give or take one for what is carried.
+            let apart = second.min(PLACES - second);
+            assert!(first != 0 && apart > 1, "{bits}");
+        }
     }
 
     #[test]
