@@ -94,10 +94,11 @@ fn evidence() -> Evidence {
         promise,
         trained_on: 0,
         proven_on: 0,
+        ordered_on: 1,
         output_tokens: vec![vec![100.0; TaskType::ALL.len()]; TIERS.len()],
         unfamiliar: 0.5,
         heads: String::new(),
         seen: String::new(),
     }
-    .with_heads(&Bank::new(&TIERS.map(head)), &[0xff; GRAM_BUCKETS / 8])
+    .with_heads(&Bank::new(&[&TIERS.map(head)[..], &[head("order")]].concat()), &[0xff; GRAM_BUCKETS / 8])
 }

@@ -26,6 +26,9 @@ pub struct Evidence {
     pub trained_on: usize,
     /// Other outcomes that the promise was proven on.
     pub proven_on: usize,
+    /// Outcomes that the head of the order learned from, those of the proof included; 0 without one.
+    #[serde(default)]
+    pub ordered_on: usize,
     /// Mean output tokens, reasoning included: a row for each tier, a column for each kind of work.
     pub output_tokens: Vec<Vec<f32>>,
     /// Share of unknown words above which a request is unfamiliar.
@@ -157,6 +160,16 @@ impl Evidence {
         self
     }
 
+    /// Puts in place of its heads the same ones with one more behind them, for the order of requests
+    /// ([`crate::Prediction::score_strong`]), which learned from so many outcomes. It decides nothing, so that those of the
+    /// proof may be among them.
+    #[must_use]
+    pub fn with_order(mut self, bank: &Bank, outcomes: usize) -> Self {
+        self.heads = base64::encode(&bank.to_bytes());
+        self.ordered_on = outcomes;
+        self
+    }
+
     /// Whether it speaks of the models of this ladder: a tier may have got another target beside a known one, but not
     /// others in place of all.
     ///
@@ -202,7 +215,7 @@ impl Evidence {
         let width = self.tiers.len();
         let rows =
             self.output_tokens.len() == width && self.output_tokens.iter().all(|row| row.len() == TaskType::ALL.len());
-        if bank.names().len() != width || width > MAX_TIERS || !rows {
+        if bank.names().len() != width + usize::from(self.ordered_on > 0) || width > MAX_TIERS || !rows {
             return Err(EvidenceError::Damaged("number of tiers"));
         }
         if !self.is_sound() {
@@ -233,8 +246,13 @@ impl Loaded {
     /// requests.
     pub(crate) fn p_ok_and_need(&self, features: &Features) -> ([f32; MAX_TIERS], f32) {
         let said = self.bank.evaluate(features);
-        let need = if self.baseline == 0 { 0.0 } else { -said[0] };
-        (scores(&said, self.baseline, self.evidence.tiers.len()), need)
+        let tiers = self.evidence.tiers.len();
+        let need = match self.baseline {
+            _ if self.evidence.ordered_on > 0 => said[tiers],
+            0 => 0.0,
+            _ => -said[0],
+        };
+        (scores(&said, self.baseline, tiers), need)
     }
 
     /// 1 where the request has more unknown words than the outcomes that were learned from.

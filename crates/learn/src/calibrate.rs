@@ -6,6 +6,7 @@
 
 use crate::heads::{self, Stacked};
 use crate::metrics::{Curve, Item};
+use crate::order::{self, dear};
 pub use crate::proof::choices;
 use crate::proof::{Stage, unseen};
 use crate::split;
@@ -93,7 +94,7 @@ const LEAST_PART: usize = 10;
 /// From about here a refit beats length on most tables and a budget of a few per cent can be proven.
 const ENOUGH: usize = 1000;
 /// The most that learn: beyond it the heads hardly change, and learning takes longer than it is worth. The others prove.
-const MOST_LEARN: usize = 8000;
+pub(crate) const MOST_LEARN: usize = 8000;
 
 /// Learns and proves.
 ///
@@ -133,7 +134,11 @@ pub fn calibrate_on(
     proof: Vec<usize>,
 ) -> Result<Calibrated, CalibrateError> {
     let heads = learn(table, learned, options.seed);
-    prove(table, ladder, options, &heads, proof)
+    let all = heads.rows.iter().chain(&proof).copied().collect();
+    let done = prove(table, ladder, options, &heads, proof)?;
+    let (order, ordered_on) = order::of(table, all, options.seed);
+    let bank = Bank::new(&[&heads.heads[..], &[order]].concat());
+    Ok(Calibrated { evidence: done.evidence.with_order(&bank, ordered_on), ..done })
 }
 
 /// What one part of the outcomes taught.
@@ -145,7 +150,7 @@ pub struct Learned {
     pub beats_length: bool,
     /// Area above random of the refit and of length on held-back rows, summed over tiers, in points of quality.
     pub areas: (f64, f64),
-    bank: Bank,
+    heads: Vec<Head>,
     held_back: Vec<Vec<f32>>,
 }
 
@@ -156,8 +161,8 @@ pub fn learn(table: &Table<'_>, rows: Vec<usize>, seed: u64) -> Learned {
     let Stacked { heads, held_back } = refit(table, &train, seed);
     let areas = areas(table, &train, &held_back);
     let beats_length = areas.0 > areas.1;
-    let bank = Bank::new(&if beats_length { heads } else { by_length(table, &train) });
-    Learned { rows, beats_length, areas, bank, held_back }
+    let heads = if beats_length { heads } else { by_length(table, &train) };
+    Learned { rows, beats_length, areas, heads, held_back }
 }
 
 /// Proves what it can with what was learned, on rows that did not teach, in the order in which they are looked at.
@@ -172,7 +177,7 @@ pub fn prove(
     proof: Vec<usize>,
 ) -> Result<Calibrated, CalibrateError> {
     let train: Vec<&Row<'_>> = learned.rows.iter().map(|at| &table.rows[*at]).collect();
-    let draft = draft(table, &train, ladder, options, &learned.bank);
+    let draft = draft(table, &train, ladder, options, &Bank::new(&learned.heads));
     let predictor = with(&draft, ladder)?;
     let predicted = |rows: &[&Row<'_>]| -> Vec<Prediction> {
         rows.iter().map(|row| predict(&predictor, &row.outcome.features, table)).collect()
@@ -221,21 +226,25 @@ pub fn refit(table: &Table<'_>, train: &[&Row<'_>], seed: u64) -> Stacked {
     let features: Vec<&Features> = train.iter().map(|row| &row.outcome.features).collect();
     let targets: Vec<Vec<f32>> = (0..table.tiers).map(|tier| gains(table, train, tier)).collect();
     let names: Vec<String> = (0..table.tiers).map(|tier| format!("tier {tier}")).collect();
-    let fold_of: Vec<usize> = train.iter().map(|row| (split::hash(&row.outcome.id) >> 7) as usize % FOLDS).collect();
-    heads::stack(&features, &targets, &names, &slopes(table), &fold_of, FOLDS, seed)
+    let slopes: Vec<f64> = (0..table.tiers).map(|tier| slope(table, tier)).collect();
+    heads::stack(&features, &targets, &names, &slopes, &folds(train), FOLDS, seed)
+}
+
+/// The fold in which each row is held back, of [`FOLDS`].
+pub(crate) fn folds(train: &[&Row<'_>]) -> Vec<usize> {
+    train.iter().map(|row| (split::hash(&row.outcome.id) >> 7) as usize % FOLDS).collect()
 }
 
 /// What the baseline is expected to gain over a cheaper tier with each standard deviation of the length's logarithm. Most
 /// published tables of pairs of models show such a slope (area 0.54 to 0.67 by length alone; one shows the opposite).
-const GAIN_BY_LENGTH: f64 = 0.03;
+pub(crate) const GAIN_BY_LENGTH: f64 = 0.03;
 
-fn slopes(table: &Table<'_>) -> Vec<f64> {
-    let slope = |tier: usize| match tier.cmp(&table.baseline) {
+fn slope(table: &Table<'_>, tier: usize) -> f64 {
+    match tier.cmp(&table.baseline) {
         Ordering::Less => -GAIN_BY_LENGTH,
         Ordering::Greater if table.baseline == 0 => GAIN_BY_LENGTH,
         _ => 0.0,
-    };
-    (0..table.tiers).map(slope).collect()
+    }
 }
 
 /// Heads that know the length of the ask and nothing else.
@@ -268,32 +277,7 @@ fn gains(table: &Table<'_>, train: &[&Row<'_>], tier: usize) -> Vec<f32> {
     train.iter().map(gain).collect()
 }
 
-/// Predictions of the need for the baseline over the cheapest tier, each by heads that did not see the row.
-#[must_use]
-pub fn out_of_fold(table: &Table<'_>, train: &[&Row<'_>], fold_of: &[usize], folds: usize, seed: u64) -> Vec<f64> {
-    let mut need = vec![0.0; train.len()];
-    for fold in 0..folds {
-        let others: Vec<&Row<'_>> =
-            train.iter().zip(fold_of).filter(|(_, own)| **own != fold).map(|(row, _)| *row).collect();
-        let others: Vec<&Row<'_>> = others.iter().step_by(1 + others.len() / MOST_LEARN).copied().collect();
-        if others.is_empty() {
-            continue;
-        }
-        let bank = Bank::new(&refit(table, &others, seed).heads);
-        for (at, row) in train.iter().enumerate().filter(|(at, _)| fold_of[*at] == fold) {
-            need[at] = need_of(&bank, &row.outcome.features, table);
-        }
-    }
-    need
-}
-
-/// The gain of the baseline (or of the tier above a baseline that is the cheapest) over the cheapest tier.
-fn need_of(bank: &Bank, features: &Features, table: &Table<'_>) -> f64 {
-    let said = bank.evaluate(features);
-    f64::from(if table.baseline == 0 { said[1] } else { -said[0] })
-}
-
-const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// Area above random of what held-back rows were told, and of prompt length: summed over the choices between the baseline
 /// and each other tier, because a ladder whose cheapest tier is nearly as good can still gain much at its top.
@@ -325,8 +309,7 @@ fn area(rows: &[&Row<'_>], ends: (usize, usize), need: &[f64]) -> f64 {
 /// Rows as items of a curve from the cheapest tier to the baseline.
 #[must_use]
 pub fn items(table: &Table<'_>, rows: &[&Row<'_>], need: &[f64]) -> Vec<Item> {
-    let dear = if table.baseline == 0 { table.tiers - 1 } else { table.baseline };
-    between(rows, (0, dear), need)
+    between(rows, (0, dear(table)), need)
 }
 
 /// Rows as items of a curve between two tiers.
@@ -357,6 +340,7 @@ fn draft(table: &Table<'_>, train: &[&Row<'_>], ladder: &Ladder, options: &Optio
         },
         trained_on: train.len(),
         proven_on: 0,
+        ordered_on: 0,
         output_tokens: forecasts(table, train),
         unfamiliar,
         heads: String::new(),

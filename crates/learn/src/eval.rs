@@ -2,8 +2,9 @@
 //!
 //! Definitions and sources: `docs/routing-quality.md`. The figures equal those of the reference script to 0.002.
 
-use crate::calibrate::{items, out_of_fold};
+use crate::calibrate::items;
 use crate::metrics::{Curve, Item};
+use crate::order::{dear, out_of_fold};
 use crate::split;
 use crate::table::{Row, Table};
 use serde::Serialize;
@@ -89,7 +90,7 @@ pub fn evaluate(table: &Table<'_>, by: &By<'_>, rounds: usize) -> Report {
     if groups.len() > 1 {
         measured.extend(groups.iter().map(|(name, at)| measure(name, at)));
     }
-    let known = table.costs_known(&[0, if table.baseline == 0 { table.tiers - 1 } else { table.baseline }]);
+    let known = table.costs_known(&[0, dear(table)]);
     if !known {
         for own in &mut measured {
             (own.dollars_per_thousand, own.aiq, own.saving_at) = (None, None, (None, None));
@@ -107,7 +108,7 @@ pub fn evaluate(table: &Table<'_>, by: &By<'_>, rounds: usize) -> Report {
             By::Predictor(predictor) => match predictor.evidence() {
                 Some(evidence) => format!(
                     "evidence that learned from {} outcomes: where those are among these, the figures are too good",
-                    evidence.trained_on
+                    evidence.trained_on.max(evidence.ordered_on)
                 ),
                 None => "the built-in prior, not calibrated".to_owned(),
             },

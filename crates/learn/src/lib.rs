@@ -14,6 +14,7 @@ pub mod logistic;
 mod manner;
 pub mod metrics;
 pub mod misrouted;
+pub mod order;
 mod outcome;
 pub mod plot;
 mod proof;

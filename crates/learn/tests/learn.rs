@@ -4,16 +4,17 @@
 
 use std::fmt::Write;
 use tierway_decide::evidence::{Evidence, EvidenceError};
+use tierway_decide::model::Bank;
 use tierway_decide::pricing::{Price, PriceHistory};
 use tierway_decide::quality::{Interval, JudgeRates};
 use tierway_decide::{
     Abstain, Capabilities, Chance, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
 };
-use tierway_learn::calibrate::{CalibrateError, Options, calibrate, estimates};
+use tierway_learn::calibrate::{CalibrateError, Options, calibrate, choices, estimates, refit};
 use tierway_learn::metrics::{Curve, Item};
 use tierway_learn::summary;
-use tierway_learn::table::Table;
-use tierway_learn::{Outcome, labels};
+use tierway_learn::table::{Row, Table};
+use tierway_learn::{Outcome, labels, split};
 use tierway_wire::Format;
 
 /// Values of the independent reference script on the same six rows.
@@ -113,6 +114,34 @@ fn what_separates_easy_from_hard_is_learned_proven_and_served() {
     assert!(refused.contains("nano-model") && refused.contains("another-model"), "{refused}");
     tiers[0].targets.push(ladder.tiers()[0].targets[0].clone());
     assert!(read.speaks_of(&Ladder::new(tiers, "standard").expect("sound")).is_ok(), "one more target");
+}
+
+/// Outcomes of the proof teach the order, and nothing else: what is served is what was proven.
+#[test]
+fn an_order_is_learned_from_all_outcomes() {
+    let (outcomes, ladder) = (outcomes(300), ladder());
+    let table = Table::new(&outcomes, &ladder, &[]);
+    let done = calibrate(&table, &ladder, &Options { quality: 0.9, ..Options::default() }).expect("enough");
+    let evidence = &done.evidence;
+    assert!(evidence.promise.max_shortfall.is_some());
+    assert_eq!((evidence.ordered_on, evidence.trained_on + evidence.proven_on), (300, 300));
+    let load = |evidence: &Evidence| Predictor::embedded().with_evidence(evidence.clone(), &["nano", "standard"], 1);
+    let predictor = load(evidence).expect("same ladder");
+    let rows: Vec<&Row<'_>> = done.proof.iter().map(|(at, _)| &table.rows[*at]).collect();
+    let predictions: Vec<_> = rows.iter().map(|row| predictor.predict(&row.outcome.features, 2, 1)).collect();
+    let served = choices(&ladder, &rows, &predictions, predictor.proven_shortfall().expect("evidence"));
+    assert_eq!(served, done.proof.iter().map(|(_, tier)| *tier).collect::<Vec<_>>());
+
+    let mut all: Vec<&Row<'_>> = table.rows.iter().collect();
+    all.sort_by_key(|row| split::hash(&row.outcome.id));
+    let whole = Bank::new(&refit(&table, &all, 1).heads);
+    for (row, prediction) in rows.iter().zip(&predictions) {
+        let need = -whole.evaluate(&row.outcome.features)[0];
+        assert!((prediction.score_strong - (0.5 + 0.5 * need).clamp(0.0, 1.0)).abs() < 2e-3, "{need} {prediction:?}");
+    }
+
+    let without = Evidence { ordered_on: 0, ..evidence.clone() };
+    assert!(matches!(load(&without), Err(EvidenceError::Damaged(_))), "a head that nobody told of");
 }
 
 /// Pairs of which the cheap answer is worse in a share of `losses` and never better, as a judge scores them who finds three

@@ -3,8 +3,9 @@
 use crate::data::{self, MMLUPRO, Rung, Sources, TUTORIAL, ULAB, ZE};
 use tierway_decide::Predictor;
 use tierway_decide::stats::bootstrap;
-use tierway_learn::calibrate::{items, out_of_fold};
+use tierway_learn::calibrate::items;
 use tierway_learn::metrics::Curve;
+use tierway_learn::order::out_of_fold;
 use tierway_learn::table::{Row, Table};
 
 const BBH: &[Rung] =
