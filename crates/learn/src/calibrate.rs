@@ -60,7 +60,7 @@ pub struct Calibrated {
 pub enum CalibrateError {
     /// Too few for either part.
     #[error(
-        "{rows} outcomes have scores of the cheapest and of the baseline tier ({left_out} do not); at least {LEAST} are needed, {} teach and prove something",
+        "{rows} outcomes have scores of the cheapest and of the baseline tier ({left_out} do not, {repeated} have an id, source and size that was there before); at least {LEAST} are needed, {} teach and prove something",
         ENOUGH
     )]
     TooFew {
@@ -68,6 +68,8 @@ pub enum CalibrateError {
         rows: usize,
         /// Others.
         left_out: usize,
+        /// Those that were there before.
+        repeated: usize,
     },
     /// One of the two parts is too small.
     #[error(
@@ -105,7 +107,11 @@ pub fn calibrate(table: &Table<'_>, ladder: &Ladder, options: &Options) -> Resul
         return Err(CalibrateError::OneTier);
     }
     if table.rows.len() < LEAST {
-        return Err(CalibrateError::TooFew { rows: table.rows.len(), left_out: table.left_out });
+        return Err(CalibrateError::TooFew {
+            rows: table.rows.len(),
+            left_out: table.left_out,
+            repeated: table.repeated,
+        });
     }
     let side = |row: &Row<'_>| split::share(&row.outcome.id) < options.learn;
     let (mut learned, mut proof): (Vec<usize>, Vec<usize>) =

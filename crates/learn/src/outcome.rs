@@ -84,9 +84,9 @@ pub enum OutcomeError {
 struct Line<'a> {
     id: Id,
     #[serde(default)]
-    source: String,
+    source: Option<String>,
     #[serde(default)]
-    split_hint: String,
+    split_hint: Option<String>,
     #[serde(borrow)]
     messages: &'a RawValue,
     #[serde(borrow, default)]
@@ -96,18 +96,16 @@ struct Line<'a> {
     #[serde(default)]
     sampled: Option<f64>,
     #[serde(default)]
-    judged_by: JudgedBy,
+    judged_by: Option<JudgedBy>,
     #[serde(default)]
     answers: BTreeMap<String, Option<Judged>>,
 }
 
 /// Who gave the scores.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum JudgedBy {
-    /// Nobody says: they are taken for the truth, as those of a check and of a person are.
-    #[default]
-    Unsaid,
+    /// Taken for the truth, as those of a person are, and those of which nobody says it.
     Check,
     Person,
     Judge,
@@ -121,11 +119,28 @@ enum Id {
     Number(serde_json::Number),
 }
 
+/// A score; tests write whether they passed.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a score is a number from 0 to 1, or true or false")]
+enum Score {
+    Number(f32),
+    Passed(bool),
+}
+
+impl From<Score> for f32 {
+    fn from(score: Score) -> Self {
+        match score {
+            Score::Number(score) => score,
+            Score::Passed(passed) => f32::from(u8::from(passed)),
+        }
+    }
+}
+
 /// An answer in a file. Without a score it says nothing, as if it were not there.
 #[derive(Deserialize)]
 struct Judged {
     #[serde(default)]
-    score: Option<f32>,
+    score: Option<Score>,
     #[serde(default)]
     prompt_tokens: Option<f64>,
     #[serde(default)]
@@ -139,7 +154,7 @@ impl Judged {
         // a negative count is a slip of whoever wrote it: unknown, rather than a bill that pays back
         let count = |tokens: Option<f64>| tokens.filter(|tokens| *tokens >= 0.0);
         self.score.map(|score| Answer {
-            score,
+            score: f32::from(score),
             prompt_tokens: count(self.prompt_tokens),
             output_tokens: count(self.output_tokens),
             reasoning_tokens: count(self.reasoning_tokens),
@@ -175,14 +190,14 @@ impl Outcome {
         let features = Features::of(&outline);
         Ok(Self {
             id,
-            source: line.source,
-            split: line.split_hint,
+            source: line.source.unwrap_or_default(),
+            split: line.split_hint.unwrap_or_default(),
             length,
             body_bytes: outline.body_bytes,
             needs: outline.needs(),
             features,
             sampled,
-            by_judge: line.judged_by == JudgedBy::Judge,
+            by_judge: line.judged_by == Some(JudgedBy::Judge),
             answers,
         })
     }

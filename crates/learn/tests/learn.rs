@@ -280,6 +280,11 @@ fn odd_outcomes_are_read_or_refused_with_a_reason() {
     let parse = |rest: &str| Outcome::parse(&line("7", rest)).map(|own| own.answers.len()).map_err(|e| e.to_string());
     assert_eq!(parse(BOTH), Ok(2));
     assert_eq!(parse(r#""answers":{"a":{"score":null},"b":null,"c":{"score":0.5,"output_tokens":-3}}"#), Ok(1));
+    assert_eq!(parse(&format!(r#""source":null,"split_hint":null,"judged_by":null,"tools":null,{BOTH}"#)), Ok(2));
+    let tested = Outcome::parse(&line("7", r#""answers":{"a":{"score":true},"b":{"score":false}}"#));
+    assert_eq!(tested.expect("tests").answers.values().map(|own| own.score).collect::<Vec<_>>(), [1.0, 0.0]);
+    let refused = parse(r#""answers":{"a":{"score":"good"}}"#).expect_err("no number");
+    assert!(refused.contains("a score is a number from 0 to 1, or true or false"), "{refused}");
     assert_eq!(
         parse(r#""answers":{"a":{"score":7}}"#),
         Err("`7`: a has the score 7; scores run from 0 to 1: divide by the scale's maximum".into())
