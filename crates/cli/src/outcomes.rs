@@ -5,10 +5,15 @@ use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use tierway_learn::Outcome;
+use tierway_learn::{Outcome, OutcomeError};
 
 /// All outcomes of these files, in order. The first bad line ends it, with file and number.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Outcome>, Failed> {
+    parse(paths, Outcome::parse)
+}
+
+/// What `one` makes of each line of these files, in order.
+pub(crate) fn parse<T>(paths: &[PathBuf], one: impl Fn(&str) -> Result<T, OutcomeError>) -> Result<Vec<T>, Failed> {
     let mut outcomes = Vec::new();
     for path in paths {
         let file = open(path).map_err(|error| Failed::told(format_args!("{}: {error}", path.display())))?;
@@ -19,7 +24,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Outcome>, Failed> {
             let line = std::str::from_utf8(&line)
                 .map_err(|_| numbered(&"no UTF-8 text; outcomes are JSON lines, plain or gzipped"))?;
             if !line.trim().is_empty() {
-                outcomes.push(Outcome::parse(line).map_err(|error| numbered(&error))?);
+                outcomes.push(one(line).map_err(|error| numbered(&error))?);
             }
         }
     }

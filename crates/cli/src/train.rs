@@ -4,7 +4,7 @@ use crate::exit::{Done, Failed, say};
 use crate::output::{Inputs, Target};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use tierway_decide::Features;
+use tierway_learn::labels::Prompt;
 use tierway_learn::train;
 
 #[derive(clap::Args)]
@@ -20,10 +20,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Done {
     let inputs = Inputs::default().files("file of outcomes", &args.outcomes);
     let target = Target::check(Some(&args.out), &inputs)?;
-    let outcomes = crate::outcomes::read(&args.outcomes)?;
-    let features: HashMap<String, Features> =
-        outcomes.into_iter().map(|outcome| (outcome.id, outcome.features)).collect();
-    let trained = train::prior(&features).map_err(Failed::told)?;
+    let prompts: HashMap<String, Prompt> = crate::outcomes::parse(&args.outcomes, Prompt::parse)?.into_iter().collect();
+    let trained = train::prior(&prompts).map_err(Failed::told)?;
     let bytes = trained.bank.to_bytes();
     target.write(&bytes)?;
     let (right, of) = trained.task_accuracy;

@@ -114,9 +114,18 @@ enum JudgedBy {
 /// A name; exports of notebooks write numbers.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Id {
+pub(crate) enum Id {
     Text(String),
     Number(serde_json::Number),
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Text(id) => id,
+            Id::Number(id) => id.to_string(),
+        }
+    }
 }
 
 /// A score; tests write whether they passed.
@@ -170,10 +179,7 @@ impl Outcome {
     pub fn parse(json: &str) -> Result<Self, OutcomeError> {
         let line: Line<'_> = serde_json::from_str(json)?;
         let body = request_body(line.messages, line.tools, line.response_format);
-        let id = match line.id {
-            Id::Text(id) => id,
-            Id::Number(id) => id.to_string(),
-        };
+        let id = String::from(line.id);
         let outline = openai_chat::outline(body.as_bytes());
         let (outline, _) =
             outline.map_err(|error| OutcomeError::Request { id: id.clone(), cause: error.to_string() })?;

@@ -2,9 +2,8 @@
 //!
 //! Deterministic: the same labels and texts give the same bytes. Labels marked for testing are never trained on.
 
-use crate::labels::{self, Labelled, TierLabel};
+use crate::labels::{self, Labelled, Prompt, TierLabel};
 use crate::logistic::{self, Softmax};
-use serde::Deserialize;
 use std::collections::HashMap;
 use tierway_decide::model::{Bank, Head};
 use tierway_decide::{Features, TaskType};
@@ -48,17 +47,11 @@ pub struct Trained {
     pub task_accuracy: (f64, usize),
 }
 
-#[derive(Deserialize)]
-struct OwnTier {
-    id: String,
-    tier: String,
-}
-
-/// Trains from the labels that come with the program and the outcomes' features by id.
+/// Trains from the labels that come with the program and the prompts of outcomes by id.
 ///
 /// # Errors
 /// A label file that cannot be read.
-pub fn prior(outcomes: &HashMap<String, Features>) -> Result<Trained, serde_json::Error> {
+pub fn prior(outcomes: &HashMap<String, Prompt>) -> Result<Trained, serde_json::Error> {
     let labelled = labels::task_types(&format!("{TASK_TYPES}{PROMPTS}"), outcomes)?;
     let (train, test): (Vec<_>, Vec<_>) =
         labelled.iter().filter(|label| !label.doubtful).partition(|label| !label.test);
@@ -66,7 +59,7 @@ pub fn prior(outcomes: &HashMap<String, Features>) -> Result<Trained, serde_json
     let tiers = tier_rows(&labelled, outcomes)?;
     learned.extend(tier_heads(&tiers));
     let bank = Bank::new(&learned);
-    let right = test.iter().filter(|label| task_of(&bank, &label.features) == label.task).count();
+    let right = test.iter().filter(|label| task_of(&bank, &label.prompt.features) == label.task).count();
     Ok(Trained {
         bank,
         task_labels: train.len(),
@@ -83,41 +76,65 @@ pub fn task_of(bank: &Bank, features: &Features) -> TaskType {
     best.map_or(TaskType::Other, |best| TaskType::ALL[best])
 }
 
-/// How much of a prompt's weight its other manners have together.
+/// How much of a prompt's weight its other manners have together. Heads that see every prompt in all of them learn that a
+/// manner says nothing. It takes those of others, too: our own are easier, and politeness would stand for them.
 const IN_OTHER_MANNERS: f32 = 0.5;
 
 /// How the heads of the kind of work are fitted, as five folds of the labels that teach want it (`bars -- DATA tasks`).
 const TASK_FIT: Softmax = Softmax { counters: 0.005, grams: 0.001, gram_size: 8.0, steps: 300 };
 
-/// The heads of the kind of work, one for each of [`TaskType::ALL`]. A prompt as it came and in its other manners count as
-/// one.
+/// The heads of the kind of work, one for each of [`TaskType::ALL`].
 #[must_use]
 pub fn task_heads(train: &[&Labelled]) -> Vec<Head> {
-    let (mut rows, mut class, mut weight) = (Vec::new(), Vec::new(), Vec::new());
-    for label in train {
-        let others = label.otherwise.len();
-        let share = if others == 0 { 0.0 } else { IN_OTHER_MANNERS };
-        rows.push(&label.features);
-        weight.push(1.0 - share);
-        rows.extend(&label.otherwise);
-        weight.extend(vec![share / others.max(1) as f32; others]);
-        class.extend(vec![label.task as usize; 1 + others]);
-    }
-    let names: Vec<String> = TaskType::ALL.iter().map(|task| task.name().to_owned()).collect();
-    logistic::fit(&rows, &class, &weight, &names, &TASK_FIT)
+    let rows: Vec<(&Prompt, usize)> = train.iter().map(|label| (&label.prompt, label.task as usize)).collect();
+    let names = TaskType::ALL.map(|task| task.name().to_owned());
+    fit(&rows, &names, &TASK_FIT)
 }
 
-fn tier_rows<'a>(
+/// One head for each class. A prompt as it came and in its other manners count as one.
+fn fit(rows: &[(&Prompt, usize)], names: &[String], how: &Softmax) -> Vec<Head> {
+    let (mut features, mut class, mut weight) = (Vec::new(), Vec::new(), Vec::new());
+    for (prompt, own) in rows {
+        let others = prompt.otherwise.len();
+        let share = if others == 0 { 0.0 } else { IN_OTHER_MANNERS };
+        features.push(&prompt.features);
+        weight.push(1.0 - share);
+        features.extend(&prompt.otherwise);
+        weight.extend(vec![share / others.max(1) as f32; others]);
+        class.extend(vec![*own; 1 + others]);
+    }
+    logistic::fit(&features, &class, &weight, names, how)
+}
+
+/// A prompt with the tier that is expected of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TierRow<'a> {
+    /// Its name.
+    pub id: &'a str,
+    /// The prompt as numbers.
+    pub prompt: &'a Prompt,
+    /// 0 the cheapest, 1 a general model, 2 a reasoning model.
+    pub level: usize,
+}
+
+/// Prompts with a tier: by hand, or by what their source is.
+///
+/// # Errors
+/// A label that cannot be read.
+pub fn tier_rows<'a>(
     labelled: &'a [Labelled],
-    outcomes: &'a HashMap<String, Features>,
-) -> Result<Vec<(&'a Features, usize)>, serde_json::Error> {
-    let by_id: HashMap<&str, &Features> =
-        labelled.iter().filter(|label| !label.test).map(|label| (label.id.as_str(), &label.features)).collect();
+    outcomes: &'a HashMap<String, Prompt>,
+) -> Result<Vec<TierRow<'a>>, serde_json::Error> {
+    let by_id: HashMap<&str, &Labelled> =
+        labelled.iter().filter(|label| !label.test).map(|label| (label.id.as_str(), label)).collect();
     let mut rows = Vec::new();
     for line in TIERS.lines().chain(PROMPTS.lines()) {
-        let OwnTier { id, tier } = serde_json::from_str(line)?;
-        let level = TierLabel { id, tier };
-        rows.extend(by_id.get(level.id.as_str()).map(|features| (*features, usize::from(level.level()))));
+        let own: TierLabel = serde_json::from_str(line)?;
+        rows.extend(by_id.get(own.id.as_str()).map(|label| TierRow {
+            id: &label.id,
+            prompt: &label.prompt,
+            level: usize::from(own.level()),
+        }));
     }
     let mut ids: Vec<&String> = outcomes.keys().collect();
     ids.sort();
@@ -126,14 +143,16 @@ fn tier_rows<'a>(
         if let Some((_, level)) = source
             && crate::split::hash(id).is_multiple_of(ONE_IN)
         {
-            rows.push((&outcomes[id], usize::from(*level)));
+            rows.push(TierRow { id, prompt: &outcomes[id], level: usize::from(*level) });
         }
     }
     Ok(rows)
 }
 
-fn tier_heads(rows: &[(&Features, usize)]) -> Vec<Head> {
-    let (features, class): (Vec<&Features>, Vec<usize>) = rows.iter().copied().unzip();
+/// The heads of the tier, one for each level.
+#[must_use]
+pub fn tier_heads(rows: &[TierRow<'_>]) -> Vec<Head> {
+    let rows: Vec<(&Prompt, usize)> = rows.iter().map(|row| (row.prompt, row.level)).collect();
     let names = ["tier:cheapest", "tier:general", "tier:reasoning"].map(str::to_owned);
-    logistic::fit(&features, &class, &vec![1.0; rows.len()], &names, &Softmax::default())
+    fit(&rows, &names, &Softmax::default())
 }

@@ -8,9 +8,10 @@ use tierway_decide::model::Bank;
 use tierway_decide::pricing::{Price, PriceHistory};
 use tierway_decide::quality::{Interval, JudgeRates};
 use tierway_decide::{
-    Abstain, Capabilities, Chance, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
+    Abstain, Capabilities, Chance, Counter, Features, Ladder, Limits, ParameterRules, Predictor, Target, Tier, Usd,
 };
 use tierway_learn::calibrate::{CalibrateError, Options, calibrate, choices, estimates, refit};
+use tierway_learn::labels::Prompt;
 use tierway_learn::metrics::{Curve, Item};
 use tierway_learn::summary;
 use tierway_learn::table::{Row, Table};
@@ -142,6 +143,26 @@ fn an_order_is_learned_from_all_outcomes() {
 
     let without = Evidence { ordered_on: 0, ..evidence.clone() };
     assert!(matches!(load(&without), Err(EvidenceError::Damaged(_))), "a head that nobody told of");
+}
+
+#[test]
+fn prompts_of_others_are_read_in_their_manners() {
+    let read = |messages: &str| Prompt::parse(&format!(r#"{{"id":7,"messages":{messages}}}"#));
+    for (messages, others) in [
+        (r#"[{"role":"user","content":"Name a river."}]"#, 2),
+        (
+            r#"[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Name a river."}]"#,
+            2,
+        ),
+        (r#"[{"role":"user","content":[{"type":"text","text":"Name a river."}]}]"#, 0),
+        (r#"[{"role":"system","content":"You name rivers."}]"#, 0),
+    ] {
+        let (id, prompt) = read(messages).expect("a prompt");
+        assert_eq!((id.as_str(), prompt.otherwise.len()), ("7", others), "{messages}");
+        let size = |features: &Features| features.counter(Counter::AskSize);
+        assert!(prompt.otherwise.iter().all(|other| size(other) > size(&prompt.features)), "{messages}");
+    }
+    assert!(read(r#"[{"role":"user","content":7}]"#).expect_err("no text").to_string().starts_with("`7`: "));
 }
 
 /// Pairs of which the cheap answer is worse in a share of `losses` and never better, as a judge scores them who finds three

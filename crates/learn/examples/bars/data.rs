@@ -1,13 +1,14 @@
 //! The tables and the ladders that are measured.
 
 use flate2::read::MultiGzDecoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use tierway_decide::pricing::{Price, PriceHistory};
 use tierway_decide::{Capabilities, Ladder, Limits, ParameterRules, Target, Tier, Usd};
 use tierway_learn::Outcome;
+use tierway_learn::labels::Prompt;
 use tierway_wire::Format;
 
 /// Outcomes by source.
@@ -15,17 +16,32 @@ pub(crate) type Sources = BTreeMap<String, Vec<Outcome>>;
 
 pub(crate) fn load(dir: &Path) -> Sources {
     let mut sources = Sources::new();
+    lines(dir, |line| {
+        let outcome = Outcome::parse(line).expect("an outcome");
+        sources.entry(outcome.source.clone()).or_default().push(outcome);
+    });
+    sources
+}
+
+/// All prompts in their manners, as `tierway train` reads them.
+pub(crate) fn prompts(dir: &Path) -> HashMap<String, Prompt> {
+    let mut prompts = HashMap::new();
+    lines(dir, |line| {
+        prompts.extend([Prompt::parse(line).expect("an outcome")]);
+    });
+    prompts
+}
+
+fn lines(dir: &Path, mut take: impl FnMut(&str)) {
     for entry in std::fs::read_dir(dir).expect("a folder of outcome files").flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|end| end != "gz") {
             continue;
         }
         for line in BufReader::new(MultiGzDecoder::new(File::open(&path).expect("readable"))).lines() {
-            let outcome = Outcome::parse(&line.expect("text")).expect("an outcome");
-            sources.entry(outcome.source.clone()).or_default().push(outcome);
+            take(&line.expect("text"));
         }
     }
-    sources
 }
 
 /// All outcomes of the sources whose name starts so.

@@ -1,5 +1,5 @@
 //! Measures the predictor's bars on per-query outcome tables: `cargo run --release -p tierway-learn --example bars -- DIR [PART..]`.
-//! Parts: tasks, splits, cold, robust, tutorial, promise, judged, certified. Without one, all. A number among them is that of the random
+//! Parts: tasks, tiers, splits, cold, robust, tutorial, promise, judged, certified. Without one, all. A number among them is that of the random
 //! splits of `promise`, `judged` and `certified`; `mix=NAME` plays only one mix of the first two.
 
 #![allow(
@@ -19,6 +19,7 @@ mod promise;
 mod robust;
 mod splits;
 mod tasks;
+mod tiers;
 mod tutorial;
 
 use std::path::Path;
@@ -29,7 +30,9 @@ const SPLITS: u64 = 200;
 fn main() {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: bars DIR [tasks|splits|cold|robust|tutorial|promise|judged|certified].. [SPLITS] [mix=NAME]");
+        eprintln!(
+            "usage: bars DIR [tasks|tiers|splits|cold|robust|tutorial|promise|judged|certified].. [SPLITS] [mix=NAME]"
+        );
         std::process::exit(2);
     };
     let (numbers, parts): (Vec<String>, Vec<String>) = args.partition(|arg| arg.parse::<u64>().is_ok());
@@ -37,19 +40,26 @@ fn main() {
     let mix = mixes.first().and_then(|mix| mix.strip_prefix("mix="));
     let splits = numbers.first().and_then(|number| number.parse().ok()).unwrap_or(SPLITS);
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|own| own == part);
-    let all = data::load(Path::new(&dir));
-    println!("{} outcomes of {} sources", all.values().map(Vec::len).sum::<usize>(), all.len());
-    if wanted("tasks") {
-        tasks::run(&all);
+    let dir = Path::new(&dir);
+    if wanted("tasks") || wanted("tiers") {
+        let prompts = data::prompts(dir);
+        if wanted("tasks") {
+            tasks::run(&prompts);
+        }
+        if wanted("tiers") {
+            tiers::run(&prompts);
+        }
     }
+    if wanted("robust") {
+        robust::run(tierway_decide::Predictor::embedded());
+    }
+    let all = data::load(dir);
+    println!("{} outcomes of {} sources", all.values().map(Vec::len).sum::<usize>(), all.len());
     if wanted("splits") {
         splits::run(&all);
     }
     if wanted("cold") {
         cold::run(&all);
-    }
-    if wanted("robust") {
-        robust::run();
     }
     if wanted("tutorial") {
         tutorial::run(&all);

@@ -16,7 +16,7 @@ const SHORTFALL: f32 = 0.02;
 /// Writes a prompt differently; the number seeds what is drawn.
 type Change = fn(&str, u64) -> String;
 
-pub(crate) fn run() {
+pub(crate) fn run(predictor: &Predictor) {
     let lines = train::TASK_TYPES.lines().chain(train::PROMPTS.lines());
     let prompts: Vec<(Option<String>, String)> = lines
         .filter_map(|line| serde_json::from_str::<Prompt>(line).ok())
@@ -39,7 +39,7 @@ pub(crate) fn run() {
     for (name, change) in changes {
         let (mut same, mut cheaper, mut same_task) = (0, 0, 0);
         for (at, (system, text)) in prompts.iter().enumerate() {
-            let see = |text: &str| look(&labels::own(system.as_deref(), text).expect("a prompt"));
+            let see = |text: &str| look(predictor, &labels::own(system.as_deref(), text).expect("a prompt"));
             let (before, after) = (see(text), see(&change(text, at as u64)));
             same += usize::from(before.0 == after.0);
             cheaper += usize::from(after.0 < before.0);
@@ -51,8 +51,8 @@ pub(crate) fn run() {
 }
 
 /// The tier by default rules of the policy, and the kind of work.
-fn look(features: &Features) -> (usize, &'static str) {
-    let said = Predictor::embedded().predict(features, 3, 1);
+pub(crate) fn look(predictor: &Predictor, features: &Features) -> (usize, &'static str) {
+    let said = predictor.predict(features, 3, 1);
     let best = said.p_ok.iter().copied().fold(0.0, f32::max);
     let tier = (0..3).find(|tier| best - said.p_ok[*tier] <= SHORTFALL).unwrap_or(1);
     (if said.abstain.is_some() { 1 } else { tier }, said.task_type.name())

@@ -1,19 +1,16 @@
 //! The kind of work, cross-validated over the labels that teach: what recipes and labels are chosen by, so that those held
 //! out stay untouched.
 
-use crate::data::Sources;
 use std::collections::HashMap;
+use tierway_decide::TaskType;
 use tierway_decide::model::Bank;
-use tierway_decide::{Features, TaskType};
-use tierway_learn::labels::{self, Labelled};
+use tierway_learn::labels::{self, Labelled, Prompt};
 use tierway_learn::{split, train};
 
 const FOLDS: usize = 5;
 
-pub(crate) fn run(all: &Sources) {
-    let outcomes: HashMap<String, Features> =
-        all.values().flatten().map(|outcome| (outcome.id.clone(), outcome.features.clone())).collect();
-    let labelled = labels::task_types(&format!("{}{}", train::TASK_TYPES, train::PROMPTS), &outcomes).expect("labels");
+pub(crate) fn run(prompts: &HashMap<String, Prompt>) {
+    let labelled = labels::task_types(&format!("{}{}", train::TASK_TYPES, train::PROMPTS), prompts).expect("labels");
     let teach: Vec<&Labelled> = labelled.iter().filter(|label| !label.test && !label.doubtful).collect();
     let said = out_of_fold(&teach);
     println!("\nkind of work: {FOLDS} folds of the {} labels that teach", teach.len());
@@ -52,7 +49,7 @@ fn out_of_fold(teach: &[&Labelled]) -> Vec<TaskType> {
         let others: Vec<&Labelled> = teach.iter().filter(|label| fold(label) != held).copied().collect();
         let bank = Bank::new(&train::task_heads(&others));
         for (said, label) in said.iter_mut().zip(teach).filter(|(_, label)| fold(label) == held) {
-            *said = train::task_of(&bank, &label.features);
+            *said = train::task_of(&bank, &label.prompt.features);
         }
     }
     said
