@@ -169,7 +169,7 @@ impl Tally {
         for part in choices.iter().flat_map(|choice| &choice.parts) {
             match &part.content {
                 Content::Text { text, .. } | Content::Refusal(text) | Content::Reasoning { text, .. } => {
-                    tally.add(text)
+                    tally.add(text);
                 }
                 Content::ToolCall { name, arguments, .. } => {
                     tally.add(name);
@@ -183,11 +183,13 @@ impl Tally {
 
     /// One more piece of text.
     pub fn add(&mut self, text: &str) {
-        self.sum += match text.len() {
-            0 => 0,
-            1..=SHORT_BYTES => u64::from(ONE),
-            ..=WHOLE_BYTES => count(text.as_bytes()) & ALL,
-            _ => u64::from(estimate(text)) * u64::from(ONE),
+        let length = text.len();
+        self.sum += if length <= SHORT_BYTES {
+            u64::from(ONE) * u64::from(length > 0)
+        } else if length <= WHOLE_BYTES {
+            count(text.as_bytes()) & ALL
+        } else {
+            u64::from(estimate(text)) * u64::from(ONE)
         };
     }
 
