@@ -74,7 +74,10 @@ fn outcomes_that_do_not_serve_are_refused_with_a_reason() {
         }
     };
     refused(&outcomes(5), &["5 outcomes have scores", "at least 60"]);
-    refused(&outcomes(5).repeat(20).replace('\u{feff}', ""), &["5 outcomes have scores", "95 have an id, source and size"]);
+    refused(
+        &outcomes(5).repeat(20).replace('\u{feff}', ""),
+        &["5 outcomes have scores", "95 have an id, source and size"],
+    );
     refused("", &["0 outcomes have scores", "no answer with a score"]);
     let renamed = outcomes(90).replace("\"small\"", "\"tiny\"");
     refused(&renamed, &["the outcomes have p/large (90), tiny (90)", "the ladder wants small for nano"]);
