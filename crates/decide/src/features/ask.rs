@@ -126,8 +126,10 @@ impl<'a> Ask<'a> {
         let mut from = 0;
         while let Some(at) = memchr(b'<', &rest.as_bytes()[from..rest.len().min(TAG_SEARCH)]).map(|at| at + from) {
             let name = &rest[at + 1..];
-            if HARNESS.iter().any(|harness| name.starts_with(harness)) {
-                let end = close(name).map_or(rest.len(), |end| at + 1 + end);
+            let is_harness = HARNESS.iter().any(|harness| name.starts_with(harness));
+            // What nobody closes is the user's own (`set <env_var> to 3`), unless nothing stands before it.
+            let end = close(name).map(|end| at + 1 + end).or_else(|| rest[..at].trim().is_empty().then_some(rest.len()));
+            if let Some(end) = end.filter(|_| is_harness) {
                 self.push(&rest[..at]);
                 self.harness += end - at;
                 rest = &rest[end..];
@@ -273,6 +275,7 @@ mod tests {
         check("<system-reminder>be brief <b>now</b></system-reminder>\nfix it", &["fix it"]);
         check("a <environment_details>\nx\n</environment_details> b", &["a", "b"]);
         check("<ide_opened_file>x", &[]);
+        check("set <env_var> to 3, please", &["set <env_var> to 3, please"]);
         check("<p>my html</p> is < yours", &["<p>my html</p> is < yours"]);
         check("<user_info>me</user_info><user_query>sort a list</user_query>", &["sort a list"]);
         check("what is a <task>?", &["what is a <task>?"]);

@@ -126,7 +126,7 @@ fn what_is_folded_is_what_reports_read_and_an_audit_looks_at_it() {
     let (store, calls) = folded();
     check(&store, &calls);
     let day = MONDAY_MS / DAY_MS + 2;
-    store.batch(&format!("UPDATE days SET cells = '\\x01' WHERE cube = 0 AND day = {day}"));
+    store.batch(&format!("UPDATE days SET cells = '\\x01' WHERE cube = 1 AND day = {day}"));
     let mut reader = store.reader();
     assert!(reader.summary(Span::ALL).unwrap().totals.calls < 600);
     let audit = reader.audit(Span::ALL, |_| {}).unwrap();
