@@ -2,7 +2,7 @@
 //! conversations are.
 //!
 //! A request whose caller has bounds asks once, on a connection of its worker ([`line`]); those that come at the same time ask
-//! together. Far from the bounds it takes what the next ones will need along with it, and those ask nobody ([`ahead`]). What is
+//! together. Far from the bounds it takes what the next ones will need along with it, and those ask nobody but wait until it is there ([`ahead`]). What is
 //! told afterwards (how much was settled) waits for nobody, and is told as sums that only grow, so that nothing counts twice
 //! however often it is told. A thread of its own ([`keeper`]) says that this replica is there and hears of the others. Without an answer in time a replica goes on alone: with its part of every limit, and of what was left of every
 //! budget ([`tierway_decide::budget::Share`]). When the database is back, and even when it has forgotten everything, every
@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tierway::Setup;
+use tierway_config::SharedConfig;
 
 /// What stands otherwise than it was told last.
 pub(crate) enum Changed<'a> {
@@ -68,6 +69,27 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Nobody can be asked yet.
+    fn new(config: &SharedConfig, address: Address, me: String, metrics: Arc<Metrics>) -> Self {
+        let mut shared = Self {
+            prefix: config.prefix.clone(),
+            me,
+            alive: String::new(),
+            open: 0.into(),
+            session: 1.into(),
+            cause: None.into(),
+            replicas: config.replicas.into(),
+            timeout: Duration::from_millis(config.timeout_ms.into()),
+            address,
+            scripts: Scripts::new(),
+            shelf: Shelf::default().into(),
+            setup: None.into(),
+            metrics,
+        };
+        shared.alive = shared.name("alive:");
+        shared
+    }
+
     /// Whether the database can be asked.
     pub(crate) fn is_up(&self) -> bool {
         self.open.load(Ordering::SeqCst) != 0
@@ -76,6 +98,11 @@ impl Shared {
     /// Replicas that were there when they could last be counted, this one included.
     pub(crate) fn replicas(&self) -> u32 {
         self.replicas.load(Ordering::Relaxed).max(1)
+    }
+
+    /// How long a request waits for an answer.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Asks for everything that a request needs; none when nobody can be asked.
@@ -111,14 +138,14 @@ impl Shared {
     pub(crate) fn enter_book(&self, book: Book) -> Arc<Book> {
         let mut shelf = self.shelf();
         // A session that begins meanwhile waits for the shelf, and begins with this one, too.
-        book.tally().begin(self.session.load(Ordering::SeqCst));
+        book.known().tally.begin(self.session.load(Ordering::SeqCst));
         shelf.books.entry(book.name.clone()).or_insert_with(|| Arc::new(book)).clone()
     }
 
     /// The same for a pace.
     pub(crate) fn enter_pace(&self, pace: Pace) -> Arc<Pace> {
         let mut shelf = self.shelf();
-        pace.tally().begin(self.session.load(Ordering::SeqCst));
+        pace.known().tally.begin(self.session.load(Ordering::SeqCst));
         shelf.paces.entry(pace.name.clone()).or_insert_with(|| Arc::new(pace)).clone()
     }
 

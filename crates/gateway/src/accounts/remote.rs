@@ -28,11 +28,19 @@ impl Wish {
     /// Takes it from what this replica has taken ahead, without asking anybody. None where that is not enough: nothing is taken.
     pub(super) fn take_ahead(&mut self) -> Option<AccountHold> {
         let granted = self.ask.take_ahead()?;
-        Some(hold(std::mem::take(&mut self.holders), std::mem::take(&mut self.books), granted, self.need))
+        Some(self.hold(granted))
     }
 
-    /// Takes all of it, or nothing. Where nobody answers, from this replica's part.
-    pub(super) async fn take(self, shared: &Arc<Shared>) -> Result<AccountHold, Denied> {
+    fn hold(&mut self, granted: Vec<Granted>) -> AccountHold {
+        hold(std::mem::take(&mut self.holders), std::mem::take(&mut self.books), granted, self.need)
+    }
+
+    /// Takes all of it, or nothing: from what another request is about to bring, or by asking. Where nobody answers, from this
+    /// replica's part.
+    pub(super) async fn take(mut self, shared: &Arc<Shared>) -> Result<AccountHold, Denied> {
+        if let Some(granted) = self.ask.take_coming(shared.timeout()).await {
+            return Ok(self.hold(granted));
+        }
         let Self { holders, books, need, ask } = self;
         match shared.ask(ask).await {
             Some(Answer::Granted(grant)) => Ok(hold(holders, books, grant.keep(), need)),

@@ -2,13 +2,17 @@
 //! them ask nobody.
 //!
 //! Along with what a request needs, the database lets it take the worth of some more, of each bound no more than a small part
-//! of what is left there (`reserve.lua`); near a bound nothing is taken ahead, and each request asks. What is held is taken there
+//! of what is left there (`reserve.lua`), and no more than is asked for within a second or so; near a bound, or where few ask, nothing
+//! is taken ahead, and each request asks. One takes ahead at a time; others that come meanwhile wait for what it brings, where
+//! that could be enough for them ([`super::Ask::take_coming`]), and ask themselves where it is not. What is held is taken there
 //! like that of a request in progress, so nobody can take it twice. Money and places that a request turns out not to
 //! need come back here first; tokens do not, as what was taken of a minute is gone with it. It is no credit: what lies unused goes
 //! back within two heartbeats, and it serves only under the limit that it was taken under.
 
 /// Taken ahead at most: the worth of so many requests.
-pub(super) const MOST: i64 = 32;
+pub(super) const MOST: i64 = 128;
+/// Fewer are not worth it, as `reserve.lua` has it: each request asks.
+pub(super) const FEWEST: i64 = 4;
 /// Sums beyond this are asked for one by one: Lua counts in doubles.
 const LARGEST: i64 = 1 << 53;
 
@@ -38,9 +42,14 @@ impl Ahead {
         self.limit
     }
 
-    /// A request could have so much of it under this limit.
+    /// A request may have so much of it under this limit, once it is filled.
+    pub(super) const fn may_have(&self, limit: i64, need: i64) -> bool {
+        self.size > 0 && limit == self.limit && need <= self.size
+    }
+
+    /// A request could have so much of it now.
     pub(super) const fn fits(&self, limit: i64, need: i64) -> bool {
-        self.size > 0 && limit == self.limit && need <= self.left
+        need <= self.left && self.may_have(limit, need)
     }
 
     /// What [`Self::fits`] has allowed.
@@ -160,13 +169,13 @@ mod tests {
 
     #[test]
     fn a_small_need_takes_nothing_away_but_a_near_bound_does() {
-        let mut held = ahead(MOST);
+        let mut held = ahead(32);
         assert_eq!((held.fill(1_000, 0, 32, 500), held.left()), (0, 320));
         assert_eq!((held.fill(1_000, 0, 0, 500), held.left()), (0, 320), "another bound is near");
         assert_eq!((held.fill(1_000, 0, 32, 50), held.left()), (270, 50));
         assert_eq!((held.keep(20), held.keep(30), held.left()), (30, 0, 20));
         assert_eq!((held.fill(1_000, 0, 0, 0), held.left()), (20, 0));
-        assert_eq!(ahead(MOST).fill(500, 0, 32, 500), 288, "of another limit it is none of the old one's");
+        assert_eq!(ahead(32).fill(500, 0, 32, 500), 288, "of another limit it is none of the old one's");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What one request asks the shared database for, and what that says.
 
-use super::ahead::{Count, Extra, MOST, portion};
+use super::ahead::{Count, Extra, FEWEST, MOST, portion};
 use super::books::Book;
 use super::pace::{Filling, Limits, PLACES, Pace, TOKENS};
 use super::{Changed, Shared};
 use redis::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use tierway_decide::Usd;
 use tierway_decide::rate::Standing;
+use tokio::sync::watch;
 
 /// Everything that a request needs, from all who pay for it.
 pub(crate) struct Ask {
@@ -15,8 +17,15 @@ pub(crate) struct Ask {
     tokens: u64,
     /// A new request; otherwise more money for one that is under way.
     is_new: bool,
-    /// For how many more to take ahead.
+}
+
+/// It is asked in a session, and waits for its answer.
+pub(super) struct Asked {
+    ask: Ask,
+    session: u64,
+    /// For how many more to take ahead, and of what.
     wanted: i64,
+    extras: Vec<Extras>,
     filling: Vec<Filling>,
 }
 
@@ -26,11 +35,10 @@ pub(crate) struct Part {
     limits: Limits,
     /// Its purse, the budget, what is known to be spent of it, and what is wanted.
     purse: Option<Wanted>,
-    extras: Extras,
 }
 
 /// What is taken ahead of each bound of one payer.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Extras {
     pace: [Extra; 3],
     money: Extra,
@@ -74,8 +82,8 @@ pub(crate) enum Why {
 const EACH: usize = 7;
 
 impl Part {
-    pub(crate) fn new(pace: Arc<Pace>, limits: Limits, purse: Option<Wanted>) -> Self {
-        Self { pace, limits, purse, extras: Extras::default() }
+    pub(crate) const fn new(pace: Arc<Pace>, limits: Limits, purse: Option<Wanted>) -> Self {
+        Self { pace, limits, purse }
     }
 
     fn take_ahead(&self, needs: [i64; 3]) -> Option<Granted> {
@@ -96,6 +104,21 @@ impl Part {
         }
     }
 
+    /// Where another request is about to bring what this one could have.
+    fn coming(&self, needs: [i64; 3]) -> Option<watch::Receiver<bool>> {
+        let coming = self.pace.coming(self.limits, needs)?;
+        self.purse.as_ref().is_none_or(|wanted| wanted.book.may_have(wanted.limit, wanted.worst)).then_some(coming)
+    }
+
+    /// What is held for requests to come goes back where it was taken under other limits; gives what is needed beside the rest.
+    fn extras(&self, needs: [i64; 3]) -> Extras {
+        let held = self.pace.held(self.limits);
+        let pace = [0, 1, 2].map(|at| Extra { need: needs[at], held: held[at] });
+        let money = self.purse.as_ref();
+        let money = money.map(|wanted| Extra { need: wanted.worst.picos(), held: wanted.book.held(wanted.limit) });
+        Extras { pace, money: money.unwrap_or_default() }
+    }
+
     /// More than there is when nobody else has anything.
     fn is_too_large(&self, why: &Why) -> bool {
         match why {
@@ -110,7 +133,7 @@ impl Part {
     fn keep_nothing(&self, shared: &Shared) -> bool {
         let mut changed = Vec::new();
         self.pace.keep_nothing();
-        if self.pace.is_untold() {
+        if self.pace.known().is_untold() {
             changed.push(Changed::Pace(&self.pace));
         }
         if let Some(wanted) = self.purse.as_ref().filter(|wanted| wanted.book.keep_ahead(0)) {
@@ -124,12 +147,12 @@ impl Part {
 impl Ask {
     /// What a new request needs.
     pub(crate) const fn new(parts: Vec<Part>, tokens: u64) -> Self {
-        Self { parts, tokens, is_new: true, wanted: 0, filling: Vec::new() }
+        Self { parts, tokens, is_new: true }
     }
 
     /// More money for one that is under way.
     pub(crate) const fn more(parts: Vec<Part>) -> Self {
-        Self { parts, tokens: 0, is_new: false, wanted: 0, filling: Vec::new() }
+        Self { parts, tokens: 0, is_new: false }
     }
 
     /// Requests, tokens and places.
@@ -139,50 +162,85 @@ impl Ask {
 
     /// Takes all of it from what this replica holds for requests to come, one for each part; or nothing.
     pub(crate) fn take_ahead(&self) -> Option<Vec<Granted>> {
+        self.try_ahead().ok()
+    }
+
+    /// The same, or which part holds too little.
+    fn try_ahead(&self) -> Result<Vec<Granted>, &Part> {
         let needs = self.needs();
         let mut taken = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let Some(granted) = part.take_ahead(needs) else {
                 self.parts[..taken.len()].iter().for_each(|part| part.put_back(needs));
-                return None;
+                return Err(part);
             };
             taken.push(granted);
         }
-        Some(taken)
+        Ok(taken)
     }
 
-    /// Asks for what others will need, too, unless another request is about to.
-    fn want_ahead(&mut self) {
-        let needs = self.needs();
-        for part in &mut self.parts {
-            let held = part.pace.held(part.limits);
-            let extra = |need: i64, held: i64| Extra { need, held };
-            part.extras.pace = [0, 1, 2].map(|at| extra(needs[at], held[at]));
-            if let Some(Wanted { book, limit, worst, .. }) = &part.purse {
-                part.extras.money = extra(worst.picos(), book.held(*limit));
+    /// Takes all of it from what other requests are about to bring. None as soon as nobody brings what is missing, or after
+    /// this long: then it asks itself.
+    pub(crate) async fn take_coming(&self, longest: Duration) -> Option<Vec<Granted>> {
+        let taking = async {
+            loop {
+                let lacking = match self.try_ahead() {
+                    Ok(granted) => return Some(granted),
+                    Err(lacking) => lacking,
+                };
+                lacking.coming(self.needs())?.wait_for(|is_coming| !is_coming).await.ok()?;
             }
-        }
-        let mut exact = self.parts.iter().flat_map(|part| part.extras.pace.iter().chain([&part.extras.money]));
-        if self.is_new && exact.all(|extra| extra.is_exact()) {
-            self.filling = self.parts.iter().map_while(|part| part.pace.fill()).collect();
-            if self.filling.len() == self.parts.len() {
-                self.wanted = MOST;
+        };
+        tokio::time::timeout(longest, taking).await.ok().flatten()
+    }
+
+    /// It is about to be asked in this session, also for what others will need, unless another request does that.
+    pub(super) fn begin(self, session: u64) -> Asked {
+        let extras: Vec<_> = self.parts.iter().map(|part| part.extras(self.needs())).collect();
+        let (mut wanted, mut filling) = (0, Vec::new());
+        let is_exact = |extras: &Extras| extras.pace.iter().chain([&extras.money]).all(|extra| extra.is_exact());
+        let demand = self.parts.iter().map(|part| part.pace.demand()).min().unwrap_or(0);
+        if self.is_new && demand >= FEWEST && extras.iter().all(is_exact) {
+            filling.extend(self.parts.iter().map_while(|part| part.pace.fill()));
+            if filling.len() == self.parts.len() {
+                wanted = demand.min(MOST);
             } else {
-                self.filling.clear();
+                filling.clear();
             }
         }
+        let asked = Asked { ask: self, session, wanted, extras, filling };
+        for (part, extras) in asked.parts() {
+            if let Some(Wanted { book, limit, .. }) = &part.purse {
+                book.ask(session, extras.money.asked(wanted), *limit);
+            }
+            if let Some(pace) = asked.ask.place(part) {
+                pace.known().tally.ask(session, extras.pace[PLACES].asked(wanted));
+            }
+        }
+        asked
+    }
+
+    /// Where it takes a place among requests in work.
+    fn place<'a>(&self, part: &'a Part) -> Option<&'a Pace> {
+        (self.is_new && part.limits[PLACES].is_some()).then_some(&*part.pace)
+    }
+}
+
+impl Asked {
+    fn parts(&self) -> impl Iterator<Item = (&Part, &Extras)> {
+        self.ask.parts.iter().zip(&self.extras)
     }
 
     /// One call of the script.
     pub(super) fn write(&self, shared: &Shared, session: &str, out: &mut Vec<u8>) {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(&shared.scripts.reserve.digest).arg(2 * self.parts.len());
-        for part in &self.parts {
+        call.arg(&shared.scripts.reserve.digest).arg(2 * self.ask.parts.len());
+        for part in &self.ask.parts {
             call.arg(&part.pace.name).arg(part.purse.as_ref().map_or(&part.pace.name, |wanted| &wanted.book.name));
         }
-        call.arg(session).arg(self.tokens).arg(i32::from(self.is_new));
+        call.arg(session).arg(self.ask.tokens).arg(i32::from(self.ask.is_new));
         call.arg(self.wanted).arg(portion(shared.replicas()));
-        for part in &self.parts {
+        for (part, extras) in self.parts() {
             for bound in part.limits {
                 call.arg(bound.unwrap_or(0));
             }
@@ -192,7 +250,7 @@ impl Ask {
                     call.arg(limit.picos()).arg(worst.picos()).arg(book.base()).arg(known.picos()).arg(book.keep_s)
                 }
             };
-            for extra in part.extras.pace.iter().chain([&part.extras.money]) {
+            for extra in extras.pace.iter().chain([&extras.money]) {
                 call.arg(extra.held);
             }
         }
@@ -200,37 +258,40 @@ impl Ask {
         call.write_packed_command(out);
     }
 
-    /// It is about to be asked in this session.
-    pub(super) fn begin(&mut self, session: u64) {
-        self.want_ahead();
-        for part in &self.parts {
+    /// What was taken in this session counts as taken by this replica: what the request needs, and the worth of so many more.
+    fn granted(self, came: i64, figures: &[i64], shared: &Arc<Shared>) -> Grant {
+        let counts = Count { came, wanted: self.wanted, portion: portion(shared.replicas()) };
+        let granted = self.parts().zip(figures.chunks_exact(EACH)).map(|((part, extras), figures)| {
+            let (spent, mut standings) = (figures[0], [standing(&figures[3..]), standing(&figures[5..])]);
             if let Some(Wanted { book, limit, .. }) = &part.purse {
-                book.ask(session, part.extras.money.asked(self.wanted), *limit);
+                let left = limit.picos().saturating_sub(spent).saturating_sub(figures[1]);
+                book.granted(self.session, *limit, extras.money, counts, left);
+                book.heard(figures[2], spent, figures[1], shared.replicas());
             }
-            if let Some(pace) = self.place(part) {
-                pace.ask(session, part.extras.pace[PLACES].asked(self.wanted));
+            if self.ask.is_new {
+                standings = part.pace.granted(self.session, part.limits, extras.pace, counts, standings);
             }
-        }
+            Granted { spent: Usd::from_picos(spent), standings }
+        });
+        let granted = granted.collect();
+        // Who waits for what came along finds it.
+        drop(self.filling);
+        Grant { ask: self.ask, granted, shared: shared.clone() }
     }
 
-    /// Nothing was taken, because of one of them. Whether anything that this replica held went back for it.
-    fn refused(&mut self, session: u64, (by, why): (usize, &Why), shared: &Shared) -> bool {
-        for part in &self.parts {
+    /// Nothing was taken, because of one of them. What was asked, where anything that this replica held itself went back for it.
+    fn refused(self, (by, why): (usize, &Why), shared: &Shared) -> Option<Box<Ask>> {
+        for (part, extras) in self.parts() {
             if let Some(Wanted { book, .. }) = &part.purse {
-                book.refused(session, part.extras.money.asked(self.wanted));
+                book.refused(self.session, extras.money.asked(self.wanted));
             }
-            if let Some(pace) = self.place(part) {
-                pace.refused(session, part.extras.pace[PLACES].asked(self.wanted));
+            if let Some(pace) = self.ask.place(part) {
+                pace.known().tally.refused(self.session, extras.pace[PLACES].asked(self.wanted));
             }
         }
-        self.filling.clear();
         // Nothing helps one that is too large for ever.
-        self.parts.get(by).is_some_and(|part| !part.is_too_large(why) && part.keep_nothing(shared))
-    }
-
-    /// Where it takes a place among requests in work.
-    fn place<'a>(&self, part: &'a Part) -> Option<&'a Pace> {
-        (self.is_new && part.limits[PLACES].is_some()).then_some(&*part.pace)
+        let part = self.ask.parts.get(by).filter(|part| !part.is_too_large(why))?;
+        part.keep_nothing(shared).then(|| Box::new(self.ask))
     }
 }
 
@@ -242,26 +303,6 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    /// Counts what was taken in this session as taken by this replica: what the request needs, and the worth of `count` more.
-    fn new(mut ask: Ask, session: u64, count: i64, figures: &[i64], shared: &Arc<Shared>) -> Self {
-        let counts = Count { came: count, wanted: ask.wanted, portion: portion(shared.replicas()) };
-        let granted = ask.parts.iter().zip(figures.chunks_exact(EACH)).map(|(part, figures)| {
-            let (spent, mut standings) = (figures[0], [standing(&figures[3..]), standing(&figures[5..])]);
-            if let Some(Wanted { book, limit, .. }) = &part.purse {
-                let left = limit.picos().saturating_sub(spent).saturating_sub(figures[1]);
-                book.granted(session, *limit, part.extras.money, counts, left);
-                book.heard(figures[2], spent, figures[1], shared.replicas());
-            }
-            if ask.is_new {
-                standings = part.pace.granted(session, part.limits, part.extras.pace, counts, standings);
-            }
-            Granted { spent: Usd::from_picos(spent), standings }
-        });
-        let granted = granted.collect();
-        ask.filling.clear();
-        Self { ask, granted, shared: shared.clone() }
-    }
-
     /// Takes it over; one for each part.
     pub(crate) fn keep(mut self) -> Vec<Granted> {
         self.ask.parts.clear();
@@ -291,13 +332,13 @@ impl Drop for Grant {
 
 impl Answer {
     /// Figures as words, as the script gives them. None when it is no answer of the script.
-    pub(super) fn read(text: &str, mut ask: Ask, session: u64, shared: &Arc<Shared>) -> Option<Self> {
+    pub(super) fn read(text: &str, asked: Asked, shared: &Arc<Shared>) -> Option<Self> {
         let mut words = text.split(' ');
         let requests = figure(words.next()?)?;
         if requests > 0 {
             let figures = words.map(figure).collect::<Option<Vec<_>>>()?;
-            let whole = figures.len() == EACH * ask.parts.len() && requests <= 1 + ask.wanted;
-            return whole.then(|| Self::Granted(Grant::new(ask, session, requests - 1, &figures, shared)));
+            let whole = figures.len() == EACH * asked.extras.len() && requests <= 1 + asked.wanted;
+            return whole.then(|| Self::Granted(asked.granted(requests - 1, &figures, shared)));
         }
         let part = usize::try_from(figure(words.next()?)? - 1).ok()?;
         let (word, first) = (words.next()?, figure(words.next()?)?);
@@ -309,8 +350,8 @@ impl Answer {
             "money" => Why::Money { spent: Usd::from_picos(first), reserved: Usd::from_picos(figure(words.next()?)?) },
             _ => return None,
         };
-        let freed = ask.refused(session, (part, &why), shared);
-        Some(Self::Refused(part, why, freed.then(|| Box::new(ask))))
+        let again = asked.refused((part, &why), shared);
+        Some(Self::Refused(part, why, again))
     }
 }
 
@@ -332,3 +373,6 @@ pub(super) fn number(value: &Value) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::ahead::{Ahead, Count, Extra, portion};
 use super::pace::Pace;
-use super::tally::{self, Tally};
+use super::tally::Tally;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,9 @@ const KEEP_AFTER_S: i64 = 86_400;
 /// One without an end is kept for so long after it was last used.
 const KEEP_TOTAL_S: i64 = 400 * 86_400;
 
+/// What so many requests may cost at worst is missing when a replica is killed, and no more of what it has settled.
+const LITTLE: i64 = 4;
+
 /// One budget in one window.
 pub(crate) struct Book {
     /// Its name in the database.
@@ -22,9 +25,7 @@ pub(crate) struct Book {
     pub(super) keep_s: i64,
     /// This replica's part of it.
     share: Share,
-    tally: Mutex<Tally>,
-    /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
-    ahead: Mutex<Ahead>,
+    known: Mutex<Known>,
     /// The budget, as it was configured when it was last asked for or taken from.
     limit: AtomicI64,
     /// Spent before anybody shared it, units of 1e-12 dollars.
@@ -37,6 +38,16 @@ pub(crate) struct Book {
     told_settled: AtomicI64,
     /// What all replicas had settled when that was last heard, for a database that forgets.
     settled_by: Mutex<HashMap<String, i64>>,
+}
+
+/// What this replica knows of its own.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) tally: Tally,
+    /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
+    ahead: Ahead,
+    /// Settled money beyond this is told at once: the worth of [`LITTLE`] requests.
+    little: i64,
 }
 
 impl Book {
@@ -53,8 +64,7 @@ impl Book {
             window,
             keep_s,
             share: Share::default(),
-            tally: Mutex::default(),
-            ahead: Mutex::default(),
+            known: Mutex::default(),
             limit: AtomicI64::new(budget.limit.picos()),
             base: AtomicI64::new(spent.0.picos()),
             spent: AtomicI64::new(spent.0.picos()),
@@ -64,84 +74,91 @@ impl Book {
         }
     }
 
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
-        tally::lock(&self.tally)
-    }
-
-    fn ahead(&self) -> MutexGuard<'_, Ahead> {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is asked for at most so much, under this limit.
     pub(super) fn ask(&self, session: u64, most: i64, limit: Usd) {
         self.limit.store(limit.picos(), Ordering::Relaxed);
-        self.tally().ask(session, most);
+        self.known().tally.ask(session, most);
     }
 
     /// What was asked for was granted, and the worth of so many more requests. `left`: of the budget, after that.
     pub(super) fn granted(&self, session: u64, limit: Usd, extra: Extra, count: Count, left: i64) {
-        let more = self.tally().granted(session, extra.asked(count.wanted), extra.need, extra.more(count.came));
+        let mut known = self.known();
+        let more = known.tally.granted(session, extra.asked(count.wanted), extra.need, extra.more(count.came));
         self.share.granted(Usd::from_picos(extra.need + more));
         if count.wanted > 0 {
             let most = left.saturating_add(more).max(0) / count.portion;
-            let over = self.ahead().fill(limit.picos(), more, count.came.saturating_mul(extra.need), most);
-            self.give_back(over);
+            let over = known.ahead.fill(limit.picos(), more, count.came.saturating_mul(extra.need), most);
+            known.little = extra.need.saturating_mul(LITTLE);
+            self.give_back(&mut known, over);
         }
     }
 
     /// Nothing was taken.
     pub(super) fn refused(&self, session: u64, asked: i64) {
-        self.tally().refused(session, asked);
+        self.known().tally.refused(session, asked);
     }
 
     /// What is held for requests to come under this limit; what was taken under another goes back first.
     pub(super) fn held(&self, limit: Usd) -> i64 {
-        let over = self.ahead().keep_only(Some(limit.picos()));
-        self.give_back(over);
-        self.ahead().left()
+        let mut known = self.known();
+        let over = known.ahead.keep_only(Some(limit.picos()));
+        self.give_back(&mut known, over);
+        known.ahead.left()
+    }
+
+    /// Whether a request could have so much of what is held, were enough of it there.
+    pub(super) fn may_have(&self, limit: Usd, amount: Usd) -> bool {
+        self.known().ahead.may_have(limit.picos(), amount.picos())
     }
 
     /// Whether so much is held for requests to come, under this limit; takes it, and gives what all have spent, as was heard last.
     /// None where less is left than that, as far as this replica knows what is spent: requests may cost more than their worst case.
-    pub(super) fn take_ahead(&self, limit: Usd, amount: Usd, known: Usd) -> Option<Usd> {
-        let mut ahead = self.ahead();
-        (known + amount <= limit && ahead.fits(limit.picos(), amount.picos())).then(|| {
-            ahead.take(amount.picos());
+    pub(super) fn take_ahead(&self, limit: Usd, amount: Usd, known_spent: Usd) -> Option<Usd> {
+        let mut known = self.known();
+        (known_spent + amount <= limit && known.ahead.fits(limit.picos(), amount.picos())).then(|| {
+            known.ahead.take(amount.picos());
             Usd::from_picos(self.spent.load(Ordering::Relaxed))
         })
     }
 
     /// What [`Self::take_ahead`] took.
     pub(super) fn put_back(&self, amount: Usd) {
-        let kept = self.ahead().put_back(amount.picos());
-        self.give_back(amount.picos() - kept);
+        let mut known = self.known();
+        let over = amount.picos() - known.ahead.put_back(amount.picos());
+        self.give_back(&mut known, over);
     }
 
     /// Holds no more than this for requests to come; the rest goes back. Whether anything did.
     pub(super) fn keep_ahead(&self, most: i64) -> bool {
-        let over = self.ahead().keep(most);
-        self.give_back(over);
+        let mut known = self.known();
+        let over = known.ahead.keep(most);
+        self.give_back(&mut known, over);
         over > 0
     }
 
-    /// What lay unused since this was last called goes back.
-    pub(super) fn give_back_unused(&self) {
-        let over = self.ahead().unused();
-        self.give_back(over);
+    /// A heartbeat: what lay unused since the last one goes back.
+    pub(super) fn beat(&self) {
+        let mut known = self.known();
+        let over = known.ahead.unused();
+        self.give_back(&mut known, over);
     }
 
-    fn give_back(&self, amount: i64) {
+    fn give_back(&self, known: &mut Known, amount: i64) {
         if amount > 0 {
             self.share.give_back(Usd::from_picos(amount));
-            self.tally().release(amount);
+            known.tally.release(amount);
         }
     }
 
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
-        let ahead = self.ahead();
+        let known = self.known();
         // Settled money nobody but this replica knows of: little of it is lost when that is killed.
-        ahead.is_near() || ahead.is_due(self.tally().untold()) || ahead.is_due(self.untold_settled().saturating_mul(8))
+        known.ahead.is_near() || known.ahead.is_due(known.tally.untold()) || self.untold_settled() >= known.little
     }
 
     fn untold_settled(&self) -> i64 {
@@ -150,7 +167,7 @@ impl Book {
 
     /// Something of it is to be told.
     pub(super) fn is_untold(&self) -> bool {
-        self.tally().untold() > 0 || self.untold_settled() > 0
+        self.known().tally.untold() > 0 || self.untold_settled() > 0
     }
 
     /// Gives what this replica has settled, to be told.
@@ -164,28 +181,30 @@ impl Book {
     /// `spent`: as far as this replica knows. `is_up`: the others can be told what is given back.
     pub(crate) fn take(&self, amount: Usd, limit: Usd, spent: Usd, (replicas, is_up): (u32, bool)) -> bool {
         self.limit.store(limit.picos(), Ordering::Relaxed);
+        let mut known = self.known();
         // What it holds is its own as long as it is alone; otherwise it goes back, and is nobody's own.
-        let held = self.ahead().keep(0);
+        let held = known.ahead.keep(0);
         if is_up {
-            self.give_back(held);
+            self.give_back(&mut known, held);
         } else if held > 0 {
             self.share.settle(Usd::from_picos(held), Usd::ZERO);
-            self.tally().release(held);
+            known.tally.release(held);
         }
         let taken = self.share.take(amount, limit - spent, replicas);
         if taken {
-            self.tally().take_alone(amount.picos());
+            known.tally.take_alone(amount.picos());
         }
         taken
     }
 
     /// A request that had so much has ended, and cost this. What is left of it is for those that come next, or goes back.
     pub(crate) fn settle(&self, held: Usd, paid: Usd) {
-        let kept = self.ahead().put_back((held - paid).picos().max(0));
+        let mut known = self.known();
+        let kept = known.ahead.put_back((held - paid).picos().max(0));
         let released = held - Usd::from_picos(kept);
         // In this order, and told the other way round: what is told to be given back is never missing from what is settled.
         self.share.settle(released, paid);
-        self.tally().release(released.picos());
+        known.tally.release(released.picos());
     }
 
     /// Settled by this replica, units of 1e-12 dollars.

@@ -5,15 +5,13 @@ mod beat;
 
 use super::address::{self, Address};
 use super::ask::number;
-use super::books::Shelf;
 use super::line::CONNECT_WITHIN;
-use super::scripts::Scripts;
 use super::sessions::Reading;
 use super::{Changed, Shared, evicting};
 use crate::metrics::Metrics;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -51,23 +49,7 @@ impl Link {
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let client = address::client(config, url)?;
-        let mut shared = Shared {
-            prefix: config.prefix.clone(),
-            me,
-            alive: String::new(),
-            open: 0.into(),
-            session: 1.into(),
-            cause: None.into(),
-            replicas: AtomicU32::new(config.replicas),
-            timeout: Duration::from_millis(config.timeout_ms.into()),
-            address: Address::new(client.clone(), config)?,
-            scripts: Scripts::new(),
-            shelf: Shelf::default().into(),
-            setup: None.into(),
-            metrics,
-        };
-        shared.alive = shared.name("alive:");
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(config, Address::new(client.clone(), config)?, me, metrics));
         let stop = Arc::new(Notify::new());
         let (stopped, known) = (stop.clone(), shared.clone());
         let (ready, is_ready) = std::sync::mpsc::channel();

@@ -7,7 +7,7 @@
 //! Corrections of a minute's requests and tokens that were told in that moment are lost.
 
 use super::address::Address;
-use super::ask::{Answer, Ask};
+use super::ask::{Answer, Ask, Asked};
 use super::reply::{self, Reply};
 use super::{Changed, Shared};
 use bytes::BytesMut;
@@ -54,7 +54,7 @@ struct Queue {
 
 enum Waiting {
     /// Who waits, unless it was too long already; and since when.
-    Request(Ask, Option<oneshot::Sender<Answer>>, Instant),
+    Request(Asked, Option<oneshot::Sender<Answer>>, Instant),
     /// Told to a server that cannot be kept from answering, or asked whether it is there.
     Nobody,
 }
@@ -152,12 +152,12 @@ impl Line {
         false
     }
 
-    fn enqueue(&self, shared: &Shared, mut ask: Ask, reply: oneshot::Sender<Answer>) {
+    fn enqueue(&self, shared: &Shared, ask: Ask, reply: oneshot::Sender<Answer>) {
         let mut queue = self.queue();
         if !queue.over {
-            ask.begin(self.session);
-            ask.write(shared, &self.name, &mut queue.out);
-            queue.waiting.push_back(Waiting::Request(ask, Some(reply), Instant::now()));
+            let asked = ask.begin(self.session);
+            asked.write(shared, &self.name, &mut queue.out);
+            queue.waiting.push_back(Waiting::Request(asked, Some(reply), Instant::now()));
             drop(queue);
             self.filled.notify_one();
         }
@@ -243,13 +243,13 @@ impl Line {
     /// Gives an answer to who waited longest.
     fn hear(&self, shared: &Arc<Shared>, reply: &Reply) -> Result<(), String> {
         let next = self.queue().waiting.pop_front();
-        let Some(Waiting::Request(ask, asked, _)) = next else { return Ok(()) };
+        let Some(Waiting::Request(asked, waits, _)) = next else { return Ok(()) };
         let answer = match reply {
-            Reply::Text(text) => Answer::read(text, ask, self.session, shared).ok_or("not an answer of ours")?,
+            Reply::Text(text) => Answer::read(text, asked, shared).ok_or("not an answer of ours")?,
             Reply::Error(error) => return Err(error.clone()),
         };
         // What nobody waits for any longer is given back when it is dropped.
-        let _ = asked.map(|asked| asked.send(answer));
+        let _ = waits.map(|waits| waits.send(answer));
         Ok(())
     }
 }

@@ -55,12 +55,13 @@ impl Scripts {
             match changed {
                 Changed::Book(book) => {
                     // In this order: of what is given back, nothing is missing from what is settled.
-                    let released = book.tally().tell_released();
+                    let released = book.known().tally.tell_released();
                     call.arg("purse").arg(book.tell_settled()).arg(released).arg(book.keep_s).arg(book.base())
                 }
                 Changed::Pace(pace) => {
+                    let mut pace = pace.known();
                     let Correction { more_us, unused_us } = pace.correction();
-                    call.arg("pace").arg(pace.tally().tell_released()).arg(more_us).arg(unused_us).arg(0)
+                    call.arg("pace").arg(pace.tally.tell_released()).arg(more_us).arg(unused_us).arg(0)
                 }
             };
         }
@@ -70,13 +71,13 @@ impl Scripts {
     /// Begins a session with a purse: what this replica has open in it, what it and others have settled.
     /// `before`: the session that was before it.
     pub(super) fn begin_book(&self, pipe: &mut Pipeline, me: &str, before: &str, session: (u64, &str), book: &Book) {
-        let open = book.tally().begin(session.0);
+        let open = book.known().tally.begin(session.0);
         self.put_book(pipe, me, (before, session.1), open, book);
     }
 
     /// Tells again what was forgotten of a purse; the session goes on.
     pub(super) fn mend_book(&self, pipe: &mut Pipeline, me: &str, session: &str, book: &Book) {
-        let taken = book.tally().least();
+        let taken = book.known().tally.least();
         self.put_book(pipe, me, ("", session), taken, book);
     }
 
@@ -93,7 +94,7 @@ impl Scripts {
 
     /// The same with a pace that ever had a request in work.
     pub(super) fn begin_pace(&self, pipe: &mut Pipeline, before: &str, session: (u64, &str), pace: &Pace) {
-        let mut tally = pace.tally();
+        let tally = &mut pace.known().tally;
         if tally.is_used() {
             let open = tally.begin(session.0);
             self.put_pace(pipe, (before, session.1), open, pace);
@@ -104,7 +105,7 @@ impl Scripts {
 
     /// Tells again what was forgotten of a pace; the session goes on.
     pub(super) fn mend_pace(&self, pipe: &mut Pipeline, session: &str, pace: &Pace) {
-        let taken = pace.tally().least();
+        let taken = pace.known().tally.least();
         self.put_pace(pipe, ("", session), taken, pace);
     }
 

@@ -5,8 +5,6 @@
 //! that whatever is still on its way from before counts for nothing. An answer that comes too late for its session counts as
 //! taken alone, as does what was taken while nobody could be asked; that is told by the keeper.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 /// Amounts of one purse (units of 1e-12 dollars) or places among requests in work.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -103,10 +101,6 @@ impl Tally {
     pub(super) const fn most(&self) -> i64 {
         self.granted + self.asking
     }
-}
-
-pub(super) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

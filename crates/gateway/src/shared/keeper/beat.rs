@@ -87,10 +87,10 @@ impl Keeper {
     async fn give_back(&mut self) {
         let (books, paces): (Vec<_>, Vec<_>) = {
             let shelf = self.shared.shelf();
-            shelf.books.values().for_each(|book| book.give_back_unused());
-            shelf.paces.values().for_each(|pace| pace.give_back_unused());
+            shelf.books.values().for_each(|book| book.beat());
+            shelf.paces.values().for_each(|pace| pace.beat());
             let books = shelf.books.values().filter(|book| book.is_untold());
-            (books.cloned().collect(), shelf.paces.values().filter(|pace| pace.is_untold()).cloned().collect())
+            (books.cloned().collect(), shelf.paces.values().filter(|pace| pace.known().is_untold()).cloned().collect())
         };
         self.tell(&all(&books, &paces)).await;
     }
@@ -103,7 +103,7 @@ impl Keeper {
             // Windows that are over are forgotten once nothing of them is open.
             shelf.books.retain(|_, book| {
                 let over = book.window.end_ms.is_some_and(|end_ms| end_ms < now_ms);
-                !over || Arc::strong_count(book) > 1 || book.tally().open() > 0
+                !over || Arc::strong_count(book) > 1 || book.known().tally.open() > 0
             });
             let turn = self.heard;
             self.heard = turn.wrapping_add(HEARD_AT_ONCE);
@@ -117,9 +117,9 @@ impl Keeper {
             tally.least()
         };
         let books: Vec<_> =
-            books.into_iter().map(|book| (add(&book.name, "r:", &mut book.tally()), book.clone())).collect();
-        let paces = paces.into_iter().filter(|pace| pace.tally().is_used() || pace.is_corrected());
-        let paces: Vec<_> = paces.map(|pace| (add(&pace.name, "a:", &mut pace.tally()), pace.clone())).collect();
+            books.into_iter().map(|book| (add(&book.name, "r:", &mut book.known().tally), book.clone())).collect();
+        let paces = paces.into_iter().filter(|pace| pace.known().is_used());
+        let paces: Vec<_> = paces.map(|pace| (add(&pace.name, "a:", &mut pace.known().tally), pace.clone())).collect();
         for (_, book) in &books {
             pipe.cmd("HGETALL").arg(&book.name);
         }
@@ -137,7 +137,7 @@ impl Keeper {
         let (mut forgotten, mut behind) = (Pipeline::new(), Vec::new());
         for ((least, book), purse) in looking.books.iter().zip(purses) {
             let Some(purse) = Purse::read(purse, &shared.me, &name) else { continue };
-            if purse.taken > book.tally().most() {
+            if purse.taken > book.known().tally.most() {
                 return false;
             }
             let whole = purse.is_whole(book, *least);
@@ -148,7 +148,7 @@ impl Keeper {
             } else {
                 shared.scripts.mend_book(&mut forgotten, &shared.me, &name, book);
             }
-            if !whole || purse.back < book.tally().released() || purse.settled < book.settled() {
+            if !whole || purse.back < book.known().tally.released() || purse.settled < book.settled() {
                 behind.push(Changed::Book(book));
             }
         }
@@ -156,7 +156,7 @@ impl Keeper {
             let figure = |at: usize| figures.as_sequence().and_then(|all| number(all.get(at)?)).unwrap_or(0);
             let (taken, back) = (figure(0), figure(1));
             let (open, most, released) = {
-                let tally = pace.tally();
+                let tally = &pace.known().tally;
                 (tally.open(), tally.most(), tally.released())
             };
             if taken > most {
@@ -167,7 +167,7 @@ impl Keeper {
             if !whole {
                 shared.scripts.mend_pace(&mut forgotten, &name, pace);
             }
-            if !whole || back < released.min(taken) || pace.is_corrected() {
+            if !whole || back < released.min(taken) || pace.known().is_corrected() {
                 behind.push(Changed::Pace(pace));
             }
         }
@@ -233,7 +233,7 @@ impl Keeper {
             let shelf = self.shared.shelf();
             shelf.books.values().for_each(|book| _ = book.keep_ahead(0));
             shelf.paces.values().for_each(|pace| pace.keep_nothing());
-            let paces = shelf.paces.values().filter(|pace| pace.tally().is_used() || pace.is_corrected());
+            let paces = shelf.paces.values().filter(|pace| pace.known().is_used());
             (shelf.books.values().cloned().collect(), paces.cloned().collect())
         };
         if self.opened {
