@@ -128,7 +128,8 @@ impl<'a> Ask<'a> {
             let name = &rest[at + 1..];
             let is_harness = HARNESS.iter().any(|harness| name.starts_with(harness));
             // What nobody closes is the user's own (`set <env_var> to 3`), unless nothing stands before it.
-            let end = close(name).map(|end| at + 1 + end).or_else(|| rest[..at].trim().is_empty().then_some(rest.len()));
+            let end =
+                close(name).map(|end| at + 1 + end).or_else(|| rest[..at].trim().is_empty().then_some(rest.len()));
             if let Some(end) = end.filter(|_| is_harness) {
                 self.push(&rest[..at]);
                 self.harness += end - at;

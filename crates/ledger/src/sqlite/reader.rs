@@ -5,6 +5,7 @@ use super::view::SqliteView;
 use super::{READ, connect, connect_immutable, refuse_folder, schema};
 use crate::LedgerError;
 use rusqlite::{Connection, TransactionBehavior};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ pub(super) fn connect_to_read(
     path: &Path,
     patience: Duration,
 ) -> Result<(Option<(u64, u64)>, Connection), LedgerError> {
-    // One that cannot be looked for may be there.
-    if matches!(path.try_exists(), Ok(false)) {
+    // One that cannot be looked for may be there; below what is no folder nothing is.
+    if path.try_exists().map_or_else(|error| error.kind() == ErrorKind::NotADirectory, |there| !there) {
         return Err(LedgerError::Missing { place: path.display().to_string() });
     }
     refuse_folder(path)?;
