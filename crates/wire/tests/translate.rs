@@ -312,3 +312,23 @@ fn links_that_an_answer_cites_are_told_in_the_clients_words() {
         assert_eq!(notes(Format::OpenaiResponses, &answer, streamed), [flat].repeat(times).join("\n"));
     }
 }
+
+/// The model has to read what its tools found, whatever form that has in the client's API.
+#[test]
+fn what_a_tool_found_arrives_in_every_api() {
+    let body = br#"{"model":"auto","max_tokens":9,"messages":[{"role":"user","content":"x"},
+        {"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[
+            {"type":"document","source":{"type":"text","media_type":"text/plain","data":"all of it"}},
+            {"type":"search_result","source":"https://a.example","title":"Moons","content":[{"type":"text","text":"Mars has two."}]}]}]}],
+        "tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
+    let request = decode_request(Format::AnthropicMessages, &Fields::parse(body).unwrap()).unwrap();
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::AnthropicMessages) {
+        let encoded = encode_request(format, &request, &EncodeOptions::new("m")).unwrap();
+        let text = String::from_utf8(encoded.body).unwrap();
+        for part in ["all of it", "Moons", "https://a.example", "Mars has two."] {
+            assert!(text.contains(part), "{format:?}: {part} is not in {text}");
+        }
+        assert!(encoded.adaptations.iter().all(|one| one.field != "provider_item"), "{:?}", encoded.adaptations);
+    }
+}

@@ -146,7 +146,13 @@ pub(super) fn block(node: &Node<'_>) -> Part {
         Some("tool_result") => Content::ToolResult {
             call_id: text("tool_use_id"),
             name: None,
-            content: node.get("content").map(blocks).unwrap_or_default().into_iter().map(|part| part.content).collect(),
+            content: node
+                .get("content")
+                .map(blocks)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|part| told(part.content))
+                .collect(),
             is_error: node.get("is_error").and_then(Node::as_bool).unwrap_or(false),
         },
         Some("thinking") => {
@@ -166,6 +172,28 @@ pub(super) fn block(node: &Node<'_>) -> Part {
     let within = node.get("content").filter(|_| node.str("type") == Some("tool_result"));
     let within = within.map_or(&[][..], Node::items).iter().rev().find_map(|block| block.get("cache_control"));
     Part { content, cache: node.get("cache_control").or(within).map(|mark| mark.raw.to_owned()) }
+}
+
+/// What a tool gave back, where it is text in a form that only this API has: whoever reads it elsewhere reads the text.
+fn told(content: Content) -> Content {
+    let text = match content {
+        Content::File { source: Source::Text(text), name } => [name.unwrap_or_default(), text],
+        Content::Raw { origin, json } => match found(&json) {
+            Some(text) => text,
+            None => return Content::Raw { origin, json },
+        },
+        other => return other,
+    };
+    let text = text.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    Content::Text { text, citations: None }
+}
+
+/// Title and source of a search result, and its texts; none when it is something else.
+fn found(json: &str) -> Option<[String; 2]> {
+    let node = Node::parse(json, 3).ok().filter(|node| node.str("type") == Some("search_result"))?;
+    let head = ["title", "source"].map(|name| node.str(name).unwrap_or_default()).join("\n");
+    let texts = node.get("content").map_or(&[][..], Node::items).iter().filter_map(|block| block.str("text"));
+    Some([head.trim().to_owned(), texts.collect::<Vec<_>>().join("\n")])
 }
 
 fn source(node: &Node<'_>) -> Option<Source> {
