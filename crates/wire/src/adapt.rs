@@ -5,8 +5,10 @@ use crate::anthropic::{self, Beside, cache};
 use crate::ids::{GO_ON, GO_ON_NOTE};
 use crate::json::{Kind, Node};
 use crate::neutral::ReasoningAsk;
+use crate::openai_chat;
 use crate::options::{Changes, NOT_REASONING, Thought};
 use crate::splice::{Edit, Fields};
+use crate::top::Top;
 use crate::write::{Arr, Obj, quoted};
 use crate::{Adaptation, DecodeError, EncodeOptions, Format, MaxTokensField, Reasoning, SystemRole};
 
@@ -118,19 +120,7 @@ impl<'a> Edits<'_, 'a> {
 
 fn chat(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {
     chat_limit(edits, options);
-    let asked = edits.node("reasoning_effort", 0)?.and_then(|node| node.as_str().map(str::to_owned));
-    let ask = ReasoningAsk { effort: asked.clone(), ..ReasoningAsk::default() };
-    let thought = edits.thought(&ask, "reasoning_effort", options);
-    match &thought {
-        Some(Thought::Effort(effort)) if asked.as_ref() != Some(effort) => {
-            edits.set("reasoning_effort", quoted(effort));
-        }
-        Some(Thought::Off) if asked.as_deref() != Some("none") => edits.set("reasoning_effort", quoted("none")),
-        Some(Thought::Default) if edits.fields.get("reasoning_effort").is_some() => {
-            edits.list.push(Edit::Remove("reasoning_effort"));
-        }
-        _ => {}
-    }
+    let thought = chat_reasoning(edits, options)?;
     let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     let taken = options.takes_sampling(reasons);
     edits.sampling(&["temperature", "top_p", "top_k"], taken, reasons);
@@ -172,6 +162,41 @@ fn chat_limit(edits: &mut Edits<'_, '_>, options: &EncodeOptions) {
         edits.list.push(Edit::Remove(other));
         edits.set(wanted, lowered.unwrap_or_else(|| value.to_owned()));
     }
+}
+
+/// Reasoning is asked for in OpenAI's form or in OpenRouter's, which OpenAI refuses. One that says already what the model is
+/// to be asked stays as it came, with all else that stands in it. None: nobody knows what the model takes.
+fn chat_reasoning(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<Option<Thought>, DecodeError> {
+    let ask = openai_chat::reasoning(&Top(edits.fields))?;
+    let object = edits.get("reasoning").is_some();
+    let field = if object && edits.get("reasoning_effort").is_none() { "reasoning" } else { "reasoning_effort" };
+    let Some(thought) = edits.thought(&ask, field, options) else { return Ok(None) };
+    let openrouter = field == "reasoning" && options.max_tokens_field == MaxTokensField::MaxTokens;
+    let alone = ask.effort.is_none() && ask.budget_tokens.is_none();
+    let said = match &thought {
+        Thought::Effort(effort) => ask.effort.as_ref() == Some(effort) && ask.budget_tokens.is_none(),
+        Thought::Off => alone && ask.enabled == Some(false) || ask.effort.as_deref() == Some("none"),
+        Thought::Budget(budget) => ask.effort.is_none() && ask.budget_tokens == Some(*budget),
+        Thought::On => alone && ask.enabled == Some(true),
+        Thought::Default => object && options.reasoning != Reasoning::None,
+    };
+    if said && openrouter {
+        return Ok(Some(thought));
+    }
+    let wanted = openai_chat::reasoning_field(&thought);
+    for name in ["reasoning_effort", "reasoning"] {
+        let new = wanted.as_ref().filter(|(field, _)| *field == name).map(|(_, json)| json);
+        match (edits.fields.get(name), new) {
+            (Some(said), Some(new)) if said == new => {}
+            (_, Some(new)) => edits.set(name, new.clone()),
+            (Some(_), None) => edits.list.push(Edit::Remove(name)),
+            (None, None) => {}
+        }
+    }
+    if field == "reasoning" && wanted.is_some() {
+        edits.changes.changed(field, "said in the form that the model takes");
+    }
+    Ok(Some(thought))
 }
 
 fn chat_tool_choice(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), DecodeError> {

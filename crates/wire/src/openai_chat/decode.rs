@@ -107,7 +107,8 @@ fn sampling(top: &Top<'_, '_>, request: &mut Request) -> Result<(), DecodeError>
     Ok(())
 }
 
-fn reasoning(top: &Top<'_, '_>) -> Result<ReasoningAsk, DecodeError> {
+/// Reasoning that was asked for, in OpenAI's form or OpenRouter's.
+pub(crate) fn reasoning(top: &Top<'_, '_>) -> Result<ReasoningAsk, DecodeError> {
     let mut ask = ReasoningAsk { effort: top.string("reasoning_effort")?.map(Into::into), ..ReasoningAsk::default() };
     // OpenRouter's form.
     if let Some(node) = top.node("reasoning", 1)? {

@@ -69,23 +69,22 @@ fn service_tier(body: &mut Obj, request: &Request, changes: &mut Changes) {
     }
 }
 
+/// The field that asks for this, and its JSON: OpenAI's where it has a word for it, else OpenRouter's.
+pub(crate) fn reasoning_field(thought: &Thought) -> Option<(&'static str, String)> {
+    Some(match thought {
+        Thought::Effort(effort) => ("reasoning_effort", quoted(effort)),
+        Thought::Off => ("reasoning_effort", quoted("none")),
+        Thought::Budget(budget) => ("reasoning", Obj::new().num("max_tokens", *budget).end()),
+        Thought::On => ("reasoning", r#"{"enabled":true}"#.to_owned()),
+        Thought::Default => return None,
+    })
+}
+
 fn sampling(body: &mut Obj, request: &Request, options: &EncodeOptions, changes: &mut Changes) {
     let thought = options.thought(&request.reasoning, "reasoning_effort", changes);
     changes.no_summary(request);
-    match &thought {
-        Thought::Effort(effort) => {
-            body.str("reasoning_effort", effort);
-        }
-        Thought::Off => {
-            body.str("reasoning_effort", "none");
-        }
-        Thought::Budget(budget) => {
-            body.raw("reasoning", &Obj::new().num("max_tokens", *budget).end());
-        }
-        Thought::On => {
-            body.raw("reasoning", r#"{"enabled":true}"#);
-        }
-        Thought::Default => {}
+    if let Some((name, json)) = reasoning_field(&thought) {
+        body.raw(name, &json);
     }
     let reasons = options.reasons(&thought);
     let taken = options.takes_sampling(reasons);

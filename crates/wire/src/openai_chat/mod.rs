@@ -15,7 +15,9 @@ mod usage;
 
 pub use answer::{decode_answer, encode_answer, encode_usage};
 pub use decode::decode_request;
+pub(crate) use decode::reasoning;
 pub use encode::encode_request;
+pub(crate) use encode::reasoning_field;
 pub use error::{decode_error, encode_error};
 pub use facts::Facts;
 pub use outline::outline;
