@@ -1,6 +1,9 @@
 //! Errors of one family's estimates, and what is said of them.
 
-use tierway_wire::tokens::at_most;
+/// What hardly any prompt of this estimate is longer than.
+fn at_most(estimate: u32) -> u32 {
+    estimate.saturating_add(estimate / 2).saturating_add(8)
+}
 
 /// Estimates beside true counts.
 #[derive(Default)]

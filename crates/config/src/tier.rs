@@ -8,7 +8,7 @@ use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
 use tierway_decide::{
     Capabilities, Limits, MAX_TIERS, MaxTokensField, ParameterRules, Reasoning, Sampling, Target, Tier, TierId,
 };
-use tierway_wire::{Format, Vocabulary};
+use tierway_wire::{EFFORTS, Format, Vocabulary};
 
 /// The names of the tiers, for everything that refers to one.
 pub(crate) struct TierNames(pub(crate) Vec<String>);
@@ -149,9 +149,6 @@ struct Asked {
     effort: Option<String>,
     weight: u32,
 }
-
-/// Efforts that any model knows, for the short form.
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 impl Asked {
     fn of_section(section: &Section<'_, '_>, tier: &Section<'_, '_>) -> Option<Self> {

@@ -54,7 +54,7 @@ pub use error::{ApiError, DecodeError};
 pub use form::Form;
 pub use format::Format;
 pub use options::{
-    Adaptation, Adapted, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,
+    Adaptation, Adapted, EFFORTS, EncodeError, EncodeOptions, Encoded, MaxTokensField, Reasoning, Sampling, Structured,
     SystemRole,
 };
 pub use outline::{Needs, Outline, OutputForm, Part, Role, ToolOutline, Turn};

@@ -176,8 +176,8 @@ impl EncodeError {
 /// Why reasoning was not asked for.
 pub(crate) const NOT_REASONING: &str = "this model does not reason";
 
-/// Efforts from weak to strong, as OpenAI names them.
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+/// Efforts that any model knows, from weak to strong, as OpenAI names them.
+pub const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Tokens of thought that stand for an effort where a target wants a number: powers of two between Anthropic's least
 /// (1,024) and the 32,000 beyond which it advises batches.
