@@ -42,7 +42,9 @@ pub(super) struct Budget {
     purse: Arc<Purse>,
     day: i64,
     stored: Spent,
-    /// Of what was paid, that which is in the store, or of another day.
+    /// What was paid before the day.
+    before: Usd,
+    /// Of what was paid since, that which is in the store.
     written: Usd,
 }
 
@@ -52,8 +54,14 @@ impl Budget {
             purse,
             day: 0,
             stored: Spent { cost: Usd::ZERO, looks: 0, eligible: 0.0, first_ms: None },
+            before: Usd::ZERO,
             written: Usd::ZERO,
         }
+    }
+
+    /// The store is another one from now on, without what was written.
+    pub(super) const fn store_went(&mut self) {
+        self.written = Usd::ZERO;
     }
 
     /// The day of a moment begins.
@@ -65,7 +73,7 @@ impl Budget {
     pub(super) fn refresh(&mut self, stored: Spent, now_ms: i64) {
         let day = now_ms.div_euclid(DAY_MS);
         if day != self.day {
-            (self.day, self.written) = (day, self.purse.paid());
+            (self.day, self.before, self.written) = (day, self.purse.paid(), Usd::ZERO);
         }
         self.stored = stored;
     }
@@ -94,7 +102,7 @@ impl Budget {
     }
 
     fn spent(&self) -> f64 {
-        (self.stored.cost + (self.purse.paid() - self.written).max(Usd::ZERO)).as_f64()
+        (self.stored.cost + (self.purse.paid() - self.before - self.written).max(Usd::ZERO)).as_f64()
     }
 
     /// What a look costs, by those of today that were paid for; a first guess counts as one of them.

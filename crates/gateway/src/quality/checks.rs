@@ -34,19 +34,22 @@ fn form_is_good(wanted: &Form, said: &Said) -> bool {
 fn same(wanted: &Form, cheap: &Said, baseline: &Said) -> Option<(Preference, &'static str)> {
     let value = |text: &str| serde_json::from_str::<Value>(text.trim()).ok();
     if !cheap.calls.is_empty() || !baseline.calls.is_empty() {
-        let calls = |said: &Said| -> Vec<_> {
-            let mut calls: Vec<_> = said
-                .calls
-                .iter()
-                .map(|(name, arguments)| (name.clone(), value(arguments).map(|v| v.to_string())))
-                .collect();
-            calls.sort();
-            calls
+        let call = |(name, arguments): &(String, String)| match arguments.trim() {
+            "" => Some((name.clone(), String::new())),
+            arguments => Some((name.clone(), value(arguments)?.to_string())),
         };
-        return (calls(cheap) == calls(baseline)).then_some((Preference::Tie, "both make the same tool calls"));
+        // None where some cannot be read: what is no JSON is not the same because other text is none either.
+        let calls = |said: &Said| -> Option<Vec<_>> {
+            let mut calls: Vec<_> = said.calls.iter().map(call).collect::<Option<_>>()?;
+            calls.sort();
+            Some(calls)
+        };
+        let alike = calls(cheap).zip(calls(baseline)).is_some_and(|(cheap, baseline)| cheap == baseline);
+        return alike.then_some((Preference::Tie, "both make the same tool calls"));
     }
     if wanted.is_json() {
-        return (value(&cheap.text) == value(&baseline.text)).then_some((Preference::Tie, "both give the same JSON"));
+        let alike = value(&cheap.text).zip(value(&baseline.text)).is_some_and(|(cheap, baseline)| cheap == baseline);
+        return alike.then_some((Preference::Tie, "both give the same JSON"));
     }
     let short = cheap.text.len() <= SHORT && baseline.text.len() <= SHORT;
     let alike = short && plain(&cheap.text) == plain(&baseline.text) && !plain(&cheap.text).is_empty();
@@ -124,6 +127,7 @@ mod tests {
         let good = r#"{"n": 1}"#;
         check_json(good, r#"{ "n":1 }"#, Some(Tie));
         check_json(good, r#"{"n": 2}"#, None);
+        check_json("I cannot", "no", None);
         for bad in [
             "no",
             r#"[1]"#,
@@ -148,5 +152,7 @@ mod tests {
         assert_eq!(of(&called("find", r#"{"q": "#), &called("find", r#"{"q": 2}"#)), Some(Baseline));
         assert_eq!(of(&called("seek", "{}"), &called("find", "{}")), Some(Baseline));
         assert_eq!(of(&called("find", "{}"), &said("I do not know")), None);
+        assert_eq!(of(&called("find", r#"{"q": "#), &called("find", "q = 2")), None);
+        assert_eq!(of(&called("find", ""), &called("find", "")), Some(Tie));
     }
 }

@@ -67,10 +67,12 @@ impl Service {
             .enable_all()
             .build()?;
         let thread = std::thread::Builder::new().name("quality".into()).spawn(move || {
+            let purse = Purse::new(metrics.clone());
             let bench = Bench {
                 shared,
                 router,
-                purse: Purse::new(metrics.clone()),
+                budget: Budget::new(purse.clone()),
+                purse,
                 metrics,
                 location,
                 leadership,
@@ -98,6 +100,8 @@ struct Bench {
     router: Arc<ArcSwap<Router>>,
     metrics: Arc<Metrics>,
     purse: Arc<Purse>,
+    /// Outlives an open store: what was paid stays paid.
+    budget: Budget,
     location: Location,
     leadership: Leadership,
     /// None until the store could be opened.
@@ -123,7 +127,6 @@ struct Open {
     waiting: VecDeque<Task>,
     /// Waiting or being looked at.
     at_work: BTreeSet<RequestId>,
-    budget: Budget,
 }
 
 impl Bench {
@@ -187,7 +190,7 @@ impl Bench {
         let config = self.shared.config.load_full();
         while self.running.len() < config.quality.max_concurrent as usize {
             let Some(task) = open.waiting.pop_front() else { return };
-            if !open.budget.allows(&config, self.running.len()) {
+            if !self.budget.allows(&config, self.running.len()) {
                 let why = "the day's budget is spent".to_owned();
                 let refused = (task.taken, Err(GivenUp { why, cost: Usd::ZERO }));
                 self.running.push(Box::pin(std::future::ready(refused)));
@@ -210,14 +213,15 @@ impl Bench {
                 self.metrics.sample("judged");
                 let verdict = Verdict { done_ms: now, ..verdict };
                 let written = open.state.judge_sample(taken.id, &verdict);
-                open.budget.settle(verdict.cost);
-                written.and_then(|first| if first { self.conclude(taken, &verdict, now) } else { Ok(()) })
+                written.and_then(|first| {
+                    self.budget.settle(verdict.cost);
+                    if first { self.conclude(taken, &verdict, now) } else { Ok(()) }
+                })
             }
             Err(GivenUp { why, cost }) => {
                 self.metrics.sample("given_up");
                 tracing::debug!(request = %taken.id, why, "a sample was given up");
-                open.budget.settle(cost);
-                open.state.give_up_sample(taken.id, &why, cost, now)
+                open.state.give_up_sample(taken.id, &why, cost, now).map(|()| self.budget.settle(cost))
             }
         };
         if let Err(error) = written {
@@ -285,10 +289,11 @@ impl Bench {
             // The file was moved or replaced, such as by a backup.
             self.running.clear();
             self.open = None;
+            self.budget.store_went();
         }
         let read = match &mut self.open {
             Some(open) => open.refresh(&config, leads, now),
-            None => match Open::new(&self.location, &config, leads, self.purse.clone(), now) {
+            None => match Open::new(&self.location, &config, leads, now) {
                 Ok((open, led)) => {
                     self.open = Some(open);
                     Ok(Some(led))
@@ -350,10 +355,10 @@ impl Bench {
             open.state.forget_texts(now)?;
             open.take_up_waiting()?;
         }
-        open.budget.refresh(open.state.quality_spent(Budget::day_start(now))?, now);
+        self.budget.refresh(open.state.quality_spent(Budget::day_start(now))?, now);
         // What may not be kept cannot be handed to the one that judges.
         let looks = open.leads || config.quality.text_days > 0;
-        self.shared.set_design(if looks { open.budget.design(config, now) } else { Design::new(0.0) });
+        self.shared.set_design(if looks { self.budget.design(config, now) } else { Design::new(0.0) });
         Ok(())
     }
 
@@ -395,22 +400,16 @@ impl Bench {
 
 impl Open {
     /// Opens the store; gives also what follows from the cells as they are.
-    fn new(
-        location: &Location,
-        config: &Arc<Config>,
-        leads: bool,
-        purse: Arc<Purse>,
-        now: i64,
-    ) -> Result<(Self, Led), LedgerError> {
+    fn new(location: &Location, config: &Arc<Config>, leads: bool, now: i64) -> Result<(Self, Led), LedgerError> {
         let mut state = State::open(location.clone())?;
         let version = state.cells_version()?;
         let (cells, led) = Cells::read(config, &mut state, now)?;
         if leads {
             state.give_up_lost_samples(now)?;
         }
-        let (config, budget) = (config.clone(), Budget::new(purse));
         let (waiting, at_work) = (VecDeque::new(), BTreeSet::new());
-        Ok((Self { state, cells, config, leads, version, told_until_ms: 0, waiting, at_work, budget }, led))
+        let config = config.clone();
+        Ok((Self { state, cells, config, leads, version, told_until_ms: 0, waiting, at_work }, led))
     }
 
     /// Reads the cells again where what they hang on has changed; gives what follows from them, or none where nothing has.

@@ -9,8 +9,9 @@ mod stage;
 use http::Method;
 use serde_json::{Value, json};
 use stage::Stage;
+use std::sync::Arc;
 use std::time::Duration;
-use tierway_testkit::{Fault, Plan};
+use tierway_testkit::{Fault, Plan, Upstream};
 
 const OPEN: &str = "allow_without_key = true\n";
 const EASY: &str = "Translate \"good morning\" into French";
@@ -196,6 +197,27 @@ async fn a_judge_that_babbles_and_a_shadow_that_fails_are_given_up() {
     stage.chat(EASY).await;
     let found = stage.quality(1).await;
     assert_eq!(found["samples"], json!({"waiting": 0, "judged": 0, "given_up": 1}), "{found}");
+}
+
+/// One look costs more than a day's budget; whatever becomes of the file, it was paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_days_budget_stays_spent_when_the_ledgers_file_is_moved_away() {
+    let dear = stage::CONFIG.replace("input = 5, output = 15", "input = 5000, output = 15000");
+    let config = format!("{}{OPEN}", dear.replace("dollars_a_day = 100", "dollars_a_day = 0.02"));
+    let stage = Stage::of(Arc::new(Upstream::start().await.unwrap()), &config);
+    stage.chat(EASY).await;
+    let found = stage.quality(1).await;
+    assert_eq!(found["samples"]["judged"], 1, "{found}");
+    let ledger = &stage.config.ledger.path;
+    std::fs::rename(ledger, ledger.with_extension("old")).unwrap();
+    // Two rounds of housekeeping in the new file.
+    for _ in 0..32 {
+        stage.chat(EASY).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let records = stage.records();
+    let own = records.iter().filter(|call| call.key == "(tierway)").count();
+    assert!(own == 0 && !records.is_empty(), "{own} of {}", records.len());
 }
 
 const RULE: &str = "[[rules]]\nname = \"small talk\"\npattern = 'weather'\ntier = \"small\"\n";
