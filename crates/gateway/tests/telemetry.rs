@@ -9,6 +9,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tierway_gateway::Gateway;
@@ -16,12 +18,18 @@ use tierway_testkit::Upstream;
 
 /// A collector that takes everything and shows it: path, head and body of each message.
 fn collector() -> (String, Receiver<(String, Value)>) {
+    collector_that_refuses(0)
+}
+
+/// One that shows the first so many messages as well, and does not take them.
+fn collector_that_refuses(first: usize) -> (String, Receiver<(String, Value)>) {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", door.local_addr().unwrap());
     let (tell, told) = channel();
+    let seen = Arc::new(AtomicUsize::new(0));
     std::thread::spawn(move || {
         for stream in door.incoming() {
-            let (mut stream, tell) = (stream.unwrap(), tell.clone());
+            let (mut stream, tell, seen) = (stream.unwrap(), tell.clone(), seen.clone());
             std::thread::spawn(move || {
                 let (mut read, mut piece) = (Vec::new(), [0; 65_536]);
                 loop {
@@ -34,7 +42,10 @@ fn collector() -> (String, Receiver<(String, Value)>) {
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                     if let Ok(body) = serde_json::from_str(body) {
                         tell.send((head.to_owned(), body)).unwrap();
-                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+                        let taken = seen.fetch_add(1, Ordering::SeqCst) >= first;
+                        let status = if taken { "200 OK" } else { "503 Service Unavailable" };
+                        let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+                        stream.write_all(reply.as_bytes()).unwrap();
                         read.clear();
                     }
                 }
@@ -180,6 +191,21 @@ async fn what_a_request_cost_has_one_meaning_everywhere() {
     assert!((sum - paid).abs() < 1e-12, "{points:?}, not {paid}");
     let of_deciding = points.iter().find(|point| attributes(point).contains("gen_ai.request.model=(classifier)\n"));
     assert_eq!(of_deciding.unwrap()["asDouble"], deciding);
+}
+
+/// What was counted last is told although nothing more is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_that_a_collector_did_not_take_are_sent_again() {
+    let (address, told) = collector_that_refuses(2);
+    let (gateway, _upstream, _folder) = start(&format!("[telemetry]\nendpoint = \"{address}\"")).await;
+    ask(&gateway).await;
+    let metrics = || {
+        let within = Duration::from_secs(20);
+        let next = || told.recv_timeout(within).ok().filter(|(head, _)| head.starts_with("POST /v1/metrics "));
+        std::iter::from_fn(|| Some(next())).take(3).flatten().count()
+    };
+    assert_eq!(tokio::task::block_in_place(metrics), 2, "spans and metrics that are refused, metrics that are taken");
+    stop(gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

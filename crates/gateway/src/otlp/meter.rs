@@ -95,9 +95,14 @@ impl Meter {
         }
     }
 
-    /// The metrics of a message; none when nothing has changed since the last one.
-    pub(super) fn message(&mut self, names: Names, now: u128) -> Option<Vec<Value>> {
-        if !std::mem::take(&mut self.changed) {
+    /// A message was taken: the next one waits for a change.
+    pub(super) const fn taken(&mut self) {
+        self.changed = false;
+    }
+
+    /// The metrics of a message; none when nothing has changed since the last one that was taken.
+    pub(super) fn message(&self, names: Names, now: u128) -> Option<Vec<Value>> {
+        if !self.changed {
             return None;
         }
         let seconds = self.seconds.iter().map(|(series, sum)| {

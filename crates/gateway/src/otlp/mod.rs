@@ -161,6 +161,9 @@ impl Sender {
             let scope = json!({"scope": scope(), "metrics": metrics});
             let message = json!({"resourceMetrics": [{"resource": resource(), "scopeMetrics": [scope]}]});
             let posted = self.metrics.post(JSON, Bytes::from(message.to_string())).await;
+            if posted.is_ok() {
+                self.meter.taken();
+            }
             self.say(posted.err().map(|error| error.to_string()), shared);
         }
     }
