@@ -359,6 +359,7 @@ impl Metrics {
         let _one = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         self.targets.clear();
         self.budgets.clear();
+        self.accounts.clear();
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         let active: usize = workers.iter().map(Active::count).sum();
         drop(workers);

@@ -39,14 +39,29 @@ fn a_config_whose_key_cannot_be_read_is_not_taken() {
     gateway.stop().unwrap();
 }
 
-fn status(address: SocketAddr, key: &str) -> u16 {
+fn get(address: SocketAddr, path: &str, key: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head =
-        format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
-    reply["HTTP/1.1 ".len()..][..3].parse().unwrap()
+    reply
+}
+
+fn status(address: SocketAddr, key: &str) -> u16 {
+    get(address, "/v1/models", key)["HTTP/1.1 ".len()..][..3].parse().unwrap()
+}
+
+/// What has no bounds any more has no place on the page of metrics.
+#[test]
+fn an_account_that_lost_its_bounds_is_told_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(&config(dir.path(), "rpm = 5"), 1).unwrap();
+    let is_told = || get(gateway.address(), "/metrics", "").contains("tierway_provider_requests{provider=\"p\"");
+    assert!(is_told());
+    gateway.reload(&config(dir.path(), "")).unwrap();
+    assert!(!is_told());
+    gateway.stop().unwrap();
 }
 
 fn ledger_with_key(path: &Path, secret: &str) {
@@ -113,17 +128,20 @@ fn a_config_without_keys_for_this_machine_opens_no_address_beyond_it() {
     check_opening(ALONE, BEYOND, true);
 }
 
-/// Nobody knows who may come in, and the address that is bound is not this machine's alone, whatever a new config says.
+/// Nobody knows who may come in: whatever is bound, and whatever a new config says, that is nobody but keys of the config.
 #[test]
-fn keys_that_cannot_be_read_keep_an_address_beyond_this_machine_closed() {
-    for (started, want) in [(ALONE, 200), (BEYOND, 401), (OPERATORS_BEYOND, 401)] {
+fn keys_that_cannot_be_read_let_in_nobody() {
+    for started in [ALONE, BEYOND, OPERATORS_BEYOND] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("l.db")).unwrap();
-        let gateway = Gateway::start(&at(started, dir.path(), ""), 1).unwrap();
+        let refused = Gateway::start(&at(started, dir.path(), ""), 1).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("is a folder") && refused.contains("Who may come in is not known"), "{refused}");
+        let key = format!("[[keys]]\nname = \"app\"\nhash = \"sha256:{}\"\n", "0".repeat(64));
+        let gateway = Gateway::start(&at(started, dir.path(), &key), 1).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], gateway.address().port()));
-        assert_eq!(status(address, ""), want, "{started}");
+        assert_eq!((status(address, ""), status(address, "unknown")), (401, 503), "{started}");
         gateway.reload(&at(ALONE, dir.path(), "")).unwrap();
-        assert_eq!(status(address, ""), want, "{started}, after a reload");
+        assert_eq!((status(address, ""), status(address, "unknown")), (401, 503), "{started}, after a reload");
         gateway.stop().unwrap();
     }
 }
