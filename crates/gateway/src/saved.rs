@@ -4,6 +4,7 @@
 //! work, the correction from the newest shadows. Refuses to give an interval from a handful of shadows
 //! ([`BaselineRatio`] says how many). Of a request that its client left, the sums hold what it cost here at most.
 
+use std::collections::HashMap;
 use tierway_decide::baseline_ratio::{BaselineRatio, Pair};
 use tierway_decide::{DAY_MS, Ladder, Usd, savings};
 use tierway_ledger::quality::Shadowed;
@@ -99,8 +100,14 @@ pub(crate) fn tell(
     let span = Span { from_ms: report.from_ms, to_ms: report.to_ms };
     let bills = reader.bills(span, Step::Day)?;
     report.saved_between = Some(sure.between(&bills));
+    let bills = by_start(&bills);
     for day in &mut report.days {
-        day.saved_between = bills.iter().find(|bill| bill.start_ms == day.start_ms).map(|bill| sure.between([bill]));
+        day.saved_between = bills.get(&day.start_ms).map(|bill| sure.between([*bill]));
     }
     Ok(())
+}
+
+/// Bills of hours or days by when they begin.
+pub(crate) fn by_start(bills: &[Bill]) -> HashMap<i64, &Bill> {
+    bills.iter().map(|bill| (bill.start_ms, bill)).collect()
 }

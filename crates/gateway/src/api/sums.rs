@@ -4,7 +4,7 @@ use super::query::Query;
 use super::{ask, refused};
 use crate::app::App;
 use crate::reporting;
-use crate::saved::{Sure, shadows};
+use crate::saved::{Sure, by_start, shadows};
 use serde_json::{Value, json};
 use tierway::{Refusal, now_ms};
 use tierway_decide::savings::Savings;
@@ -31,10 +31,8 @@ pub(super) async fn series(app: &App, mut query: Query) -> Result<Value, Refusal
     let points = ask(app, move |reader| {
         let sure = Sure::of(reader, &shadows, live.router.setup().table.ladder())?;
         let bills = if sure.is_some() { reader.bills(span, step)? } else { Vec::new() };
-        let between = |start_ms| {
-            let bill = bills.iter().find(|bill| bill.start_ms == start_ms)?;
-            Some(sure.as_ref()?.between([bill]))
-        };
+        let bills = by_start(&bills);
+        let between = |start_ms| Some(sure.as_ref()?.between([*bills.get(&start_ms)?]));
         Ok(reader.series(span, step)?.iter().map(|at| point(at, between(at.start_ms))).collect::<Vec<_>>())
     })
     .await?;
