@@ -395,7 +395,22 @@ fn responses(edits: &mut Edits<'_, '_>, options: &EncodeOptions) -> Result<(), D
     }
     let reasons = thought.is_some_and(|thought| options.reasons(&thought));
     edits.sampling(&["temperature", "top_p", "top_logprobs"], options.takes_sampling(reasons), reasons);
+    if options.reasoning == Reasoning::None && !options.stays_as_said() {
+        no_encrypted_reasoning(edits)?;
+    }
     chat_tool_choice(edits, options)
+}
+
+/// Codex asks for it with each request; a model that does not reason refuses that.
+fn no_encrypted_reasoning(edits: &mut Edits<'_, '_>) -> Result<(), DecodeError> {
+    let Some(include) = edits.node("include", 1)? else { return Ok(()) };
+    let others = include.items().iter().filter(|one| one.as_str() != Some("reasoning.encrypted_content"));
+    let others: Vec<String> = others.map(|one| one.raw.to_owned()).collect();
+    if others.len() < include.items().len() {
+        edits.changes.dropped("include.reasoning", NOT_REASONING);
+        edits.set("include", Arr::of(others));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -629,6 +644,16 @@ mod tests {
             &expect![[r#"
             {"model":"old","input":"x","max_output_tokens":4000,"temperature":1,"tool_choice":{"type":"function","name":"f"}}
             reasoning Dropped"#]],
+        );
+        let include =
+            r#"{"model":"auto","input":"x","include":["reasoning.encrypted_content","message.output_text.logprobs"]}"#;
+        check(
+            Format::OpenaiResponses,
+            &old(),
+            include,
+            &expect![[r#"
+                {"model":"old","input":"x","include":["message.output_text.logprobs"]}
+                include.reasoning Dropped"#]],
         );
         let summary = r#"{"model":"auto","input":"x","reasoning":{"summary":"auto"}}"#;
         check(
