@@ -183,8 +183,8 @@ impl Holder {
 
     /// What a request needs of it, as far as all replicas have it. `book`: the window that it is paid from.
     pub(super) fn ask(&self, book: Option<Arc<Book>>, worst: Usd) -> Part {
-        let purse = self.money().zip(book).map(|((budget, purse, _), book)| {
-            let known = purse.spent(book.window);
+        let purse = self.allowance.budget.zip(self.purse.as_ref()).zip(book).map(|((budget, filled), book)| {
+            let known = filled.purse.spent(book.window);
             Wanted { book, limit: budget.limit, known, worst }
         });
         let Allowance { rpm, tpm, max_concurrent, .. } = self.allowance;
@@ -294,8 +294,8 @@ impl Holder {
 
     /// Puts what a request cost in the place of what it reserved.
     pub(super) fn settle(&self, held: &Held, paid: Usd) {
-        if let Some((_, purse, _)) = self.money() {
-            self.watch(purse.settle(held, paid));
+        if let Some(filled) = &self.purse {
+            self.watch(filled.purse.settle(held, paid));
         }
     }
 

@@ -25,8 +25,10 @@ pub(super) fn portion(replicas: u32) -> i64 {
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     left: i64,
-    /// No more than this is held; nothing near the bound.
+    /// No more than this is held: nothing near the bound, or while nothing is taken ahead.
     size: i64,
+    /// This replica's portion of what was left of the bound when that was heard last.
+    portion: i64,
     /// The limit under which it was taken.
     limit: i64,
     /// It was filled or something was taken of it since that was last asked.
@@ -70,21 +72,26 @@ impl Ahead {
         kept
     }
 
-    /// So much `more` was taken ahead, to have the `worth` of some requests; no more than `most` may be held. Gives what is too
-    /// much.
-    pub(super) fn fill(&mut self, limit: i64, more: i64, worth: i64, most: i64) -> i64 {
+    /// So much `more` was taken ahead, to have the `worth` of some requests; this replica's portion of what is left is so much.
+    /// Gives what is held beyond that.
+    pub(super) fn fill(&mut self, limit: i64, more: i64, worth: i64, portion: i64) -> i64 {
         // Needs differ, and so do the bounds beside this one: a small one takes nothing away from those that need more.
         self.size = if limit == self.limit { worth.max(self.size) } else { worth };
         self.limit = limit;
         self.left += more;
         // A beat that comes right now leaves it for those that it was taken for.
         self.used |= more > 0;
-        self.keep(most)
+        self.keep(portion)
     }
 
-    /// Holds no more than this from now on; gives what is too much.
-    pub(super) fn keep(&mut self, most: i64) -> i64 {
-        self.size = self.size.min(most).max(0);
+    /// Of what is left this replica's portion is so much, and it holds no more from now on; gives what it does beyond that.
+    pub(super) fn keep(&mut self, portion: i64) -> i64 {
+        self.portion = portion.max(0);
+        self.shrink(self.portion)
+    }
+
+    fn shrink(&mut self, most: i64) -> i64 {
+        self.size = self.size.min(most);
         let over = (self.left - self.size).max(0);
         self.left -= over;
         over
@@ -92,16 +99,16 @@ impl Ahead {
 
     /// Gives what lies unused since this was last asked.
     pub(super) fn unused(&mut self) -> i64 {
-        if std::mem::take(&mut self.used) { 0 } else { self.keep(0) }
+        if std::mem::take(&mut self.used) { 0 } else { self.shrink(0) }
     }
 
     /// So much is to be told at once: near the bound anything is.
     pub(super) const fn is_due(&self, untold: i64) -> bool {
-        untold != 0 && untold.saturating_abs() >= self.size
+        untold != 0 && untold.saturating_abs() >= self.portion
     }
 
-    pub(super) const fn is_near(&self) -> bool {
-        self.size == 0
+    pub(super) const fn portion(&self) -> i64 {
+        self.portion
     }
 }
 
@@ -192,7 +199,13 @@ mod tests {
     #[test]
     fn little_waits_to_be_told_and_near_the_bound_nothing_does() {
         let due = |ahead: &Ahead| [-50, -40, -39, 0, 1, 39, 40].map(|untold| ahead.is_due(untold));
-        assert_eq!(due(&ahead(4)), [true, true, false, false, false, false, true]);
-        assert_eq!(due(&ahead(0)), [true, true, true, false, true, true, true]);
+        let mut held = ahead(4);
+        assert_eq!(due(&held), [true, true, false, false, false, false, true]);
+        assert_eq!((held.unused(), held.unused()), (0, 40));
+        assert_eq!(due(&held), [true, true, false, false, false, false, true], "nothing is held, and the bound is far");
+        held.keep(39);
+        assert_eq!(due(&held), [true, true, true, false, false, true, true]);
+        held.keep(0);
+        assert_eq!(due(&held), [true, true, true, false, true, true, true]);
     }
 }

@@ -1,6 +1,6 @@
 //! What this replica knows of the purses that it shares, so that it can be told again at any time.
 
-use super::ahead::{Ahead, Count, Extra, portion};
+use super::ahead::{Ahead, Count, Extra, FEWEST, portion};
 use super::pace::Pace;
 use super::tally::Tally;
 use std::collections::HashMap;
@@ -13,9 +13,6 @@ use tierway_decide::budget::{Budget, Period, Share, Window};
 const KEEP_AFTER_S: i64 = 86_400;
 /// One without an end is kept for so long after it was last used.
 const KEEP_TOTAL_S: i64 = 400 * 86_400;
-
-/// What so many requests may cost at worst is missing when a replica is killed, and no more of what it has settled.
-const LITTLE: i64 = 4;
 
 /// One budget in one window.
 pub(crate) struct Book {
@@ -46,8 +43,8 @@ pub(super) struct Known {
     pub(super) tally: Tally,
     /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
     ahead: Ahead,
-    /// Settled money beyond this is told at once: the worth of [`LITTLE`] requests.
-    little: i64,
+    /// What the last one asked for, [`FEWEST`] times: settled money beyond that is told at once.
+    few: i64,
 }
 
 impl Book {
@@ -89,12 +86,10 @@ impl Book {
         let mut known = self.known();
         let more = known.tally.granted(session, extra.asked(count.wanted), extra.need, extra.more(count.came));
         self.share.granted(Usd::from_picos(extra.need + more));
-        if count.wanted > 0 {
-            let most = left.saturating_add(more).max(0) / count.portion;
-            let over = known.ahead.fill(limit.picos(), more, count.came.saturating_mul(extra.need), most);
-            known.little = extra.need.saturating_mul(LITTLE);
-            self.give_back(&mut known, over);
-        }
+        let portion = left.saturating_add(more) / count.portion;
+        let over = known.ahead.fill(limit.picos(), more, count.came.saturating_mul(extra.need), portion);
+        known.few = extra.need.saturating_mul(FEWEST);
+        self.give_back(&mut known, over);
     }
 
     /// Nothing was taken.
@@ -132,10 +127,10 @@ impl Book {
         self.give_back(&mut known, over);
     }
 
-    /// Holds no more than this for requests to come; the rest goes back. Whether anything did.
-    pub(super) fn keep_ahead(&self, most: i64) -> bool {
+    /// Holds no more than this portion for requests to come; the rest goes back. Whether anything did.
+    pub(super) fn keep_ahead(&self, portion: i64) -> bool {
         let mut known = self.known();
-        let over = known.ahead.keep(most);
+        let over = known.ahead.keep(portion);
         self.give_back(&mut known, over);
         over > 0
     }
@@ -158,7 +153,9 @@ impl Book {
     pub(crate) fn is_due(&self) -> bool {
         let known = self.known();
         // Settled money nobody but this replica knows of: little of it is lost when that is killed.
-        known.ahead.is_near() || known.ahead.is_due(known.tally.untold()) || self.untold_settled() >= known.little
+        known.ahead.portion() < known.few
+            || known.ahead.is_due(known.tally.untold())
+            || self.untold_settled() > known.few
     }
 
     fn untold_settled(&self) -> i64 {

@@ -1,6 +1,6 @@
 //! What this replica knows of the requests and tokens a minute, and of the requests in work, that it shares.
 
-use super::ahead::{Ahead, Count, Extra};
+use super::ahead::{Ahead, Count, Extra, portion};
 use super::tally::Tally;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -139,14 +139,13 @@ impl Pace {
             more[PLACES] = known.tally.granted(session, place.asked(count.wanted), place.need, more[PLACES]);
         }
         for at in [REQUESTS, TOKENS, PLACES] {
-            if let Some(limit) = limits[at].filter(|_| count.wanted > 0).map(i64::from) {
-                let worth = count.came.saturating_mul(extras[at].need);
-                // How many places are left is heard once a second.
-                let left = standings.get(at).copied().flatten().map(|standing| signed(standing.remaining) + more[at]);
-                let most = left.map_or(i64::MAX, |left| left / count.portion);
-                let over = known.ahead[at].fill(limit, more[at], worth, most);
-                known.give_back(at, over, limit);
-            }
+            let Some(limit) = limits[at].map(i64::from) else { continue };
+            let worth = count.came.saturating_mul(extras[at].need);
+            let left = standings.get(at).copied().flatten().map(|standing| signed(standing.remaining) + more[at]);
+            // How many places are left is heard once a second ([`Known::keep_places`]); those that came are a portion of them.
+            let portion = left.map_or(known.ahead[at].portion().max(worth), |left| left / count.portion);
+            let over = known.ahead[at].fill(limit, more[at], worth, portion);
+            known.give_back(at, over, limit);
         }
         known.seen += 1;
         (known.standings, known.heard) = (standings, Some(Instant::now()));
@@ -218,6 +217,14 @@ impl Known {
 
     pub(super) fn is_corrected(&self) -> bool {
         self.correction != Correction::default()
+    }
+
+    /// So many places all replicas have taken: of what is left, this one holds no more than its portion for requests to come.
+    pub(super) fn keep_places(&mut self, taken: i64, replicas: u32) {
+        let ahead = &mut self.ahead[PLACES];
+        let left = ahead.limit().saturating_sub(taken).saturating_add(ahead.left());
+        let over = ahead.keep(left / portion(replicas));
+        self.give_back(PLACES, over, 0);
     }
 
     /// Whether each bound that there is allows what a request needs of it.

@@ -62,12 +62,23 @@ fn what_is_known_to_be_spent_is_not_there_to_take() {
 fn settled_money_is_told_once_it_is_the_worth_of_four_requests() {
     let mut house = House::new();
     assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) == 290);
-    for (paid, due) in [(10, false), (29, false), (1, true)] {
+    for (paid, due) in [(10, false), (30, false), (1, true)] {
         house.books[0].settle(Usd::ZERO, usd(paid));
         assert_eq!(house.books[0].is_due(), due, "{paid} more");
     }
     house.tell(0);
     assert!(!house.books[0].is_due() && !house.books[0].is_untold());
+}
+
+#[test]
+fn money_that_is_far_from_its_bound_is_told_in_sums_though_another_bound_is_near() {
+    for (left, due) in [(400, false), (399, true)] {
+        let book = book(0);
+        let extra = Extra { need: 10, held: 0 };
+        book.granted(0, usd(LIMIT), extra, Count { came: 0, wanted: MOST, portion: 10 }, left);
+        book.settle(usd(10), usd(1));
+        assert_eq!((book.is_due(), book.is_untold()), (due, true), "{left} are left");
+    }
 }
 
 /// What the database knows of one replica.

@@ -120,12 +120,8 @@ impl Keeper {
             books.into_iter().map(|book| (add(&book.name, "r:", &mut book.known().tally), book.clone())).collect();
         let paces = paces.into_iter().filter(|pace| pace.known().is_used());
         let paces: Vec<_> = paces.map(|pace| (add(&pace.name, "a:", &mut pace.known().tally), pace.clone())).collect();
-        for (_, book) in &books {
-            pipe.cmd("HGETALL").arg(&book.name);
-        }
-        for (_, pace) in &paces {
-            pipe.cmd("HMGET").arg(&pace.name).arg(format!("a:{name}")).arg(format!("b:{name}"));
-        }
+        let names = books.iter().map(|(_, book)| &book.name).chain(paces.iter().map(|(_, pace)| &pace.name));
+        names.for_each(|name| _ = pipe.cmd("HGETALL").arg(name));
         Looking { books, paces }
     }
 
@@ -136,14 +132,14 @@ impl Keeper {
         let (purses, paces) = looked.split_at(looking.books.len().min(looked.len()));
         let (mut forgotten, mut behind) = (Pipeline::new(), Vec::new());
         for ((least, book), purse) in looking.books.iter().zip(purses) {
-            let Some(purse) = Purse::read(purse, &shared.me, &name) else { continue };
+            let Some(purse) = Sums::read(purse, &shared.me, &name) else { continue };
             if purse.taken > book.known().tally.most() {
                 return false;
             }
             let whole = purse.is_whole(book, *least);
             if whole {
                 let base = purse.base.unwrap_or_else(|| book.base());
-                let most = book.heard(base, base + purse.spent, purse.reserved, shared.replicas());
+                let most = book.heard(base, base + purse.spent, purse.open, shared.replicas());
                 book.keep_ahead(most);
             } else {
                 shared.scripts.mend_book(&mut forgotten, &shared.me, &name, book);
@@ -152,22 +148,23 @@ impl Keeper {
                 behind.push(Changed::Book(book));
             }
         }
-        for ((least, pace), figures) in looking.paces.iter().zip(paces) {
-            let figure = |at: usize| figures.as_sequence().and_then(|all| number(all.get(at)?)).unwrap_or(0);
-            let (taken, back) = (figure(0), figure(1));
-            let (open, most, released) = {
-                let tally = &pace.known().tally;
-                (tally.open(), tally.most(), tally.released())
-            };
-            if taken > most {
+        for ((least, pace), fields) in looking.paces.iter().zip(paces) {
+            let Some(places) = Sums::read(fields, &shared.me, &name) else { continue };
+            let mut known = pace.known();
+            if places.taken > known.tally.most() {
                 return false;
             }
             // One that nobody has used for a day is thrown away, and nothing is missing.
-            let whole = taken >= *least || open == 0;
+            let whole = places.taken >= *least || known.tally.open() == 0;
+            if whole {
+                known.keep_places(places.open, shared.replicas());
+            }
+            let lags = places.back < known.tally.released().min(places.taken) || known.is_corrected();
+            drop(known);
             if !whole {
                 shared.scripts.mend_pace(&mut forgotten, &name, pace);
             }
-            if !whole || back < released.min(taken) || pace.known().is_corrected() {
+            if !whole || lags {
                 behind.push(Changed::Pace(pace));
             }
         }
@@ -262,13 +259,13 @@ fn in_turn<T>(all: &HashMap<String, Arc<T>>, turn: usize) -> Vec<Arc<T>> {
     all.values().cycle().skip(from).take(all.len().min(HEARD_AT_ONCE)).cloned().collect()
 }
 
-/// How a purse stands in the database.
+/// How a purse or a pace stands in the database.
 #[derive(Default)]
-struct Purse {
+struct Sums {
     base: Option<i64>,
-    /// Settled by all, and reserved by all.
+    /// Settled by all; and what all have taken and not given back: reserved money, or places.
     spent: i64,
-    reserved: i64,
+    open: i64,
     /// By this replica in its session: taken, given back; and settled ever.
     taken: i64,
     back: i64,
@@ -276,27 +273,28 @@ struct Purse {
     settled_by: HashMap<String, i64>,
 }
 
-impl Purse {
+impl Sums {
     fn read(fields: &Value, me: &str, session: &str) -> Option<Self> {
-        let mut purse = Self::default();
+        let mut sums = Self::default();
         for (name, amount) in fields.as_map_iter()? {
             let (Value::BulkString(name), Some(amount)) = (name, number(amount)) else { continue };
             match &**name {
-                b"base" => purse.base = Some(amount),
-                [kind @ (b'r' | b'd'), b':', of @ ..] => {
-                    let ours = if *kind == b'r' { &mut purse.taken } else { &mut purse.back };
+                b"base" => sums.base = Some(amount),
+                [kind @ (b'r' | b'd' | b'a' | b'b'), b':', of @ ..] => {
+                    let is_taken = matches!(kind, b'r' | b'a');
+                    let ours = if is_taken { &mut sums.taken } else { &mut sums.back };
                     *ours += if of == session.as_bytes() { amount } else { 0 };
-                    purse.reserved += if *kind == b'r' { amount } else { -amount };
+                    sums.open += if is_taken { amount } else { -amount };
                 }
                 [b's', b':', replica @ ..] => {
-                    purse.spent += amount;
-                    purse.settled += if replica == me.as_bytes() { amount } else { 0 };
-                    purse.settled_by.insert(String::from_utf8_lossy(replica).into_owned(), amount);
+                    sums.spent += amount;
+                    sums.settled += if replica == me.as_bytes() { amount } else { 0 };
+                    sums.settled_by.insert(String::from_utf8_lossy(replica).into_owned(), amount);
                 }
                 _ => {}
             }
         }
-        Some(purse)
+        Some(sums)
     }
 
     /// Takes in what replicas have settled. False when less is there than has to be: of what this one has taken, or than was

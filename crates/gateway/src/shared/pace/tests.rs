@@ -63,7 +63,7 @@ fn what_is_not_used_goes_back() {
         "three requests of 6,000 a minute flow out in 30 ms, and so do their 30 tokens of 60,000"
     );
     assert_eq!((pace.held(LIMITS), open(&pace)), ([0; 3], 2), "two are in work");
-    assert!(pace.is_due());
+    assert!(pace.known().is_untold() && !pace.is_due(), "the heartbeat tells it");
 }
 
 #[test]
@@ -87,9 +87,21 @@ fn one_bound_that_is_near_leaves_alone_what_is_held_of_the_others() {
 }
 
 #[test]
+fn no_more_places_are_held_than_a_part_of_those_that_are_left() {
+    // Of 500: what this one holds is among those that are taken.
+    for (taken, replicas, held) in [(5, 1, 4), (104, 1, 4), (105, 1, 3), (204, 1, 3), (5, 2, 2), (5, 3, 1), (504, 1, 0)]
+    {
+        let pace = pace();
+        pace.known().keep_places(taken, replicas);
+        assert_eq!((pace.held(LIMITS), open(&pace)), ([4, 40, held], 1 + held), "{taken} of {replicas}");
+    }
+}
+
+#[test]
 fn requests_that_never_came_are_told_at_once_when_they_are_many() {
     let pace = pace();
-    pace.put_back(LIMITS, [3, 0, 0]);
+    // A hundredth of the 5,000 that are left.
+    pace.put_back(LIMITS, [49, 0, 0]);
     assert!(!pace.is_due());
     pace.put_back(LIMITS, [1, 0, 0]);
     assert!(pace.is_due());
