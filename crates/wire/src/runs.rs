@@ -1,148 +1,105 @@
-//! Where runs of like bytes end in a text, 64 bytes at a time.
+//! Where runs of like bytes lie in a text, 64 bytes at a time.
 //!
-//! How long the next word is can hardly be guessed, so no byte is asked for by itself: what all of them are is worked out
-//! with vectors, and the places where that changes are bits of a number.
+//! How long the next word is can hardly be guessed, so no byte and no run is asked for by itself: what all of a block's bytes are
+//! is worked out with vectors, and is bits of a number from then on.
 
-/// What a run of bytes is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// Parts of letters beyond ASCII.
-    Foreign,
-    /// Letters a to z, small or large.
-    Word,
-    /// Digits.
-    Digits,
-    /// Spaces, tabs and line ends.
-    Space,
-    /// Everything else.
-    Sign,
-}
-
-impl Kind {
-    /// Number of kinds.
-    pub(crate) const COUNT: usize = Self::Sign as usize + 1;
-
-    #[inline]
-    const fn of(byte: u8) -> Self {
-        KINDS[byte as usize]
-    }
-
-    /// The same as a number, by reckoning that vectors can do.
-    #[inline]
-    fn number(byte: u8) -> u8 {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        let digit = byte.wrapping_sub(b'0') < 10;
-        let space = (byte == b' ') | (byte == b'\n') | (byte == b'\r') | (byte == b'\t');
-        let which = |is_one: bool, kind: Self| u8::from(is_one) * kind as u8;
-        let known = which(letter, Self::Word) | which(digit, Self::Digits) | which(space, Self::Space);
-        known | which((known == 0) & (byte < 0x80), Self::Sign)
-    }
-}
-
-const KINDS: [Kind; 256] = {
-    let (mut kinds, mut at) = ([Kind::Foreign; 256], 0);
-    while at < 0x80 {
-        kinds[at] = match at as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => Kind::Word,
-            b'0'..=b'9' => Kind::Digits,
-            b' ' | b'\n' | b'\r' | b'\t' => Kind::Space,
-            _ => Kind::Sign,
-        };
-        at += 1;
-    }
-    kinds
-};
+use wide::u8x16;
 
 /// Bytes that are looked at together.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
-/// Calls `found` for each run, in order, with the place where it starts and its length.
-#[inline]
-pub(crate) fn each(text: &[u8], mut found: impl FnMut(Kind, usize, usize)) {
-    let Some(&first) = text.first() else { return };
-    let (mut start, mut before) = (0, Kind::number(first));
-    let (blocks, tail) = text.as_chunks();
-    let mut padded = [0; BLOCK];
-    padded[..tail.len()].copy_from_slice(tail);
-    for (at, block) in blocks.iter().chain([&padded]).enumerate() {
-        let mut changes = changes(&mut before, block);
-        if at == blocks.len() {
-            changes &= (1 << tail.len()) - 1;
-        }
-        while changes != 0 {
-            let end = at * BLOCK + changes.trailing_zeros() as usize;
-            found(Kind::of(text[start]), start, end.wrapping_sub(start));
-            start = end;
-            changes &= changes - 1;
-        }
-    }
-    found(Kind::of(text[start]), start, text.len() - start);
+/// What the bytes of a block are, a bit for each, the first one lowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Parts of letters beyond ASCII.
+    pub(crate) foreign: u64,
+    /// Letters a to z, small or large.
+    pub(crate) word: u64,
+    /// Digits.
+    pub(crate) digits: u64,
+    /// Spaces, tabs and line ends.
+    pub(crate) space: u64,
+    /// Everything else.
+    pub(crate) sign: u64,
 }
 
-const EACH: u64 = 0x0101_0101_0101_0101;
+/// The blocks of a text in order; the last one holds what is left, and nothing behind that.
+pub(crate) fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
+    let (whole, tail) = text.as_chunks();
+    let mut padded = [0; BLOCK];
+    padded[..tail.len()].copy_from_slice(tail);
+    let mut last = Block::of(&padded);
+    last.sign &= (1 << tail.len()) - 1;
+    whole.iter().map(Block::of).chain([last])
+}
 
-/// A bit for each byte that is of another kind than the one before it, the first one's being `before`.
+impl Block {
+    #[inline]
+    fn of(bytes: &[u8; BLOCK]) -> Self {
+        let mut block = Self::default();
+        for (at, bytes) in bytes.as_chunks().0.iter().enumerate() {
+            let bytes = u8x16::new(*bytes);
+            let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * at);
+            let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+            block.foreign |= bits(bytes);
+            block.word |= bits(between(bytes | u8x16::splat(0x20), b'a', b'z'));
+            block.digits |= bits(between(bytes, b'0', b'9'));
+            block.space |= bits(is(b' ') | is(b'\n') | is(b'\r') | is(b'\t'));
+        }
+        block.sign = !(block.foreign | block.word | block.digits | block.space);
+        block
+    }
+}
+
+/// All bits of each byte that lies between these two.
 #[inline]
-fn changes(before: &mut u8, block: &[u8; BLOCK]) -> u64 {
-    let mut kinds = [0; BLOCK];
-    for (kind, byte) in kinds.iter_mut().zip(block) {
-        *kind = Kind::number(*byte);
-    }
-    let (mut changes, mut last) = (0, u64::from(*before) << 56);
-    for (at, eight) in kinds.as_chunks().0.iter().enumerate() {
-        let eight = u64::from_le_bytes(*eight);
-        let differs = eight ^ (eight << 8 | last >> 56);
-        // The lowest bit of each byte that is not 0; the product brings them together in its highest byte.
-        let bits = (differs + 0x7f * EACH) >> 7 & EACH;
-        changes |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
-        last = eight;
-    }
-    *before = kinds[BLOCK - 1];
-    changes
+fn between(bytes: u8x16, least: u8, most: u8) -> u8x16 {
+    let above = bytes - u8x16::splat(least);
+    above.min(u8x16::splat(most - least)).simd_eq(above)
+}
+
+/// The bits of a block with each of them moved so many places on, from the block before where they lay at its end.
+#[inline]
+pub(crate) const fn moved(block: u64, before: u64, places: usize) -> u64 {
+    block << places | before >> (BLOCK - places)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ops::Range;
-
-    /// The runs of a text, byte by byte.
-    fn one_by_one(text: &[u8]) -> Vec<(Kind, Range<usize>)> {
-        let mut runs: Vec<(Kind, Range<usize>)> = Vec::new();
-        for (at, byte) in text.iter().enumerate() {
-            match runs.last_mut() {
-                Some((kind, run)) if *kind == Kind::of(*byte) => run.end = at + 1,
-                _ => runs.push((Kind::of(*byte), at..at + 1)),
-            }
-        }
-        runs
-    }
 
     #[track_caller]
     fn check(text: &[u8]) {
-        let mut runs = Vec::new();
-        each(text, |kind, start, length| runs.push((kind, start..start + length)));
-        assert_eq!(runs, one_by_one(text), "{text:?}");
+        let bit = |places: &[u8], is: &dyn Fn(&u8) -> bool| {
+            places.iter().zip(0..).filter(|(byte, _)| is(byte)).fold(0, |bits, (_, at)| bits | 1 << at)
+        };
+        let want: Vec<Block> = (0..=text.len() / BLOCK)
+            .map(|at| &text[at * BLOCK..text.len().min((at + 1) * BLOCK)])
+            .map(|bytes| Block {
+                foreign: bit(bytes, &|byte| !byte.is_ascii()),
+                word: bit(bytes, &u8::is_ascii_alphabetic),
+                digits: bit(bytes, &u8::is_ascii_digit),
+                space: bit(bytes, &|byte| b" \n\r\t".contains(byte)),
+                sign: bit(bytes, &|byte| {
+                    byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b" \n\r\t".contains(byte)
+                }),
+            })
+            .collect();
+        assert_eq!(blocks(text).collect::<Vec<_>>(), want, "{text:?}");
     }
 
     #[test]
-    fn every_byte_ends_the_runs_that_it_should() {
+    fn every_byte_is_of_one_kind() {
         for byte in 0..=u8::MAX {
-            assert_eq!(Kind::number(byte), Kind::of(byte) as u8, "{byte}");
-            for other in [b'm', b'7', b' ', b'.', 0xc3] {
-                check(&[other, byte, byte, other]);
-            }
+            check(&[b'm', byte, b' ']);
         }
     }
 
     #[test]
-    fn runs_go_on_from_block_to_block() {
-        check(b"");
-        for length in [1, 63, 64, 65, 127, 128, 129, 300] {
+    fn the_last_block_holds_what_is_left() {
+        for length in [0, 1, 63, 64, 65, 127, 128, 300] {
             check(&vec![b'a'; length]);
-            check(&[vec![b'a'; length - 1], vec![b' ']].concat());
-            check(&b"ab 1, ".repeat(length));
+            check(&vec![b'?'; length]);
         }
     }
 }

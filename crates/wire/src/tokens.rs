@@ -6,7 +6,7 @@
 
 use crate::json::unescape;
 use crate::neutral::{Choice, Content};
-use crate::runs::{self, Kind};
+use crate::runs::{self, BLOCK, Block, moved};
 use crate::scripts::{Estimate, Scripts};
 use crate::{Outline, Part};
 
@@ -31,7 +31,7 @@ const PER_FILE: u32 = 2_000;
 const TOOL_BYTES_PER_TOKEN: usize = 4;
 
 /// Weights in 1/64 token.
-const ONE: u32 = 64;
+const ONE: i64 = 64;
 
 /// Estimated tokens of a text.
 #[must_use]
@@ -159,11 +159,11 @@ impl Tally {
     pub fn add(&mut self, text: &str) {
         let length = text.len();
         self.sum += if length <= SHORT_BYTES {
-            u64::from(ONE) * u64::from(length > 0)
+            ONE.unsigned_abs() * u64::from(length > 0)
         } else if length <= WHOLE_BYTES {
             count(text.as_bytes()) & ALL
         } else {
-            u64::from(estimate(text)) * u64::from(ONE)
+            u64::from(estimate(text)) * ONE.unsigned_abs()
         };
     }
 
@@ -178,91 +178,138 @@ impl Tally {
 
     /// Something that is no text, but was generated.
     pub(crate) const fn add_one(&mut self) {
-        self.sum += ONE as u64;
+        self.sum += ONE.unsigned_abs();
     }
 
     /// Tokens, rounded to the nearest.
     #[must_use]
     pub const fn tokens(self) -> u64 {
-        let tokens = (self.sum + ONE as u64 / 2) / ONE as u64;
+        let tokens = (self.sum + ONE.unsigned_abs() / 2) / ONE.unsigned_abs();
         if tokens == 0 && self.sum > 0 { 1 } else { tokens }
     }
 }
 
 fn rounded(sum: u64, times: u64, by: u64) -> u32 {
-    let scaled = u128::from(sum) * u128::from(times) / u128::from(by) / u128::from(ONE);
+    let scaled = u128::from(sum) * u128::from(times) / u128::from(by) / u128::from(ONE.unsigned_abs());
     u32::try_from(scaled).unwrap_or(u32::MAX - 1).saturating_add(u32::from(sum > 0))
 }
 
 /// Tokens of the bytes in 1/64, in the lower half of the number; those beyond ASCII once more in the upper half. The bytes are
 /// UTF-8, no more than a few megabytes; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
-    let mut sum = 0;
-    runs::each(bytes, |kind, start, length| {
-        let weight = WEIGHTS[kind as usize][length.min(LONG)];
-        sum += if weight > 0 { u64::from(weight) } else { of_rare(kind, &bytes[start..][..length]) };
-    });
-    sum
+    let (mut sum, mut foreign) = (0, 0);
+    let (mut before, mut thirds) = (Block::default(), 0);
+    for (at, block) in runs::blocks(bytes).enumerate() {
+        sum += weigh(&WORD, block.word, before.word)
+            + weigh(&SPACE, block.space, before.space)
+            + weigh(&SIGN, block.sign, before.sign);
+        if block.digits != 0 {
+            sum += ONE * i64::from(digits(block.digits, before.digits, &mut thirds));
+        }
+        let mut begins = block.foreign & !moved(block.foreign, before.foreign, 1);
+        while begins != 0 {
+            foreign += letters(&bytes[at * BLOCK + begins.trailing_zeros() as usize..]);
+            begins &= begins - 1;
+        }
+        before = block;
+    }
+    foreign << 32 | (sum.cast_unsigned() + foreign)
 }
 
-/// The count of a long run, or of letters beyond ASCII.
-#[inline(never)]
-fn of_rare(kind: Kind, mut run: &[u8]) -> u64 {
-    if kind != Kind::Foreign {
-        return u64::from(closed(kind, run.len() as u32));
-    }
+/// The weight of letters beyond ASCII that the bytes begin with.
+fn letters(bytes: &[u8]) -> u64 {
+    let mut run = &bytes[..bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len())];
     let mut sum = 0;
     while !run.is_empty() {
         let (weight, length) = letter(run);
         sum += u64::from(weight);
         run = run.get(length..).unwrap_or_default();
     }
-    sum << 32 | sum
+    sum
 }
 
-/// Runs from this length on are rare.
-const LONG: usize = 31;
-
-/// Weights of the runs of most lengths; 0 for others.
-const WEIGHTS: [[u32; LONG + 1]; Kind::COUNT] = {
-    let mut weights = [[0; LONG + 1]; Kind::COUNT];
-    let mut length = 1;
-    while length < LONG {
-        weights[Kind::Word as usize][length] = closed(Kind::Word, length as u32);
-        weights[Kind::Digits as usize][length] = closed(Kind::Digits, length as u32);
-        weights[Kind::Space as usize][length] = closed(Kind::Space, length as u32);
-        weights[Kind::Sign as usize][length] = closed(Kind::Sign, length as u32);
-        length += 1;
+/// Most words are one token; long and rare ones are cut about every five letters.
+const fn word(length: i64) -> i64 {
+    match length {
+        ..=0 => 0,
+        1..=4 => ONE,
+        5..=7 => ONE + 4,
+        8..=10 => ONE + 14,
+        _ => ONE + 14 + (length - 10) * 13,
     }
-    weights
-};
+}
 
-/// Weight of a whole run.
-const fn closed(kind: Kind, length: u32) -> u32 {
-    match kind {
-        Kind::Foreign => 0,
-        // Most words are one token; long and rare ones are cut about every five letters.
-        Kind::Word => match length {
-            0..=4 => ONE,
-            5..=7 => ONE + 4,
-            8..=10 => ONE + 14,
-            _ => ONE + 14 + (length - 10) * 13,
-        },
-        // Digits go in threes.
-        Kind::Digits => length.div_ceil(3) * ONE,
-        // One space belongs to the next word; more, and line ends, are a token of their own.
-        Kind::Space => match length {
-            1 => 4,
-            _ => ONE,
-        },
-        // Signs stand alone or in pairs; long lines of one sign are few tokens.
-        Kind::Sign => match length {
-            1 => 58,
-            2 => ONE + 8,
-            3..=8 => ONE + (length - 1) * 16,
-            _ => ONE * 3 + (length - 8) * 4,
-        },
+/// One space belongs to the next word; more, and line ends, are a token of their own.
+const fn space(length: i64) -> i64 {
+    match length {
+        ..=0 => 0,
+        1 => 4,
+        _ => ONE,
     }
+}
+
+/// Signs stand alone or in pairs; long lines of one sign are few tokens.
+const fn sign(length: i64) -> i64 {
+    match length {
+        ..=0 => 0,
+        1 => 58,
+        2 => ONE + 8,
+        3..=8 => ONE + (length - 1) * 16,
+        _ => ONE * 3 + (length - 8) * 4,
+    }
+}
+
+/// By how much a run's weight rises more with its nth letter than with the one before, for each n from 1 on. The weight of
+/// all runs of a text is then a sum over those that last so long, and nobody has to ask how long each of them is.
+macro_rules! bends {
+    ($weight:ident, $most:literal) => {{
+        let (mut bends, mut at) = ([0; $most], 0);
+        while at < 64 {
+            let n = at as i64;
+            let bend = $weight(n + 1) - 2 * $weight(n) + $weight(n - 1);
+            if at < $most {
+                bends[at] = bend;
+            } else {
+                assert!(bend == 0);
+            }
+            at += 1;
+        }
+        bends
+    }};
+}
+
+const WORD: [i64; 11] = bends!(word, 11);
+const SPACE: [i64; 3] = bends!(space, 3);
+const SIGN: [i64; 10] = bends!(sign, 10);
+
+/// The weight of the runs of these bits, as far as they lie in this block.
+#[inline(always)]
+fn weigh<const MOST: usize>(bends: &[i64; MOST], block: u64, before: u64) -> i64 {
+    let (mut lasting, mut sum) = (block, 0);
+    for (letters, bend) in bends.iter().enumerate() {
+        if letters > 0 {
+            lasting &= moved(block, before, letters);
+        }
+        if *bend != 0 {
+            sum += bend * i64::from(lasting.count_ones());
+        }
+    }
+    sum
+}
+
+/// Tokens that begin in this block: digits go in threes. `thirds` are those of the next block that begin one because of digits
+/// in this one.
+fn digits(block: u64, before: u64, thirds: &mut u64) -> u32 {
+    let go_on = [1, 2, 3].into_iter().fold(block, |all, places| all & moved(block, before, places));
+    let (mut tokens, mut carried) = (0, 0);
+    let mut begins = block & !moved(block, before, 1) | *thirds & go_on;
+    while begins != 0 {
+        tokens += begins.count_ones();
+        carried |= begins >> (BLOCK - 3);
+        begins = begins << 3 & go_on;
+    }
+    *thirds = carried;
+    tokens
 }
 
 /// Weight and size of one letter beyond ASCII, by its script.
@@ -290,7 +337,7 @@ fn letter(bytes: &[u8]) -> (u32, usize) {
         (0xea..=0xed, _) => (43, 3),             // Hangul
         (0xee..=0xef, _) => (44, 3),             // full-width signs
         (0xf0..=0xf7, _) => (120, 4),            // pictographs
-        _ => (ONE, 1),
+        _ => (64, 1),
     }
 }
 
@@ -347,6 +394,39 @@ mod tests {
         let mut escaped = Tally::default();
         escaped.add_json(r#""one \u0074wo three""#);
         assert_eq!(escaped.tokens(), 3);
+    }
+
+    /// The same, run by run.
+    fn one_by_one(text: &[u8]) -> u64 {
+        let kind = |byte: &u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => 0,
+            b'0'..=b'9' => 1,
+            b' ' | b'\n' | b'\r' | b'\t' => 2,
+            0x80.. => 3,
+            _ => 4,
+        };
+        let runs = text.chunk_by(|a, b| kind(a) == kind(b));
+        runs.fold(0, |sum, run| {
+            let length = run.len() as i64;
+            let weight = match kind(&run[0]) {
+                0 => word(length),
+                1 => (length + 2) / 3 * ONE,
+                2 => space(length),
+                3 => letters(run) as i64 | (letters(run) << 32) as i64,
+                _ => sign(length),
+            };
+            sum + weight as u64
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_weighs_as_much_as_its_runs(
+            runs in proptest::collection::vec(("[a-zA-Z]|[0-9]|[ \\n]|[?!=]|[é漢😀]", 1usize..90), 0..40)
+        ) {
+            let text: String = runs.iter().map(|(letter, times)| letter.repeat(*times % 14 * times / 14 + 1)).collect();
+            proptest::prop_assert_eq!(count(text.as_bytes()), one_by_one(text.as_bytes()), "{}", text);
+        }
     }
 
     #[test]
