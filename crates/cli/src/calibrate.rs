@@ -63,11 +63,18 @@ pub(crate) fn tokens(text: &str) -> Result<(String, f64), String> {
     parsed.ok_or_else(|| "wanted MODEL=TOKENS with a number from 0 on, such as o1-mini=1000".into())
 }
 
-/// Refuses to assume something of a model that the outcomes do not have: a slip that would go unseen.
+/// Refuses to assume something of a model that neither the ladder nor the outcomes have, a slip that would go unseen; says which of the
+/// others no outcome has an answer of.
 pub(crate) fn refuse_strangers(outcomes: &[Outcome], ladder: &Ladder, assumed: &[(String, f64)]) -> Done {
-    let Some(stranger) = table::stranger(outcomes, ladder, assumed) else { return Ok(()) };
-    let names = table::names(outcomes, ladder);
-    Err(Failed::told(format_args!("--assume-reasoning-tokens names {stranger}, which no tier answered with; {names}")))
+    for name in table::strangers(outcomes, ladder, assumed) {
+        let names = table::names(outcomes, ladder);
+        let problem = format!("--assume-reasoning-tokens names {name}, which no tier answered with; {names}");
+        if !table::is_on(ladder, name) {
+            return Err(Failed::told(problem));
+        }
+        say(format_args!("note: {problem}"));
+    }
+    Ok(())
 }
 
 pub(crate) fn run(args: &Args) -> Done {

@@ -125,6 +125,44 @@ fn savings_are_not_told_where_a_cost_is_not_known() {
     assert!(code == 0 && !out.contains("unknown"), "{talk}{out}");
 }
 
+/// A flag that is given for all tables: one of them has no answer of the model.
+#[test]
+fn a_model_of_the_ladder_that_answered_nothing_is_a_note_and_no_invented_line() {
+    let third = "[[tiers]]\nname = \"reasoning\"\nprice = { input = 9.00, output = 30.00 }\ntargets = [{ provider = \"p\", model = \"huge\" }]\n";
+    let dir = folder(&outcomes(420));
+    std::fs::write(dir.path().join("tierway.toml"), format!("{LADDER}{third}")).unwrap();
+    for command in ["calibrate", "eval"] {
+        let line = format!("{command} --outcomes outcomes.jsonl.gz --assume-reasoning-tokens huge=1000");
+        let (code, out, talk) = tierway(dir.path(), &line.split(' ').collect::<Vec<_>>());
+        assert!(code == 0 && talk.contains("note: --assume-reasoning-tokens names huge"), "{command}: {code} {talk}");
+        if command == "calibrate" {
+            let always = out.lines().find(|line| line.starts_with("always reasoning")).unwrap();
+            assert!(always.contains(" 0 of ") && !always.contains('%'), "{always}");
+        }
+    }
+}
+
+/// Of nothing no share is kept.
+#[test]
+fn a_kind_of_work_on_which_the_baseline_scored_nothing_has_no_share() {
+    let rows: String = outcomes(420)
+        .lines()
+        .map(|line| match line.contains("Prove that") {
+            true => {
+                line.replace("\"small\":{\"score\":0", "\"small\":{\"score\":1")
+                    .replace("\"p/large\":{\"score\":1", "\"p/large\":{\"score\":0")
+                    + "\n"
+            }
+            false => format!("{line}\n"),
+        })
+        .collect();
+    let dir = folder(&rows);
+    let (code, out, talk) = tierway(dir.path(), &["calibrate", "--outcomes", "outcomes.jsonl.gz", "--quality", "0.9"]);
+    assert_eq!(code, 0, "{talk}");
+    let kinds = out.split("kind of work").nth(1).unwrap();
+    assert!(kinds.contains(" unknown ") && !kinds.contains("00000"), "{out}");
+}
+
 #[test]
 fn what_would_give_nonsense_is_refused() {
     let dir = folder(&outcomes(420));

@@ -127,8 +127,16 @@ fn beside(out: &mut String, table: &Table<'_>, ladder: &Ladder, done: &Calibrate
     let (kept, saved) = estimates(table, rows, tiers, 1);
     line(out, "tierway", kept, saved);
     for (id, tier) in ladder.ids().zip(ladder.tiers()) {
-        let (kept, saved) = estimates(table, rows, &vec![usize::from(id.0); rows.len()], 1);
-        line(out, &format!("always {}", tier.name), kept, saved);
+        let name = format!("always {}", tier.name);
+        let at = usize::from(id.0);
+        // The baseline's answer stands in for one that is missing, and would be told as this tier's.
+        let own = rows.iter().filter(|row| row.own[at]).count();
+        if own < rows.len() {
+            let _ = writeln!(out, "{name:<28} {:>28}", format!("{own} of {} answered", rows.len()));
+            continue;
+        }
+        let (kept, saved) = estimates(table, rows, &vec![at; rows.len()], 1);
+        line(out, &name, kept, saved);
     }
     let oracle: Vec<usize> = rows.iter().map(|row| oracle(table, row)).collect();
     let (best, spared) = estimates(table, rows, &oracle, 1);
@@ -140,13 +148,14 @@ fn beside(out: &mut String, table: &Table<'_>, ladder: &Ladder, done: &Calibrate
     let at_cost = |need: &[f64], spent: f64| {
         let curve = Curve::of(&items(table, rows, need));
         let at = curve.cost.iter().position(|cost| *cost >= spent).unwrap_or(curve.cost.len().saturating_sub(1));
-        100.0 * curve.quality.get(at).copied().unwrap_or(0.0) * rows.len() as f64 / quality.max(1e-9)
+        100.0 * curve.quality.get(at).copied().unwrap_or(0.0) * rows.len() as f64 / quality
     };
     let cheapest: f64 = rows.iter().map(|row| row.tiers[0].cost).sum::<f64>() / rows.len().max(1) as f64;
-    if let Some(spent) = spent.filter(|spent| table.baseline > 0 && table.costs_known(&[0]) && *spent >= cheapest) {
+    let comparable = quality > 0.0 && table.baseline > 0 && table.costs_known(&[0]);
+    if let Some(spent) = spent.filter(|spent| comparable && *spent >= cheapest) {
         let share = (spent - cheapest) / (base / rows.len().max(1) as f64 - cheapest).max(1e-12);
         let low: f64 = rows.iter().map(|row| row.tiers[0].score).sum();
-        let mixed = 100.0 * (low + share.min(1.0) * (quality - low)) / quality.max(1e-9);
+        let mixed = 100.0 * (low + share.min(1.0) * (quality - low)) / quality;
         let _ = writeln!(out, "{:<28} {mixed:>17.2} %", "random mix at equal cost");
         let _ = writeln!(out, "{:<28} {:>17.2} %", "prompt length at equal cost", at_cost(&length, spent));
     }
@@ -219,20 +228,21 @@ fn by_task(out: &mut String, table: &Table<'_>, rows: &[&Row<'_>], tiers: &[usiz
         }
         doubts.push((doubt(table, rows, &own), kind));
         let sum = |of: &dyn Fn(usize) -> f64| own.iter().map(|at| of(*at)).sum::<f64>();
-        let kept =
-            sum(&|at| rows[at].tiers[tiers[at]].score) / sum(&|at| rows[at].tiers[table.baseline].score).max(1e-9);
-        let cost =
-            sum(&|at| rows[at].tiers[tiers[at]].cost) / sum(&|at| rows[at].tiers[table.baseline].cost).max(1e-12);
+        let per_cent = |share: Option<f64>| share.map_or("unknown".into(), |share| format!("{:.1} %", 100.0 * share));
+        // Of nothing no share can be kept or saved.
+        let share = |own: f64, of: f64| (of > 0.0).then(|| own / of);
+        let kept = share(sum(&|at| rows[at].tiers[tiers[at]].score), sum(&|at| rows[at].tiers[table.baseline].score));
+        let cost = share(sum(&|at| rows[at].tiers[tiers[at]].cost), sum(&|at| rows[at].tiers[table.baseline].cost));
         let known = table.costs_known(&own.iter().map(|at| tiers[*at]).collect::<Vec<_>>());
         let below = sum(&|at| f64::from(u8::from(tiers[at] < table.baseline))) / own.len() as f64;
         let _ = writeln!(
             out,
-            "{:<16} {:>6} {:>12.1} % {:>10} {:>12.1} %",
+            "{:<16} {:>6} {:>14} {:>10} {:>14}",
             kind.name(),
             own.len(),
-            100.0 * kept,
-            if known { format!("{:.1} %", 100.0 * (1.0 - cost)) } else { "unknown".into() },
-            100.0 * below
+            per_cent(kept),
+            per_cent(cost.filter(|_| known).map(|cost| 1.0 - cost)),
+            per_cent(Some(below))
         );
     }
     label_next(out, doubts);

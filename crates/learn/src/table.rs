@@ -204,9 +204,9 @@ fn reasons(target: &Target) -> bool {
     }
 }
 
-/// The first of these names that is no model of the outcomes on the ladder.
+/// Those of these names that are no model of the outcomes on the ladder.
 #[must_use]
-pub fn stranger<'n>(outcomes: &[Outcome], ladder: &Ladder, names: &'n [(String, f64)]) -> Option<&'n str> {
+pub fn strangers<'n>(outcomes: &[Outcome], ladder: &Ladder, names: &'n [(String, f64)]) -> Vec<&'n str> {
     let models: BTreeSet<&String> = outcomes.iter().flat_map(|outcome| outcome.answers.keys()).collect();
     let targets: Vec<_> = ladder.ids().flat_map(|tier| ladder.targets_of(tier)).map(|(_, target)| target).collect();
     let known = |name: &str| {
@@ -215,7 +215,14 @@ pub fn stranger<'n>(outcomes: &[Outcome], ladder: &Ladder, names: &'n [(String, 
             models.iter().any(|model| is(model, &target.model) && is(model, name))
         })
     };
-    names.iter().map(|(name, _)| name.as_str()).find(|name| !known(name))
+    names.iter().map(|(name, _)| name.as_str()).filter(|name| !known(name)).collect()
+}
+
+/// Whether a tier has a target of this model.
+#[must_use]
+pub fn is_on(ladder: &Ladder, name: &str) -> bool {
+    let mut targets = ladder.ids().flat_map(|tier| ladder.targets_of(tier));
+    targets.any(|(_, target)| is_model(name, &target.provider, &target.model, false))
 }
 
 /// Models that are named when none of them can be matched.
