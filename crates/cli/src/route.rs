@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tierway::decide::{Decision, Ladder};
+use tierway::decide::{Decision, Features, Ladder, Prediction};
 use tierway::{AUTO, Call, Decided, Router};
 use tierway_config::EvidenceSource;
 use tierway_wire::{Format, Outline, openai_chat};
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// JSON lines with `id` and `messages` (and `tools`, `response_format`); `-` is stdin
     #[arg(long, value_name = "IN.jsonl")]
     input: Option<PathBuf>,
-    /// Where the decisions go, one JSON line each; `-` is stdout [default: stdout]
+    /// Where the decisions go, one JSON line each, with `error` where a request fits nowhere; `-` is stdout [default: stdout]
     #[arg(long, value_name = "OUT.jsonl", requires = "input", conflicts_with = "prompt")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &Args) -> Done {
 fn one(router: &Router, prompt: &str, as_json: bool) -> Done {
     let prompt = crate::prompt::read(prompt)?;
     let line = json!({"model": AUTO, "messages": [{"role": "user", "content": prompt}]}).to_string();
-    let decided = decide(router, line.as_bytes()).map_err(Failed::told)?;
+    let outline = outline(line.as_bytes()).map_err(Failed::told)?;
+    let decided = decide(router, &outline).map_err(Failed::told)?;
     let ladder = router.setup().table.ladder();
     let mut out = io::stdout().lock();
     if as_json {
@@ -88,7 +89,8 @@ fn explain(out: &mut impl Write, decision: &Decision, ladder: &Ladder) -> io::Re
     Ok(())
 }
 
-/// Decides each line; a bad one is said on stderr with its number, the others are still written.
+/// Decides each line; a bad one is said on stderr with its number, the others are still written. A request that fits nowhere is no
+/// bad line: it has its line, with `error` in place of a tier.
 fn batch(router: &Router, input: &Path, target: Target) -> Done {
     let lines: Box<dyn BufRead> = if input == Path::new("-") {
         Box::new(io::stdin().lock())
@@ -122,7 +124,21 @@ fn routed(router: &Router, ladder: &Ladder, line: &[u8]) -> Result<Value, String
     }
     let line: Line<'_> = serde_json::from_slice(line).map_err(|error| problem(&error))?;
     let body = tierway_learn::request_body(line.messages, line.tools, line.response_format);
-    Ok(row(&line.id, &decide(router, body.as_bytes())?, ladder))
+    let outline = outline(body.as_bytes())?;
+    Ok(match decide(router, &outline) {
+        Ok(decided) => row(&line.id, &decided, ladder),
+        Err(why) => refused(&line.id, &why, router, &outline),
+    })
+}
+
+/// The line of a request that fits nowhere: what was predicted of it all the same.
+fn refused(id: &Value, why: &str, router: &Router, outline: &Outline<'_>) -> Value {
+    let (setup, ladder) = (router.setup(), router.setup().table.ladder());
+    let baseline = usize::from(ladder.baseline().0);
+    let prediction = setup.predictor.predict(&Features::of(outline), ladder.tiers().len(), baseline);
+    let mut row = told(id, None, &prediction);
+    row["error"] = why.into();
+    row
 }
 
 /// What is wrong with a line, whose number is said already.
@@ -142,22 +158,30 @@ struct Line<'a> {
     response_format: Option<&'a RawValue>,
 }
 
-fn decide(router: &Router, body: &[u8]) -> Result<Decided, String> {
-    let (outline, _): (Outline<'_>, _) = openai_chat::outline(body).map_err(|error| error.to_string())?;
+fn outline(body: &[u8]) -> Result<Outline<'_>, String> {
+    openai_chat::outline(body).map(|(outline, _)| outline).map_err(|error| error.to_string())
+}
+
+fn decide(router: &Router, outline: &Outline<'_>) -> Result<Decided, String> {
     let call = Call::new(Format::OpenaiChat, bytes::Bytes::new());
-    router.decide(&call, &outline).map_err(|refusal| refusal.error.message.clone())
+    router.decide(&call, outline).map_err(|refusal| refusal.error.message.clone())
 }
 
 fn row(id: &Value, decided: &Decided, ladder: &Ladder) -> Value {
-    let (decision, prediction) = (&decided.decision, &decided.decision.prediction);
+    let decision = &decided.decision;
+    let mut row = told(id, Some(&ladder.tier(decision.tier).name), &decision.prediction);
+    row["reason"] = decision.reason.summary().into();
+    row["decide_us"] = decided.decide_us.into();
+    row
+}
+
+fn told(id: &Value, tier: Option<&String>, prediction: &Prediction) -> Value {
     json!({
         "id": id,
-        "tier": ladder.tier(decision.tier).name,
+        "tier": tier,
         "complexity": prediction.complexity.name(),
         "task_type": prediction.task_type.name(),
         "score_strong": prediction.score_strong,
         "abstained": prediction.abstain.is_some(),
-        "reason": decision.reason.summary(),
-        "decide_us": decided.decide_us,
     })
 }
