@@ -32,11 +32,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Done {
     let mut config = args.config.load()?;
+    let mut explain = String::from("tierway explain");
     if let Some(path) = args.ledger {
         // Before anything is paid.
         if let Some(why) = crate::check::unwritable_ledger(&path) {
             return Err(Failed::told(why));
         }
+        explain += &format!(" --db {}", path.display());
         config.ledger.use_file(path);
     }
     let prompt = crate::prompt::read(&args.prompt)?;
@@ -52,7 +54,7 @@ pub(crate) fn run(args: Args) -> Done {
     if reply.as_ref().is_ok_and(|reply| !reply.status.is_success()) {
         warn_of_missing_keys(&config);
     }
-    let shown = reply.and_then(|reply| show(reply, recorded.is_ok(), args.json));
+    let shown = reply.and_then(|reply| show(reply, recorded.is_ok().then_some(&explain), args.json));
     if let Err(error) = recorded {
         say(format_args!("tierway: warning: this request is not recorded: {error}"));
         say("tierway: `--ledger FILE` records it elsewhere");
@@ -71,7 +73,8 @@ async fn reply(desk: &Desk, call: Call) -> Result<Reply, Failed> {
     }
 }
 
-fn show(Reply { headers, status, body }: Reply, is_recorded: bool, as_json: bool) -> Done {
+/// `explain`: the command that shows the record, where there is one.
+fn show(Reply { headers, status, body }: Reply, explain: Option<&String>, as_json: bool) -> Done {
     let ReplyBody::Whole(Some(bytes)) = body else { return Err(Failed::told("the reply is no whole answer")) };
     let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
     if !status.is_success() {
@@ -96,7 +99,7 @@ fn show(Reply { headers, status, body }: Reply, is_recorded: bool, as_json: bool
     };
     let (cost, baseline) = (money("x-tierway-cost-usd"), money("x-tierway-baseline-usd"));
     say(format_args!("cost    {cost} (baseline {baseline})"));
-    let why = if is_recorded { "  (tierway explain shows why)" } else { "" };
+    let why = explain.map(|explain| format!("  (`{explain}` with it shows why)")).unwrap_or_default();
     say(format_args!("id      {}{why}", header("x-tierway-request-id")));
     Ok(())
 }

@@ -42,6 +42,22 @@ fn a_decision_is_explained_with_what_would_have_changed_it() {
     assert!(text.contains("instead       nano, with ") && text.contains(" points more"), "{text}");
 }
 
+#[test]
+fn what_is_recorded_elsewhere_is_explained_from_there() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let upstream = runtime.block_on(tierway_testkit::Upstream::start()).unwrap();
+    let dir = common::folder(&common::LADDER.replace("http://127.0.0.1:1", &upstream.url()));
+    for (arguments, explain) in
+        [(&["ask", "hi"][..], "`tierway explain`"), (&["ask", "hi", "--ledger", "o.db"], "`tierway explain --db o.db`")]
+    {
+        let (code, _, talk) = common::tierway(dir.path(), arguments);
+        assert!(code == 0 && talk.contains(explain), "{talk}");
+        let id = talk.lines().find_map(|line| line.strip_prefix("id ")).unwrap().split_whitespace().next().unwrap();
+        let command: Vec<_> = explain.trim_matches('`').split(' ').skip(1).chain([id]).collect();
+        assert!(common::good(dir.path(), &command).contains(id), "{command:?}");
+    }
+}
+
 /// What a provider says of a request without a key does not say that it has none.
 #[test]
 fn a_question_that_failed_says_which_key_is_missing() {

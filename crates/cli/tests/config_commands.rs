@@ -32,6 +32,23 @@ name = "standard"
 targets = ["openai/gpt-6.1-terra"]
 "#;
 
+/// The command itself is not run: it may cost something, or ask somebody.
+#[test]
+fn check_looks_for_the_program_that_gives_a_key() {
+    let command = |program: &str| {
+        LADDER.replacen("kind = \"openai\"", &format!("kind = \"openai\"\nkey_command = [\"{program}\", \"x\"]"), 1)
+    };
+    for (program, good) in [("no-such-program", false), ("./no-such-program", false), ("cat", true), ("/bin/cat", true)]
+    {
+        let dir = common::folder(&command(program));
+        let env = [("ANTHROPIC_API_KEY", "k"), ("PATH", "/usr/bin:/bin")];
+        let (code, _, talk) = tierway(dir.path(), &["check"], &env);
+        let said = "tierway.toml:2: provider `openai` (tiers nano, standard): ";
+        assert_eq!((code == 0, talk.contains(said)), (good, !good), "{program}: {talk}");
+        assert_eq!(talk.contains("there is no such program"), !good, "{program}: {talk}");
+    }
+}
+
 const KEY: &[(&str, &str)] = &[("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")];
 
 #[test]
@@ -289,6 +306,35 @@ fn a_batch_takes_what_editors_write_and_says_which_lines_it_left_out() {
         tierway: 3 bad lines were left out
     "#]]
     .assert_eq(&format!("exit {code}\n{talk}"));
+}
+
+/// Who joins by id finds every request, also one that no model of the ladder takes.
+#[test]
+fn a_request_that_fits_nowhere_has_its_line_in_a_batch() {
+    let small =
+        |target: &str| format!("targets = [{{ provider = \"openai\", model = \"{target}\", context_window = 2000 }}]");
+    let config = LADDER.replace("targets = [\"openai/gpt-6-luna\"]", &small("gpt-6-luna"));
+    let dir = common::folder(&config.replace("targets = [\"openai/gpt-6.1-terra\"]", &small("gpt-6.1-terra")));
+    let line = |id: &str, text: &str| {
+        serde_json::json!({"id": id, "messages": [{"role": "user", "content": text}]}).to_string()
+    };
+    let lines = [line("long", &"one word and another ".repeat(2_000)), line("short", "Hello")].join("\n");
+    std::fs::write(dir.path().join("in.jsonl"), &lines).unwrap();
+    let (code, out, talk) = tierway(dir.path(), &["route", "--input", "in.jsonl"], &[]);
+    assert_eq!(code, 0, "{talk}");
+    let rows: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&rows[0]["id"], &rows[1]["id"], &rows[0]["tier"]), (&"long".into(), &"short".into(), &().into()));
+    assert!(rows[0]["error"].as_str().unwrap().contains("tokens") && rows[0]["score_strong"].is_number(), "{out}");
+    assert!(rows[1]["tier"].is_string() && rows[1].get("error").is_none(), "{out}");
+}
+
+#[test]
+fn keys_of_the_config_are_listed_before_there_is_a_ledger() {
+    let key = format!("[[keys]]\nname = \"app\"\nhash = \"sha256:{}\"\n", "0".repeat(64));
+    let dir = common::folder(&format!("{LADDER}{key}"));
+    let (code, out, talk) = tierway(dir.path(), &["keys", "list"], &[]);
+    assert!(code == 0 && out.contains("app   active  config"), "{code} {out} {talk}");
+    assert!(talk.contains("only keys of the config: there is no ledger at tierway.db"), "{talk}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::catalogue::Prices;
 use crate::day;
 use crate::environment::environment;
 use crate::problem::{Problem, Problems, shown};
-use crate::provider::{self, KeyError, KeySource, ProviderConfig};
+use crate::provider::{self, KeyError, ProviderConfig};
 use crate::quality::{self, QualityConfig};
 use crate::reader::{Origin, Reader, Section, Setting};
 use crate::routing::{EvidenceSource, Routing};
@@ -153,10 +153,7 @@ impl Config {
     #[must_use]
     pub fn missing_keys(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<MissingKey> {
         let missing = |provider: &ProviderConfig| {
-            if matches!(provider.key, KeySource::Command(_)) {
-                return None;
-            }
-            let error = match provider.key.resolve(env) {
+            let error = match provider.key.look(env) {
                 Ok(key) => provider.refuses(key.as_ref()?)?,
                 Err(error) => error,
             };

@@ -2,14 +2,13 @@
 
 use super::named_in_config;
 use crate::exit::{Done, Failed, say};
-use crate::from_log::state_to_read;
 use crate::store::{StoreArg, now_ms};
 use serde_json::Value;
 use std::io::{self, Write};
 use tierway_config::{ClientKey, KeyScope};
 use tierway_decide::{Ladder, TierId};
 use tierway_gateway::key_json;
-use tierway_ledger::{KeyPolicy, KeySecret, StoredKey};
+use tierway_ledger::{KeyPolicy, KeySecret, LedgerError, State, StoredKey};
 
 #[derive(clap::Args)]
 pub(super) struct List {
@@ -28,8 +27,15 @@ enum Form {
 
 pub(super) fn run(wish: &List) -> Done {
     let (location, config) = wish.place.locate()?;
-    let mut state = state_to_read(location)?;
-    let (_, stored) = state.keys().map_err(Failed::told)?;
+    let stored = match State::open_to_read(location).and_then(|mut state| state.keys()) {
+        Ok((_, stored)) => stored,
+        // Those of the config need none.
+        Err(error @ LedgerError::Missing { .. }) if config.as_ref().is_some_and(|config| !config.keys.is_empty()) => {
+            say(format_args!("tierway: only keys of the config: {error}"));
+            Vec::new()
+        }
+        Err(error) => return Err(Failed::told(error)),
+    };
     let ladder = config.as_ref().map(|config| config.table.ladder());
     let mut keys = Vec::new();
     if let (Some(config), Some(ladder)) = (&config, ladder) {

@@ -62,6 +62,18 @@ pub enum KeyError {
 }
 
 impl KeySource {
+    /// As [`Self::resolve`], for who only looks whether a key is to be had: a command is not run, which may cost or ask
+    /// somebody something; its program has to be there.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn look(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, KeyError> {
+        match self {
+            Self::Command(command) => is_there(command, env).map(|()| None),
+            source => source.resolve(env),
+        }
+    }
+
     /// Gets the key. Reads a file or runs a program where the source says so; none when no key is wanted.
     ///
     /// # Errors
@@ -112,6 +124,31 @@ fn aws(env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, KeyError> {
     let printed = serde_json::json!({"Version": 1, "AccessKeyId": id, "SecretAccessKey": secret,
         "SessionToken": given("AWS_SESSION_TOKEN")});
     Ok(Secret::new(&printed.to_string()))
+}
+
+/// Where programs are when nobody says it: what the C library takes.
+const USUAL_PATH: &str = "/bin:/usr/bin";
+
+fn is_there(command: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<(), KeyError> {
+    let program = command.first().cloned().unwrap_or_default();
+    let folders = env("PATH").unwrap_or_else(|| USUAL_PATH.to_owned());
+    let found = match program.contains(std::path::is_separator) {
+        true => is_program(Path::new(&program)),
+        false => std::env::split_paths(&folders).any(|folder| is_program(&folder.join(&program))),
+    };
+    let cause = "there is no such program".to_owned();
+    if found { Ok(()) } else { Err(KeyError::Command { program, cause }) }
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file() || path.with_extension("exe").is_file()
 }
 
 fn run(command: &[String]) -> Result<Secret, KeyError> {

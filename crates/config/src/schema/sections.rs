@@ -180,7 +180,7 @@ pub static PROVIDER: Spec = Spec {
             "key_command",
             Kind::Texts,
             None,
-            "Program and arguments that print the key, run without a shell. Bedrock: also `aws configure export-credentials`, run again when they expire.",
+            "Program and arguments that print the key, run without a shell; `check` looks whether the program is there, and does not run it. Bedrock: also `aws configure export-credentials`, run again when they expire.",
         ),
         field(
             "api_version",
