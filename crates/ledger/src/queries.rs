@@ -156,6 +156,8 @@ pub struct Filter {
     pub slower_than_ms: Option<u32>,
     /// It needed more than one attempt.
     pub retried: bool,
+    /// A client sent it: the router's own (second answers to sampled requests, comparisons) are left out.
+    pub of_clients: bool,
 }
 
 /// Some requests, the newest first.

@@ -3,9 +3,10 @@
 use super::refused;
 use serde_json::{Map, Value};
 use tierway::Refusal;
-use tierway_ledger::{Filter, Span, Step};
+use tierway_ledger::{Filter, ReasonKind, Span, Step};
 
-const MOST_DAYS: u32 = 3660;
+/// As on the command line: nobody has older records.
+const MOST_DAYS: u32 = 36_500;
 const USUAL_DAYS: u32 = 7;
 
 /// Names and values that nobody asked for yet.
@@ -54,8 +55,13 @@ impl Query {
         Ok((limit as usize, before.map_err(|error| bad(format!("`before`: {error}")))?))
     }
 
-    /// Everything else, as a filter.
+    /// Everything else, as a filter. The router's own calls are left out, unless `own=true` or their reason asks for them.
     pub(super) fn filter(mut self) -> Result<Filter, Refusal> {
+        let own = match self.take("own").as_deref() {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(_) => return Err(bad("`own` is `true` or `false`")),
+        };
         self.0.retain(|(_, value)| !value.is_empty());
         let member = |(name, text): (String, String)| {
             let value = match name.as_str() {
@@ -70,7 +76,9 @@ impl Query {
             (name, value)
         };
         let members: Map<_, _> = self.0.into_iter().map(member).collect();
-        serde_json::from_value(Value::Object(members)).map_err(|error| bad(error.to_string()))
+        let filter: Filter = serde_json::from_value(Value::Object(members)).map_err(|error| bad(error.to_string()))?;
+        let asked_for_own = own || filter.reason.is_some_and(ReasonKind::is_own);
+        Ok(Filter { of_clients: !asked_for_own, ..filter })
     }
 
     /// Nothing may be left.
@@ -126,15 +134,19 @@ mod tests {
 
     #[test]
     fn filters_are_read_and_what_is_unknown_is_refused() {
-        check("", Ok(Filter::default()));
-        check("tier=nano&model=", Ok(Filter { tier: Some("nano".into()), ..Filter::default() }));
+        let of_clients = Filter { of_clients: true, ..Filter::default() };
+        check("", Ok(of_clients.clone()));
+        check("own=true", Ok(Filter::default()));
+        check("own=maybe", Err("`own` is"));
+        check("reason=judge", Ok(Filter { reason: Some(ReasonKind::Judge), ..Filter::default() }));
+        check("tier=nano&model=", Ok(Filter { tier: Some("nano".into()), ..of_clients.clone() }));
         check("model=a%2Fb+c&retried=true&slower_than_ms=20", {
-            Ok(Filter { model: Some("a/b c".into()), retried: true, slower_than_ms: Some(20), ..Filter::default() })
+            Ok(Filter { model: Some("a/b c".into()), retried: true, slower_than_ms: Some(20), ..of_clients.clone() })
         });
         check("task_type=poetry", Err("unknown variant `poetry`"));
         check("teir=nano", Err("unknown field `teir`"));
         check("slower_than_ms=long", Err("invalid type"));
-        check("retried=false", Ok(Filter::default()));
+        check("retried=false", Ok(of_clients));
         check("retried=yes", Err("invalid type"));
         check("tier=%f", Err("percent-encoded"));
         check("tier=%ff", Err("percent-encoded"));
@@ -142,7 +154,9 @@ mod tests {
 
     #[test]
     fn bounds_are_held() {
-        for (query, right) in [("days=7", true), ("days=0", false), ("days=x", false), ("days=99999", false)] {
+        for (query, right) in
+            [("days=7", true), ("days=0", false), ("days=x", false), ("days=36500", true), ("days=36501", false)]
+        {
             assert_eq!(Query::parse(query).and_then(|mut query| query.span(0)).is_ok(), right, "{query}");
         }
     }

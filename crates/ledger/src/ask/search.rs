@@ -3,7 +3,7 @@
 use super::View;
 use crate::LedgerError;
 use crate::cells::{Cube, HOUR_MS, HOURS_PER_DAY};
-use crate::codes::Code;
+use crate::codes::{Code, ReasonKind};
 use crate::queries::Filter;
 use crate::row::column;
 use crate::value::{Fields, Value};
@@ -26,6 +26,7 @@ pub(crate) struct Search {
 /// What one column has to be.
 pub(crate) enum Test {
     Number(i64),
+    Neither([i64; 2]),
     AtLeast(i64),
     Text(String),
     /// A numbered text, or the text itself.
@@ -36,6 +37,7 @@ impl Test {
     fn holds(&self, value: Value) -> bool {
         match (self, value) {
             (Self::Number(wanted) | Self::Word(wanted, _), Value::Integer(number)) => *wanted == number,
+            (Self::Neither(unwanted), Value::Integer(number)) => !unwanted.contains(&number),
             (Self::AtLeast(least), Value::Integer(number)) => number >= *least,
             (Self::Text(wanted) | Self::Word(_, wanted), Value::Text(text)) => wanted == text,
             _ => false,
@@ -107,6 +109,11 @@ impl Search {
         }
         if filter.retried {
             self.tests.push((column::ATTEMPTS, Test::AtLeast(2)));
+        }
+        if filter.of_clients {
+            let own = [ReasonKind::Shadow, ReasonKind::Judge].map(Code::code);
+            self.tests.push((column::REASON, Test::Neither(own)));
+            self.routes += &format!(" AND reason NOT IN ({}, {})", own[0], own[1]);
         }
     }
 

@@ -52,6 +52,7 @@ fn condition<'a>(column: &str, test: &'a Test, texts: &mut Vec<Value<'a>>) -> St
     };
     match test {
         Test::Number(wanted) => format!("{column} = {wanted}"),
+        Test::Neither([one, other]) => format!("{column} NOT IN ({one}, {other})"),
         Test::AtLeast(least) => format!("{column} >= {least}"),
         Test::Text(wanted) => format!("{column} = ${}", text(wanted)),
         Test::Word(number, wanted) => {

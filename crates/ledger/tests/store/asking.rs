@@ -199,6 +199,7 @@ fn matches(call: &CallRecord, filter: &Filter) -> bool {
         && same(filter.rule.as_deref(), rule)
         && filter.slower_than_ms.is_none_or(|least| call.total_ms >= least)
         && (!filter.retried || call.attempts.len() > 1)
+        && (!filter.of_clients || !savings::is_own(&call.reason))
 }
 
 fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
@@ -216,6 +217,8 @@ fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
         Filter { status: Some(CallStatus::Refused), key: some("key-3"), ..Filter::default() },
         Filter { task_type: Some(TaskType::Coding), complexity: Some(Complexity::Reasoning), ..Filter::default() },
         Filter { reason: Some(ReasonKind::LockedRule), ..Filter::default() },
+        Filter { of_clients: true, ..Filter::default() },
+        Filter { of_clients: true, team: some("team-1"), ..Filter::default() },
         Filter { rule: some("translation"), ..Filter::default() },
         Filter { user: some("u000001"), ..Filter::default() },
         Filter { session: Some(session), ..Filter::default() },
