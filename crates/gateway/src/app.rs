@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::{api, dashboard, feedback, health, models};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -172,6 +172,7 @@ impl App {
                 Err(refusal) => refusal.reply(format_of(path)),
                 Ok(_) => self.metrics.reply(self, request.headers()),
             },
+            "/" if get => root(request.headers(), self.face),
             "/openapi.json" if get => json(StatusCode::OK, api::OPENAPI),
             _ if get && dashboard::has(path) => dashboard::file(path),
             "/v1/feedback" => feedback::serve(self, request).await,
@@ -251,6 +252,25 @@ fn overloaded(format: Format) -> Reply {
     let mut reply = Refusal::caller(error.with_code("overloaded")).reply(format);
     reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
+}
+
+/// A browser is sent to the pages, everybody else is told where things are.
+fn root(headers: &HeaderMap, face: Face) -> Reply {
+    let accepts = |kind: &str| headers.get_all(ACCEPT).iter().any(|value| contains(value, kind));
+    if accepts("text/html") && face.serves(dashboard::PATH) {
+        let mut reply = json(StatusCode::FOUND, Bytes::new());
+        reply.headers.insert(LOCATION, HeaderValue::from_static(dashboard::PATH));
+        return reply;
+    }
+    let places = [("api", "/v1"), ("reports", "/api/v1"), ("dashboard", dashboard::PATH), ("openapi", "/openapi.json")];
+    let served = places.into_iter().filter(|(_, path)| face.serves(&format!("{path}/")));
+    let places: serde_json::Map<_, _> =
+        served.chain([("health", "/healthz")]).map(|(name, path)| (name.to_owned(), path.into())).collect();
+    json(StatusCode::OK, serde_json::Value::Object(places).to_string())
+}
+
+fn contains(value: &HeaderValue, text: &str) -> bool {
+    value.to_str().is_ok_and(|value| value.contains(text))
 }
 
 fn not_found(method: &Method, path: &str) -> Reply {

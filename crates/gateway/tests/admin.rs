@@ -30,10 +30,17 @@ path = "{}/admin.db"
 }
 
 fn ask(address: SocketAddr, line: &str, body: &str) -> (u16, String) {
+    ask_as(address, line, "*/*", body)
+}
+
+fn ask_as(address: SocketAddr, line: &str, accept: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
-    write!(stream, "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-        .unwrap();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     (reply[9..12].parse().unwrap(), reply)
@@ -51,6 +58,25 @@ const QUESTIONS: &[(&str, &str, u16, bool)] = &[
     ("GET /v1/models", "", 200, false),
     ("POST /v1/chat/completions", QUESTION, 502, false),
 ];
+
+/// Both say where things are, each what it has.
+#[test]
+fn the_root_leads_on() {
+    let (gateway, _dir) = start("admin_listen = \"127.0.0.1:0\"");
+    let (clients, operators) = (gateway.address(), gateway.admin_address().unwrap());
+    let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+    let (status, reply) = ask_as(operators, "GET /", browser, "");
+    assert!(status == 302 && reply.contains("location: /dashboard\r\n"), "{reply}");
+    for (address, accept, own, others) in [
+        (clients, browser, "\"api\":\"/v1\"", "dashboard"),
+        (clients, "*/*", "\"health\":\"/healthz\"", "openapi"),
+        (operators, "*/*", "\"dashboard\":\"/dashboard\"", "\"/v1\""),
+    ] {
+        let (status, reply) = ask_as(address, "GET /", accept, "");
+        assert!(status == 200 && reply.contains(own) && !reply.contains(others), "{reply}");
+    }
+    assert_eq!(ask(clients, "POST /", "{}").0, 404);
+}
 
 #[test]
 fn each_address_serves_its_own_and_nothing_else() {
