@@ -127,7 +127,8 @@ fn tell(out: &mut impl Write, audit: &Audit, prices: Option<&Prices>) -> io::Res
         prices.tell(out)?;
     }
     for problem in &audit.problems {
-        writeln!(out, "\n{}", words(problem))?;
+        writeln!(out)?;
+        crate::columns::fact(out, "", &words(problem))?;
     }
     if audit.more_problems > 0 {
         writeln!(out, "\n… and {} more", many(audit.more_problems, "problem"))?;
@@ -226,8 +227,8 @@ impl<'a> Prices<'a> {
     }
 
     fn tell(&self, out: &mut impl Write) -> io::Result<()> {
-        let (checked, wrong) = (thousands(self.checked), thousands(self.wrong));
-        writeln!(out, "prices                 {checked} rows of the config in force priced anew, {wrong} differ")?;
+        let (checked, wrong) = (many(self.checked, "row"), thousands(self.wrong));
+        writeln!(out, "prices                 {checked} of the config in force priced anew, {wrong} differ")?;
         self.named.iter().try_for_each(|id| writeln!(out, "                       request {id}"))
     }
 

@@ -8,7 +8,7 @@ use tierway_decide::{Attempt, CallRecord, CallStatus, Reason, RejectWhy, Request
 use tierway_gateway::{Again, Names, tiers_asked};
 use tierway_ledger::{Filter, Span};
 use tierway_report::{
-    attempt_words, decided_words, dollars, milliseconds, percent, reject_words, thousands, was_decided,
+    Amounts, attempt_words, decided_words, milliseconds, percent, reject_words, thousands, was_decided,
 };
 use tierway_wire::ServiceTier;
 
@@ -62,7 +62,10 @@ fn decided_again(call: &CallRecord, config: &Config, source: &Source) -> Result<
 }
 
 fn newest(source: &mut Source) -> Result<RequestId, Failed> {
-    let newest = source.reader.list(&Filter::default(), Span::ALL, None, 1).map_err(Failed::told)?;
+    let newest = source
+        .reader
+        .list(&Filter { of_clients: true, ..Filter::default() }, Span::ALL, None, 1)
+        .map_err(Failed::told)?;
     let newest = newest.calls.first().map(|call| call.id);
     newest.ok_or_else(|| Failed::told("nothing was recorded yet: `tierway ask \"PROMPT\"` makes a request"))
 }
@@ -73,8 +76,10 @@ fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, ag
         looked(out, call, names, again)?;
     }
     chose(out, call, names, again)?;
-    called(out, call)?;
-    paid(out, call)?;
+    let known = [call.paid_in_all(), call.baseline, call.cheapest];
+    let amounts = Amounts::up_to(known.into_iter().flatten().max().unwrap_or_default());
+    called(out, call, amounts)?;
+    paid(out, call, amounts)?;
     writeln!(out, "\nRow")?;
     let word =
         if intact { "it is as it was written" } else { "it was changed after it was written; see `tierway audit`" };
@@ -93,7 +98,7 @@ fn tell(out: &mut impl Write, call: &CallRecord, intact: bool, names: &Names, ag
 fn fact(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     // Some of it was chosen by clients: a terminal must not obey it.
     let value: String = value.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
-    writeln!(out, "  {name:<14}{value}")
+    crate::columns::fact(out, &format!("  {name:<14}"), &value)
 }
 
 fn came(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
@@ -189,10 +194,10 @@ fn chose(out: &mut impl Write, call: &CallRecord, names: &Names, again: &Again) 
     Ok(())
 }
 
-fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+fn called(out: &mut impl Write, call: &CallRecord, amounts: Amounts) -> io::Result<()> {
     writeln!(out, "\nCalls")?;
     for attempt in &call.attempts {
-        fact(out, &format!("+{} ms", attempt.started_ms), &one_call(attempt))?;
+        fact(out, &format!("+{} ms", attempt.started_ms), &one_call(attempt, amounts))?;
     }
     if !call.adapted.is_empty() {
         fact(out, "adapted", &call.adapted.join(", "))?;
@@ -209,18 +214,18 @@ fn called(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
     fact(out, "time", &format!("{first}{} in all", milliseconds(Some(call.total_ms.into()))))
 }
 
-fn one_call(attempt: &Attempt) -> String {
+fn one_call(attempt: &Attempt, amounts: Amounts) -> String {
     let end = attempt_words(&attempt.end);
     let tier = if attempt.tier.is_empty() { "on no tier" } else { &attempt.tier };
     let who = format!("{}/{} ({tier})", attempt.provider, attempt.model);
-    format!("{who}: {end} after {} ms, {}", attempt.took_ms, cost(attempt.paid))
+    format!("{who}: {end} after {} ms, {}", attempt.took_ms, cost(attempt.paid, amounts))
 }
 
-fn cost(paid: Option<Usd>) -> String {
-    paid.map_or_else(|| "price unknown".into(), dollars)
+fn cost(paid: Option<Usd>, amounts: Amounts) -> String {
+    paid.map_or_else(|| "price unknown".into(), |paid| amounts.show(paid))
 }
 
-fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
+fn paid(out: &mut impl Write, call: &CallRecord, amounts: Amounts) -> io::Result<()> {
     writeln!(out, "\nMoney")?;
     let usage = &call.usage;
     let estimate = if call.usage_estimated { ", by our estimate" } else { "" };
@@ -240,16 +245,20 @@ fn paid(out: &mut impl Write, call: &CallRecord) -> io::Result<()> {
         let asked = if asked == used { String::new() } else { format!(" (asked for: {})", asked.name()) };
         fact(out, "service tier", &format!("{}{asked}", used.name()))?;
     }
-    fact(out, "paid", &cost(call.paid_in_all()))?;
+    fact(out, "paid", &cost(call.paid_in_all(), amounts))?;
     if call.classifier_paid != Usd::ZERO {
         let of = if call.paid_in_all().is_some() { " of it" } else { "" };
-        fact(out, "to decide", &format!("{}{of}", dollars(call.classifier_paid)))?;
+        fact(out, "to decide", &format!("{}{of}", amounts.show(call.classifier_paid)))?;
     }
-    fact(out, "baseline", &cost(call.baseline))?;
-    fact(out, "cheapest tier", &cost(call.cheapest))?;
-    match savings::saved(call) {
-        Some(saved) if saved < Usd::ZERO => fact(out, "lost", &dollars(-saved)),
-        Some(saved) => fact(out, "saved", &dollars(saved)),
+    fact(out, "baseline", &cost(call.baseline, amounts))?;
+    fact(out, "cheapest tier", &cost(call.cheapest, amounts))?;
+    match savings::saved(call).zip(savings::baseline_of(call)) {
+        Some((saved, baseline)) => {
+            // As a reader of the lines above computes it.
+            let shown = amounts.less(baseline, baseline - saved);
+            let (name, amount) = if shown < Usd::ZERO { ("lost", -shown) } else { ("saved", shown) };
+            fact(out, name, &amounts.show(amount))
+        }
         None if !savings::is_routed(&call.reason) => fact(out, "saved", "not counted: the client named the model"),
         None => fact(out, "saved", "unknown"),
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use tierway::decide::Usd;
 use tierway::decide::pricing::{Price, Terms};
 use tierway_config::catalogue::{Listed, Prices, import};
+use tierway_report::many;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -75,7 +76,11 @@ fn print(list: &List) -> Done {
         Form::Csv => csv(&mut out, &found)?,
         Form::Json => writeln!(out, "{}", Value::Array(found.iter().map(as_json).collect()))?,
     }
-    say(format_args!("{} models; dollars per million tokens, catalogue of {}", found.len(), Prices::catalogue_date()));
+    say(format_args!(
+        "{}; dollars per million tokens, catalogue of {}",
+        many(found.len() as u64, "model"),
+        Prices::catalogue_date()
+    ));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tierway_decide::quality::{CellState, CellSummary, Interval, Rules};
 use tierway_gateway::{QualityReport, Standing, quality_report};
 use tierway_ledger::{Span, State};
+use tierway_report::many;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -95,13 +96,15 @@ pub(crate) fn write(out: &mut impl Write, report: &QualityReport, days: u32, off
         quality.too_high_verdicts,
         "of baseline answers the cheapest tier does as well",
     )?;
-    writeln!(out, "  {:<18}{:>7}  {}", "target", percent(report.target), confidence(report))?;
+    fact(out, "target", &percent(report.target), &confidence(report))?;
     let counts = format!("{} judged, {} given up, {} waiting", samples.judged, samples.given_up, samples.waiting);
-    writeln!(out, "  {:<18}{:>7}  for {counts}", "cost", format!("${:.2}", quality.cost.as_f64()))?;
+    fact(out, "cost", &format!("${:.2}", quality.cost.as_f64()), &format!("for {counts}"))?;
     people(out, report)?;
     for alarm in report.alarms.iter().take(10) {
         let what = alarm.task_type.map_or("all kinds of work", tierway_decide::TaskType::name);
-        writeln!(out, "\n  ALARM {} {what} {}: {}", crate::audit::time(alarm.at_ms), alarm.tier, alarm.words)?;
+        writeln!(out)?;
+        let when = format!("  ALARM {} ", crate::audit::time(alarm.at_ms));
+        crate::columns::fact(out, &when, &format!("{what} {}: {}", alarm.tier, alarm.words))?;
     }
     Ok(())
 }
@@ -111,27 +114,22 @@ fn people(out: &mut impl Write, report: &QualityReport) -> io::Result<()> {
     let kappa = quality.kappa.map(|kappa| format!(", kappa {:.2} [{:.2}, {:.2}]", kappa.value, kappa.low, kappa.high));
     if quality.labels > 0 {
         let agreed = format!("{} of {}", quality.labels_agreed, quality.labels);
-        writeln!(out, "  {:<18}{agreed:>7}  judge and people agree{}", "labels", kappa.unwrap_or_default())?;
+        fact(out, "labels", &agreed, &format!("judge and people agree{}", kappa.unwrap_or_default()))?;
     }
     if let Some(learned) = &quality.judge_error {
         let Interval { value, low, high } = learned.share;
         let used = "of single looks are wrong, by people's labels; all shares above go by it";
-        writeln!(out, "  {:<18}{:>7}  {used} ({} to {})", "judge", percent(value), percent(low), percent(high))?;
+        fact(out, "judge", &percent(value), &format!("{used} ({} to {})", percent(low), percent(high)))?;
         if report.judge_error < low || report.judge_error > high {
             let words = "cells and alarms take it to be";
             let (configured, better) = (percent(report.judge_error), (value * 100.0).round());
-            writeln!(out, "  {:<18}{:>7}  {words} {configured}: set `judge_error_percent = {better}`", "", "")?;
+            fact(out, "", "", &format!("{words} {configured}: set `judge_error_percent = {better}`"))?;
         }
     }
     for said in &report.feedback {
         let tier = if said.tier.is_empty() { "unknown" } else { &said.tier };
-        writeln!(
-            out,
-            "  {:<18}{:>7}  from {} callers about answers of {tier}",
-            "feedback",
-            percent(said.mean),
-            said.count
-        )?;
+        let words = format!("from {} about answers of {tier}", many(said.count, "caller"));
+        fact(out, "feedback", &percent(said.mean), &words)?;
     }
     Ok(())
 }
@@ -146,13 +144,12 @@ fn line(out: &mut impl Write, name: &str, cell: &CellSummary, state: &str) -> io
 
 fn share(out: &mut impl Write, name: &str, share: Option<Interval>, verdicts: u64, words: &str) -> io::Result<()> {
     let Some(Interval { value, low, high }) = share else { return Ok(()) };
-    writeln!(
-        out,
-        "  {name:<18}{:>7}  {words} ({} to {}, {verdicts} verdicts)",
-        percent(value),
-        percent(low),
-        percent(high)
-    )
+    let words = format!("{words} ({} to {}, {})", percent(low), percent(high), many(verdicts, "verdict"));
+    fact(out, name, &percent(value), &words)
+}
+
+fn fact(out: &mut impl Write, name: &str, value: &str, words: &str) -> io::Result<()> {
+    crate::columns::fact(out, &format!("  {name:<18}{value:>7}  "), words)
 }
 
 fn state(standing: &Standing) -> String {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tierway_config::{Config, KeySource, ReportFormat};
 use tierway_decide::day_of;
 use tierway_ledger::{Span, State};
-use tierway_report::{Note, Report};
+use tierway_report::{Note, Report, Weekly};
 
 /// Columns where none are told: a log, a pipe.
 const USUAL_WIDTH: usize = 100;
@@ -83,6 +83,7 @@ fn run_weekly(args: &Args, mut source: Source, target: Target) -> Done {
     };
     let mut state = weekly::state(source.location.clone());
     let week = tierway_gateway::weekly(&mut source.reader, state.as_mut(), now_ms(), config).map_err(Failed::told)?;
+    let week = Weekly { store: args.store.again(), ..week };
     if args.post {
         let webhook = config.and_then(|config| config.report.weekly.as_ref()).map(|weekly| weekly.webhook.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -105,6 +106,11 @@ const fn configured(format: ReportFormat) -> Format {
 pub(crate) fn width() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     told.filter(|columns| *columns > 0).unwrap_or_else(terminal_width)
+}
+
+/// Where lines of a listing are folded: nowhere in a pipe or a file, where programs look for them.
+pub(crate) fn fold() -> usize {
+    if io::stdout().is_terminal() || std::env::var_os("COLUMNS").is_some() { width() } else { usize::MAX }
 }
 
 fn terminal_width() -> usize {

@@ -53,6 +53,20 @@ impl StoreArg {
         Ok((location(self.db.as_deref(), config.as_ref())?, config))
     }
 
+    /// What another command has to be told to find the same one. Never an address with a password: that has to be given again.
+    pub(crate) fn again(&self) -> String {
+        let quoted =
+            |text: &str| match text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter)) {
+                true => text.to_owned(),
+                false => format!("'{}'", text.replace('\'', "'\\''")),
+            };
+        match self.db.as_deref() {
+            None => String::new(),
+            Some(url) if url.contains("://") => " --db URL".into(),
+            Some(file) => format!(" --db {}", quoted(file)),
+        }
+    }
+
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Source, Failed> {
         let (location, config) = self.locate()?;

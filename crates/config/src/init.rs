@@ -120,7 +120,13 @@ pub fn summary(found: &Found) -> String {
         }
     }
     if !found.ollama.is_empty() {
-        parts.push(format!("ollama at 127.0.0.1:11434 ({} models)", found.ollama.len()));
+        parts.push(format!(
+            "ollama at 127.0.0.1:11434 ({})",
+            match found.ollama.len() {
+                1 => "1 model".to_owned(),
+                models => format!("{models} models"),
+            }
+        ));
     }
     if parts.is_empty() {
         let variables: Vec<_> = Maker::ALL.iter().flat_map(|maker| maker.key_variables()).copied().collect();

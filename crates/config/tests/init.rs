@@ -82,7 +82,7 @@ fn it_says_what_it_found() {
     };
     assert_eq!(
         says(&[(Maker::Gemini, "GOOGLE_API_KEY"), (Maker::OpenAi, "OPENAI_API_KEY")], &["a"]),
-        "found openai (OPENAI_API_KEY), gemini (GOOGLE_API_KEY), ollama at 127.0.0.1:11434 (1 models)"
+        "found openai (OPENAI_API_KEY), gemini (GOOGLE_API_KEY), ollama at 127.0.0.1:11434 (1 model)"
     );
     assert!(says(&[], &[]).starts_with("found no key"));
 }

@@ -5,7 +5,7 @@ use crate::saved::shadows;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tierway_config::Config;
-use tierway_decide::quality::CellState;
+use tierway_decide::quality::{CellState, Rules};
 use tierway_decide::{AttemptEnd, CallRecord, DEFAULT_QUALITY_TARGET, Policy, WEEK_MS};
 use tierway_ledger::{LedgerError, Reader, Span, State};
 use tierway_report::{Failures, InForce, Misroutes, QualityKept, Weekly, attempt_words};
@@ -41,19 +41,21 @@ pub fn weekly(
         }
         ControlFlow::Continue(())
     })?;
-    let quality = state.zip(config).map(|(state, config)| kept(state, span, config)).transpose()?.flatten();
+    let rules = config.map_or_else(Rules::default, |config| config.quality.rules);
+    let quality = state.map(|state| kept(state, span, &rules)).transpose()?.flatten();
     Ok(Weekly {
         before: (before.calls > 0).then(|| reporting::totals(&before)),
         quality,
         misroutes: misroutes.worst(MOST_MISROUTES, &in_force(config)),
         failures: failures.most_frequent(),
+        store: String::new(),
         report,
     })
 }
 
 /// What the comparisons of the week say; none without any.
-fn kept(state: &mut State, span: Span, config: &Config) -> Result<Option<QualityKept>, LedgerError> {
-    let told = crate::quality_report(state, span, &config.quality.rules)?;
+fn kept(state: &mut State, span: Span, rules: &Rules) -> Result<Option<QualityKept>, LedgerError> {
+    let told = crate::quality_report(state, span, rules)?;
     let overall = &told.quality.overall;
     let held = told.states.iter().filter(|one| one.state == CellState::Held);
     Ok(overall.quality.map(|share| QualityKept {

@@ -195,7 +195,7 @@ pub enum LedgerError {
     #[error("cannot start the ledger's thread: {0}")]
     Thread(std::io::Error),
     /// Accepted, but not written in time.
-    #[error("{rows} accepted records are not written yet; the ledger says: {last_error}")]
+    #[error("accepted records that are not written yet: {rows}; the ledger says: {last_error}")]
     NotWritten {
         /// How many.
         rows: u64,

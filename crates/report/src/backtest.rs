@@ -1,6 +1,6 @@
 //! A policy against what happened, for people and programs: tier mix, cost, expected quality, what would move.
 
-use crate::figures::{dollars, percent, period, thousands};
+use crate::figures::{Amounts, many, percent, period, thousands};
 use crate::text::wrapped;
 use serde_json::{Value, json};
 use tierway_decide::backtest::{Backtest, Moved, Side};
@@ -49,7 +49,7 @@ fn read(sum: &Backtest) -> String {
     let kept: Vec<_> = kept.collect();
     let left = if kept.is_empty() { String::new() } else { format!("; left as they were: {}", kept.join(", ")) };
     let moved = format!("{} would move", thousands(sum.moved()));
-    format!("{} requests read, {} decided again, {moved}{left}", thousands(sum.read), thousands(sum.replayed))
+    format!("{} read, {} decided again, {moved}{left}", many(sum.read, "request"), thousands(sum.replayed))
 }
 
 const fn kept_words(why: Kept) -> &'static str {
@@ -63,14 +63,20 @@ const fn kept_words(why: Kept) -> &'static str {
     }
 }
 
+/// What was paid and would be paid, and the bill on the baseline.
+fn amounts(sum: &Backtest) -> Amounts {
+    let sides = [&sum.before, &sum.after].map(|side| side.paid.max(side.baseline));
+    Amounts::up_to(sides[0].max(sides[1]))
+}
+
 fn sides(out: &mut String, report: &BacktestReport<'_>) {
-    let sum = report.backtest;
+    let (sum, amounts) = (report.backtest, amounts(report.backtest));
     let (before, after) = (&sum.before, &sum.after);
     let mut line = |name: &str, of: &dyn Fn(&Side) -> String, change: String| {
         out.push_str(&format!("{name:<26}{:>14}{:>14}{change:>14}\n", of(before), of(after)));
     };
-    line("paid", &|side| dollars(side.paid), growth(before.paid, after.paid));
-    line("baseline", &|side| dollars(side.baseline), growth(before.baseline, after.baseline));
+    line("paid", &|side| amounts.show(side.paid), growth(before.paid, after.paid));
+    line("baseline", &|side| amounts.show(side.baseline), growth(before.baseline, after.baseline));
     let share = |side: &Side| side.saved_share().map_or_else(|| "unknown".into(), percent);
     let saved = before.saved_share().zip(after.saved_share()).map(|(before, after)| points(after - before));
     line("saved", &share, saved.unwrap_or_default());
@@ -117,7 +123,7 @@ fn moves(out: &mut String, sum: &Backtest) {
     let (fit, more) = crate::shown(moves.len(), MOST_MOVES);
     for ((from, to, task), moves) in &moves[..fit] {
         let way = if from == to { format!("{from}, another model") } else { format!("{from} → {to}") };
-        let cost = signed(moves.dearer);
+        let cost = signed(moves.dearer, amounts(sum));
         let better = format!("{:+.1}", moves.better);
         out.push_str(&format!("{way:<34}{:<15}{:>9}{cost:>12}{better:>12}\n", task.name(), thousands(moves.calls)));
     }
@@ -126,8 +132,9 @@ fn moves(out: &mut String, sum: &Backtest) {
     }
 }
 
-fn signed(amount: Usd) -> String {
-    if amount > Usd::ZERO { format!("+{}", dollars(amount)) } else { dollars(amount) }
+fn signed(amount: Usd, amounts: Amounts) -> String {
+    let shown = amounts.show(amount);
+    if amount > Usd::ZERO && !shown.starts_with('<') { format!("+{shown}") } else { shown }
 }
 
 fn requests(out: &mut String, sum: &Backtest) {
@@ -139,7 +146,9 @@ fn requests(out: &mut String, sum: &Backtest) {
     for one in moved {
         let (was, would) = one.chances;
         let chance = format!("{} → {}", percent(was.into()), percent(would.into()));
-        let cost = |paid: Option<Usd>| paid.map_or_else(|| "?".into(), dollars);
+        let both = [one.paid.0, one.paid.1];
+        let amounts = Amounts::up_to(both.into_iter().flatten().max().unwrap_or_default());
+        let cost = |paid: Option<Usd>| paid.map_or_else(|| "?".into(), |paid| amounts.show(paid));
         // Where the tier stays the same it is the model that changes.
         let way = if one.from == one.to {
             format!("{} → {}", one.from_model, one.to_model)

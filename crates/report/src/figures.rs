@@ -1,9 +1,93 @@
 //! Numbers for people: as many digits as tell something, no more.
 
-use crate::report::Line;
+use crate::report::{Line, Money, Report};
 use tierway_decide::Usd;
 
-/// `$12.35`, `$1,234.00`, `$0.0004`, `-$3.20`: cents, and for amounts below a cent two digits that are not 0.
+/// Decimals of cents.
+const CENTS: u32 = 2;
+
+/// Amounts that are read together: all have as many decimals, so that what is added up or subtracted agrees as shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amounts {
+    places: u32,
+}
+
+impl Amounts {
+    /// For amounts of which this is the greatest: cents from $10 on, four decimals from ten cents on, below that as many as
+    /// show four digits of it.
+    #[must_use]
+    pub fn up_to(most: Usd) -> Self {
+        let most = most.as_f64().abs();
+        let places = match most {
+            10.0.. => CENTS,
+            0.1.. => 4,
+            0.0 => CENTS,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 4 to 12")]
+            small => (3.0 - small.log10().floor()).clamp(4.0, 12.0) as u32,
+        };
+        Self { places }
+    }
+
+    /// For a whole report: below $10 with a digit or two more where its tiers would not add up as shown.
+    pub(crate) fn of(report: &Report) -> Self {
+        let money = &report.totals.money;
+        let usual = Self::up_to(money.baseline.max(money.paid_in_all));
+        let more = if usual.places == CENTS { 0 } else { 2 };
+        let add_up = |amounts: &Self| {
+            let tiers: Usd = report.tiers.iter().map(|line| amounts.rounded(line.paid)).sum();
+            tiers == amounts.rounded(money.paid_in_all)
+        };
+        (0..=more).map(|more| Self { places: (usual.places + more).min(12) }).find(add_up).unwrap_or(usual)
+    }
+
+    /// `$12.35`, `-$0.0833`, `$0`; `<$0.0001` where no digit of it would show.
+    #[must_use]
+    pub fn show(self, amount: Usd) -> String {
+        let (sign, shown) = (if amount < Usd::ZERO { "-" } else { "" }, self.units(amount));
+        match shown {
+            0 if amount == Usd::ZERO => "$0".into(),
+            0 => format!("{}{sign}{}", if sign.is_empty() { "<" } else { ">" }, self.digits(1)),
+            shown => format!("{sign}{}", self.digits(shown)),
+        }
+    }
+
+    /// One amount less another, as a reader of both computes it.
+    #[must_use]
+    pub fn less(self, from: Usd, amount: Usd) -> Usd {
+        self.rounded(from) - self.rounded(amount)
+    }
+
+    /// Money whose parts agree as shown.
+    pub(crate) fn agreeing(self, money: &Money) -> Money {
+        let saved = self.less(money.baseline, money.paid);
+        Money { saved, gained: saved + self.rounded(money.lost), ..money.clone() }
+    }
+
+    fn rounded(self, amount: Usd) -> Usd {
+        let unit = i64::try_from(self.unit()).unwrap_or(i64::MAX);
+        let units = i64::try_from(self.units(amount)).unwrap_or(i64::MAX);
+        let picos = units.saturating_mul(unit);
+        Usd::from_picos(if amount < Usd::ZERO { -picos } else { picos })
+    }
+
+    /// The last digit that shows, in units of 1e-12 dollars.
+    const fn unit(self) -> u64 {
+        10u64.pow(12 - self.places)
+    }
+
+    /// So many of the last digit that shows; ties go away from zero.
+    fn units(self, amount: Usd) -> u64 {
+        (amount.picos().unsigned_abs() + self.unit() / 2) / self.unit()
+    }
+
+    fn digits(self, units: u64) -> String {
+        let (dollar, width) = (10u64.pow(self.places), self.places as usize);
+        format!("${}.{:0width$}", thousands(units / dollar), units % dollar)
+    }
+}
+
+/// `$12.35`, `$1,234.00`, `$0.0004`, `-$3.20`: cents, and for amounts below a cent two digits that are not 0. For an amount that
+/// stands alone; those that are read together have [`Amounts`].
 #[must_use]
 pub fn dollars(amount: Usd) -> String {
     let sign = if amount < Usd::ZERO { "-" } else { "" };
@@ -24,11 +108,11 @@ pub fn dollars(amount: Usd) -> String {
 
 /// What a line's calls cost as far as prices are known: `$0.02`; `$0.02+` where some have none; `unknown` where none has one.
 #[must_use]
-pub(crate) fn cost(line: &Line) -> String {
+pub(crate) fn cost(line: &Line, amounts: Amounts) -> String {
     match line.unpriced {
-        0 => dollars(line.paid),
+        0 => amounts.show(line.paid),
         _ if line.paid == Usd::ZERO => "unknown".into(),
-        _ => format!("{}+", dollars(line.paid)),
+        _ => format!("{}+", amounts.show(line.paid)),
     }
 }
 
@@ -115,6 +199,28 @@ mod tests {
         for (len, want) in [(0, (0, 0)), (8, (8, 0)), (9, (9, 0)), (10, (8, 2))] {
             assert_eq!(shown(len, 8), want, "{len}");
         }
+    }
+
+    #[test]
+    fn amounts_that_are_read_together_agree() {
+        // Baseline, paid, lost: what is shown of these and of what follows from them.
+        for (picos, want) in [
+            ([416_650_000_000, 333_349_000_000, 8_660_000_000], "$0.4167 - $0.3333 = $0.0834 = $0.0921 - $0.0087"),
+            ([9_150_000, 1_000_000, 0], "$0.000009150 - $0.000001000 = $0.000008150 = $0.000008150 - $0"),
+            (
+                [123_456_785_000_000_000, 985_000_000_000, 3_000_000],
+                "$123,456.79 - $0.99 = $123,455.80 = $123,455.80 - <$0.01",
+            ),
+            ([0, 150_000_000_000, 150_000_000_000], "$0 - $0.1500 = -$0.1500 = $0 - $0.1500"),
+        ] {
+            let [baseline, paid, lost] = picos.map(Usd::from_picos);
+            let amounts = Amounts::up_to(baseline.max(paid));
+            let money = amounts.agreeing(&Money { baseline, paid, lost, ..Money::default() });
+            let [saved, gained] = [money.saved, money.gained].map(|amount| amounts.show(amount));
+            let [baseline, paid, lost] = [baseline, paid, lost].map(|amount| amounts.show(amount));
+            assert_eq!(format!("{baseline} - {paid} = {saved} = {gained} - {lost}"), want);
+        }
+        assert_eq!(Amounts::up_to(Usd::from_f64(1.0)).show(Usd::from_picos(-7)), ">-$0.0001");
     }
 
     #[test]

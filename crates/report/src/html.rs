@@ -3,7 +3,7 @@
 //! Mail programs drop SVG and much of CSS, so shares are drawn as coloured table cells; the small picture of days is
 //! SVG and may be missing without loss: every figure is also there as text.
 
-use crate::figures::{cost, dollars, milliseconds, percent, period, thousands};
+use crate::figures::{Amounts, cost, many, milliseconds, percent, period, thousands};
 use crate::report::{Day, Group, Line, Report};
 use crate::wording::{facts, heading, interval, member, name, note, tells_something};
 use tierway_decide::Usd;
@@ -31,14 +31,15 @@ pub fn html(report: &Report) -> String {
          <meta name=\"color-scheme\" content=\"light dark\"><title>tierway report, {period}</title>\
          <style>{STYLE}</style></head>\n<body><main>\n<h1>tierway report</h1>\n<p class=\"soft\">{period}</p>\n"
     );
-    for words in report.notes.iter().map(note) {
-        out.push_str(&format!("<p class=\"note\">{}</p>\n", escaped(&words)));
+    let amounts = Amounts::of(report);
+    for words in report.notes.iter().map(|one| note(one, amounts)) {
+        out.push_str(&format!("<p class=\"note\">{}</p>\n", prose(&words)));
     }
     facts_table(&mut out, report);
-    days(&mut out, &report.days);
-    tiers(&mut out, report);
+    days(&mut out, &report.days, amounts);
+    tiers(&mut out, report, amounts);
     for group in report.groups.iter().filter(|group| tells_something(group)) {
-        group_table(&mut out, group);
+        group_table(&mut out, group, amounts);
     }
     out.push_str("</main></body></html>\n");
     out
@@ -51,7 +52,7 @@ fn facts_table(out: &mut String, report: &Report) {
             "<tr><td>{}</td><td class=\"big\">{}</td><td class=\"words\">{}</td></tr>\n",
             fact.name,
             escaped(&fact.value),
-            escaped(&fact.more)
+            prose(&fact.more)
         ));
     }
     out.push_str("</table>\n");
@@ -60,10 +61,10 @@ fn facts_table(out: &mut String, report: &Report) {
 const HEADS: &str =
     "<th>Calls</th><th colspan=\"2\">Share</th><th>Cost</th><th>Saved</th><th>Mean</th><th>p95</th><th>Failed</th>";
 
-fn tiers(out: &mut String, report: &Report) {
+fn tiers(out: &mut String, report: &Report, amounts: Amounts) {
     let (totals, money) = (&report.totals, &report.totals.money);
     begin_table(out, "Tiers", "Tier");
-    report.tiers.iter().for_each(|line| row(out, name(&line.name), line, ""));
+    report.tiers.iter().for_each(|line| row(out, name(&line.name), line, amounts, ""));
     let all = Line {
         name: "all".into(),
         calls: totals.calls,
@@ -76,13 +77,13 @@ fn tiers(out: &mut String, report: &Report) {
         p95_ms: totals.p95_ms,
         ..Line::default()
     };
-    row(out, &all.name, &all, " class=\"all\"");
+    row(out, &all.name, &all, amounts, " class=\"all\"");
     out.push_str("</table></div>\n");
 }
 
-fn group_table(out: &mut String, group: &Group) {
+fn group_table(out: &mut String, group: &Group, amounts: Amounts) {
     begin_table(out, heading(group.by), heading(group.by));
-    group.lines.iter().for_each(|line| row(out, member(group.by, line), line, ""));
+    group.lines.iter().for_each(|line| row(out, member(group.by, line), line, amounts, ""));
     out.push_str("</table></div>\n");
 }
 
@@ -90,7 +91,7 @@ fn begin_table(out: &mut String, title: &str, head: &str) {
     out.push_str(&format!("<h2>{title}</h2>\n<div class=\"wide\"><table>\n<tr><th>{head}</th>{HEADS}</tr>\n"));
 }
 
-fn row(out: &mut String, name: &str, line: &Line, class: &str) {
+fn row(out: &mut String, name: &str, line: &Line, amounts: Amounts, class: &str) {
     out.push_str(&format!(
         "<tr{class}><td>{}</td><td>{}</td><td class=\"track\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td>{}</td><td>{}</td></tr>\n",
@@ -98,7 +99,7 @@ fn row(out: &mut String, name: &str, line: &Line, class: &str) {
         thousands(line.calls),
         bar(line.share),
         percent(line.share),
-        cost(line),
+        cost(line, amounts),
         line.saved_share.map_or_else(|| "–".into(), percent),
         milliseconds(line.mean_ms),
         milliseconds(line.p95_ms),
@@ -116,7 +117,7 @@ fn bar(share: f64) -> String {
 }
 
 /// Saved by day, losses below the line; a thin line says between what it lies.
-fn days(out: &mut String, days: &[Day]) {
+fn days(out: &mut String, days: &[Day], amounts: Amounts) {
     if days.len() < 2 {
         return;
     }
@@ -137,16 +138,17 @@ fn days(out: &mut String, days: &[Day]) {
         let saved = day.saved.as_f64();
         let height = (saved.abs() / most * 90.0).max(1.0);
         let (top, class) = if saved < 0.0 { (up, " class=\"loss\"") } else { (up - height, "") };
-        let between = day.saved_between.as_ref().map_or_else(String::new, |sure| format!(" ({})", interval(sure)));
+        let between =
+            day.saved_between.as_ref().map_or_else(String::new, |sure| format!(" ({})", interval(sure, amounts)));
         out.push_str(&format!(
             "<rect{class} x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{}: {} saved{between}, {} \
-             paid, {} calls</title></rect>\n",
+             paid, {}</title></rect>\n",
             place(at) + 1.0,
             (place(1) - 2.0).max(1.0),
             day.date,
-            dollars(day.saved),
-            dollars(day.paid),
-            thousands(day.calls)
+            amounts.show(day.saved),
+            amounts.show(day.paid),
+            many(day.calls, "call")
         ));
         if day.saved_between.is_some() {
             let [low, high] = ends(day).map(|end| up - end.as_f64() / most * 90.0);
@@ -160,6 +162,16 @@ fn days(out: &mut String, days: &[Day]) {
         days[days.len() - 1].date,
         y = up + down + 15.0
     ));
+}
+
+/// Escaped, and what stands between backticks as code.
+pub(crate) fn prose(text: &str) -> String {
+    let parts: Vec<_> = text.split('`').map(escaped).collect();
+    if parts.len() % 2 == 0 {
+        return escaped(text);
+    }
+    let part = |(at, part): (usize, &String)| if at % 2 == 0 { part.clone() } else { format!("<code>{part}</code>") };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// Names come from clients; none of them may become markup.

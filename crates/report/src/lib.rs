@@ -18,11 +18,11 @@ mod words;
 
 pub use backtest::{BacktestReport, backtest_json, backtest_text, side_json};
 pub use csv::{csv, field as csv_field};
-pub use figures::{dollars, many, milliseconds, percent, shown, thousands};
+pub use figures::{Amounts, dollars, many, milliseconds, percent, shown, thousands};
 pub use html::html;
 pub use misroutes::{Advice, Fault, InForce, Misroute, Misroutes};
 pub use report::{Baseline, Day, Group, GroupBy, Line, Money, Note, Report, SavedBetween, Totals};
-pub use text::text;
+pub use text::{text, wrapped};
 pub use weekly::{Failures, QualityKept, Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
 pub use words::{attempt_words, decided_words, reason_words, reject_words, was_decided};
 

@@ -67,7 +67,8 @@ pub struct Misroute {
 pub struct Advice {
     /// In words.
     pub words: String,
-    /// What to write into the config; may be empty.
+    /// What to write into the config; may be empty. Of an entry that is there already it is the line to change, under a
+    /// comment that says where: pasted as an entry of its own it would be another one.
     pub config: String,
     /// What to run.
     pub command: String,
@@ -164,18 +165,18 @@ fn advice(fault: Fault, tier: &str, reason: &str, now: &InForce) -> Advice {
     let (words, config) = match (fault, kind) {
         (Fault::Broken, _) => (
             format!("The first model of `{tier}` does not keep to the form that is asked for. Say so, and it is not asked for it."),
-            format!("[[tiers]]  # `{tier}`\ncapabilities = {{ json_schema = false }}"),
+            format!("# in [[tiers]], the entry with name = \"{tier}\":\ncapabilities = {{ json_schema = false }}"),
         ),
         (_, "rule" | "locked_rule") => {
             let rule = reason.split_once(':').map_or("", |(_, rule)| rule);
             (
                 format!("The rule `{rule}` sends them to `{tier}`. If `{baseline}` is good enough for what it matches, let it say so."),
-                format!("[[rules]]  # `{rule}`\ntier = \"{baseline}\""),
+                format!("# in [[rules]], the entry with name = \"{rule}\", instead of its tier:\ntier = \"{baseline}\""),
             )
         }
         (_, "requested_tier" | "caller_tier") => (
             format!("Their callers ask for `{tier}`. A ceiling on the key bounds what they can ask for."),
-            format!("[[keys]]  # of these callers\nceiling = \"{baseline}\""),
+            format!("# in [[keys]], the entries of these callers:\nceiling = \"{baseline}\""),
         ),
         (_, "abstained") => (
             "The predictor abstained: they gave it too little to go by, or nothing like what it has seen. Let a model be asked in such cases."

@@ -1,9 +1,11 @@
 //! The report for a terminal, however narrow.
 
-use crate::figures::{cost, milliseconds, percent, period, thousands};
+use crate::figures::{Amounts, cost, milliseconds, percent, period, thousands};
 use crate::report::{Line, Report};
 use crate::wording::{facts, heading, member, name, note, tells_something};
 
+/// Narrower terminals are taken for this.
+const LEAST_WIDTH: usize = 32;
 /// Lines of a group that are shown; the rest is counted.
 const MOST_LINES: usize = 8;
 /// Room for the names of facts.
@@ -15,14 +17,15 @@ const MOST_NAME: usize = 34;
 /// Renders for a terminal of `width` columns; fewer than 32 are taken for 32.
 #[must_use]
 pub fn text(report: &Report, width: usize) -> String {
-    let width = width.clamp(32, 110);
+    let width = width.clamp(LEAST_WIDTH, 110);
     let mut out = String::from("tierway report\n");
     wrapped(&mut out, "", &period(report.from_ms, report.to_ms), width);
     out.push('\n');
     let shown: Vec<_> = report.groups.iter().filter(|group| tells_something(group)).collect();
     let tiers: Vec<_> = report.tiers.iter().cloned().chain([total(report)]).collect();
-    let layout = Layout::of(tiers.iter().chain(shown.iter().flat_map(|group| &group.lines)), width);
-    table(&mut out, "Tier", &tiers, layout);
+    let amounts = Amounts::of(report);
+    let layout = Layout::of(tiers.iter().chain(shown.iter().flat_map(|group| &group.lines)), amounts, width);
+    table(&mut out, "Tier", &tiers, amounts, layout);
     out.push('\n');
     for fact in facts(report) {
         let head = format!("{:<NAMES$}  {:>12}  ", fact.name, fact.value);
@@ -32,24 +35,24 @@ pub fn text(report: &Report, width: usize) -> String {
         out.push('\n');
         let (fit, more) = crate::shown(group.lines.len(), MOST_LINES);
         let named = |line: &Line| Line { name: member(group.by, line).to_owned(), ..line.clone() };
-        table(&mut out, heading(group.by), &group.lines[..fit].iter().map(named).collect::<Vec<_>>(), layout);
+        table(&mut out, heading(group.by), &group.lines[..fit].iter().map(named).collect::<Vec<_>>(), amounts, layout);
         if more > 0 {
             out.push_str(&format!("… and {more} more\n"));
         }
     }
-    for words in report.notes.iter().map(note) {
+    for words in report.notes.iter().map(|one| note(one, amounts)) {
         out.push('\n');
         wrapped(&mut out, "", &words, width);
     }
     out
 }
 
-fn cells(line: &Line) -> [String; 7] {
+fn cells(line: &Line, amounts: Amounts) -> [String; 7] {
     [
         name(&line.name).to_owned(),
         thousands(line.calls),
         percent(line.share),
-        cost(line),
+        cost(line, amounts),
         line.saved_share.map_or_else(|| "–".into(), percent),
         milliseconds(line.mean_ms),
         milliseconds(line.p95_ms),
@@ -68,9 +71,9 @@ enum Layout {
 }
 
 impl Layout {
-    fn of<'a>(lines: impl Iterator<Item = &'a Line>, width: usize) -> Self {
+    fn of<'a>(lines: impl Iterator<Item = &'a Line>, amounts: Amounts, width: usize) -> Self {
         let mut widths = [0, 9, 6, 10, 7, 7, 7];
-        for cells in lines.map(cells) {
+        for cells in lines.map(|line| cells(line, amounts)) {
             for (own, cell) in widths.iter_mut().zip(&cells).skip(1) {
                 *own = cell.chars().count().max(*own);
             }
@@ -87,17 +90,17 @@ impl Layout {
     }
 }
 
-fn table(out: &mut String, head: &str, lines: &[Line], layout: Layout) {
+fn table(out: &mut String, head: &str, lines: &[Line], amounts: Amounts, layout: Layout) {
     match layout {
         Layout::Blocks(width) => {
             out.push_str(&format!("By {}\n", head.to_lowercase()));
-            lines.iter().for_each(|line| block(out, line, width));
+            lines.iter().for_each(|line| block(out, &cells(line, amounts), width));
         }
         Layout::Columns(widths) => {
             row(out, &widths, &std::array::from_fn(|at| if at == 0 { head } else { HEADS[at - 1] }.to_owned()));
             out.push_str(&"─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)));
             out.push('\n');
-            lines.iter().map(cells).for_each(|cells| row(out, &widths, &cells));
+            lines.iter().for_each(|line| row(out, &widths, &cells(line, amounts)));
         }
     }
 }
@@ -121,11 +124,19 @@ fn shortened(text: &str, width: usize) -> String {
     letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect()
 }
 
-fn block(out: &mut String, line: &Line, width: usize) {
-    let [name, calls, share, cost, saved, mean, p95] = cells(line);
-    out.push_str(&shortened(&name, width));
+fn block(out: &mut String, cells: &[String; 7], width: usize) {
+    let [name, calls, share, cost, saved, mean, p95] = cells;
+    out.push_str(&shortened(name, width));
     out.push('\n');
-    wrapped(out, "  ", &format!("{calls} calls, {share}; cost {cost}, saved {saved}; mean {mean}, p95 {p95}"), width);
+    wrapped(
+        out,
+        "  ",
+        &format!(
+            "{calls} {}, {share}; cost {cost}, saved {saved}; mean {mean}, p95 {p95}",
+            if calls == "1" { "call" } else { "calls" }
+        ),
+        width,
+    );
 }
 
 fn total(report: &Report) -> Line {
@@ -143,7 +154,8 @@ fn total(report: &Report) -> Line {
 }
 
 /// `head`, then words, broken at spaces and hanging under the first word (or indented by two where that is too narrow).
-pub(crate) fn wrapped(out: &mut String, head: &str, words: &str, width: usize) {
+pub fn wrapped(out: &mut String, head: &str, words: &str, width: usize) {
+    let width = width.max(LEAST_WIDTH);
     let head_width = head.chars().count();
     let (mut line, hanging) = if head_width * 2 > width {
         out.push_str(head.trim_end());

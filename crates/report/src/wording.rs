@@ -1,6 +1,6 @@
 //! The sentences of a report, the same in every form for people.
 
-use crate::figures::{dollars, many, percent, thousands};
+use crate::figures::{Amounts, many, percent, thousands};
 use crate::report::{Group, GroupBy, Line, Money, Note, Report, SavedBetween};
 use tierway_decide::Usd;
 
@@ -13,16 +13,17 @@ pub(crate) struct Fact {
 
 /// Money first, then what was left out or went wrong.
 pub(crate) fn facts(report: &Report) -> Vec<Fact> {
-    let (totals, money) = (&report.totals, &report.totals.money);
+    let (totals, amounts) = (&report.totals, Amounts::of(report));
+    let money = &amounts.agreeing(&totals.money);
     let mut facts = vec![
-        Fact { name: "Paid", value: dollars(money.paid), more: paid(money) },
+        Fact { name: "Paid", value: amounts.show(money.paid), more: paid(money, amounts) },
         Fact {
             name: "Baseline",
-            value: dollars(money.baseline),
+            value: amounts.show(money.baseline),
             more: format!("everything on {}; {}", baseline_tier(report), report.baseline.method),
         },
-        Fact { name: saved_name(money), value: dollars(saved_amount(money)), more: saved(report) },
-        always_cheapest(report, money),
+        Fact { name: saved_name(money), value: amounts.show(saved_amount(money)), more: saved(report, money, amounts) },
+        always_cheapest(report, money, amounts),
     ];
     if money.unpriced_calls > 0 {
         let value = thousands(money.unpriced_calls);
@@ -39,7 +40,7 @@ pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     }
     if money.paid_in_all != money.paid {
         let more = "known to be paid in all, with unpriced and not routed calls";
-        facts.push(Fact { name: "In all", value: dollars(money.paid_in_all), more: more.into() });
+        facts.push(Fact { name: "In all", value: amounts.show(money.paid_in_all), more: more.into() });
     }
     let of_all = |count: u64| percent(if totals.calls == 0 { 0.0 } else { ratio(count, totals.calls) });
     facts.push(Fact { name: "Failed", value: thousands(totals.failed), more: failed(report, &of_all(totals.failed)) });
@@ -61,12 +62,12 @@ pub(crate) fn cheapest_tier(report: &Report) -> &str {
     if report.cheapest_tier.is_empty() { "the cheapest tier" } else { &report.cheapest_tier }
 }
 
-fn paid(money: &Money) -> String {
+fn paid(money: &Money, amounts: Amounts) -> String {
     let calls = format!("for {}, failed attempts included", many(money.priced_calls, "priced call"));
     if money.classifier.picos() == 0 {
         return calls;
     }
-    format!("{calls}; {} of it to decide", dollars(money.classifier))
+    format!("{calls}; {} of it to decide", amounts.show(money.classifier))
 }
 
 pub(crate) const fn saved_name(money: &Money) -> &'static str {
@@ -78,35 +79,34 @@ pub(crate) fn saved_amount(money: &Money) -> Usd {
 }
 
 /// `$1.20 to $1.50`.
-pub(crate) fn interval(between: &SavedBetween) -> String {
-    format!("{} to {}", dollars(between.low), dollars(between.high))
+pub(crate) fn interval(between: &SavedBetween, amounts: Amounts) -> String {
+    format!("{} to {}", amounts.show(between.low), amounts.show(between.high))
 }
 
-fn saved(report: &Report) -> String {
-    let money = &report.totals.money;
+fn saved(report: &Report, money: &Money, amounts: Amounts) -> String {
     let sure = report.saved_between.as_ref().map_or_else(String::new, |between| {
         format!(
             "; {} with {} confidence, by {} answers of {} to the same requests",
-            interval(between),
+            interval(between, amounts),
             percent(between.confidence),
             thousands(between.shadows),
             baseline_tier(report)
         )
     });
-    format!("{}{sure}", gained(money))
+    format!("{}{sure}", gained(money, amounts))
 }
 
-fn gained(money: &Money) -> String {
+fn gained(money: &Money, amounts: Amounts) -> String {
     let share = money.saved_share.map_or_else(|| "no baseline yet".into(), |share| format!("{} of it", percent(share)));
     if money.lost_calls == 0 {
         return share;
     }
-    let (lost, calls) = (dollars(money.lost), many(money.lost_calls, "call"));
-    format!("{share}: {} gained, {lost} lost on {calls} that cost more", dollars(money.gained))
+    let (lost, calls) = (amounts.show(money.lost), many(money.lost_calls, "call"));
+    format!("{share}: {} gained, {lost} lost on {calls} that cost more", amounts.show(money.gained))
 }
 
 /// The line that keeps everyone honest.
-fn always_cheapest(report: &Report, money: &Money) -> Fact {
+fn always_cheapest(report: &Report, money: &Money, amounts: Amounts) -> Fact {
     let tier = cheapest_tier(report);
     if money.always_cheapest_share.is_none() && money.baseline > Usd::ZERO {
         let more = format!("would have been saved by sending everything to {tier}: it has no known price");
@@ -114,7 +114,7 @@ fn always_cheapest(report: &Report, money: &Money) -> Fact {
     }
     let share = money.always_cheapest_share.map_or(String::new(), |share| format!(" ({})", percent(share)));
     let more = format!("would have been saved{share} by sending everything to {tier}, whatever its answers are worth");
-    Fact { name: "Always cheapest", value: dollars(money.always_cheapest_saved), more }
+    Fact { name: "Always cheapest", value: amounts.show(money.always_cheapest_saved), more }
 }
 
 fn failed(report: &Report, share: &str) -> String {
@@ -136,7 +136,7 @@ pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// A note in words.
-pub(crate) fn note(note: &Note) -> String {
+pub(crate) fn note(note: &Note, amounts: Amounts) -> String {
     match note {
         Note::Empty => "No calls in this period.".into(),
         Note::NotCalibrated { calls } => format!(
@@ -148,7 +148,7 @@ pub(crate) fn note(note: &Note) -> String {
             "{} of these calls are the router's own (second answers to sampled requests, and their comparison); the \
              {} that they cost count against what was saved. `tierway quality` shows what they found.",
             thousands(*calls),
-            dollars(*paid)
+            amounts.show(*paid)
         ),
         Note::StandIn => "A built-in stand-in answered, no real model: the figures show how tierway works, not what \
                           it saves."

@@ -82,8 +82,9 @@ fn week() -> Weekly {
         report,
         before: Some(totals(4.0, 9.0, 1_000)),
         quality: None,
-        misroutes: vec![misroute],
+        misroutes: vec![misroute.clone(), Misroute { tier: "standard".into(), ..misroute }],
         failures: vec![failures],
+        store: " --db week.db".into(),
     }
 }
 
@@ -127,14 +128,15 @@ fn markdown_says_what_is_not_known() {
 
         ## What to do
 
-        1. **40 analysis requests on reasoning (predicted) cost more than on the baseline tier: $0.25 too much.** Lower the target.
+        1. **40 analysis requests on reasoning (predicted) cost more than on the baseline tier: $0.25 too much.**
+           **40 analysis requests on standard (predicted) cost more than on the baseline tier: $0.25 too much.** Lower the target.
 
            ```toml
            [routing]
            quality_target = 0.97
            ```
 
-           Try it first: `tierway backtest --since 7d --policy new.toml`. Look: `tierway explain 04944h1000401`.
+           Try it first: `tierway backtest --since 7d --policy new.toml --db week.db`. Look: `tierway explain 04944h1000401 --db week.db`, `tierway explain 04944h1000401 --db week.db`.
 
         ## Left out or failed
 

@@ -1,13 +1,13 @@
 //! The week as a message for a chat: the JSON that Slack's incoming webhooks take, and others who copy them.
 
 use super::Weekly;
-use super::story::{headlines, left_out, period};
+use super::story::{headlines, left_out, period, points};
 use serde_json::{Value, json};
 
 /// What a section may hold, by Slack's own bound of 3,000 characters, with room for the marks around it.
 const MOST: usize = 2_800;
 /// Things to do that are said; the page has them all.
-const MOST_MISROUTES: usize = 3;
+const MOST_POINTS: usize = 3;
 
 /// `text` for those who show only that, `blocks` for the others.
 #[must_use]
@@ -24,11 +24,13 @@ pub fn slack_json(weekly: &Weekly) -> Value {
         json!({"type": "context", "elements": [{"type": "mrkdwn", "text": period(weekly)}]}),
         section(&more.join("\n")),
     ];
-    let misroutes = weekly.misroutes.iter().take(MOST_MISROUTES);
-    let misroutes: Vec<_> =
-        misroutes.map(|one| format!("• {}. {}", escaped(&one.sentence()), escaped(&one.advice.words))).collect();
-    if !misroutes.is_empty() {
-        blocks.push(section(&format!("*What to do*\n{}", misroutes.join("\n"))));
+    let points = points(weekly).into_iter().take(MOST_POINTS).map(|point| {
+        let wrong: Vec<_> = point.misroutes.iter().map(|one| format!("{}.", escaped(&one.sentence()))).collect();
+        format!("• {} {}", wrong.join(" "), escaped(&point.advice.words))
+    });
+    let points: Vec<_> = points.collect();
+    if !points.is_empty() {
+        blocks.push(section(&format!("*What to do*\n{}", points.join("\n"))));
     }
     blocks.push(section(&left_out(weekly).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n")));
     json!({"text": text, "blocks": blocks})

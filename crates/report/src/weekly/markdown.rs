@@ -1,7 +1,7 @@
 //! The week as Markdown; also what a terminal shows.
 
 use super::Weekly;
-use super::story::{headlines, left_out, period, tables};
+use super::story::{headlines, left_out, notes, period, points, tables};
 
 /// Renders Markdown. Names that clients chose cannot break out of their cells.
 #[must_use]
@@ -10,16 +10,19 @@ pub fn weekly_markdown(weekly: &Weekly) -> String {
     for line in headlines(weekly) {
         out.push_str(&format!("\n**{}: {}**\n{}.\n", line.name, escaped(&line.value), escaped(&line.more)));
     }
-    for words in weekly.report.notes.iter().map(crate::wording::note) {
+    for words in notes(weekly) {
         out.push_str(&format!("\n> {}\n", escaped(&words)));
     }
     if !weekly.misroutes.is_empty() {
         out.push_str("\n## What to do\n");
-        for (number, one) in (1usize..).zip(&weekly.misroutes) {
-            let ids: Vec<_> = one.examples.iter().map(|id| format!("`tierway explain {id}`")).collect();
-            out.push_str(&format!("\n{number}. **{}.** {}\n", escaped(&one.sentence()), one.advice.words));
-            out.push_str(&format!("\n   ```toml\n   {}\n   ```\n", one.advice.config.replace('\n', "\n   ")));
-            out.push_str(&format!("\n   Try it first: `{}`. Look: {}.\n", one.advice.command, ids.join(", ")));
+        for (number, point) in (1usize..).zip(points(weekly)) {
+            let (advice, code) = (point.advice, |command: &String| format!("`{command}`"));
+            let wrong: Vec<_> =
+                point.misroutes.iter().map(|one| format!("**{}.**", escaped(&one.sentence()))).collect();
+            let look: Vec<_> = point.look.iter().map(code).collect();
+            out.push_str(&format!("\n{number}. {} {}\n", wrong.join("\n   "), advice.words));
+            out.push_str(&format!("\n   ```toml\n   {}\n   ```\n", advice.config.replace('\n', "\n   ")));
+            out.push_str(&format!("\n   Try it first: {}. Look: {}.\n", code(&point.command), look.join(", ")));
         }
     }
     out.push_str("\n## Left out or failed\n\n");

@@ -30,6 +30,8 @@ pub struct Weekly {
     pub misroutes: Vec<Misroute>,
     /// Upstream calls that failed, by target and how, the most frequent first.
     pub failures: Vec<Failures>,
+    /// What commands need to find this ledger, such as ` --db FILE`; empty where they find it by themselves.
+    pub store: String,
 }
 
 /// Share of routed-down answers that were at least as good as the baseline's.

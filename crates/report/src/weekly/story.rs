@@ -1,7 +1,8 @@
 //! The sentences of the week, the same in every form.
 
 use super::Weekly;
-use crate::figures::{dollars, many, percent, thousands};
+use crate::figures::{Amounts, cost, many, percent, thousands};
+use crate::misroutes::{Advice, Misroute};
 use crate::report::{Day, GroupBy, Line, Money, Totals};
 use crate::wording::{
     Fact, baseline_tier, cheapest_tier, interval, member, name, saved_amount, saved_name, tells_something,
@@ -17,32 +18,38 @@ pub(super) fn period(weekly: &Weekly) -> String {
 
 /// Saved, quality, the cheapest line, the bill: in this order.
 pub(super) fn headlines(weekly: &Weekly) -> Vec<Fact> {
-    let money = &weekly.report.totals.money;
-    vec![saved(weekly), quality(weekly), cheapest(weekly, money), paid(weekly, money)]
+    let amounts = Amounts::of(&weekly.report);
+    let money = &amounts.agreeing(&weekly.report.totals.money);
+    vec![saved(weekly, money, amounts), quality(weekly), cheapest(weekly, money, amounts), paid(weekly, money, amounts)]
 }
 
-fn saved(weekly: &Weekly) -> Fact {
-    let money = &weekly.report.totals.money;
+/// What the reader has to know.
+pub(super) fn notes(weekly: &Weekly) -> impl Iterator<Item = String> {
+    let amounts = Amounts::of(&weekly.report);
+    weekly.report.notes.iter().map(move |one| crate::wording::note(one, amounts))
+}
+
+fn saved(weekly: &Weekly, money: &Money, amounts: Amounts) -> Fact {
     let share = money.saved_share.map_or_else(String::new, |share| format!(" ({})", percent(share.abs())));
     let sure = match &weekly.report.saved_between {
         Some(between) => format!(
             "between {} and {} with {} confidence, by {} answers of the baseline tier to the same requests",
-            dollars(between.low),
-            dollars(between.high),
+            amounts.show(between.low),
+            amounts.show(between.high),
             percent(between.confidence),
             thousands(between.shadows)
         ),
         None => format!("no interval yet: {}", weekly.report.baseline.method),
     };
     let losses = if money.lost > Usd::ZERO {
-        format!(". {} were lost on {} and are counted in", dollars(money.lost), many(money.lost_calls, "request"))
+        format!(". {} were lost on {} and are counted in", amounts.show(money.lost), many(money.lost_calls, "request"))
     } else {
         String::new()
     };
     Fact {
         name: saved_name(money),
-        value: format!("{}{share}", dollars(saved_amount(money))),
-        more: format!("against {} on {}; {sure}{losses}", dollars(money.baseline), baseline_tier(&weekly.report)),
+        value: format!("{}{share}", amounts.show(saved_amount(money))),
+        more: format!("against {} on {}; {sure}{losses}", amounts.show(money.baseline), baseline_tier(&weekly.report)),
     }
 }
 
@@ -71,23 +78,23 @@ fn held(held: &[String]) -> String {
     if held.is_empty() { String::new() } else { format!(". Held at the baseline for now: {}", held.join(", ")) }
 }
 
-fn cheapest(weekly: &Weekly, money: &Money) -> Fact {
+fn cheapest(weekly: &Weekly, money: &Money, amounts: Amounts) -> Fact {
     let tier = cheapest_tier(&weekly.report);
     let more = format!("would have been saved by sending everything to {tier}, whatever its answers are worth");
     let value = match money.always_cheapest_share {
-        Some(share) => format!("{} ({})", dollars(money.always_cheapest_saved), percent(share)),
+        Some(share) => format!("{} ({})", amounts.show(money.always_cheapest_saved), percent(share)),
         None => "unknown".into(),
     };
     Fact { name: "Always cheapest", value, more }
 }
 
-fn paid(weekly: &Weekly, money: &Money) -> Fact {
+fn paid(weekly: &Weekly, money: &Money, amounts: Amounts) -> Fact {
     let totals = &weekly.report.totals;
     let mut more = format!("for {}", many(totals.calls, "request"));
     if money.classifier > Usd::ZERO {
-        more.push_str(&format!("; {} of it to decide", dollars(money.classifier)));
+        more.push_str(&format!("; {} of it to decide", amounts.show(money.classifier)));
     }
-    Fact { name: "Paid in all", value: dollars(money.paid_in_all), more: format!("{more}. {}", trend(weekly)) }
+    Fact { name: "Paid in all", value: amounts.show(money.paid_in_all), more: format!("{more}. {}", trend(weekly)) }
 }
 
 /// Against the week before.
@@ -108,6 +115,37 @@ fn growth(now: f64, before: f64) -> String {
     }
     let change = (now / before - 1.0) * 100.0;
     if change.abs() < 0.05 { "as many".into() } else { format!("{change:+.1} %") }
+}
+
+/// Something to do, and all that it mends.
+pub(super) struct Point<'a> {
+    pub(super) misroutes: Vec<&'a Misroute>,
+    pub(super) advice: &'a Advice,
+    /// What to run first.
+    pub(super) command: String,
+    /// The commands that show examples.
+    pub(super) look: Vec<String>,
+}
+
+/// One point for each mend, the one that mends the dearest first.
+pub(super) fn points(weekly: &Weekly) -> Vec<Point<'_>> {
+    let mut points: Vec<Point<'_>> = Vec::new();
+    for one in &weekly.misroutes {
+        let look = one.examples.iter().map(|id| format!("tierway explain {id}{}", weekly.store));
+        match points.iter_mut().find(|point| *point.advice == one.advice) {
+            Some(point) => {
+                point.misroutes.push(one);
+                point.look.extend(look.take(1));
+            }
+            None => points.push(Point {
+                misroutes: vec![one],
+                advice: &one.advice,
+                command: format!("{}{}", one.advice.command, weekly.store),
+                look: look.collect(),
+            }),
+        }
+    }
+    points
 }
 
 /// What was left out of the money, or went wrong.
@@ -148,18 +186,20 @@ const HEADS: [&str; 4] = ["Requests", "Paid", "Saved", "Saved, share"];
 
 pub(super) fn tables(weekly: &Weekly) -> Vec<Table> {
     let groups = [("By team", GroupBy::Team), ("By task", GroupBy::TaskType)];
-    let mut tables = vec![days(weekly), Table { title: "By tier", heads: HEADS, rows: rows(&weekly.report.tiers) }];
-    tables.extend(groups.map(|(title, by)| Table { title, heads: HEADS, rows: rows(lines(weekly, by)) }));
+    let amounts = Amounts::of(&weekly.report);
+    let table = |title, lines: &[Line]| Table { title, heads: HEADS, rows: rows(lines, amounts) };
+    let mut tables = vec![days(weekly, amounts), table("By tier", &weekly.report.tiers)];
+    tables.extend(groups.map(|(title, by)| table(title, lines(weekly, by))));
     tables.retain(|table| !table.rows.is_empty());
     tables
 }
 
 /// Day by day, with what that is worth.
-fn days(weekly: &Weekly) -> Table {
+fn days(weekly: &Weekly, amounts: Amounts) -> Table {
     let row = |day: &Day| {
-        let between = day.saved_between.as_ref().map(interval);
+        let between = day.saved_between.as_ref().map(|between| interval(between, amounts));
         let between = between.unwrap_or_else(|| "not measured".into());
-        [day.date.clone(), thousands(day.calls), dollars(day.paid), dollars(day.saved), between]
+        [day.date.clone(), thousands(day.calls), amounts.show(day.paid), amounts.show(day.saved), between]
     };
     let rows = weekly.report.days.iter().map(row).collect();
     Table { title: "By day", heads: ["Requests", "Paid", "Saved", "Between (95 %)"], rows }
@@ -170,10 +210,10 @@ fn lines(weekly: &Weekly, by: GroupBy) -> &[Line] {
     group.filter(|group| tells_something(group)).map_or(&[], |group| &group.lines)
 }
 
-fn rows(lines: &[Line]) -> Vec<[String; 5]> {
+fn rows(lines: &[Line], amounts: Amounts) -> Vec<[String; 5]> {
     let row = |line: &Line| {
         let share = line.saved_share.map_or_else(|| "–".into(), percent);
-        [name(&line.name).to_owned(), thousands(line.calls), crate::figures::cost(line), dollars(line.saved), share]
+        [name(&line.name).to_owned(), thousands(line.calls), cost(line, amounts), amounts.show(line.saved), share]
     };
     let (lines, rest) = lines.split_at(crate::shown(lines.len(), MOST_LINES).0);
     let mut rows: Vec<_> = lines.iter().map(row).collect();
@@ -182,8 +222,8 @@ fn rows(lines: &[Line]) -> Vec<[String; 5]> {
         rows.push([
             format!("{} more", rest.len()),
             thousands(rest.iter().map(|line| line.calls).sum()),
-            dollars(sum(|line| line.paid)),
-            dollars(sum(|line| line.saved)),
+            amounts.show(sum(|line| line.paid)),
+            amounts.show(sum(|line| line.saved)),
             String::new(),
         ]);
     }
