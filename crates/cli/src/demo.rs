@@ -160,9 +160,11 @@ fn without_looks(config: &Config) -> Config {
     Config { quality, ..config.clone() }
 }
 
-/// Asks once more what went to a cheaper tier, has all of it looked at, and shows what was found. Beside the demo's records:
-/// looking at everything costs more than routing saves.
+/// Asks once more what went to a cheaper tier, has all of it looked at, and shows what was found. What was found goes into the
+/// demo's ledger, so that pages and `tierway quality` show it; the calls do not: looking at everything costs more than routing
+/// saves.
 async fn look(config: &Config, folder: &Path, prompts: Vec<Prompt>, outcomes: &[Outcome]) -> Done {
+    let kept = tierway_gateway::location(config).map_err(Failed::told)?;
     let ladder = config.table.ladder();
     let baseline = ladder.tier(ladder.baseline());
     let below = |name: &str| ladder.find(name).is_some_and(|tier| tier < ladder.baseline());
@@ -190,6 +192,7 @@ async fn look(config: &Config, folder: &Path, prompts: Vec<Prompt>, outcomes: &[
     gateway.stop().map_err(Failed::told)?;
     let span = Span { from_ms: 0, to_ms: i64::MAX };
     let report = tierway_gateway::quality_report(&mut state, span, &config.quality.rules).map_err(Failed::told)?;
+    State::open(kept).and_then(|mut kept| kept.take_quality(&mut state)).map_err(Failed::told)?;
     let mut out = io::stdout().lock();
     writeln!(
         out,

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 #[test]
 fn the_demo_says_what_was_saved_and_what_quality_was_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let out = common::good(folder.path(), &["demo"]);
+    let out = common::good(folder.path(), &["demo", "--ledger", "kept.db"]);
     let line = |begin: &str| -> Vec<&str> {
         let line = out.lines().find(|line| line.trim_start().starts_with(begin));
         line.unwrap_or_else(|| panic!("{begin} is missing in\n{out}")).split_whitespace().collect()
@@ -25,6 +25,13 @@ fn the_demo_says_what_was_saved_and_what_quality_was_kept() {
     let cost = line("cost");
     assert!(cost[1].trim_start_matches('$').parse::<f64>().unwrap() > 0.0, "{cost:?}");
     assert_eq!((cost[3].parse(), cost[5], cost[8]), (Ok(verdicts), "0", "0"), "{cost:?}");
+    // Whoever keeps the ledger finds the verdicts in it, and beside them the records of the first round alone.
+    let kept = common::good(folder.path(), &["quality", "--db", "kept.db"]);
+    let found = kept.lines().find(|line| line.contains("all that clients got")).unwrap_or_default();
+    assert_eq!(found.split_whitespace().nth(4), Some(all[4]), "{kept}");
+    let report = common::good(folder.path(), &["report", "--db", "kept.db", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["totals"]["calls"], 200);
 }
 
 /// Starts one that keeps its files in `temporary`, and interrupts it once it has said a line with these words.

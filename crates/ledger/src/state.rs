@@ -63,6 +63,15 @@ impl State {
         }
     }
 
+    /// Copies what another store found about quality: samples with their texts and verdicts, words of people, changes of cells,
+    /// alarms, evidence. What is here already stays. Gives how many rows were new.
+    ///
+    /// # Errors
+    /// What either store says; what was copied until then stays.
+    pub fn take_quality(&mut self, from: &mut Self) -> Result<u64, LedgerError> {
+        quality::copy(from, self.statements())
+    }
+
     /// The database, for what is written once for all of them.
     fn statements(&mut self) -> &mut dyn sql::Statements {
         match &mut self.source {
