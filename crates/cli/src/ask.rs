@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Instructions to go before the question
     #[arg(long)]
     system: Option<String>,
-    /// The whole reply as JSON
+    /// The whole reply as JSON, with `tierway`: tier, model, reason, request id, tokens and cost
     #[arg(long)]
     json: bool,
     /// Record into this ledger instead of the config's
@@ -76,18 +76,31 @@ async fn reply(desk: &Desk, call: Call) -> Result<Reply, Failed> {
 /// `explain`: the command that shows the record, where there is one.
 fn show(Reply { headers, status, body }: Reply, explain: Option<&String>, as_json: bool) -> Done {
     let ReplyBody::Whole(Some(bytes)) = body else { return Err(Failed::told("the reply is no whole answer")) };
-    let answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
+    let mut answer: Value = serde_json::from_slice(&bytes).map_err(Failed::told)?;
     if !status.is_success() {
         let message = answer["error"]["message"].as_str().unwrap_or("no answer");
         return Err(Failed::told(format_args!("HTTP {}: {message}", status.as_u16())));
     }
     let mut out = io::stdout().lock();
+    let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if as_json {
+        // Amounts are exact decimals.
+        let amount = |name: &str| told(name).and_then(|amount| serde_json::from_str::<Value>(amount).ok());
+        answer["tierway"] = json!({
+            "tier": told("x-tierway-tier"),
+            "model": told("x-tierway-model"),
+            "reason": told("x-tierway-reason"),
+            "request_id": told("x-tierway-request-id"),
+            "input_tokens": answer["usage"]["prompt_tokens"],
+            "output_tokens": answer["usage"]["completion_tokens"],
+            "cost_usd": amount("x-tierway-cost-usd"),
+            "baseline_usd": amount("x-tierway-baseline-usd"),
+        });
         writeln!(out, "{answer}")?;
         return Ok(());
     }
     writeln!(out, "{}", answer["choices"][0]["message"]["content"].as_str().unwrap_or_default())?;
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+    let header = |name: &str| told(name).unwrap_or("unknown");
     let usage = &answer["usage"];
     say(format_args!("\ntier    {}", header("x-tierway-tier")));
     say(format_args!("model   {}", header("x-tierway-model")));

@@ -3,7 +3,7 @@
 use crate::exit::{Done, Failed};
 use crate::load::ConfigArg;
 use crate::output::{self, Inputs, Target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tierway_decide::Predictor;
 use tierway_learn::eval::{self, By};
 use tierway_learn::plot;
@@ -41,12 +41,24 @@ pub(crate) struct Args {
     plot: Option<PathBuf>,
 }
 
+/// Another ending would promise another kind of picture; stdout has none.
+fn only_svg(path: &Path) -> Done {
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some(ending) if !ending.eq_ignore_ascii_case("svg") => Err(Failed::told(format_args!(
+            "the plot is an SVG, not a .{ending}: name it {} (browsers show it, `rsvg-convert` makes a PNG of it)",
+            path.with_extension("svg").display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Done {
     let config = args.config.load_or_example()?;
     let ladder = config.table.ladder();
     let inputs = Inputs::default().config(Some(&config)).files("file of outcomes", &args.outcomes);
     let inputs = inputs.files("evidence", &args.evidence);
     let plot = args.plot.as_deref().map(|path| Target::check(Some(path), &inputs)).transpose()?;
+    args.plot.as_deref().map_or(Ok(()), only_svg)?;
     let outcomes = crate::outcomes::read(&args.outcomes)?;
     crate::calibrate::refuse_strangers(&outcomes, ladder, &args.assume_reasoning_tokens)?;
     let table = Table::new(&outcomes, ladder, &args.assume_reasoning_tokens);

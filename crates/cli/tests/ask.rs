@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -56,6 +56,44 @@ fn what_is_recorded_elsewhere_is_explained_from_there() {
         let command: Vec<_> = explain.trim_matches('`').split(' ').skip(1).chain([id]).collect();
         assert!(common::good(dir.path(), &command).contains(id), "{command:?}");
     }
+}
+
+#[test]
+/// A provider of one answer.
+fn answering(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut asked, _) = listener.accept().unwrap();
+        let mut read = Vec::new();
+        while !String::from_utf8_lossy(&read).contains("\"messages\"") {
+            let mut piece = [0; 4_096];
+            let length = asked.read(&mut piece).unwrap();
+            read.extend_from_slice(&piece[..length]);
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+        write!(asked, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+    });
+    address
+}
+
+const ANSWER: &str = r#"{"id":"1","object":"chat.completion","created":1,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"Paris"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}"#;
+
+#[test]
+fn the_reply_as_json_has_what_was_decided_beside_it() {
+    let dir = common::folder(&common::LADDER.replace("127.0.0.1:1", &answering(ANSWER)));
+    let (code, out, talk) = common::tierway(dir.path(), &["ask", "--json", "--model", "nano", "Where is the Louvre?"]);
+    assert_eq!(code, 0, "{talk}");
+    let reply: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(reply["choices"][0]["message"]["content"], "Paris");
+    let mut told = reply["tierway"].clone();
+    let id = told.as_object_mut().unwrap().remove("request_id").unwrap();
+    common::good(dir.path(), &["explain", id.as_str().unwrap()]);
+    let want = serde_json::json!({
+        "tier": "nano", "model": "p/small", "reason": "requested_tier", "input_tokens": 1000, "output_tokens": 100,
+        "cost_usd": 0.00021, "baseline_usd": 0.0065,
+    });
+    assert_eq!(told, want);
 }
 
 /// What a provider says of a request without a key does not say that it has none.

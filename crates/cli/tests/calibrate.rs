@@ -119,6 +119,12 @@ fn savings_are_not_told_where_a_cost_is_not_known() {
         let (code, _, talk) = tierway(dir.path(), &plot);
         assert!(code == 1 && talk.contains(why) && !dir.path().join("p.svg").exists(), "{talk}");
     }
+    let dir = unknown_costs(false);
+    let (code, _, talk) = tierway(dir.path(), &["eval", "--outcomes", "outcomes.jsonl.gz", "--plot", "p.png"]);
+    assert!(
+        code == 1 && talk.contains("an SVG, not a .png: name it p.svg") && !dir.path().join("p.png").exists(),
+        "{talk}"
+    );
     let assumed =
         ["calibrate", "--outcomes", "outcomes.jsonl.gz", "--quality", "0.9", "--assume-reasoning-tokens", "large=500"];
     let (code, out, talk) = tierway(unknown_costs(true).path(), &assumed);
