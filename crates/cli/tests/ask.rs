@@ -58,7 +58,6 @@ fn what_is_recorded_elsewhere_is_explained_from_there() {
     }
 }
 
-#[test]
 /// A provider of one answer.
 fn answering(body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
