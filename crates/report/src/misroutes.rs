@@ -5,7 +5,9 @@
 
 use crate::figures::{dollars, percent, thousands};
 use std::collections::BTreeMap;
-use tierway_decide::{AttemptEnd, CallRecord, CallStatus, Policy, Reason, RequestId, TaskType, Usd, savings};
+use tierway_decide::{
+    AttemptEnd, CallRecord, CallStatus, Policy, Reason, RejectWhy, RequestId, TaskType, TierId, Usd, savings,
+};
 
 /// Requests that are named for each group, the dearest.
 const EXAMPLES: usize = 3;
@@ -50,7 +52,7 @@ pub struct Misroute {
     pub task_type: TaskType,
     /// The tier that was decided.
     pub tier: String,
-    /// What decided: `predicted`, `rule:NAME`.
+    /// What decided: `predicted`, `rule:NAME`; `floor` where one raised what they say.
     pub reason: String,
     /// How many.
     pub calls: u64,
@@ -109,7 +111,8 @@ impl Misroutes {
             return;
         }
         let Some((fault, lost)) = fault(call) else { return };
-        let key = (fault, call.prediction.task_type, call.tier.clone(), call.reason.summary().into_owned());
+        let reason = if is_raised(call) { FLOOR.to_owned() } else { call.reason.summary().into_owned() };
+        let key = (fault, call.prediction.task_type, call.tier.clone(), reason);
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             return;
         }
@@ -136,6 +139,21 @@ impl Misroutes {
     }
 }
 
+/// What decided about requests that a floor raised.
+const FLOOR: &str = "floor";
+
+/// It would have gone to a cheaper tier, but for the floor of its caller or its own.
+fn is_raised(call: &CallRecord) -> bool {
+    call.rejected.iter().any(|passed| passed.why == RejectWhy::BelowFloor)
+}
+
+/// Whether the cheapest tier was passed over for what no threshold can change: it lacks something, or the request does not fit.
+fn is_unfit(call: &CallRecord) -> bool {
+    let by_chance =
+        |why: &RejectWhy| matches!(why, RejectWhy::NotGoodEnough { .. } | RejectWhy::Dearer | RejectWhy::Outscored(_));
+    call.rejected.iter().any(|passed| passed.tier == TierId(0) && !by_chance(&passed.why))
+}
+
 /// What is wrong with a request, and what that cost.
 fn fault(call: &CallRecord) -> Option<(Fault, Usd)> {
     let paid = call.paid? + call.classifier_paid;
@@ -150,10 +168,10 @@ fn fault(call: &CallRecord) -> Option<(Fault, Usd)> {
         return Some((Fault::Dearer, lost));
     }
     let saved = paid - call.cheapest?;
-    if call.reason == Reason::Abstained && saved > Usd::ZERO {
+    if call.reason == Reason::Abstained && !is_raised(call) && saved > Usd::ZERO {
         return Some((Fault::Doubted, saved));
     }
-    let free = matches!(call.reason, Reason::Predicted | Reason::SessionHeld);
+    let free = matches!(call.reason, Reason::Predicted | Reason::SessionHeld) && !is_raised(call) && !is_unfit(call);
     let best = call.prediction.p_ok.iter().copied().fold(0.0, f32::max);
     let as_good = best > 0.0 && call.prediction.p_ok[0] >= best - AS_GOOD;
     (free && as_good && saved > Usd::ZERO).then_some((Fault::TooHigh, saved))
@@ -177,6 +195,10 @@ fn advice(fault: Fault, tier: &str, reason: &str, now: &InForce) -> Advice {
         (_, "requested_tier" | "caller_tier") => (
             format!("Their callers ask for `{tier}`. A ceiling on the key bounds what they can ask for."),
             format!("# in [[keys]], the entries of these callers:\nceiling = \"{baseline}\""),
+        ),
+        (_, FLOOR) => (
+            format!("A floor of their callers, or one that they name themselves, holds them at `{tier}`. Where `{baseline}` is good enough, let it say so."),
+            format!("[[keys]]  # of these callers\nfloor = \"{baseline}\""),
         ),
         (_, "abstained") => (
             "The predictor abstained: they gave it too little to go by, or nothing like what it has seen. Let a model be asked in such cases."
