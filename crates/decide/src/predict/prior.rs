@@ -10,8 +10,8 @@ use crate::{COUNTERS, Complexity, Counter, Features, MAX_TIERS, TaskType};
 /// Number of heads for the kind of work; the three of the tier follow.
 pub(crate) const TASKS: usize = TaskType::ALL.len();
 
-/// P(more than the cheapest tier is expected) from which a request is held to need it.
-const STRONG_FROM: f32 = 0.4;
+/// P(more than the cheapest tier is expected) from which a request is held to need it. As below, too low costs more.
+const STRONG_FROM: f32 = 0.36;
 /// P(a reasoning tier is expected) from which a request is held to need it. Too low costs more than too high.
 const ABOVE_FROM: f32 = 0.36;
 /// Between these two a request is medium, above complex.
