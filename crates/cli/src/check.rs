@@ -55,7 +55,11 @@ pub(crate) fn run(args: &Args) -> Done {
     expired_keys(&config);
     if !args.no_keys {
         unreached(&config);
-        faults += missing_keys(&config) + unread_secrets(&config) + unwritable(&config) + unshared(&config);
+        faults += missing_keys(&config)
+            + unread_secrets(&config)
+            + unlocated(&config)
+            + unwritable(&config)
+            + unshared(&config);
     }
     if let Err(error) = tierway_gateway::check_certificate(&config) {
         say(format_args!("{}: {error}", config.place("server.tls.cert_file")));
@@ -133,16 +137,25 @@ fn unread_secrets(config: &Config) -> usize {
     let shared = config.shared.as_ref().map(|shared| ("[shared] url", &shared.url));
     let sources = [Some(("[quality] webhook", &config.quality.webhook)), budgets, weekly, telemetry, shared];
     let unread = sources.into_iter().flatten().filter_map(|(what, source)| Some((what, source.resolve(&env).err()?)));
-    let ledger = config.ledger.address(&env).err().map(|error| ("[ledger] url", error));
-    let all: Vec<_> = unread.chain(ledger).collect();
+    let all: Vec<_> = unread.collect();
     for (what, error) in &all {
         say(format_args!("{}: {what}: {error}", config.file));
     }
     all.len()
 }
 
+/// An address of the ledger that is none.
+fn unlocated(config: &Config) -> usize {
+    let Err(error) = tierway_gateway::location(config) else { return 0 };
+    say(format_args!("{}: {error}", config.place("ledger.url")));
+    1
+}
+
 /// Places that `serve` will write to and cannot.
 fn unwritable(config: &Config) -> usize {
+    if let Some(why) = writing::missing_folder(config) {
+        say(format_args!("warning: {}: {why}", config.place("ledger.path")));
+    }
     let faults = writing::faults(config);
     for (setting, why) in &faults {
         say(format_args!("{}: {why}", config.place(setting)));

@@ -90,8 +90,10 @@ fn push(url: &PostgresUrl, file: &Path, why: &str) -> Done {
 /// A config that is wrong would keep every replica on the one before; for one that is not put there nothing is made, either.
 fn keep(url: &PostgresUrl, text: &str, name: &str, why: &str) -> Done {
     // Read as a replica will read it: what it names is looked for where that one was started.
-    let config = parse(text, "config")
-        .map_err(|problems| Failed::told(format_args!("{name} is not put in force; {problems}")))?;
+    let config = parse(text, "config").map_err(|mut problems| {
+        problems.0.iter_mut().for_each(|problem| name.clone_into(&mut problem.file));
+        Failed::told(format_args!("{name} is not put in force; {problems}"))
+    })?;
     for warning in &config.warnings {
         say(format_args!("warning: {warning}"));
     }

@@ -89,6 +89,12 @@ impl StoreArg {
 pub(crate) fn location(db: Option<&str>, config: Option<&Config>) -> Result<Location, Failed> {
     match (db, config) {
         (None, Some(config)) => tierway_gateway::location(config).map_err(Failed::told),
-        (db, _) => Ok(Location::from(db.unwrap_or_default())),
+        (db, _) => {
+            let location = Location::from(db.unwrap_or_default());
+            if let Location::Postgres(url) = &location {
+                url.check().map_err(Failed::told)?;
+            }
+            Ok(location)
+        }
     }
 }

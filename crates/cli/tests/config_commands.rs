@@ -101,8 +101,8 @@ fn a_key_that_a_tier_needs_is_a_fault_and_a_spare_one_a_warning() {
         &[],
         expect![[r#"
         exit 1
-        tierway.toml:2: provider `openai` (tiers nano, standard): environment variable OPENAI_API_KEY is not set; export it, or name another source of the key
-        warning: tierway.toml:4: provider `spare` (in no tier): environment variable ANTHROPIC_API_KEY is not set; export it, or name another source of the key
+        tierway.toml:2: provider `openai` (tiers nano, standard): environment variable OPENAI_API_KEY is not set; export it, or name another source
+        warning: tierway.toml:4: provider `spare` (in no tier): environment variable ANTHROPIC_API_KEY is not set; export it, or name another source
     "#]],
     );
     check(
@@ -130,9 +130,9 @@ fn every_secret_that_serving_needs_is_looked_for() {
             exit 1
             warning: tierway.toml:22: `sample` in [quality] finds nothing: nobody allows the use of texts; set `allow_keys`, `allow_teams`, `allow_sampling` of a key or a rule, or, without any keys, `allow_without_key`
             tierway.toml: [quality] webhook: cannot read the key from nope: No such file or directory (os error 2)
-            tierway.toml: [report] webhook: environment variable NOPE_R is not set; export it, or name another source of the key
-            tierway.toml: [telemetry] headers: environment variable NOPE_T is not set; export it, or name another source of the key
-            tierway.toml: [ledger] url: environment variable NOPE_L is not set; export it, or name another source of the key
+            tierway.toml: [report] webhook: environment variable NOPE_R is not set; export it, or name another source
+            tierway.toml: [telemetry] headers: environment variable NOPE_T is not set; export it, or name another source
+            tierway.toml:14: [ledger] url: environment variable NOPE_L is not set; export it, or name another source
         "#]],
     );
     check(

@@ -18,6 +18,7 @@ fn check(config: &str, line: &str, variable: (&str, &[u8]), code: i32, wanted: &
     let (got, _, talk) = ended(command.env(variable.0, OsStr::from_bytes(variable.1)));
     assert_eq!(got, code, "{talk}");
     assert!(talk.contains(wanted), "{talk}");
+    assert!(!talk.contains("s3cret"), "{talk}");
     let blamed = code == 1 && talk.contains("tierway.toml:");
     assert!(!blamed || wanted.contains("tierway.toml:"), "the file is not to blame: {talk}");
 }
@@ -40,6 +41,37 @@ fn what_is_wrong_is_the_variable() {
 fn a_database_that_is_away_is_said_and_no_fault() {
     let url = b"postgres://nobody@127.0.0.1:1/none";
     check(LADDER, "check", ("TIERWAY_LEDGER", url), 0, "warning: environment variable TIERWAY_LEDGER: ");
+}
+
+#[test]
+fn an_address_that_is_none_is_found_before_it_serves_and_never_shown() {
+    let urled = format!("[ledger]\nurl = \"env:PG\"\n{LADDER}");
+    for (address, wanted) in [
+        ("mysql://u:s3cret@h/d", "it is not one of PostgreSQL"),
+        ("\"postgres://u:s3cret@h/d\"", "it is not one of PostgreSQL, and it begins with a quote"),
+        ("postgres://u:s3cret w@host with:1x/d", "it does not read as a URL"),
+        ("postgres://u:p@s3cret@h/d", "it has more than one `@`"),
+        ("host=127.0.0.1 port=1 user=u password=s3cret", "it is not one of PostgreSQL"),
+    ] {
+        for (config, name) in [(LADDER, "TIERWAY_LEDGER"), (&urled, "PG")] {
+            let blamed = format!("tierway.toml:2: the ledger's URL cannot be used: {wanted}");
+            let told = if name == "PG" { &blamed } else { wanted };
+            for (line, wanted) in [("check", told), ("serve", wanted), ("keys add k", wanted)] {
+                check(config, line, (name, address.as_bytes()), 1, wanted);
+            }
+        }
+        let dir = common::folder(LADDER);
+        let (code, out, talk) = common::tierway(dir.path(), &["keys", "add", "k", "--db", address]);
+        assert!(code == 1 && talk.contains(wanted) && !(out + &talk).contains("s3cret"), "{talk}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{address}: it made a file");
+    }
+    check(&urled, "check", ("PG", b"garbage"), 1, "tierway.toml:2: the ledger's URL cannot be used");
+    for source in ["env:FOO", "file:x"] {
+        let wanted = "environment variable TIERWAY_LEDGER: says where an address is found";
+        check(LADDER, "check", ("TIERWAY_LEDGER", source.as_bytes()), 1, wanted);
+    }
+    // The variable is enough: what the config names does not have to be there.
+    check(&urled, "check", ("TIERWAY_LEDGER", b"x.db"), 0, "good. tiers nano");
 }
 
 #[test]

@@ -230,7 +230,8 @@ pub fn parse(text: &str, file: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
 fn explain(error: &toml::de::Error, text: &str) -> String {
     let said = error.message().replace('\n', ", ");
     let place = error.span().and_then(|span| text.get(span)).unwrap_or_default();
-    if said.starts_with("invalid boolean") {
+    if ["invalid boolean", "invalid float", "invalid integer", "invalid date"].iter().any(|kind| said.starts_with(kind))
+    {
         return "this value is no number and not `true` or `false`; a string stands in quotes".into();
     }
     if said.starts_with("duplicate key") {

@@ -54,9 +54,14 @@ pub(crate) fn shown(value: &str) -> String {
 /// Key prefixes that providers use. Long runs without blanks that mix letters and digits count as well.
 const KEY_PREFIXES: [&str; 10] = ["sk-", "sk_", "pk-", "AIza", "AQ.", "xai-", "gsk_", "key-", "Bearer ", "tw-"];
 
+/// Whether a text begins as keys of providers do.
+pub(crate) fn is_key(value: &str) -> bool {
+    value.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| value.starts_with(prefix))
+}
+
 /// Whether a text is probably a key that somebody pasted.
 pub(crate) fn looks_secret(value: &str) -> bool {
-    let prefixed = value.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| value.starts_with(prefix));
+    let prefixed = is_key(value);
     let run =
         value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'=' | b'.'));
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
@@ -81,6 +86,12 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     let mut holding = candidates.iter().filter(|candidate| word.len() >= 5 && candidate.contains(word));
     let part = holding.next().filter(|_| holding.next().is_none()).copied();
     nearest.map(|(_, best)| best).or(part)
+}
+
+/// Whether a word is a known one but for one letter. Another number is another version, and no slip.
+pub(crate) fn is_slip(word: &str, known: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    edit_distance(word, known) == 1 && digits(word) == digits(known)
 }
 
 /// Letters to insert, drop, replace or swap with their neighbour to turn one word into the other
@@ -120,6 +131,14 @@ mod tests {
             ("colour", None),
         ] {
             assert_eq!(nearest(word, known), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn one_letter_is_a_slip_and_one_digit_another_version() {
+        for (word, slip) in [("gpt-4o-mni", true), ("gpt-4o-mini", false), ("gpt-5o-mini", false), ("gpt-4o-mi", false)]
+        {
+            assert_eq!(is_slip(word, "gpt-4o-mini"), slip, "{word}");
         }
     }
 

@@ -1,9 +1,8 @@
 //! `[server]`, `[budgets]`, `[shared]`, `[dispatch]`, `[ledger]`, `[report]`: plain settings.
 
 use crate::problem::shown;
-use crate::provider::{KeyError, KeySource, named};
+use crate::provider::{KeySource, named};
 use crate::reader::{Origin, Section, quoted};
-use crate::secret::Secret;
 use crate::weekly::{self, WeeklyConfig};
 use jiff::tz::{Offset, TimeZone};
 use std::net::SocketAddr;
@@ -125,15 +124,6 @@ pub struct LedgerConfig {
 }
 
 impl LedgerConfig {
-    /// Where the records are: the URL of a PostgreSQL, which may hold a password, or the path of a file. Reads a file or
-    /// the environment.
-    ///
-    /// # Errors
-    /// See [`KeyError`].
-    pub fn address(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, KeyError> {
-        Ok(self.url.resolve(env)?.unwrap_or_else(|| Secret::new(&self.path.to_string_lossy())))
-    }
-
     /// Records into a file, whatever the config says.
     pub fn use_file(&mut self, path: PathBuf) {
         (self.path, self.url) = (path, KeySource::None);
@@ -314,13 +304,18 @@ pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
     // A URL in the variable is not shown as a path would be.
     let variable = Some(LEDGER_VARIABLE).filter(|_| url == KeySource::None);
     let path = section.text_or_env("path", variable).map(|path| path.text).unwrap_or_default();
+    if variable.is_some_and(|name| section.reader.env(name).is_some()) && is_source(&path) {
+        let message =
+            "says where an address is found, which only `url` in [ledger] may; give the address or the path itself";
+        section.problem_of_value("path", variable, message);
+    }
     if path.is_empty() {
         section.problem_of_value("path", variable, "is empty; name a file, such as \"tierway.db\"");
     }
     if path.contains('\u{fffd}') {
         section.problem_of_value("path", variable, "holds bytes that are no UTF-8 text; name another file");
     }
-    if path.contains("://") {
+    if is_address(&path) {
         let mend = "say where it is found, as it holds a password: `url = \"env:NAME\"` or `url = \"file:PATH\"`";
         section.problem("path", format!("`path` in [ledger] is a URL, not a file; {mend}"));
     }
@@ -335,12 +330,26 @@ pub(crate) fn ledger(root: &Section<'_, '_>, base: &Path) -> LedgerConfig {
 
 const LEDGER_VARIABLE: &str = "TIERWAY_LEDGER";
 
+/// The variable wins over the file, whichever of the two it names.
 fn ledger_url(section: &Section<'_, '_>, base: &Path) -> KeySource {
-    if section.reader.env(LEDGER_VARIABLE).is_some_and(|text| text.contains("://")) {
-        section.derived("url", quoted(&format!("env:{LEDGER_VARIABLE}")), Origin::Environment(LEDGER_VARIABLE));
-        return KeySource::Env(LEDGER_VARIABLE.into());
+    match section.reader.env(LEDGER_VARIABLE) {
+        Some(text) if is_address(&text) => {
+            section.derived("url", quoted(&format!("env:{LEDGER_VARIABLE}")), Origin::Environment(LEDGER_VARIABLE));
+            KeySource::Env(LEDGER_VARIABLE.into())
+        }
+        Some(_) => KeySource::None,
+        None => named(section, "url", base),
     }
-    named(section, "url", base)
+}
+
+/// The address of a database, right or wrong, and never a path: it may hold a password.
+fn is_address(text: &str) -> bool {
+    text.contains("://") || text.contains("password=")
+}
+
+/// How the config says where something is found.
+fn is_source(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
 }
 
 pub(crate) fn report(root: &Section<'_, '_>, base: &Path) -> ReportConfig {

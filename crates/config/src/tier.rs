@@ -1,7 +1,7 @@
 //! `[[tiers]]`: the ladder, its targets and what is known of their models.
 
 use crate::catalogue::{Facts, Prices};
-use crate::problem::{did_you_mean, nearest, shown};
+use crate::problem::{did_you_mean, is_slip, nearest, shown};
 use crate::provider::ProviderConfig;
 use crate::reader::{Entry, Origin, Section, Text, quoted};
 use tierway_decide::pricing::{LongPrice, Price, PriceHistory};
@@ -59,16 +59,14 @@ pub(crate) fn read(root: &Section<'_, '_>, known: &Known<'_>) -> Vec<Tier> {
     if sections.len() > MAX_TIERS {
         root.problem("tiers", format!("{} tiers; a ladder has at most {MAX_TIERS}", sections.len()));
     }
-    let mut tiers: Vec<Tier> = Vec::new();
+    let (mut tiers, mut names) = (Vec::new(), Vec::new());
     for section in &sections {
-        let tier = one(section, known);
-        if let Some(tier) = &tier
-            && !tier.name.is_empty()
-            && tiers.iter().any(|earlier| earlier.name == tier.name)
-        {
-            section.problem("name", format!("two tiers are named {}; give each its own name", shown(&tier.name)));
+        let name = section.string("name");
+        if !name.is_empty() && names.contains(&name) {
+            section.problem("name", format!("two tiers are named {}; give each its own name", shown(&name)));
         }
-        tiers.extend(tier);
+        names.push(name);
+        tiers.extend(one(section, known));
     }
     settle_guesses(&mut tiers);
     tiers
@@ -201,6 +199,7 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
     };
     let found = known.prices.lookup(provider.catalogue(), &asked.model.text);
     note_origin(section, &asked.model.text, found.as_ref());
+    let unknown = found.is_none();
     let facts = own_facts(sources, found.unwrap_or_default());
     check_effort(section, at, asked, &facts);
     // Vertex has versions behind an `@`, and its prices go by other names.
@@ -214,6 +213,12 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
             provider.name, asked.model.text
         );
         reader.warn(at, message);
+    } else if unknown {
+        let names = provider.catalogue().map(|catalogue| known.prices.names(catalogue)).unwrap_or_default();
+        if let Some(meant) = names.iter().find(|name| is_slip(&asked.model.text, name)) {
+            let message = format!("no model {} is known; did you mean `{meant}`?", shown(&asked.model.text));
+            reader.warn(at, message);
+        }
     }
     let responses = facts.parameters.responses_only && provider.format == Format::OpenaiChat;
     Some(Target {

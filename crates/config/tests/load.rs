@@ -217,11 +217,16 @@ fn the_url_of_the_ledger_is_named_and_never_shown() {
     let only_pg = |name: &str| env(name).filter(|_| name == "PG");
     for (text, env) in [("", &env as &dyn Fn(&str) -> Option<String>), ("url = \"env:PG\"", &only_pg)] {
         let config = named(text, env).unwrap();
-        assert_eq!(config.ledger.address(env).unwrap().expose().as_str(), URL);
+        assert_eq!(config.ledger.url.resolve(env).unwrap().unwrap().expose().as_str(), URL);
         assert!(!format!("{:?}", config.settings).contains("s3cret"), "{:?}", config.settings);
     }
     let config = named("url = \"file:not-there\"", &|_| None).unwrap();
-    assert!(config.ledger.address(&|_| None).unwrap_err().to_string().contains("not-there"));
+    assert!(config.ledger.url.resolve(&|_| None).unwrap_err().to_string().contains("not-there"));
+    // What the variable names wins, a file over a URL, too.
+    let file = |name: &str| (name == "TIERWAY_LEDGER").then(|| "/var/lib/t.db".to_owned());
+    let config = named("url = \"env:PG\"", &file).unwrap();
+    assert_eq!((&config.ledger.url, config.ledger.path.to_str()), (&KeySource::None, Some("/var/lib/t.db")));
+    assert!(config.settings.iter().all(|setting| setting.path != "ledger.url"));
     for text in [format!("url = \"{URL}\""), format!("path = \"{URL}\""), "url = \"env:\"".into()] {
         let problems = named(&text, &|_| None).unwrap_err().to_string();
         assert!(problems.contains("[ledger]") && !problems.contains("s3cret"), "{problems}");
@@ -242,8 +247,8 @@ fn a_missing_key_is_told_with_the_tiers_that_need_it() {
     let missing = read(&text).missing_keys(&|_| None);
     let lines: Vec<_> = missing.iter().map(|key| format!("{} {:?} {}", key.provider, key.tiers, key.error)).collect();
     expect_test::expect![[r#"
-        openai ["nano", "standard", "reasoning"] environment variable OPENAI_API_KEY is not set; export it, or name another source of the key
-        spare [] environment variable ANTHROPIC_API_KEY is not set; export it, or name another source of the key"#]]
+        openai ["nano", "standard", "reasoning"] environment variable OPENAI_API_KEY is not set; export it, or name another source
+        spare [] environment variable ANTHROPIC_API_KEY is not set; export it, or name another source"#]]
     .assert_eq(&lines.join("\n"));
     assert!(read(CLASSIC).missing_keys(&|_| Some("k".into())).is_empty());
 }

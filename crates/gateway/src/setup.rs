@@ -12,7 +12,7 @@ use tierway_config::{Config, KeyScope};
 use tierway_decide::breaker::BreakerRules;
 use tierway_decide::dispatch::{DispatchLimits, Hedging, StreamRecovery};
 use tierway_decide::room::RoomLimits;
-use tierway_ledger::{CLAIMED, Durability, Location, Options};
+use tierway_ledger::{CLAIMED, Durability, Location, Options, PostgresUrl};
 
 /// A target gets at least this many retries whatever its traffic, or a quiet one could never be retried.
 const RETRY_RESERVE: u16 = 10;
@@ -113,11 +113,12 @@ pub(crate) fn bounds(config: &Config, workers: usize) -> Bounds {
 /// # Errors
 /// [`GatewayError::LedgerAddress`], or [`GatewayError::Ledger`] for an address that no database can have.
 pub fn location(config: &Config) -> Result<Location, GatewayError> {
-    let location = Location::from(config.ledger.address(&tierway_config::environment)?.expose().as_str());
-    if let Location::Postgres(url) = &location {
-        url.check()?;
-    }
-    Ok(location)
+    let Some(url) = config.ledger.url.resolve(&tierway_config::environment)? else {
+        return Ok(Location::Sqlite(config.ledger.path.clone()));
+    };
+    let url = PostgresUrl::new(url.expose());
+    url.check()?;
+    Ok(Location::Postgres(url))
 }
 
 pub(crate) fn ledger_options(config: &Config) -> Options {

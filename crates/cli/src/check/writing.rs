@@ -17,6 +17,13 @@ pub(super) fn faults(config: &Config) -> Vec<(&'static str, String)> {
     ledger.into_iter().chain(weekly).collect()
 }
 
+/// The folder of the ledger that is not there yet, and made when it is served: it may be a slip.
+pub(super) fn missing_folder(config: &Config) -> Option<String> {
+    let Ok(Location::Sqlite(path)) = tierway_gateway::location(config) else { return None };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())?;
+    Some(format!("there is no folder {}; `tierway serve` makes it", folder.display()))
+}
+
 /// What keeps a file from being a ledger that is written.
 pub(crate) fn ledger(path: &Path) -> Option<String> {
     match Reader::open(path) {

@@ -2,7 +2,7 @@
 
 use super::ProviderKind;
 use super::kind::KindFacts;
-use crate::problem::looks_secret;
+use crate::problem::{is_key, looks_secret};
 use crate::reader::{Origin, Section, quoted};
 use crate::schema::{self, Spec};
 use crate::secret::Secret;
@@ -30,7 +30,7 @@ pub enum KeySource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The variable is not set, or empty.
-    #[error("environment variable {0} is not set; export it, or name another source of the key")]
+    #[error("environment variable {0} is not set; export it, or name another source")]
     Env(String),
     /// The variable is set to bytes that are no text.
     #[error("environment variable {0} holds bytes that are no UTF-8 text; export it anew")]
@@ -219,6 +219,11 @@ fn command(section: &Section<'_, '_>) -> Option<KeySource> {
     if words.is_empty() {
         section
             .problem("key_command", format!("`key_command` in {} is empty; give program and arguments", section.title));
+        return None;
+    }
+    if words.iter().any(|word| is_key(word)) {
+        let message = "holds a key itself, which does not belong in this file; name the program that prints it";
+        section.problem("key_command", format!("`key_command` in {} {message}", section.title));
         return None;
     }
     Some(KeySource::Command(words))

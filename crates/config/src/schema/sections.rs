@@ -792,7 +792,7 @@ pub static LEDGER: Spec = Spec {
             "path",
             Kind::Text,
             Some("\"tierway.db\""),
-            "SQLite file, relative to the config. The environment variable `TIERWAY_LEDGER` wins over it; it may be the URL of a PostgreSQL.",
+            "SQLite file, relative to the config. The environment variable `TIERWAY_LEDGER` wins over it and over `url`; it may be the URL of a PostgreSQL.",
         ),
         field(
             "url",

@@ -27,12 +27,19 @@ pub(super) enum Tls {
 }
 
 impl PostgresUrl {
-    /// Takes what looks like a URL, in whatever case and of whatever kind: it may hold a password, and is never a path.
-    /// Whether it is right, and one of PostgreSQL at all, is found when it is used.
+    /// Takes what looks like a URL, in whatever case and of whatever kind, or like libpq's `host=… password=…`: it may hold a
+    /// password, and is never a path.
     #[must_use]
     pub fn recognize(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.trim().split_once("://")?;
-        Some(Self(format!("{}://{rest}", scheme.to_ascii_lowercase()).into()))
+        (text.contains("://") || text.contains("password=")).then(|| Self::new(text))
+    }
+
+    /// Takes what was given for a URL. Whether it is right, and one of PostgreSQL at all, is found when it is used.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let text = text.trim();
+        let written = text.split_once("://").map(|(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()));
+        Self(written.unwrap_or_else(|| text.to_owned()).into())
     }
 
     /// Reads all of it.
@@ -46,7 +53,13 @@ impl PostgresUrl {
     pub(super) fn parse(&self) -> Result<(Config, Tls), LedgerError> {
         let bad = |cause: &str| LedgerError::BadUrl { cause: cause.into() };
         if !["postgres://", "postgresql://"].iter().any(|scheme| self.0.starts_with(scheme)) {
-            return Err(bad("it is not one of PostgreSQL, and a file has no `://`"));
+            let quoted = self.0.starts_with(['"', '\'']);
+            let hint = if quoted { "it begins with a quote, which belongs to none" } else { "a file has no `://`" };
+            return Err(bad(&format!("it is not one of PostgreSQL, and {hint}")));
+        }
+        // The first one ends the password, so what is left of a password with one in it would count, and be shown, as the host.
+        if self.0.matches('@').count() > 1 {
+            return Err(bad("it has more than one `@`; one in the password is written %40"));
         }
         let (rest, mode, authorities) = self.without_tls();
         // What the parser says may quote a part of a password that is not written as it should be.
@@ -149,6 +162,10 @@ mod tests {
         check("postgres:///app?user=u", "postgres://(unreadable)", None);
         check(" Postgres://u:s3cret@db/app", "postgres://db:5432/app", checked());
         check("mysql://u:s3cret@db/app", "postgres://(unreadable)", None);
+        check("\"postgres://u:s3cret@db/app\"", "postgres://(unreadable)", None);
+        check("postgres://u:p@s3cret@db/app", "postgres://(unreadable)", None);
+        check("postgres://u:p@s3cret/x@db/app", "postgres://(unreadable)", None);
+        check("host=db user=u password=s3cret", "postgres://(unreadable)", None);
     }
 
     #[test]
