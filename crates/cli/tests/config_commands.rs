@@ -62,7 +62,7 @@ fn init_writes_a_config_that_check_finds_good() {
     let (code, _, talk) = tierway(dir.path(), &["check"], &env);
     assert_eq!(code, 0, "{talk}");
     assert!(
-        talk.contains("tiers nano < standard (baseline) < reasoning; 2 providers, 6 rules, 31 tests passed"),
+        talk.contains("tiers nano < standard (baseline) < reasoning; 2 providers, 6 rules, 41 tests passed"),
         "{talk}"
     );
 }
