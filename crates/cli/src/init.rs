@@ -5,10 +5,10 @@ use crate::output::{Inputs, Target};
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tierway_config::init::{Found, Maker, summary, write};
+use tierway_config::init::{Found, Maker, OLLAMA, summary, write};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -21,7 +21,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Done {
-    let found = Found { keys: keys(&tierway_config::environment), ollama: ollama().unwrap_or_default() };
+    let ollama_at = host(&tierway_config::environment);
+    let ollama = ollama(ollama_at.unwrap_or(OLLAMA)).unwrap_or_default();
+    let found = Found { keys: keys(&tierway_config::environment), ollama, ollama_at };
     let text = write(&found);
     say(format_args!("tierway: {}", summary(&found)));
     if args.output == Path::new("-") {
@@ -68,12 +70,24 @@ fn store(path: &Path, text: &str, force: bool) -> Done {
 /// Longest wait for a local Ollama: it answers in a millisecond, or is not there.
 const OLLAMA_WAIT: Duration = Duration::from_millis(300);
 
-/// Names of the models of a local Ollama, smallest first; none when nothing sensible answers.
-fn ollama() -> Option<Vec<String>> {
-    let address = SocketAddr::from(([127, 0, 0, 1], 11434));
+/// Where `OLLAMA_HOST` says that Ollama is, in any of the forms that Ollama itself takes; what it listens on is where it is asked
+/// on this machine.
+fn host(env: &dyn Fn(&str) -> Option<String>) -> Option<SocketAddr> {
+    let text = env("OLLAMA_HOST")?;
+    let text = text.trim().trim_start_matches("http://").trim_end_matches('/');
+    let (name, port) = match text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some((name, port)) => (name, port.parse().ok()?),
+        None => (text, OLLAMA.port()),
+    };
+    let name = if name.is_empty() || name == "0.0.0.0" { "127.0.0.1" } else { name };
+    (name, port).to_socket_addrs().ok()?.next()
+}
+
+/// Names of the models of an Ollama, smallest first; none when nothing sensible answers.
+fn ollama(address: SocketAddr) -> Option<Vec<String>> {
     let mut stream = TcpStream::connect_timeout(&address, OLLAMA_WAIT).ok()?;
     stream.set_read_timeout(Some(OLLAMA_WAIT)).ok()?;
-    stream.write_all(b"GET /api/tags HTTP/1.0\r\nHost: 127.0.0.1:11434\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "GET /api/tags HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.take(1 << 20).read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -102,6 +116,21 @@ mod tests {
         };
         let want = [(Maker::Anthropic, "ANTHROPIC_API_KEY".to_owned()), (Maker::Gemini, "GOOGLE_API_KEY".to_owned())];
         assert_eq!(keys(&env), want);
+    }
+
+    #[test]
+    fn ollama_is_where_its_variable_says() {
+        for (text, at) in [
+            ("10.0.0.7", Some("10.0.0.7:11434")),
+            ("http://127.0.0.1:9000/", Some("127.0.0.1:9000")),
+            (":9000", Some("127.0.0.1:9000")),
+            ("0.0.0.0", Some("127.0.0.1:11434")),
+            ("0.0.0.0:99999", None),
+        ] {
+            let found = host(&|name| (name == "OLLAMA_HOST").then(|| text.to_owned()));
+            assert_eq!(found.map(|at| at.to_string()).as_deref(), at, "{text}");
+        }
+        assert_eq!(host(&|_| None), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn main() {
 #[divan::bench]
 fn init_config(bencher: divan::Bencher) {
     let keys = Maker::ALL.iter().map(|maker| (*maker, "KEY".to_owned())).collect();
-    let text = write(&Found { keys, ollama: Vec::new() });
+    let text = write(&Found { keys, ollama: Vec::new(), ollama_at: None });
     bencher.bench(|| parse(&text, "tierway.toml", &|_| None).is_ok());
 }
 

@@ -3,6 +3,10 @@
 //! Text out, nothing else: who looks at the environment and writes the file is the command.
 
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+/// Where an Ollama listens that nobody told otherwise.
+pub const OLLAMA: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 11_434));
 
 /// A provider of the default ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +25,8 @@ pub struct Found {
     pub keys: Vec<(Maker, String)>,
     /// Models of a local Ollama, smallest first; none: no Ollama, or an empty one.
     pub ollama: Vec<String>,
+    /// Where it is; none: where it always is.
+    pub ollama_at: Option<SocketAddr>,
 }
 
 /// Models of one maker, cheap to capable, as `model` or `model@effort`.
@@ -120,13 +126,11 @@ pub fn summary(found: &Found) -> String {
         }
     }
     if !found.ollama.is_empty() {
-        parts.push(format!(
-            "ollama at 127.0.0.1:11434 ({})",
-            match found.ollama.len() {
-                1 => "1 model".to_owned(),
-                models => format!("{models} models"),
-            }
-        ));
+        let models = match found.ollama.len() {
+            1 => "1 model".to_owned(),
+            models => format!("{models} models"),
+        };
+        parts.push(format!("ollama at {} ({models})", found.ollama_at.unwrap_or(OLLAMA)));
     }
     if parts.is_empty() {
         let variables: Vec<_> = Maker::ALL.iter().flat_map(|maker| maker.key_variables()).copied().collect();
@@ -161,6 +165,12 @@ fn providers(out: &mut String, keys: &[(Maker, String)], found: &Found) {
     }
     if !found.ollama.is_empty() {
         out.push_str("\n[providers.ollama]\nkind = \"ollama\"\n");
+        if let Some(at) = found.ollama_at.filter(|at| *at != OLLAMA) {
+            let _ = writeln!(out, "base_url = \"http://{at}\"");
+            if !at.ip().is_loopback() {
+                out.push_str("allow_http = true\n");
+            }
+        }
     }
 }
 

@@ -32,7 +32,11 @@ fn combinations() -> Vec<Found> {
             .map(|(_, maker)| (maker, maker.key_variables()[0].to_owned()))
             .collect();
         for models in [&[][..], &["qwen3:8b"], &["a", "b"], &["a", "b", "c", "d \"e\""]] {
-            all.push(Found { keys: keys.clone(), ollama: models.iter().map(|name| (*name).to_owned()).collect() });
+            all.push(Found {
+                keys: keys.clone(),
+                ollama: models.iter().map(|name| (*name).to_owned()).collect(),
+                ollama_at: None,
+            });
         }
     }
     all
@@ -78,7 +82,7 @@ fn the_ladder_gets_dearer_and_the_first_maker_serves() {
 fn it_says_what_it_found() {
     let says = |keys: &[(Maker, &str)], ollama: &[&str]| {
         let keys = keys.iter().map(|(maker, name)| (*maker, (*name).to_owned())).collect();
-        summary(&Found { keys, ollama: ollama.iter().map(|name| (*name).to_owned()).collect() })
+        summary(&Found { keys, ollama: ollama.iter().map(|name| (*name).to_owned()).collect(), ollama_at: None })
     };
     assert_eq!(
         says(&[(Maker::Gemini, "GOOGLE_API_KEY"), (Maker::OpenAi, "OPENAI_API_KEY")], &["a"]),
