@@ -2,7 +2,7 @@
 
 use crate::{LedgerError, Options, PostgresUrl, folding, postgres, sqlite};
 use std::path::{Path, PathBuf};
-use tierway_decide::CallRecord;
+use tierway_decide::{CallRecord, RequestId};
 
 /// Where records are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,14 @@ impl Engine {
             }
             // A commit that PostgreSQL has confirmed is on its disk.
             Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The newest row, if there is any.
+    pub(crate) fn newest(&mut self) -> Result<Option<RequestId>, LedgerError> {
+        match self {
+            Self::Sqlite(store) => store.newest(),
+            Self::Postgres(store) => store.newest(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tierway_decide::CallRecord;
+use tierway_decide::{CallRecord, RequestId};
 
 /// The most records in one transaction: bounds memory, and how long a ticket or a reader's checkpoint waits.
 const MOST_IN_GROUP: usize = 8_192;
@@ -50,7 +50,7 @@ pub(crate) fn start(
         forgetting: Forgetting::new(),
     };
     match engine {
-        Ok(engine) => writer.engine = Some(engine),
+        Ok(engine) => writer.take(engine),
         Err(error) => writer.say_failure(&error),
     }
     std::thread::Builder::new().name("ledger".into()).spawn(move || writer.run())
@@ -79,16 +79,38 @@ fn today() -> i64 {
     i64::try_from(since_1970.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// When to forget, and up to when; without trusting a clock that jumps.
+/// A clock that is ahead of the newest row by more than this is not believed before it has gone on for a day.
+const AHEAD_AT_MOST: Duration = Duration::from_secs(2 * DAY.as_secs());
+
+/// When to forget, and up to when; without trusting a clock that jumps, or that a start finds far ahead of the newest row.
 struct Forgetting {
     due: Instant,
     began: Instant,
     began_wall: SystemTime,
+    /// The store was looked at, before anything of this process was in it.
+    begun: bool,
 }
 
 impl Forgetting {
     fn new() -> Self {
-        Self { due: Instant::now(), began: Instant::now(), began_wall: SystemTime::now() }
+        Self { due: Instant::now(), began: Instant::now(), began_wall: SystemTime::now(), begun: false }
+    }
+
+    /// Compares the clock with what others wrote by it. Either nothing was recorded for days, and a day more does no harm, or
+    /// the clock is wrong: that is set right within the day, which then counts as a jump.
+    fn begin(&mut self, newest: Option<RequestId>) {
+        let newest_ms = newest.map_or(u64::MAX, |newest| u64::try_from(newest.unix_ms()).unwrap_or_default());
+        let newest = UNIX_EPOCH.checked_add(Duration::from_millis(newest_ms));
+        let ahead = newest.and_then(|newest| self.began_wall.duration_since(newest).ok()).unwrap_or_default();
+        if ahead > AHEAD_AT_MOST {
+            self.due = self.began + DAY;
+            let days = ahead.as_secs() / DAY.as_secs();
+            tracing::info!(
+                days,
+                "the newest record is that old by the clock; should it be wrong: no old records are deleted for a day"
+            );
+        }
+        self.begun = true;
     }
 
     /// The day by the clock, since 1970 UTC. None when the clock has jumped by more than a day since the start: nobody
@@ -183,9 +205,21 @@ impl Writer {
         self.shared.wake_waiting();
     }
 
+    /// Writes with an engine from now on.
+    fn take(&mut self, mut engine: Engine) {
+        if !self.forgetting.begun && self.options.keep_days.is_some() {
+            match engine.newest() {
+                Ok(newest) => self.forgetting.begin(newest),
+                Err(error) => tracing::warn!(%error, "it cannot be seen how old the newest record is"),
+            }
+        }
+        self.engine = Some(engine);
+    }
+
     fn try_write(&mut self) -> Result<Vec<usize>, LedgerError> {
         if self.engine.is_none() {
-            self.engine = Some(Engine::open(&self.location, &self.options)?);
+            let engine = Engine::open(&self.location, &self.options)?;
+            self.take(engine);
         }
         let turns = Turns::new(&self.shared);
         self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls, || turns.row()))
@@ -324,7 +358,8 @@ impl Writer {
     fn say_recovery(&mut self) {
         if let Some(outage) = self.outage.take() {
             *self.shared.failing() = None;
-            tracing::info!(seconds = outage.since.elapsed().as_secs(), "records are being written again");
+            // As loud as its beginning: whoever was woken by that waits for this.
+            tracing::warn!(seconds = outage.since.elapsed().as_secs(), "records are being written again");
         }
     }
 

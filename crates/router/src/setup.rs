@@ -254,7 +254,15 @@ pub(crate) struct Ground {
     pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
-/// Makes ids that sort by time and never repeat within a process, whatever the clock does.
+/// How far ids may be ahead of the clock, milliseconds: it is set back by so much now and then, and the ids still rise.
+const MOST_AHEAD_MS: i64 = 60_000;
+
+/// Ids of one millisecond before the next one is begun: an eighth of what the counter holds. Each time that ids follow the clock
+/// back over times that they have been at, they take the next eighth, so that none comes twice.
+const COUNTED: u16 = 512;
+
+/// Makes ids that sort by time and never repeat within a process. Where the clock is set back by more than a minute they follow
+/// it: what was wrong is the time before.
 #[derive(Debug)]
 pub struct IdSource {
     process: u16,
@@ -268,30 +276,40 @@ impl IdSource {
         Self { process, last: AtomicI64::new(0) }
     }
 
-    /// The next id: of this millisecond, or just after the last one when the clock stood still or went back.
+    /// The next id: of this millisecond, or just after the last one when the clock stood still or went back a little.
     pub fn next(&self, unix_ms: i64) -> RequestId {
-        let fresh = RequestId::new(unix_ms, self.process, 0);
-        let next = |last: i64| fresh.max(self.successor(RequestId::from_i64(last)));
-        let after = |last: i64| Some(next(last).as_i64());
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or_default();
-        next(last)
+        let next = |last: i64| self.after(RequestId::from_i64(last), unix_ms);
+        let update = |last: i64| Some(next(last).as_i64());
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).unwrap_or_default();
+        let (made, last) = (next(last), RequestId::from_i64(last));
+        if made < last {
+            let seconds = (last.unix_ms() - made.unix_ms()) / 1_000;
+            tracing::warn!(seconds, "the clock went back; requests before are recorded as of later than they were");
+        }
+        made
     }
 
-    /// The id after another of this source; where the counter is used up, in the next millisecond: the bits above it are
-    /// those of other processes.
-    fn successor(&self, last: RequestId) -> RequestId {
-        let following = RequestId::from_i64(last.as_i64() + 1);
-        let counter = (following.as_i64() & 0xfff) as u16;
-        match counter {
-            0 => RequestId::new(last.unix_ms() + 1, self.process, 0),
-            counter => RequestId::new(last.unix_ms(), self.process, counter),
+    /// The id after another of this source. The bits above the counter are those of other processes: where it is used up, the
+    /// next millisecond is begun.
+    fn after(&self, last: RequestId, unix_ms: i64) -> RequestId {
+        let counter = (last.as_i64() & 0xfff) as u16;
+        let eighth = counter / COUNTED * COUNTED;
+        if last.unix_ms() > unix_ms + MOST_AHEAD_MS {
+            return RequestId::new(unix_ms, self.process, (eighth + COUNTED) & 0xfff);
         }
+        let successor = match (counter + 1) % COUNTED {
+            0 => RequestId::new(last.unix_ms() + 1, self.process, eighth),
+            _ => RequestId::new(last.unix_ms(), self.process, counter + 1),
+        };
+        successor.max(RequestId::new(unix_ms, self.process, eighth))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY_MS: i64 = 86_400_000;
 
     #[test]
     fn ids_rise_even_when_the_clock_goes_back() {
@@ -300,6 +318,17 @@ mod tests {
         let made = times.map(|ms| ids.next(ms));
         assert!(made.is_sorted_by(|a, b| a < b), "{made:?}");
         assert_eq!(made[4].unix_ms(), times[4]);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_is_followed_back_and_no_id_comes_twice() {
+        let ids = IdSource::new(7);
+        let now = RequestId::EPOCH_MS + 5_000;
+        let made: Vec<_> = [0, 0, 400 * DAY_MS, 0, 0, 1, DAY_MS, 0, 0].map(|ahead| ids.next(now + ahead)).into();
+        let times: Vec<_> = made.iter().map(|id| id.unix_ms() - now).collect();
+        assert_eq!(times, [0, 0, 400 * DAY_MS, 0, 0, 1, DAY_MS, 0, 0]);
+        assert_eq!(made.iter().collect::<std::collections::BTreeSet<_>>().len(), made.len(), "{made:?}");
+        assert!(made.iter().all(|id| id.as_i64() >> 12 & 0x3ff == 7), "ids of another process");
     }
 
     #[test]

@@ -6,14 +6,20 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long connecting may take in all, with logging in.
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A server that takes connections and says nothing is left alone for so long: whoever needs it next, one after another at a
+/// start, learns at once what the first one waited for.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// The server that was silent last, and when that was known.
+static SILENT: Mutex<Option<(PostgresUrl, Instant)>> = Mutex::new(None);
 /// The oldest PostgreSQL that is supported.
 const OLDEST: i32 = 140_000;
 
@@ -26,6 +32,17 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn connect(url: &PostgresUrl) -> Result<Self, LedgerError> {
+        Self::connect_within(url, CONNECT_LIMIT)
+    }
+
+    fn connect_within(url: &PostgresUrl, limit: Duration) -> Result<Self, LedgerError> {
+        let silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if silent.is_some_and(|(silent, known)| silent == *url && known.elapsed() < LEFT_ALONE) {
+            return Err(LedgerError::Unreachable {
+                place: url.to_string(),
+                cause: "it did not answer just now".into(),
+            });
+        }
         let (config, tls) = url.parse()?;
         let place = url.to_string();
         let unreachable = |cause: String| LedgerError::Unreachable { place: place.clone(), cause };
@@ -49,9 +66,12 @@ impl Link {
                 }
             }
         };
-        let connected = runtime.block_on(async { tokio::time::timeout(CONNECT_LIMIT, connecting).await });
+        let connected = runtime.block_on(async { tokio::time::timeout(limit, connecting).await });
         let client = connected
-            .map_err(|_| unreachable(format!("no answer within {} seconds", CONNECT_LIMIT.as_secs())))?
+            .map_err(|_| {
+                *SILENT.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.clone(), Instant::now()));
+                unreachable(format!("no answer within {} seconds", limit.as_secs()))
+            })?
             .map_err(|cause: Error| LedgerError::from_postgres(&place, &cause))?;
         let link = Self { client, runtime: Some(runtime), place };
         link.is_suitable()?;
@@ -130,4 +150,19 @@ fn connector(authorities: Option<&Path>) -> Result<MakeRustlsConnect, LedgerErro
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| LedgerError::BadUrl { cause: error.to_string() })?;
     Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_nothing_is_waited_for_once() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = PostgresUrl::new(&format!("postgres://u@{}/d", silent.local_addr().unwrap()));
+        let said = |limit| Link::connect_within(&url, limit).err().unwrap().to_string();
+        assert!(said(Duration::from_millis(50)).contains("no answer within"));
+        assert!(said(CONNECT_LIMIT).contains("it did not answer just now"));
+    }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, pin_mut};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
-use tierway_decide::CallRecord;
+use tierway_decide::{CallRecord, RequestId};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
@@ -86,6 +86,14 @@ impl Store {
             self.open = Some(open);
         }
         written
+    }
+
+    /// The newest row; none in an empty ledger, or one that is away.
+    pub(crate) fn newest(&mut self) -> Result<Option<RequestId>, LedgerError> {
+        self.step(|open| {
+            let newest = open.link.client().query_typed_one("SELECT max(id) FROM calls", &[]);
+            Ok(open.link.run(LIMIT, newest)?.get::<_, Option<i64>>(0).map(RequestId::from_i64))
+        })
     }
 
     /// Takes a step towards forgetting what came before a day (since 1970, UTC): rows and sums by the hour; sums by

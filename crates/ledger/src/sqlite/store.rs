@@ -10,10 +10,11 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tierway_decide::CallRecord;
+use tierway_decide::{CallRecord, RequestId};
 
-/// How long the writer waits for another program that holds a lock (a backup, a shell).
-const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the writer waits for who holds a lock: as long as those do who keep verdicts and keys in the same file, each of whose
+/// changes is synced to the disk. Another program (a backup, a shell) gets no longer either.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages in the write-ahead log after which SQLite moves them into the database: 16 MB; fewer, larger syncs.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// The write-ahead log is cut back to this size after a burst.
@@ -94,6 +95,14 @@ impl Store {
             self.open = None;
         }
         Err(cause)
+    }
+
+    /// The newest row; none in an empty ledger, or one that is not open.
+    pub(crate) fn newest(&self) -> Result<Option<RequestId>, LedgerError> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let newest = open.db.query_row("SELECT max(id) FROM calls", (), |row| row.get::<_, Option<i64>>(0));
+        let newest = newest.map_err(|cause| LedgerError::from_sqlite(&self.path, cause))?;
+        Ok(newest.map(RequestId::from_i64))
     }
 
     /// Takes a step towards forgetting what came before a day (since 1970, UTC): rows and sums by the hour; sums by

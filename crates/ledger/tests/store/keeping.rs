@@ -248,7 +248,25 @@ fn old_rows_go_with_their_space_and_sums_by_the_day_stay(store: &Scratch) {
     assert!(audit.is_clean() && audit.expired_hours == 7 * 24, "{:?}", audit.problems);
 }
 
+/// A clock that runs ahead by months, at a start: what it makes of the rows' age is not to be undone.
+fn a_clock_far_ahead_of_the_newest_row_deletes_nothing_at_once(store: &Scratch) {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let ledger = Ledger::open(store.location(), quick()).unwrap();
+    traffic(9, 50, now - 100 * DAY_MS, DAY_MS).for_each(|call| assert!(ledger.offer(call)));
+    ledger.close().unwrap();
+    let options = Options { keep_days: Some(30), forget_every: Duration::from_millis(1), ..quick() };
+    let ledger = Ledger::open(store.location(), options).unwrap();
+    // Of now: the first row does not prove the clock, it comes from it.
+    for at in 0..20 {
+        assert!(ledger.offer(traffic(10 + at, 1, now, 1).next().unwrap()));
+        ledger.flush(LIMIT).unwrap();
+    }
+    assert!(store.number("SELECT count(*) FROM calls") > 50);
+    ledger.close().unwrap();
+}
+
 on_both![
+    a_clock_far_ahead_of_the_newest_row_deletes_nothing_at_once,
     a_killed_process_loses_nothing_that_it_said_was_recorded,
     old_rows_go_with_their_space_and_sums_by_the_day_stay,
 ];
