@@ -104,7 +104,7 @@ async fn demo(args: &Args) -> Result<Shown, Failed> {
     let ledger = args.ledger.clone().unwrap_or_else(|| folder.path().join("demo.db"));
     let config = config(&stand_in.base_url(), args.listen, &ledger)?;
     let gateway = Gateway::start(&without_looks(&config), 1).map_err(|error| match error {
-        GatewayError::Listen { address, cause } => {
+        GatewayError::Listen { address, cause, .. } => {
             Failed::told(format_args!("cannot listen on {address}: {cause}; choose another address with --listen"))
         }
         error => Failed::told(error),

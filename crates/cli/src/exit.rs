@@ -38,11 +38,41 @@ impl From<io::Error> for Failed {
 pub(crate) fn code(done: Done) -> ExitCode {
     match done {
         Ok(()) | Err(Failed::HadEnough) => ExitCode::SUCCESS,
+        Err(Failed::Told(message)) if keeps_a_log() => {
+            tracing::error!(target: LOG, "{message}");
+            ExitCode::FAILURE
+        }
         Err(Failed::Told(message)) => {
             say(format_args!("tierway: {message}"));
             ExitCode::FAILURE
         }
         Err(Failed::Silent) => ExitCode::FAILURE,
+    }
+}
+
+/// What `serve` itself has to say stands in its log under this name, whatever else is filtered out of that.
+pub(crate) const LOG: &str = "tierway::serve";
+
+/// This process serves: what it says is read later, and by programs, so that every line has a time and a level.
+fn keeps_a_log() -> bool {
+    tracing::dispatcher::has_been_set()
+}
+
+/// What happened: in the log where one is kept, else a line of talk.
+pub(crate) fn tell(line: impl Display) {
+    if keeps_a_log() {
+        tracing::info!(target: LOG, "{line}");
+    } else {
+        say(format_args!("tierway: {line}"));
+    }
+}
+
+/// What should be looked at: in the log where one is kept, else a line of talk.
+pub(crate) fn warn(line: impl Display) {
+    if keeps_a_log() {
+        tracing::warn!(target: LOG, "{line}");
+    } else {
+        say(format_args!("warning: {line}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The config of a command: the file or database that was named, or the usual file, or the built-in example.
 
-use crate::exit::{Failed, say};
+use crate::exit::{Failed, say, warn};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tierway::Setup;
@@ -128,10 +128,10 @@ impl ConfigArg {
     pub(crate) fn load(&self) -> Result<Config, Failed> {
         let config = self.read().map_err(Failed::told)?;
         for warning in &config.warnings {
-            say(format_args!("warning: {warning}"));
+            warn(warning);
         }
         for shutdown in config.shutdowns(crate::check::today(), SHUTDOWN_NOTICE_DAYS) {
-            say(format_args!("WARNING: {shutdown}"));
+            warn(shutdown);
         }
         Ok(config)
     }
@@ -155,7 +155,7 @@ impl ConfigArg {
 /// Says which providers have no key: their calls fail, those of others do not.
 pub(crate) fn warn_of_missing_keys(config: &Config) {
     for missing in config.missing_keys(&tierway_config::environment) {
-        say(format_args!("warning: provider `{}`: {}", missing.provider, missing.error));
+        warn(format_args!("provider `{}`: {}", missing.provider, missing.error));
     }
 }
 

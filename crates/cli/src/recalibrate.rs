@@ -3,7 +3,7 @@
 //! Works only where the config takes its evidence from the ledger. A calibration that proves nothing changes nothing, and what
 //! somebody went back to stays until somebody calibrates by hand.
 
-use crate::exit::{Failed, say};
+use crate::exit::{Failed, tell};
 use crate::poll::Poll;
 use crate::store::now_ms;
 use crate::{calibrate, evidence};
@@ -49,7 +49,7 @@ impl Recalibration {
         let version = number(self.newest.as_ref());
         let changed = std::mem::replace(&mut self.loaded, version) != version;
         if changed {
-            say(format_args!("tierway: version {version} of the evidence is in force"));
+            tell(format_args!("version {version} of the evidence is in force"));
         }
         changed
     }
@@ -58,9 +58,9 @@ impl Recalibration {
     pub(crate) async fn look(&mut self, config: &Config) {
         if let Some(done) = self.calibrating.take_if(|calibrating| calibrating.is_finished()) {
             match done.await {
-                Ok(Ok(words)) => say(format_args!("tierway: {words}")),
-                Ok(Err(Failed::Told(why))) => say(format_args!("tierway: the evidence stays as it is; {why}")),
-                Ok(Err(_)) | Err(_) => say("tierway: the evidence stays as it is; calibration broke off"),
+                Ok(Ok(words)) => tell(words),
+                Ok(Err(Failed::Told(why))) => tell(format_args!("the evidence stays as it is; {why}")),
+                Ok(Err(_)) | Err(_) => tell("the evidence stays as it is; calibration broke off"),
             }
         }
         let Some(hours) = config.quality.recalibrate_hours.filter(|_| is_on(config)) else { return };

@@ -1,11 +1,15 @@
-//! When a command that serves is told to stop: once in good order, and once more in a hurry.
+//! Signals of a command that serves: told to stop it does, once in good order, and once more in a hurry.
 
-use crate::exit::say;
+use crate::exit::tell;
 use std::io;
 use tierway_gateway::Gateway;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and Ctrl-C, from now on: none of them ends the process by itself any more.
+/// A file that grows beyond a limit (`ulimit -f`, `LimitFSIZE=`): the same number on every system that has it.
+const SIGXFSZ: i32 = 25;
+
+/// SIGTERM and Ctrl-C, from now on: none of them ends the process by itself any more. Neither does a limit on the size of
+/// files, which then is an error of the write that met it, like a full disk.
 pub(crate) struct Stopping {
     terminate: Signal,
     interrupt: Signal,
@@ -13,6 +17,8 @@ pub(crate) struct Stopping {
 
 impl Stopping {
     pub(crate) fn new() -> io::Result<Self> {
+        // Once there is a handler the process keeps it.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -36,7 +42,7 @@ impl Stopping {
                     return done.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
                 }
                 _ = self.interrupt.recv() => {
-                    say("tierway: ending now; records are written first");
+                    tell("ending now; records are written first");
                     hurry.now();
                 }
             }

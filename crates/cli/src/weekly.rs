@@ -1,11 +1,11 @@
 //! The weekly report: made on request, or by `serve` when it is due.
 
-use crate::exit::{Failed, say};
+use crate::exit::{Failed, tell, warn};
 use crate::output::{Inputs, Target};
 use crate::store::now_ms;
 use std::path::Path;
 use tierway_config::{Config, KeySource, WeeklyConfig};
-use tierway_ledger::{Location, Reader, State};
+use tierway_ledger::{Location, Reader, Span, State};
 use tierway_report::{Weekly, slack_json, weekly_html, weekly_json, weekly_markdown};
 use tokio::task::JoinHandle;
 
@@ -31,14 +31,14 @@ pub(crate) fn render(weekly: &Weekly, form: Form) -> Result<String, Failed> {
 
 /// Where verdicts are; without it the week says that quality was not measured, and why is said here.
 pub(crate) fn state(location: Location) -> Option<State> {
-    State::open_to_read(location)
-        .inspect_err(|error| say(format_args!("warning: no verdicts in the week: {error}")))
-        .ok()
+    State::open_to_read(location).inspect_err(|error| warn(format_args!("no verdicts in the week: {error}"))).ok()
 }
 
 /// Knows when the next one is due.
 pub(crate) struct Schedule {
     made_at_ms: i64,
+    /// What was due by then was due before the start.
+    started_ms: i64,
     pause: u32,
     making: Option<(i64, JoinHandle<Result<(), String>>)>,
 }
@@ -46,9 +46,10 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// What was due before the start is made only where its file is missing.
     pub(crate) fn new(config: &Config) -> Self {
-        let due = config.report.weekly.as_ref().map_or(i64::MAX, |weekly| weekly.due.last_before(now_ms()));
+        let started_ms = now_ms();
+        let due = config.report.weekly.as_ref().map_or(i64::MAX, |weekly| weekly.due.last_before(started_ms));
         let missing = config.report.weekly.as_ref().and_then(|weekly| Some(!file(weekly, due, "html")?.exists()));
-        Self { made_at_ms: if missing == Some(true) { due - 1 } else { due }, pause: 0, making: None }
+        Self { made_at_ms: if missing == Some(true) { due - 1 } else { due }, started_ms, pause: 0, making: None }
     }
 
     /// Makes the report when it is due. Called about once a second; the work is done aside, so that nobody waits for it.
@@ -72,11 +73,13 @@ impl Schedule {
             self.pause -= 1;
             return;
         }
-        self.making = Some((due, tokio::spawn(make(config.clone(), weekly.clone(), due))));
+        let late = due <= self.started_ms;
+        self.making = Some((due, tokio::spawn(make(config.clone(), weekly.clone(), due, late))));
     }
 }
 
-async fn make(config: Config, weekly: WeeklyConfig, due: i64) -> Result<(), String> {
+/// `late`: it was due before the start. Of a ledger that was empty then nobody waits to be told.
+async fn make(config: Config, weekly: WeeklyConfig, due: i64, late: bool) -> Result<(), String> {
     let folder = weekly.clone();
     let read = tokio::task::spawn_blocking(move || {
         let location = tierway_gateway::location(&config).map_err(|error| error.to_string())?;
@@ -84,14 +87,15 @@ async fn make(config: Config, weekly: WeeklyConfig, due: i64) -> Result<(), Stri
         let mut state = state(location);
         let week = tierway_gateway::weekly(&mut reader, state.as_mut(), due, Some(&config))
             .map_err(|error| error.to_string())?;
+        let all = reader.summary(Span::ALL).map_err(|error| error.to_string())?;
         write(&week, &folder, due)?;
-        Ok::<_, String>(week)
+        Ok::<_, String>((week, late && all.totals.calls == 0))
     });
-    let week = read.await.map_err(|error| error.to_string())??;
-    if weekly.webhook != KeySource::None {
+    let (week, is_nothing) = read.await.map_err(|error| error.to_string())??;
+    if !is_nothing && weekly.webhook != KeySource::None {
         post(&week, &weekly.webhook).await?;
     }
-    say("tierway: the weekly report was made");
+    tell("the weekly report was made");
     Ok(())
 }
 

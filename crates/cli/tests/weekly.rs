@@ -6,7 +6,7 @@ mod common;
 
 use common::{command, demo_ladder, demo_log, good, tierway};
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -97,4 +97,23 @@ fn serve_makes_the_week_that_is_due_and_tells_the_chat() {
     assert_eq!(endings, ["html", "json", "md"], "{names:?}");
     serving.kill().unwrap();
     serving.wait().unwrap();
+}
+
+#[test]
+fn a_first_start_has_no_week_to_tell() {
+    let chat = TcpListener::bind("127.0.0.1:0").unwrap();
+    chat.set_nonblocking(true).unwrap();
+    let report = "[report]\nweekly = \"monday 08:00\"\nfolder = \"weeks\"\nwebhook = \"env:WEEK_HOOK\"\n";
+    let folder = common::folder(&format!("[server]\nlisten = \"127.0.0.1:0\"\n{report}{}", common::LADDER));
+    let mut serving = command(folder.path(), &["serve", "--workers", "1"])
+        .env("WEEK_HOOK", format!("http://{}/", chat.local_addr().unwrap()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(serving.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let made = said.any(|line| line.contains("the weekly report was made"));
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    assert!(made && std::fs::read_dir(folder.path().join("weeks")).unwrap().count() == 3);
+    assert_eq!(chat.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "an empty week was posted");
 }

@@ -10,8 +10,10 @@ use tierway_providers::EndpointError;
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Somebody else listens there, or we may not.
-    #[error("cannot listen on {address}: {cause}; choose another address with `[server] listen` or TIERWAY_LISTEN")]
+    #[error("cannot listen on {address}: {cause}; choose another address with {setting}")]
     Listen {
+        /// What says where.
+        setting: &'static str,
         /// Where.
         address: SocketAddr,
         /// What the system said.
@@ -58,6 +60,11 @@ pub enum GatewayError {
         /// What keeps the ledger's keys from being read.
         cause: LedgerError,
     },
+    /// A new config has no keys, and the ledger has none; there was one.
+    #[error(
+        "the last key is taken out, so that everybody could come in; keep one, or restart if that is what you want"
+    )]
+    LastKey,
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -166,6 +166,9 @@ impl Gateway {
             if let Some(address) = beyond.filter(|_| keys.is_open()) {
                 return Err(GatewayError::WouldOpen { address });
             }
+            if keys.is_open() && !self.is_open() {
+                return Err(GatewayError::LastKey);
+            }
             match (quality.as_ref(), config.quality.sample) {
                 (Some(looking), _) => looking.reload(config, self.ground.router(&prepared)?.build()),
                 (None, Some(_)) => *quality = self.ground.looking(&prepared, self.leadership())?,
@@ -186,6 +189,11 @@ impl Gateway {
             }
             Ok(())
         })
+    }
+
+    /// Counts a config that was read while serving: it is in force, or was refused, here or before it came here.
+    pub fn count_reload(&self, good: bool) {
+        self.ground.metrics.reloaded(good);
     }
 
     /// What others than this machine reach although a config wants nobody else there: addresses are bound once.
@@ -275,7 +283,7 @@ impl Ground {
     ) -> Result<(Self, Arc<Ledger>), GatewayError> {
         let number = number.map_or_else(|| unclaimed_number(&location), Ok)?;
         let ledger = Arc::new(Ledger::open(location.clone(), Options { close_within, ..ledger_options(config) })?);
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(if config.shared.is_some() { Metrics::sharing() } else { Metrics::default() });
         let store = Store::new(ledger.clone(), location.clone());
         let ground = Self {
             location,

@@ -137,6 +137,7 @@ pub(crate) struct Metrics {
     over_budget: Family<Labels<2>, Counter>,
     budget_alarms: Family<Labels<3>, Counter>,
     shared_up: Gauge,
+    reloads: Family<Labels<1>, Counter>,
     shared_replicas: Gauge,
     accounts: Family<Labels<2>, Gauge>,
 }
@@ -182,6 +183,7 @@ impl Default for Metrics {
             over_budget: Family::default(),
             budget_alarms: Family::default(),
             shared_up: Gauge::default(),
+            reloads: Family::default(),
             shared_replicas: Gauge::default(),
             accounts: Family::default(),
         };
@@ -191,6 +193,16 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Of a process that shares limits and budgets with others: an alert on `shared_up` is for nobody else.
+    pub(crate) fn sharing() -> Self {
+        let mut metrics = Self::default();
+        let up = "1 while limits and budgets are shared with all replicas, 0 while this one goes on alone";
+        metrics.registry.register("shared_up", up, metrics.shared_up.clone());
+        let replicas = "Replicas, as they were last counted";
+        metrics.registry.register("shared_replicas", replicas, metrics.shared_replicas.clone());
+        metrics
+    }
+
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("requests", "Finished requests by tier, model, API and status", self.requests.clone());
@@ -229,11 +241,9 @@ impl Metrics {
         let over = "Requests refused because a budget did not allow their worst case";
         registry.register("over_budget", over, self.over_budget.clone());
         registry.register("budget_alarms", "Budgets that reached a mark, per cent", self.budget_alarms.clone());
-        let up = "1 while limits and budgets are shared with all replicas, 0 while this one goes on alone";
-        registry.register("shared_up", up, self.shared_up.clone());
+        registry.register("config_reloads", "Configs read while serving, by what came of it", self.reloads.clone());
         let accounts = "Requests at provider accounts that have limits: active, waiting for room";
         registry.register("provider_requests", accounts, self.accounts.clone());
-        registry.register("shared_replicas", "Replicas, as they were last counted", self.shared_replicas.clone());
     }
 
     /// Counts the requests of one more worker.
@@ -293,6 +303,12 @@ impl Metrics {
     pub(crate) fn shared(&self, up: bool, replicas: u32) {
         self.shared_up.set(i64::from(up));
         self.shared_replicas.set(i64::from(replicas));
+    }
+
+    /// Counts a config that was read while serving.
+    pub(crate) fn reloaded(&self, good: bool) {
+        let result = if good { "ok" } else { "failed" };
+        self.reloads.get_or_create_owned(&labels([("result", result)])).inc();
     }
 
     /// Counts an answer that did not wait for its record any longer.
@@ -363,7 +379,8 @@ impl Metrics {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         let active: usize = workers.iter().map(Active::count).sum();
         drop(workers);
-        self.active.set(i64::try_from(active).unwrap_or(i64::MAX));
+        // Without the one that asks for this page.
+        self.active.set(i64::try_from(active.saturating_sub(1)).unwrap_or(i64::MAX));
         let live = app.live.load();
         let (setup, now) = (live.router.setup(), live.router.now_ms());
         let ladder = setup.table.ladder();

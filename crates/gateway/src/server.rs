@@ -21,7 +21,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -37,6 +37,8 @@ const FIRST_WORDS: Duration = Duration::from_millis(100);
 /// TLS handshakes in progress, per worker; further ones wait for their turn within the time that a handshake may take. Many
 /// more than a worker can do in that time, so that only clients who do not finish theirs come up against it.
 const MAX_HANDSHAKES: usize = 1024;
+/// How often it is said, by each worker, that connections cannot be accepted.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// After the grace time, or when somebody is in a hurry, streams get this long to notice and to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -97,18 +99,19 @@ impl Server {
         tls: Option<&Tls>,
         mut app: impl FnMut(usize) -> Arc<App>,
     ) -> Result<Self, GatewayError> {
-        let cannot_listen = |address| move |cause| GatewayError::Listen { address, cause };
-        let bind = |address| listener(address).map_err(cannot_listen(address));
-        let first = bind(options.listen)?;
+        let cannot_listen = |setting, address| move |cause| GatewayError::Listen { setting, address, cause };
+        let bind = |setting, address| listener(address).map_err(cannot_listen(setting, address));
+        let setting = "`[server] listen` or TIERWAY_LISTEN";
+        let first = bind(setting, options.listen)?;
         // Port 0 is settled by the first listener; the others share it.
-        let address = first.local_addr().map_err(cannot_listen(options.listen))?;
+        let address = first.local_addr().map_err(cannot_listen(setting, options.listen))?;
         let mut listeners = vec![(first, tls)];
         for _ in 1..options.workers.max(1) {
-            listeners.push((bind(address)?, tls));
+            listeners.push((bind(setting, address)?, tls));
         }
         let mut admin = None;
         if let Some(wanted) = options.admin_listen {
-            let listener = bind(wanted)?;
+            let listener = bind("`[server] admin_listen`", wanted)?;
             admin = listener.local_addr().ok();
             // Within this machine nobody listens in, and a certificate would name another host.
             listeners.push((listener, tls.filter(|_| !wanted.ip().is_loopback())));
@@ -245,10 +248,11 @@ struct Door {
 impl Door {
     /// Accepts for ever, never more than there is room for.
     async fn open(&mut self, listener: &TcpListener) {
+        let mut complaint = Complaint::default();
         while let Ok(permit) = self.room.clone().acquire_owned().await {
             match listener.accept().await {
                 Ok((stream, _)) => self.serve(stream, permit),
-                Err(error) => pause_after(&error).await,
+                Err(error) => complaint.pause_after(&error).await,
             }
         }
     }
@@ -348,10 +352,45 @@ fn http_builder(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Out of file descriptors is no reason to spin.
-async fn pause_after(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        tracing::warn!(%error, "cannot accept a connection; raise the limit of open files (ulimit -n)");
+/// Connections that could not be accepted: out of file descriptors is no reason to spin, nor to say so at every turn.
+#[derive(Default)]
+struct Complaint {
+    said: Option<Instant>,
+    /// Not said since.
+    more: u64,
+}
+
+impl Complaint {
+    async fn pause_after(&mut self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        if self.is_due(Instant::now()) {
+            let before = std::mem::take(&mut self.more);
+            tracing::warn!(%error, before, "cannot accept a connection; raise the limit of open files (ulimit -n)");
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    /// Counts one, and tells whether it is to be said.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.said.is_none_or(|said| now.duration_since(said) >= COMPLAIN_EVERY);
+        match due {
+            true => self.said = Some(now),
+            false => self.more += 1,
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_is_said_now_and_then() {
+        let (mut complaint, began) = (Complaint::default(), Instant::now());
+        let said = (0..100).filter(|at| complaint.is_due(began + COMPLAIN_EVERY / 40 * *at)).count();
+        assert_eq!((said, complaint.more), (3, 97));
     }
 }

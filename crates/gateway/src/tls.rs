@@ -41,7 +41,7 @@ pub enum TlsError {
         /// What it should hold.
         wanted: &'static str,
         /// What is wrong.
-        cause: pem::Error,
+        cause: String,
     },
     /// Both can be read, and do not do together.
     #[error("the certificate in {} and the key in {} cannot be used: {cause}", cert.display(), key.display())]
@@ -90,7 +90,15 @@ fn certified(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Certi
     let (cert_text, key_text) = (read(cert)?, read(key)?);
     let not_pem = |path: &Path, wanted| {
         let path = path.to_owned();
-        move |cause| TlsError::NotPem { path, wanted, cause }
+        move |cause: pem::Error| {
+            let cause = match cause {
+                // It would show the bytes of the mark.
+                pem::Error::MissingSectionEnd { .. } => "its end is missing: the file is cut short".into(),
+                pem::Error::IllegalSectionStart { .. } => "a mark of its beginning is not as it should be".into(),
+                cause => cause.to_string(),
+            };
+            TlsError::NotPem { path, wanted, cause }
+        }
     };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&cert_text).collect();
     let chain = chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });

@@ -93,7 +93,7 @@ fn each_address_serves_its_own_and_nothing_else() {
     }
     // Counted where clients are served, told where operators read.
     let page = ask(operators, "GET /metrics", "").1;
-    assert!(page.contains("tierway_active_requests 1") && page.contains("status=\"failed\""), "{page}");
+    assert!(page.contains("tierway_active_requests 0") && page.contains("status=\"failed\""), "{page}");
     gateway.stop().unwrap();
 }
 

@@ -145,3 +145,30 @@ fn keys_that_cannot_be_read_let_in_nobody() {
         gateway.stop().unwrap();
     }
 }
+
+/// Whoever takes out the last key means another one, or has made a slip: everybody could come in.
+#[test]
+fn a_config_without_the_last_key_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = config(dir.path(), "");
+    let text = format!("[[keys]]\nname = \"app\"\nhash = \"sha256:{}\"\n", "ab".repeat(32));
+    let keyed = tierway_config::Config { keys: parsed(&text).keys, ..open.clone() };
+    let gateway = Gateway::start(&keyed, 1).unwrap();
+    let refused = gateway.reload(&open).unwrap_err().to_string();
+    assert!(refused.contains("the last key is taken out"), "{refused}");
+    assert_eq!(status(gateway.address(), "none"), 401);
+    gateway.reload(&keyed).unwrap();
+    gateway.stop().unwrap();
+    // A start without any is meant, and so is a reload of that.
+    let gateway = Gateway::start(&open, 1).unwrap();
+    gateway.reload(&open).unwrap();
+    gateway.stop().unwrap();
+}
+
+fn parsed(keys: &str) -> tierway_config::Config {
+    let text = format!(
+        "[providers.p]\nkind = \"openai_compatible\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
+         [[tiers]]\nname = \"standard\"\ntargets = [\"p/m\"]\nprice = {{ input = 5, output = 15 }}\n{keys}"
+    );
+    tierway_config::parse(&text, "reload.toml", &|_| None).unwrap()
+}

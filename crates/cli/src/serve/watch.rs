@@ -1,10 +1,10 @@
 //! Whether what the gateway was made from has changed: its config, in a file or a database, and the files of its certificate.
 
-use crate::exit::say;
+use crate::exit::warn;
 use crate::load::Place;
 use crate::poll::Poll;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use tierway_config::Config;
 use tierway_ledger::{ConfigStore, LedgerError, PostgresUrl};
 
@@ -69,7 +69,7 @@ impl Versions {
             }
             Some(Err(error)) => {
                 if !std::mem::replace(&mut self.away, true) {
-                    say(format_args!("tierway: the config stays as it is until its database is back; {error}"));
+                    warn(format_args!("the config stays as it is until its database is back; {error}"));
                 }
                 false
             }
@@ -140,13 +140,18 @@ impl Files {
     }
 }
 
-/// What tells one content of a file from another; nothing while there is no file.
+/// What tells one content of a file from another: which file it is, when it or its name was changed last, and how long it is;
+/// nothing while there is no file. A copy that keeps its times is still another file, or was changed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64)>);
+struct Stamp(Option<[i64; 7]>);
 
 impl Stamp {
     fn of(path: &Path) -> Self {
-        let read = std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
+        let read = std::fs::metadata(path).map(|file| {
+            let (device, number, length) =
+                (file.dev().cast_signed(), file.ino().cast_signed(), file.len().cast_signed());
+            [device, number, length, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]
+        });
         Self(read.ok())
     }
 }
@@ -177,5 +182,12 @@ mod tests {
             assert!(!watch.has_changed(), "{name}: it may still be written");
             assert!(watch.has_changed() && !watch.has_changed(), "{name}");
         }
+        // As long, and as old: put there by a tool that keeps times.
+        let (old, new) = (dir.path().join("t.toml"), dir.path().join("new"));
+        std::fs::write(&new, "shorts").unwrap();
+        let times = std::fs::metadata(&old).unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&new).unwrap().set_modified(times).unwrap();
+        std::fs::rename(new, old).unwrap();
+        assert!(!watch.has_changed() && watch.has_changed(), "another file of the same length and time");
     }
 }

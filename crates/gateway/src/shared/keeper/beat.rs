@@ -218,8 +218,11 @@ impl Keeper {
             self.shared.metrics.shared(true, replicas);
             if !std::mem::replace(&mut self.opened, true) {
                 self.shared.open.store(self.session().0, Ordering::SeqCst);
-                tracing::info!(replicas, "limits and budgets are shared with all replicas");
-                self.said_lost = false;
+                // As loud as the loss was.
+                match std::mem::take(&mut self.said_lost) {
+                    true => tracing::warn!(replicas, "limits and budgets are shared with all replicas again"),
+                    false => tracing::info!(replicas, "limits and budgets are shared with all replicas"),
+                }
             }
         }
     }
