@@ -1,5 +1,5 @@
 //! `serve` under what operators do to it: signals at any time, limits of the system, a log that programs read.
-#![allow(missing_docs, clippy::unwrap_used, reason = "all of it is tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "all of it is tests")]
 
 mod common;
 
