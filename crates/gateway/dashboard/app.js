@@ -1,7 +1,7 @@
 // Which page, in which light, with which key.
 
 import { ask, keepKey, NeedsKey } from "./ask.js";
-import { h, knowLadder, say } from "./page.js";
+import { h, knowLadder, prose, say } from "./page.js";
 import overview from "./overview.js";
 import savings from "./savings.js";
 import routes from "./routes.js";
@@ -57,7 +57,7 @@ function mark(name) {
 }
 
 function trouble(error) {
-  return h("section", { class: "card narrow" }, h("h1", {}, "That did not work"), h("p", {}, error.message),
+  return h("section", { class: "card narrow" }, h("h1", {}, "That did not work"), h("p", {}, prose(error.message)),
     h("p", {}, h("button", { type: "button", onclick: show }, "Try again")));
 }
 
@@ -70,8 +70,8 @@ function keyForm(error) {
   };
   say("A key is needed.");
   return h("section", { class: "card narrow" }, h("h1", {}, "A key, please"),
-    h("p", { id: "key-why" }, `The router says: ${error.message}.`),
-    h("p", { class: "dim" }, "Reading wants a key with ", h("code", {}, "scope = \"read\""), " or wider. It is kept until this tab is closed and goes to this router only."),
+    h("p", { id: "key-why" }, prose(`The router says: ${error.message}.`)),
+    h("p", { class: "dim" }, prose("Reading wants a key with `scope = \"read\"` or wider: `tierway keys add NAME --scope read` makes one. It is kept until this tab is closed and goes to this router only.")),
     h("form", { onsubmit: submit }, h("label", { for: "key" }, "Key"), input, h("button", { type: "submit" }, "Open")));
 }
 

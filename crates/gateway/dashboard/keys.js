@@ -25,7 +25,7 @@ export default async function keys(place, { signal }) {
 
 // The fullest first.
 function money(budgets) {
-  if (!budgets.length) return card("Budgets", h("p", { class: "dim" }, prose("No key, team or user has one. `budget = \"50/month\"` in the config or `tierway keys add --budget 50/month` sets one.")));
+  if (!budgets.length) return card("Budgets", h("p", { class: "dim" }, prose("No key, team or user has one. `budget = \"50/month\"` in the config or `tierway keys add NAME --budget 50/month` sets one.")));
   const share = (one) => one.limit_usd > 0 ? one.spent_usd / one.limit_usd : 1;
   const rows = [...budgets].sort((a, b) => share(b) - share(a)).map((one) => [
     `${one.kind} ${one.name}`,

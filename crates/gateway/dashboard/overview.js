@@ -3,7 +3,7 @@
 import { ask } from "./ask.js";
 import { h, card, table, tierTag, tierClass, bar, live, say } from "./page.js";
 import { traffic } from "./plots.js";
-import { dollars, percent, count, many, time, hour } from "./figures.js";
+import { alike, percent, count, many, time, hour } from "./figures.js";
 
 export default async function overview(place, { signal }) {
   const [report, targets, quality] = await Promise.all([ask("report", { days: 7 }, signal), ask("targets", {}, signal), measured(7, signal)]);
@@ -32,23 +32,28 @@ export async function measured(days, signal) {
   return told?.quality.overall.verdicts ? told.quality.overall : null;
 }
 
+// How amounts of a report are shown, on all its cards.
+export const inAll = ({ totals: { money }, tiers }) => alike([money.baseline_usd, money.paid_in_all_usd], tiers.map((tier) => tier.paid_usd));
+
 export function headline(report, quality) {
   const { totals: { money }, baseline, cheapest_tier: cheapest, saved_between: sure } = report;
   if (!report.totals.calls) {
     return card("Nothing recorded yet", h("p", {}, "Point a client at ", h("code", {}, `${location.origin}/v1`), " and ask for the model ", h("code", {}, "auto"), ". Or try the ", h("a", { href: "#/playground" }, "playground"), "."));
   }
+  const dollars = inAll(report);
+  const [saved, cheapestCost] = [dollars.less(money.baseline_usd, money.paid_usd), dollars.less(money.baseline_usd, money.always_cheapest_saved_usd)];
   const lost = money.saved_usd < 0;
   const open = report.notes.find((note) => note.kind === "not_calibrated");
   return h("section", { class: "card hero" },
     h("div", {},
       h("h2", {}, lost ? "Lost against the baseline" : "Saved against the baseline"),
-      h("p", { class: `big ${lost ? "bad" : "good"}` }, percent(Math.abs(money.saved_share ?? 0)), h("span", {}, dollars(Math.abs(money.saved_usd)))),
+      h("p", { class: `big ${lost ? "bad" : "good"}` }, percent(Math.abs(money.saved_share ?? 0)), h("span", {}, dollars(Math.abs(saved)))),
       h("p", {}, `${many(money.priced_calls, "request")} would have cost ${dollars(money.baseline_usd)} on `, tierTag(baseline.tier), `; paid: ${dollars(money.paid_usd)}.`),
       sure && h("p", { class: "dim" }, `Between ${dollars(sure.low_usd)} and ${dollars(sure.high_usd)} with ${percent(sure.confidence)} confidence, by ${count(sure.shadows)} requests that ${baseline.tier} answered, too.`)),
     h("div", { class: "compare" },
       h("p", { class: "row" }, h("span", {}, "Everything on the baseline"), bar(1, "base"), h("b", {}, dollars(money.baseline_usd))),
       h("p", { class: "row" }, h("span", {}, "Routed"), bar(money.paid_usd / (money.baseline_usd || 1), "paid"), h("b", {}, dollars(money.paid_usd))),
-      h("p", { class: "row" }, h("span", {}, `Everything on ${cheapest}`), bar((money.baseline_usd - money.always_cheapest_saved_usd) / (money.baseline_usd || 1), "cheapest"), h("b", {}, dollars(money.baseline_usd - money.always_cheapest_saved_usd)))),
+      h("p", { class: "row" }, h("span", {}, `Everything on ${cheapest}`), bar((money.baseline_usd - money.always_cheapest_saved_usd) / (money.baseline_usd || 1), "cheapest"), h("b", {}, dollars(cheapestCost)))),
     h("details", { class: "wide" }, h("summary", {}, "How honest is this?"),
       h("p", {}, `Always sending everything to ${cheapest} would have saved ${percent(money.always_cheapest_share)}. Savings alone prove nothing: the question is what answers are lost.`),
       h("p", {}, open
@@ -64,16 +69,18 @@ export function headline(report, quality) {
       quality && h("a", { href: "#/quality" }, `Quality: ${percent(quality.quality.value)}`)));
 }
 
-function tiles({ totals }) {
+function tiles(report) {
+  const { totals } = report;
   const tile = (name, value, more) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
   return h("dl", { class: "tiles" },
     tile("Requests", count(totals.calls), `${count(totals.failed)} failed, ${count(totals.refused)} refused`),
-    tile("Paid in all", dollars(totals.money.paid_in_all_usd), many(totals.attempts, "upstream call")),
+    tile("Paid in all", inAll(report)(totals.money.paid_in_all_usd), many(totals.attempts, "upstream call")),
     tile("Time, 95 of 100", time(totals.p95_ms), `first byte ${time(totals.first_byte_p95_ms)}`),
     tile("To decide", totals.decide_mean_us === null ? "–" : `${Math.round(totals.decide_mean_us)} µs`, `${count(totals.abstained)} abstained`));
 }
 
 function tiers(report) {
+  const dollars = inAll(report);
   const most = Math.max(...report.tiers.map((tier) => tier.paid_usd), 1e-12);
   const rows = report.tiers.map((tier) => [
     tier.name ? h("a", { href: `#/requests?tier=${encodeURIComponent(tier.name)}` }, tierTag(tier.name)) : "on no tier",

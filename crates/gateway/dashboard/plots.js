@@ -1,6 +1,7 @@
 // Small plots, drawn at the width they have, so that letters keep their size on every screen.
 
 import { s } from "./page.js";
+import { ticksOf } from "./figures.js";
 
 // Draws again whenever the width changes.
 export function plot(label, draw) {
@@ -19,6 +20,22 @@ export function plot(label, draw) {
 
 const text = (x, y, words, attributes = {}) => s("text", { x, y, ...attributes }, words);
 
+// Width of a letter, and at most of a text, in pixels; room for labels beside a plot.
+const LETTER = 7.2;
+const wideAs = (words) => words.length * LETTER;
+export const besides = (labels) => Math.ceil(Math.max(...labels.map(wideAs))) + 12;
+
+// A label under its column, moved in where it would be cut.
+const under = (x, y, words, width) => text(Math.min(x, width - wideAs(words) / 2), y, words, { "text-anchor": "middle" });
+
+// A name in front of its row, as much of it as fits; all of it is told when pointed at.
+function named(y, name, room, attributes) {
+  const most = Math.floor(room / LETTER);
+  const label = text(0, y, name.length > most ? `${name.slice(0, most - 1)}…` : name, attributes);
+  label.append(s("title", {}, name));
+  return label;
+}
+
 // A round number at or above, and the steps to it.
 function scale(most) {
   if (!(most > 0)) return [1, [0]];
@@ -32,15 +49,17 @@ function scale(most) {
 // have cost, a thin one between what the saving lies. points: {name, paid, saved, cheapest, between: [low, high] or nothing}.
 export function bill(label, points, format) {
   return plot(label, (width) => {
-    const [height, left, bottom, head] = [260, 64, 28, 12];
+    const [height, bottom, head] = [260, 28, 12];
     const [top, ticks] = scale(Math.max(...points.map((point) => point.paid + Math.max(0, point.saved, point.between?.[1] ?? 0))));
+    const tickLabel = ticksOf(ticks[1] ?? 1);
+    const left = besides(ticks.map(tickLabel));
     const y = (value) => head + (height - bottom - head) * (1 - value / top);
     const pitch = (width - left - 4) / points.length;
     const wide = Math.max(2, Math.min(46, pitch * 0.68));
     const every = Math.ceil(54 / pitch);
     const shapes = ticks.flatMap((tick) => [
       s("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }),
-      text(left - 8, y(tick) + 4, format(tick), { "text-anchor": "end" }),
+      text(left - 8, y(tick) + 4, tickLabel(tick), { "text-anchor": "end" }),
     ]);
     points.forEach((point, at) => {
       const middle = left + pitch * (at + 0.5);
@@ -53,7 +72,7 @@ export function bill(label, points, format) {
         box("paid", 0, base), point.saved > 0 ? box("saved", point.paid, point.paid + point.saved) : box("lost", base, point.paid),
         point.cheapest > 0 && s("line", { class: "cheapest", x1: x - 3, x2: x + wide + 3, y1: y(point.cheapest), y2: y(point.cheapest) }),
         point.between && whisker(middle, ...point.between.map((end) => y(Math.max(0, point.paid + end))), Math.min(5, wide / 3))));
-      if (at % every === 0) shapes.push(text(middle, height - 8, point.name, { "text-anchor": "middle" }));
+      if (at % every === 0) shapes.push(under(middle, height - 8, point.name, width));
     });
     return [height, ...shapes];
   });
@@ -64,8 +83,9 @@ const whisker = (x, low, high, half) => s("path", { class: "between", d: `M${x -
 // Columns of counts, the failed part of each marked. points: {name, calls, failed}.
 export function traffic(label, points, format) {
   return plot(label, (width) => {
-    const [height, left, bottom, head] = [120, 44, 24, 8];
+    const [height, bottom, head] = [120, 24, 8];
     const [top, ticks] = scale(Math.max(...points.map((point) => point.calls), 4));
+    const left = besides(ticks.map(format));
     const y = (value) => head + (height - bottom - head) * (1 - value / top);
     const pitch = (width - left - 4) / points.length;
     const wide = Math.max(2, Math.min(40, pitch * 0.72));
@@ -79,7 +99,7 @@ export function traffic(label, points, format) {
       const box = (kind, from, to) => to > from && s("rect", { class: kind, x: middle - wide / 2, width: wide, y: y(to), height: Math.max(1, y(from) - y(to)) });
       shapes.push(s("g", {}, s("title", {}, `${point.name}: ${format(point.calls)} requests, ${format(point.failed)} failed`),
         box("paid", 0, point.calls - point.failed), box("failed", point.calls - point.failed, point.calls)));
-      if (at % every === 0) shapes.push(text(middle, height - 6, point.name, { "text-anchor": "middle" }));
+      if (at % every === 0) shapes.push(under(middle, height - 6, point.name, width));
     });
     return [height, ...shapes];
   });
@@ -101,7 +121,7 @@ export function intervals(label, rows, wanted) {
     rows.forEach((one, at) => {
       const y = head + row * (at + 0.5);
       const kind = one.high < wanted || one.held ? "t3" : one.low >= wanted ? "t0" : "t1";
-      shapes.push(text(0, y + 4, one.name), s("line", { class: `stem ${kind}`, x1: x(one.low), x2: Math.max(x(one.low) + 2, x(one.high)), y1: y, y2: y }),
+      shapes.push(named(y + 4, one.name, left - 10), s("line", { class: `stem ${kind}`, x1: x(one.low), x2: Math.max(x(one.low) + 2, x(one.high)), y1: y, y2: y }),
         s("circle", { class: kind, cx: x(one.value), cy: y, r: 6 }),
         text(width - 2, y + 4, `${(one.value * 100).toFixed(1)} %`, { "text-anchor": "end" }));
     });
@@ -129,7 +149,7 @@ export function chances(label, rows, needed) {
     }
     rows.forEach((one, at) => {
       const y = head + row * (at + 0.5);
-      shapes.push(text(0, y + 4, one.name, { class: one.chosen ? "strong" : "" }),
+      shapes.push(named(y + 4, one.name, left - 10, { class: one.chosen ? "strong" : "" }),
         s("line", { class: `stem ${one.kind}`, x1: x(from), x2: x(one.p), y1: y, y2: y }),
         s("circle", { class: one.kind, cx: x(one.p), cy: y, r: one.chosen ? 8 : 6 }),
         one.chosen && s("circle", { class: `ring ${one.kind}`, cx: x(one.p), cy: y, r: 12 }),

@@ -4,7 +4,7 @@ import { ask } from "./ask.js";
 import { h, card, facts, words, prose, tierTag, tierClass, bar } from "./page.js";
 import { timeline } from "./plots.js";
 import { chancesCard, becauseCard, rejectedCard } from "./decision.js";
-import { dollars, count, time, when } from "./figures.js";
+import { alike, count, time, when } from "./figures.js";
 
 export default async function request(place, { id, signal }) {
   const { request_id, time_ms, intact, explain, record } = await ask(`requests/${encodeURIComponent(id)}`, {}, signal);
@@ -41,6 +41,7 @@ function again(explain, record) {
 }
 
 function calls(explain, record) {
+  const dollars = ofOne(explain);
   const rows = explain.attempts.map((attempt) => ({
     name: attempt.target,
     kind: tierClass(attempt.tier), from: attempt.started_ms, took: attempt.took_ms, good: attempt.end.kind === "ok",
@@ -51,12 +52,17 @@ function calls(explain, record) {
     h("p", { class: "dim" }, `Deciding took ${count(record.decide_us)} µs.`, record.adapted.length > 0 && ` Adapted for the target: ${record.adapted.join(", ")}.`));
 }
 
+// Of one request: what it cost, and what it would have cost.
+const ofOne = ({ money }) => alike([money.paid_usd, money.baseline_usd, money.cheapest_usd]);
+
 function money(explain, record) {
+  const dollars = ofOne(explain);
   const { paid_usd: paid, baseline_usd: baseline, cheapest_usd: cheapest, saved_usd: saved, classifier_usd: classifier, counted, method } = explain.money;
   const most = Math.max(paid ?? 0, baseline ?? 0, cheapest ?? 0, 1e-15);
+  const shown = saved === null || baseline === null ? saved : dollars.less(baseline, baseline - saved);
   const row = (name, amount, kind) => h("p", { class: "row" }, h("span", {}, name), bar((amount ?? 0) / most, kind), h("b", {}, dollars(amount)));
   return card("Money", h("div", { class: "compare" }, row("Paid", paid, "paid"), classifier > 0 && row(paid === null ? "to decide" : "of it to decide", classifier, "paid"), row("On the baseline", baseline, "base"), row("On the cheapest tier", cheapest, "cheapest")),
-    h("p", {}, !counted ? "Not counted in savings: the client named the model." : saved === null ? "A price is unknown: left out of savings." : saved < 0 ? h("b", { class: "bad" }, `Lost ${dollars(-saved)}`) : h("b", { class: "good" }, `Saved ${dollars(saved)}`)),
+    h("p", {}, !counted ? "Not counted in savings: the client named the model." : saved === null ? "A price is unknown: left out of savings." : saved < 0 ? h("b", { class: "bad" }, `Lost ${dollars(-shown)}`) : h("b", { class: "good" }, `Saved ${dollars(shown)}`)),
     h("p", { class: "dim" }, `${count(record.usage.input_tokens)} tokens in (${count(record.usage.cached_input_tokens)} from the cache), ${count(record.usage.output_tokens)} out (${count(record.usage.reasoning_tokens)} reasoning)${record.usage_estimated ? ", by our estimate" : ""}. Baseline: ${method}.`));
 }
 

@@ -51,7 +51,7 @@ async function more(list, chosen, before, signal) {
     `${count(one.input_tokens)} → ${count(one.output_tokens)}`, dollars(one.paid_usd), one.saved_usd === null ? "–" : dollars(one.saved_usd), time(one.total_ms)]);
   const body = list.querySelector("tbody");
   if (body) body.append(...table("", HEADS, rows).querySelector("tbody").children);
-  else list.append(card(null, rows.length ? table("Requests, the newest first", HEADS, rows, "list") : h("p", {}, "No request matches.")));
+  else list.append(card(null, rows.length ? table("Requests, the newest first", HEADS, rows, "list") : h("p", {}, Object.values(chosen).some(Boolean) ? "No request matches." : "Nothing was recorded yet.")));
   list.querySelector(".more")?.remove();
   if (page.next) {
     const button = h("button", { type: "button", class: "more", onclick: () => { button.disabled = true; more(list, chosen, page.next, signal).then(() => say(`${rows.length} more requests`)); } }, "Older requests");

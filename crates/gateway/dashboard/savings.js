@@ -3,8 +3,8 @@
 import { ask } from "./ask.js";
 import { h, card, table, words, periods, prose, tierTag } from "./page.js";
 import { bill } from "./plots.js";
-import { headline, measured } from "./overview.js";
-import { dollars, percent, count, day, hour } from "./figures.js";
+import { headline, inAll, measured } from "./overview.js";
+import { percent, count, day, hour } from "./figures.js";
 
 const GROUPS = { task_type: "By kind of work", complexity: "By difficulty", model: "By model", reason: "By what decided", team: "By team", key: "By key" };
 
@@ -16,7 +16,7 @@ export default async function savings(place, { query, signal }) {
   place.append(h("div", { class: "head" }, h("h1", {}, "Savings"), periods(days, (days) => { location.hash = `#/savings?days=${days}`; })),
     headline(report, quality), over(points, step, report));
   for (const group of report.groups) {
-    if (group.lines.some((line) => line.name)) place.append(card(GROUPS[group.by] ?? words(group.by), lines(group)));
+    if (group.lines.some((line) => line.name)) place.append(card(GROUPS[group.by] ?? words(group.by), lines(group, inAll(report))));
   }
 }
 
@@ -38,6 +38,7 @@ function filled(series, step) {
 }
 
 function over(points, step, report) {
+  const dollars = inAll(report);
   const busy = points.filter((point) => point.calls);
   const sure = busy.some((point) => point.between);
   const told = `Paid and saved by ${step}: ${busy.length} of ${points.length} with requests. The table below has the figures.`;
@@ -53,7 +54,7 @@ function over(points, step, report) {
       busy.map((point) => [point.name, count(point.calls), dollars(point.paid), dollars(point.saved), ...(sure ? [point.between ? point.between.map(dollars).join(" to ") : "–"] : [])]))));
 }
 
-function lines(group) {
+function lines(group, dollars) {
   const name = (line) => group.by === "tier" ? tierTag(line.name) : words(line.name) || (group.by === "model" ? "not answered" : "none");
   return table(GROUPS[group.by] ?? group.by,
     ["Name", { name: "Requests", number: true }, { name: "Paid", number: true }, { name: "Saved", number: true }, { name: "Share", number: true }, { name: "Failed", number: true }],

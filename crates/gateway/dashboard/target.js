@@ -3,8 +3,8 @@
 
 import { ask } from "./ask.js";
 import { h, s, card, prose, tierTag, tierClass, bar } from "./page.js";
-import { plot } from "./plots.js";
-import { dollars, percent, count, many } from "./figures.js";
+import { besides, plot } from "./plots.js";
+import { alike, percent, count, many } from "./figures.js";
 
 const DAYS = 7;
 
@@ -15,6 +15,7 @@ export async function targetCard(signal) {
   const now = told.in_force;
   const nearest = points.reduce((best, point, at) => Math.abs(point.quality_target - now.quality_target) < Math.abs(points[best].quality_target - now.quality_target) ? at : best, 0);
   const out = h("div", {});
+  const dollars = alike([now.would.baseline_usd_per_1000]);
   const slider = h("input", { id: "target", type: "range", min: "0", max: String(points.length - 1), step: "1", value: String(nearest), "aria-describedby": "target-note", oninput: move });
   const value = h("output", { for: "target" });
   const curve = h("div", {});
@@ -22,8 +23,8 @@ export async function targetCard(signal) {
     const point = points[Number(slider.value)];
     value.textContent = percent(point.quality_target);
     slider.setAttribute("aria-valuetext", `${percent(point.quality_target)}: ${dollars(point.would.paid_usd_per_1000)} for 1,000 requests, risk ${percent(point.would.risk)}`);
-    out.replaceChildren(compared(told, point));
-    curve.replaceChildren(drawn(points, point, now));
+    out.replaceChildren(compared(told, point, dollars));
+    curve.replaceChildren(drawn(points, point, now, dollars));
   }
   move();
   return card("The last week under another quality target",
@@ -35,7 +36,7 @@ export async function targetCard(signal) {
     h("p", { class: "dim" }, prose("Cost at the same tokens. To try a whole config with the requests that would move: `tierway backtest --since 7d --policy new.toml`.")));
 }
 
-function compared(told, point) {
+function compared(told, point, dollars) {
   const rows = [["In force", told.in_force.would], ["With this target", point.would]];
   const most = Math.max(...rows.map(([, side]) => side.baseline_usd_per_1000), 1e-12);
   return h("div", {},
@@ -50,13 +51,14 @@ function compared(told, point) {
 }
 
 // Cost against risk: each dot a target, the line what can be had.
-function drawn(points, chosen, now) {
+function drawn(points, chosen, now, dollars) {
   const told = "Cost of 1,000 requests against expected risk, one dot for each quality target; the figures are above";
   return plot(told, (width) => {
-    const [height, left, right, head, foot] = [200, 70, 16, 14, 40];
+    const [height, right, head, foot] = [200, 16, 14, 40];
     const most = Math.max(...points.map((point) => point.would.risk), now.would.risk, 0.01);
     const costs = [...points, now].map((point) => point.would.paid_usd_per_1000);
     const [low, high] = [Math.min(...costs), Math.max(...costs)];
+    const left = besides([low, high].map(dollars));
     const span = high - low || high || 1;
     const x = (risk) => left + (width - left - right) * risk / most;
     const y = (cost) => head + (height - head - foot) * (high - cost) / span;
