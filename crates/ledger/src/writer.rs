@@ -298,7 +298,7 @@ impl Writer {
             return;
         }
         if self.outage.is_some() {
-            std::thread::park_timeout(self.options.retry_every);
+            self.sit_out();
             return;
         }
         if !left {
@@ -306,6 +306,18 @@ impl Writer {
         }
         if self.options.durability == Durability::Relaxed {
             self.gather();
+        }
+    }
+
+    /// Waits before the store is tried again, however many records come meanwhile: each try writes the whole group, or connects.
+    fn sit_out(&self) {
+        let begun = Instant::now();
+        while !self.shared.closing.load(Ordering::SeqCst) {
+            let left = self.options.retry_every.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left);
         }
     }
 

@@ -161,6 +161,23 @@ fn a_damaged_file_is_said_and_moving_it_away_is_enough() {
     assert_eq!((number(&path, "SELECT count(*) FROM calls"), ledger.failing()), (40, None));
 }
 
+/// In an outage each record of `strict` wakes the writer, which tries again when it is time all the same.
+#[test]
+fn a_store_that_fails_is_not_tried_for_each_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    std::fs::write(&path, [0xa5; 8_192]).unwrap();
+    let retry_every = Duration::from_secs(60);
+    let options = Options { begin_without_store: true, durability: Durability::Strict, retry_every, ..quick() };
+    let ledger = Ledger::open(&path, Options { close_within: Duration::ZERO, ..options }).unwrap();
+    for call in sample(2, 100) {
+        drop(ledger.offer_with_ticket(call));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(ledger.counters().failed_groups <= 1, "{:?}", ledger.counters());
+    assert!(ledger.close().is_err());
+}
+
 #[test]
 fn a_file_that_is_moved_away_in_use_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
