@@ -17,6 +17,7 @@ mod exposition;
 mod feedback;
 mod gateway;
 mod health;
+mod health_watch;
 mod keys;
 mod metrics;
 mod models;
@@ -34,7 +35,6 @@ mod store;
 mod tls;
 mod upstreams;
 mod views;
-mod vigil;
 mod webhook;
 mod weekly;
 

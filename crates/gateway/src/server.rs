@@ -5,9 +5,9 @@
 
 use crate::app::App;
 use crate::error::GatewayError;
+use crate::health_watch::{Attended, HealthWatch, Pulse, Verdict};
 use crate::patience::Patient;
 use crate::tls::{Tls, Wire};
-use crate::vigil::{Attended, Pulse, Verdict, Vigil};
 use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -272,8 +272,8 @@ impl Door {
                 }
             };
             let Some(wire) = wire else { return };
-            let vigil = Arc::new(Vigil::default());
-            let watched = vigil.clone();
+            let health_watch = Arc::new(HealthWatch::default());
+            let watched = health_watch.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let (app, pulse) = (app.clone(), pulse(&watched, request.version()));
                 // In a box, so that a connection keeps no room for a request while it waits, or streams.
@@ -283,25 +283,25 @@ impl Door {
             });
             let stream = Patient::new(wire, header_timeout, write_timeout);
             let connection = http.serve_connection(TokioIo::new(stream), service);
-            attend(connection, &vigil, (header_timeout, write_timeout), ending).await;
+            attend(connection, &health_watch, (header_timeout, write_timeout), ending).await;
             drop(permit);
         });
     }
 }
 
 /// HTTP/2 needs somebody to look after it; what came on HTTP/1 is under timeouts of its own.
-fn pulse(vigil: &Vigil, version: Version) -> Option<Arc<Pulse>> {
+fn pulse(health_watch: &HealthWatch, version: Version) -> Option<Arc<Pulse>> {
     if version == Version::HTTP_2 {
-        return Some(vigil.enter());
+        return Some(health_watch.enter());
     }
-    vigil.dismiss();
+    health_watch.dismiss();
     None
 }
 
 /// Serves a connection until it is over, or nobody is worth it.
 async fn attend(
     connection: impl GracefulConnection,
-    vigil: &Vigil,
+    health_watch: &HealthWatch,
     (idle_after, stuck_after): (Duration, Duration),
     mut ending: watch::Receiver<bool>,
 ) {
@@ -311,7 +311,7 @@ async fn attend(
         tokio::select! {
             // An error here is the client's: it went away, is too slow, or does not speak HTTP.
             _ = connection.as_mut() => return,
-            verdict = vigil.keep(idle_after, stuck_after) => {
+            verdict = health_watch.keep(idle_after, stuck_after) => {
                 if told || verdict == Verdict::Stuck {
                     return;
                 }

@@ -29,7 +29,7 @@ const MAX_ERROR_BYTES: usize = 4 * 1024 * 1024;
 /// An answer, whole or begun.
 pub(crate) enum Served {
     Whole(Box<Whole>),
-    Stream(Box<Begun>),
+    Stream(Box<StartedStream>),
 }
 
 /// An answer that is all there, as the client shall see it but for the cost.
@@ -226,7 +226,7 @@ fn with_usage(format: Format, body: Bytes, usage: &Usage) -> Bytes {
 }
 
 /// A stream whose first content has come.
-pub(crate) struct Begun {
+pub(crate) struct StartedStream {
     pub(crate) body: WireBody,
     pub(crate) meter: Meter,
     pub(crate) out: Out,
@@ -238,7 +238,7 @@ pub(crate) struct Begun {
 }
 
 /// Waits for the first content: until then nothing goes to the client, so another target can still be asked.
-async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
+async fn begin(task: Task<'_>) -> Result<StartedStream, Broken> {
     let Task { upstream, prepared, client, clock, tariff, answers, input_tokens, .. } = task;
     let mut meter = Meter::new(prepared.request.format, client, &prepared.context, answers, input_tokens);
     let mut out = Out::default();
@@ -257,7 +257,7 @@ async fn begin(task: Task<'_>) -> Result<Begun, Broken> {
             }
         }
     }
-    Ok(Begun { body, meter, out, headers, provider: upstream.provider.clone(), is_unfit: false })
+    Ok(StartedStream { body, meter, out, headers, provider: upstream.provider.clone(), is_unfit: false })
 }
 
 /// The next bytes of a body; trailers are passed over.

@@ -8,14 +8,14 @@ use crate::relay::attempt_end;
 use crate::router::Router;
 use crate::setup::Upstream;
 use crate::unfit::{Said, unfit};
-use crate::walk::To;
+use crate::walk::Admitted;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
 use tierway_decide::{AttemptEnd, Target};
 use tierway_wire::EncodeError;
 
 /// A call that is written and priced, and not made yet.
-pub(crate) struct Opened<'a> {
+pub(crate) struct PreparedCall<'a> {
     pub(crate) task: Task<'a>,
     pub(crate) adapted: Vec<String>,
     pub(crate) began_ms: u64,
@@ -26,11 +26,11 @@ impl Router {
     pub(crate) async fn call(
         &self,
         asked: &Asked<'_>,
-        to: &To<'_>,
-        opened: Opened<'_>,
+        to: &Admitted<'_>,
+        opened: PreparedCall<'_>,
         log: &mut Log,
     ) -> Result<Served, Broken> {
-        let Opened { task, adapted, began_ms } = opened;
+        let PreparedCall { task, adapted, began_ms } = opened;
         log.attempt_begins(to.id, asked.input_tokens_of(to.target), adapted);
         let served = attempt(task).await;
         self.closed(served, asked, to, began_ms, log)
@@ -43,7 +43,7 @@ impl Router {
         (target, upstream): (&'a Target, &'a Upstream),
         deadline_ms: u64,
         log: &Log,
-    ) -> Result<Opened<'a>, Broken> {
+    ) -> Result<PreparedCall<'a>, Broken> {
         let clock = &*self.ground.clock;
         let mut prepared = asked.prepare(target, log.context(asked.outline.usage_wanted)).map_err(unsayable)?;
         let adapted = std::mem::take(&mut prepared.adapted);
@@ -58,7 +58,7 @@ impl Router {
             input_tokens: asked.input_tokens_of(target),
             answers: asked.outline.answers,
         };
-        Ok(Opened { task, adapted, began_ms })
+        Ok(PreparedCall { task, adapted, began_ms })
     }
 
     /// Notes how a call ended; that of a stream is still open.
@@ -66,7 +66,7 @@ impl Router {
         &self,
         mut served: Result<Served, Broken>,
         asked: &Asked<'_>,
-        to: &To<'_>,
+        to: &Admitted<'_>,
         began_ms: u64,
         log: &mut Log,
     ) -> Result<Served, Broken> {
@@ -108,5 +108,5 @@ fn unsayable(error: EncodeError) -> Broken {
         param: Some(error.field),
         retry_after_ms: None,
     };
-    Broken::said(FailureKind::Unsayable, reply)
+    Broken::said(FailureKind::Unrepresentable, reply)
 }

@@ -43,12 +43,12 @@ pub(crate) fn passed_on(provider: &HeaderMap) -> HeaderMap {
 }
 
 /// Writes header values into one buffer, of which each is a part.
-pub(crate) struct Pen<'h> {
+pub(crate) struct HeaderWriter<'h> {
     headers: &'h mut HeaderMap,
     buffer: BytesMut,
 }
 
-impl<'h> Pen<'h> {
+impl<'h> HeaderWriter<'h> {
     pub(crate) fn new(headers: &'h mut HeaderMap) -> Self {
         Self { headers, buffer: BytesMut::with_capacity(256) }
     }
@@ -71,7 +71,7 @@ impl<'h> Pen<'h> {
 
 /// What was decided and who served, as far as the record knows it.
 pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
-    let mut pen = Pen::new(headers);
+    let mut pen = HeaderWriter::new(headers);
     if let Some(id) = pen.write(record.id) {
         // The names under which the official SDKs show the id.
         pen.headers.insert(HeaderName::from_static("x-request-id"), id.clone());
@@ -103,12 +103,12 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
 
 /// The caller's budget bounds the tier.
 pub(crate) fn stepped_down(headers: &mut HeaderMap, told: &str) {
-    Pen::new(headers).set(BUDGET, told);
+    HeaderWriter::new(headers).set(BUDGET, told);
 }
 
 /// What it cost, and what the baseline would have cost; left out where unknown.
 pub(crate) fn money(headers: &mut HeaderMap, money: Money) {
-    let mut pen = Pen::new(headers);
+    let mut pen = HeaderWriter::new(headers);
     if let Some(paid) = money.paid {
         pen.set(COST, paid);
     }
@@ -146,7 +146,7 @@ pub(crate) fn dry_run(decision: &Decision, first: Option<&Target>, ladder: &Ladd
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     log.head(&mut headers);
     if let Some(target) = first {
-        Pen::new(&mut headers).set(MODEL, format_args!("{}/{}", target.provider, target.model));
+        HeaderWriter::new(&mut headers).set(MODEL, format_args!("{}/{}", target.provider, target.model));
     }
     Reply { status: StatusCode::OK, headers, body: Bytes::from(body.to_string()).into() }
 }

@@ -4,13 +4,13 @@
 //! Whether and whom to ask is said by [`Dispatch`]; here it is performed.
 
 use crate::attempt::{Served, attempt};
-use crate::calling::Opened;
-use crate::crowded::Seat;
+use crate::calling::PreparedCall;
+use crate::full_accounts::AccountSlot;
 use crate::log::Log;
 use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::router::Router;
-use crate::walk::{NotCalled, To};
+use crate::walk::{Admitted, NotCalled};
 use std::pin::pin;
 use std::time::Duration;
 use tierway_decide::AttemptEnd;
@@ -21,25 +21,25 @@ use tierway_wire::Usage;
 struct Side<'a> {
     /// In the plan.
     place: usize,
-    to: To<'a>,
+    to: Admitted<'a>,
     began_ms: u64,
 }
 
 /// Whose call it was, and what it came to.
-type Outcome<'a> = (To<'a>, Result<Served, Broken>);
+type Outcome<'a> = (Admitted<'a>, Result<Served, Broken>);
 
 impl Router {
     /// Calls the target at this place of the plan, and after `late_after_ms` perhaps a sibling beside it.
     pub(crate) async fn hedged<'a>(
         &'a self,
         asked: &Asked<'_>,
-        (place, to, opened): (usize, To<'a>, Opened<'a>),
+        (place, to, opened): (usize, Admitted<'a>, PreparedCall<'a>),
         late_after_ms: u64,
         dispatch: &mut Dispatch,
         log: &mut Log,
     ) -> Outcome<'a> {
         let clock = &*self.ground.clock;
-        let Opened { task, adapted, began_ms } = opened;
+        let PreparedCall { task, adapted, began_ms } = opened;
         log.attempt_begins(to.id, asked.input_tokens_of(to.target), adapted);
         let first = Side { place, to, began_ms };
         let mut first_call = pin!(attempt(task));
@@ -92,14 +92,19 @@ impl Router {
     }
 
     /// Who is asked beside the call under way, if anybody.
-    fn beside<'a>(&'a self, asked: &Asked<'_>, dispatch: &mut Dispatch, log: &Log) -> Option<(Side<'a>, Opened<'a>)> {
+    fn beside<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        dispatch: &mut Dispatch,
+        log: &Log,
+    ) -> Option<(Side<'a>, PreparedCall<'a>)> {
         let clock = &*self.ground.clock;
         let mut step = dispatch.on_late(clock.monotonic_ms());
         while let Some(Step::Hedge { target: place }) = step {
             // Targets on no tier have no siblings.
             match self.admitted(
                 (dispatch.plan()[place].id, None, true),
-                Seat::of(asked.tokens()),
+                AccountSlot::of(asked.tokens()),
                 asked,
                 dispatch.deadline_ms(),
                 log,
@@ -107,7 +112,7 @@ impl Router {
                 Err(NotCalled::Held(refused)) => {
                     step = dispatch.on_hedge_refused(clock.monotonic_ms(), refused.ready_at_ms);
                 }
-                Err(NotCalled::Unsayable(broken)) => {
+                Err(NotCalled::Unrepresentable(broken)) => {
                     dispatch.on_one_failed(clock.monotonic_ms(), place, broken.kind);
                     return None;
                 }

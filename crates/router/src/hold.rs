@@ -4,14 +4,14 @@
 //! Off unless asked for: it delays the first words of every stream. What is held is bounded; a stream that says more is let
 //! go. What a stream cost that broke here is charged, by its own report or our estimate.
 
-use crate::attempt::{Begun, next};
+use crate::attempt::{StartedStream, next};
 use crate::log::Log;
 use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
 use crate::unfit::{Said, unfit};
-use crate::walk::To;
+use crate::walk::Admitted;
 use std::time::Duration;
 use tierway_decide::dispatch::FailureKind;
 use tierway_wire::Usage;
@@ -23,12 +23,12 @@ impl Router {
     /// The stream, when it is whole or the window is over without a failure.
     pub(crate) async fn held(
         &self,
-        begun: Box<Begun>,
-        to: &To<'_>,
+        begun: Box<StartedStream>,
+        to: &Admitted<'_>,
         asked: &Asked<'_>,
         deadline_ms: u64,
         log: &mut Log,
-    ) -> Result<Box<Begun>, Broken> {
+    ) -> Result<Box<StartedStream>, Broken> {
         let setup = &self.ground.setup;
         let checks = setup.table.escalate_on_broken();
         let left = Duration::from_millis(deadline_ms.saturating_sub(log.monotonic_ms()));
@@ -57,13 +57,18 @@ impl Router {
     }
 }
 
-async fn hold(mut begun: Box<Begun>, window: Duration, input_tokens: u32, log: &mut Log) -> Result<Box<Begun>, Broken> {
+async fn hold(
+    mut begun: Box<StartedStream>,
+    window: Duration,
+    input_tokens: u32,
+    log: &mut Log,
+) -> Result<Box<StartedStream>, Broken> {
     let until = tokio::time::Instant::now() + window;
     while !begun.meter.said.done && begun.out.len() < MAX_HELD_BYTES {
         let (usage, _) = begun.meter.said.usage(input_tokens);
         // Should the client leave now.
         log.spends(usage);
-        let Begun { body, meter, out, provider, .. } = &mut *begun;
+        let StartedStream { body, meter, out, provider, .. } = &mut *begun;
         let Ok(heard) = tokio::time::timeout_at(until, next(body)).await else { break };
         let mut price = |usage: &Usage| log.money_if(usage);
         let fed = match heard {

@@ -15,12 +15,12 @@ const MAX_PARTIAL_BYTES: usize = 1024 * 1024;
 pub(crate) struct Sent {
     format: Format,
     events: Events,
-    heard: Heard,
+    heard: Transcript,
 }
 
 /// What was heard of an answer on its way to the client.
 #[derive(Default)]
-struct Heard {
+struct Transcript {
     text: String,
     id: String,
     /// Its tokens, by our estimate.
@@ -30,7 +30,7 @@ struct Heard {
     repeats: Repeats,
 }
 
-impl Heard {
+impl Transcript {
     /// One more piece of text.
     fn take(&mut self, text: &str) {
         self.text.push_str(text);
@@ -41,7 +41,7 @@ impl Heard {
 impl Sent {
     /// Nothing yet, to a client of this API.
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, events: Events::default(), heard: Heard::default() }
+        Self { format, events: Events::default(), heard: Transcript::default() }
     }
 
     /// Bytes on their way to the client.
@@ -73,11 +73,11 @@ impl Sent {
     }
 
     /// Joins what another target says to what the client has.
-    pub(crate) fn seam(&self) -> Seam {
-        let Heard { text, id, tally, .. } = &self.heard;
+    pub(crate) fn seam(&self) -> Splicer {
+        let Transcript { text, id, tally, .. } = &self.heard;
         let space = text[self.partial().len()..].to_owned();
         let (id, tokens) = (id.clone(), tally.tokens());
-        Seam { format: self.format, events: Events::default(), joint: Joint { id, tokens, space, shift: None } }
+        Splicer { format: self.format, events: Events::default(), joint: Joint { id, tokens, space, shift: None } }
     }
 
     /// Tokens that other targets gave to this answer.
@@ -87,7 +87,7 @@ impl Sent {
 }
 
 /// Makes the rest of an answer look like the rest: one id, one opening, usage of the whole.
-pub(crate) struct Seam {
+pub(crate) struct Splicer {
     format: Format,
     events: Events,
     joint: Joint,
@@ -102,7 +102,7 @@ struct Joint {
     shift: Option<u64>,
 }
 
-impl Seam {
+impl Splicer {
     /// Whole events of the continuation, as they go to the client.
     pub(crate) fn join(&mut self, bytes: &[u8], out: &mut Out) {
         let (format, joint) = (self.format, &mut self.joint);

@@ -5,12 +5,12 @@
 
 use crate::attempt::{Served, Task, attempt};
 use crate::call::Call;
-use crate::crowded::Seat;
 use crate::deciding::Looked;
+use crate::full_accounts::AccountSlot;
 use crate::log::Log;
 use crate::prepare::Asked;
 use crate::router::Router;
-use crate::walk::To;
+use crate::walk::Admitted;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tierway_decide::breaker::Health;
@@ -140,13 +140,15 @@ impl Router {
 
     /// The first target of the tier that is well and has room, and the call to it. Nobody waits for an opinion in a line, and
     /// one that is to be tried again is tried with a request: a question that is cut short would say nothing of it.
-    fn whom_to_ask<'a>(&'a self, how: &AskModel, asked: &Asked<'_>, log: &Log) -> Option<(To<'a>, Task<'a>)> {
+    fn whom_to_ask<'a>(&'a self, how: &AskModel, asked: &Asked<'_>, log: &Log) -> Option<(Admitted<'a>, Task<'a>)> {
         let setup = &self.ground.setup;
         let now = self.ground.clock.monotonic_ms();
         let deadline_ms = now.saturating_add(how.timeout_ms.into());
         let (to, opened) = setup.table.ladder().targets_of(how.tier).find_map(|(id, _)| {
             let well = setup.state(id).health(now) == Health::Well;
-            well.then(|| self.admitted((id, None, false), Seat::of(asked.tokens()), asked, deadline_ms, log).ok())?
+            well.then(|| {
+                self.admitted((id, None, false), AccountSlot::of(asked.tokens()), asked, deadline_ms, log).ok()
+            })?
         })?;
         // What it costs stands in the record of the request, not in the answer to the question.
         Some((to, Task { tariff: None, ..opened.task }))

@@ -1,6 +1,6 @@
 //! Requests that get no answer, and what the client is told: in the shape of its API, whose fault it is and what to do.
 
-use crate::headers::Pen;
+use crate::headers::HeaderWriter;
 use crate::reply::Reply;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -148,7 +148,7 @@ impl Refusal {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(pause) = self.retry_after_ms {
-            let mut pen = Pen::new(&mut headers);
+            let mut pen = HeaderWriter::new(&mut headers);
             pen.set(RETRY_AFTER, pause.div_ceil(1000));
             pen.set(HeaderName::from_static("retry-after-ms"), pause);
         }
@@ -167,7 +167,7 @@ impl From<DecodeError> for Refusal {
 fn message(kind: FailureKind, said: Option<&ErrorReply>) -> String {
     match said.map(|said| said.message.as_str()).filter(|message| !message.is_empty()) {
         // Nobody was asked: these are our own words.
-        Some(words) if kind == FailureKind::Unsayable => format!("{} The last one tried: {words}", told(kind)),
+        Some(words) if kind == FailureKind::Unrepresentable => format!("{} The last one tried: {words}", told(kind)),
         Some(words) => format!("{} The provider said: {words}", told(kind)),
         None => told(kind).to_owned(),
     }
@@ -197,7 +197,7 @@ const fn told(kind: FailureKind) -> &'static str {
         FailureKind::ContentFilter => "The provider declined the content.",
         FailureKind::ModelNotFound => "The provider does not serve this model.",
         FailureKind::Unfit => "No model gave an answer of the requested form.",
-        FailureKind::Unsayable => "No configured model can take this request without losing its meaning.",
+        FailureKind::Unrepresentable => "No configured model can take this request without losing its meaning.",
         FailureKind::CoolingDown { .. } => {
             "All providers of this tier are cooling down after failures; try again later."
         }

@@ -3,11 +3,11 @@
 //! Polled by the server itself: no task, no channel, so a slow client holds back the provider, and a client that goes
 //! away drops the upstream call with the relay. All chunks that are ready leave in one write.
 
-use crate::attempt::Begun;
-use crate::joint::Seam;
+use crate::attempt::StartedStream;
+use crate::continuation::{Continuation, Nobody, Resumed};
+use crate::joint::Splicer;
 use crate::log::Log;
 use crate::meter::{Broken, Meter, Out};
-use crate::onward::{Nobody, Onward, Resumed};
 use crate::pulse::{Beat, Pulse};
 use crate::refusal::Refusal;
 use crate::seam::{BoxFuture, Held, Provider, WireBody};
@@ -41,9 +41,9 @@ pub struct Relay {
     carried_tokens: u64,
     /// The call under way; none while another target is asked to go on.
     in_flight: Option<InFlight>,
-    onward: Option<Box<Onward>>,
+    continuation: Option<Box<Continuation>>,
     /// Set once another target goes on.
-    seam: Option<Seam>,
+    seam: Option<Splicer>,
     /// Set at the end, when the record has to be on disk before the client hears of it.
     held: Option<Held>,
 }
@@ -66,12 +66,12 @@ enum End {
 impl Relay {
     /// A stream that has said its first content.
     pub(crate) fn new(
-        begun: Begun,
+        begun: StartedStream,
         log: Log,
         in_flight: InFlight,
         timeouts: Timeouts,
         input_tokens: u32,
-        onward: Option<Box<Onward>>,
+        continuation: Option<Box<Continuation>>,
     ) -> Self {
         let mut relay = Self {
             source: Source::Upstream(begun.body),
@@ -85,7 +85,7 @@ impl Relay {
             input_tokens_estimated: input_tokens,
             carried_tokens: 0,
             in_flight: Some(in_flight),
-            onward,
+            continuation,
             seam: None,
             held: None,
         };
@@ -159,8 +159,8 @@ impl Relay {
             None => joined.chunk(written),
         }
         if let Some(bytes) = joined.take() {
-            if let Some(onward) = &mut self.onward {
-                onward.sent.hear(&bytes);
+            if let Some(continuation) = &mut self.continuation {
+                continuation.sent.hear(&bytes);
             }
             self.log.hear(&bytes);
             self.given.chunk(bytes);
@@ -185,25 +185,26 @@ impl Relay {
             in_flight.target().on_failure(self.log.monotonic_ms(), broken.kind);
         }
         self.flush();
-        let Some(onward) = self.onward.take().filter(|onward| onward.sent.can_be_continued()) else {
+        let Some(continuation) = self.continuation.take().filter(|continuation| continuation.sent.can_be_continued())
+        else {
             return self.end(End::Broken(broken));
         };
         let (usage, _) = self.usage();
         let mut log = self.log.hand_over();
         log.attempt_ends(attempt_end(broken.kind, broken.reply.as_deref()), usage);
         // Should the client leave now: what it has is the answer.
-        let tokens = onward.sent.tokens();
+        let tokens = continuation.sent.tokens();
         log.carry(tokens);
         log.note(|record| record.usage.input_tokens = u64::from(self.input_tokens_estimated) + tokens);
-        self.source = Source::Nobody(Box::pin(onward.go_on(log, broken)));
+        self.source = Source::Nobody(Box::pin(continuation.go_on(log, broken)));
     }
 
     /// Somebody goes on, or nobody does.
     fn resume(&mut self, resumed: Resumed) {
-        let Resumed { onward, log, outcome } = resumed;
+        let Resumed { continuation, log, outcome } = resumed;
         self.log = log;
-        self.seam = Some(onward.sent.seam());
-        self.carried_tokens = onward.sent.tokens();
+        self.seam = Some(continuation.sent.seam());
+        self.carried_tokens = continuation.sent.tokens();
         match outcome {
             Ok(taken) => {
                 self.source = Source::Upstream(taken.begun.body);
@@ -212,7 +213,7 @@ impl Relay {
                 self.out = taken.begun.out;
                 self.pulse = Pulse::new(taken.timeouts.between_chunks, taken.timeouts.total);
                 self.in_flight = Some(taken.in_flight);
-                self.onward = Some(onward);
+                self.continuation = Some(continuation);
                 if self.meter.said.done {
                     self.end(End::Whole);
                 }

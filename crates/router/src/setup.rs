@@ -3,12 +3,12 @@
 use crate::cut_off::CutOff;
 use crate::held::HeldCells;
 use crate::log::FOREIGN;
-use crate::passing::Passing;
 use crate::provider_account::ProviderAccount;
 use crate::router::ForeignTarget;
 use crate::seam::{Clock, Provider, Sink};
 use crate::sessions::{SessionNote, Sessions};
 use crate::tallies::Tallies;
+use crate::unlisted::UnlistedTargets;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct Setup {
     /// Providers whose accounts have limits, by name.
     accounts: BTreeMap<String, ProviderAccount>,
     /// States of targets on no tier.
-    passing: Arc<Passing>,
+    passing: Arc<UnlistedTargets>,
     /// Breaker rules, and share and reserve of the retry budget, where they are not the usual ones.
     health: Option<(BreakerRules, u16, u16)>,
     pub(crate) sessions: Arc<Sessions>,

@@ -1,14 +1,14 @@
 //! One request, from its bytes to its reply, in a straight line.
 
-use crate::attempt::{Begun, Served, Whole};
+use crate::attempt::{Served, StartedStream, Whole};
 use crate::call::{Call, Purpose};
-use crate::calling::Opened;
-use crate::crowded::{Crowded, Refused, Seat};
+use crate::calling::PreparedCall;
+use crate::continuation::Continuation;
 use crate::deciding::{Decided, Looked};
+use crate::full_accounts::{AccountSlot, FullAccounts, Refused};
 use crate::headers;
 use crate::log::{FOREIGN, Log};
 use crate::meter::Broken;
-use crate::onward::Onward;
 use crate::prepare::Asked;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
@@ -148,21 +148,26 @@ impl Router {
             self.in_time(calls).await?
         };
         match got {
-            Got::Whole(whole) => Ok(whole_reply(*whole, log).await),
-            Got::Stream { begun, to, deadline_ms, onward } => {
-                Ok(stream_reply(*begun, *to, (decided.input_tokens, deadline_ms), onward, log))
+            Response::Whole(whole) => Ok(whole_reply(*whole, log).await),
+            Response::Stream { begun, to, deadline_ms, continuation } => {
+                Ok(stream_reply(*begun, *to, (decided.input_tokens, deadline_ms), continuation, log))
             }
         }
     }
 
     /// Performs what [`Dispatch`] says; chooses nothing.
-    async fn calls<'a>(&'a self, asked: &Asked<'_>, decided: &'a Decided, log: &mut Log) -> Result<Got<'a>, Refusal> {
+    async fn calls<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        decided: &'a Decided,
+        log: &mut Log,
+    ) -> Result<Response<'a>, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, asked.outline.stream, log);
         let (mut last, mut short): (Option<Broken>, bool) = (None, false);
         // An answer that does not do, for want of a better one.
         let mut unfit = None;
-        let mut full = Crowded::new(asked);
+        let mut full = FullAccounts::new(asked);
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
             step = match step {
@@ -181,7 +186,7 @@ impl Router {
                             step = dispatch.on_refused(clock.monotonic_ms(), refused.ready_at_ms);
                             continue;
                         }
-                        Err(NotCalled::Unsayable(broken)) => {
+                        Err(NotCalled::Unrepresentable(broken)) => {
                             step = dispatch.on_failure(clock.monotonic_ms(), broken.kind, false);
                             last = Some(broken);
                             continue;
@@ -197,10 +202,15 @@ impl Router {
                     };
                     let deadline_ms = dispatch.deadline_ms();
                     let got = match served {
-                        Ok(Served::Whole(whole)) => Ok(Got::Whole(whole)),
+                        Ok(Served::Whole(whole)) => Ok(Response::Whole(whole)),
                         Ok(Served::Stream(begun)) => {
                             let held = self.held(begun, &to, asked, deadline_ms, log).await;
-                            held.map(|begun| Got::Stream { begun, to: Box::new(to), deadline_ms, onward: None })
+                            held.map(|begun| Response::Stream {
+                                begun,
+                                to: Box::new(to),
+                                deadline_ms,
+                                continuation: None,
+                            })
                         }
                         Err(broken) => Err(broken),
                     };
@@ -211,8 +221,8 @@ impl Router {
                             dispatch.on_failure(clock.monotonic_ms(), FailureKind::Unfit, false)
                         }
                         Ok(mut got) => {
-                            if let Got::Stream { onward, .. } = &mut got {
-                                *onward = Onward::new(self, dispatch, asked, decided.foreign.as_ref());
+                            if let Response::Stream { continuation, .. } = &mut got {
+                                *continuation = Continuation::new(self, dispatch, asked, decided.foreign.as_ref());
                             }
                             return Ok(got);
                         }
@@ -311,11 +321,11 @@ impl Router {
     pub(crate) fn admitted<'a>(
         &'a self,
         (id, foreign, again): (TargetId, Option<&'a Arc<Target>>, bool),
-        seat: Seat,
+        seat: AccountSlot,
         asked: &Asked<'_>,
         deadline_ms: u64,
         log: &Log,
-    ) -> Result<(To<'a>, Opened<'a>), NotCalled> {
+    ) -> Result<(Admitted<'a>, PreparedCall<'a>), NotCalled> {
         let ground = &*self.ground;
         let now = ground.clock.monotonic_ms();
         let target = ground.setup.target(id, foreign);
@@ -326,7 +336,7 @@ impl Router {
             return Err(held(Some(until_ms)));
         }
         // Written first: a request that cannot be written is no probe and no retry.
-        let opened = self.opened(asked, (target, upstream), deadline_ms, log).map_err(NotCalled::Unsayable)?;
+        let opened = self.opened(asked, (target, upstream), deadline_ms, log).map_err(NotCalled::Unrepresentable)?;
         let place = match ground.setup.accounts().get(&target.provider) {
             None => None,
             Some(account) => Some(seat.at(account, now).map_err(NotCalled::Held)?),
@@ -336,17 +346,22 @@ impl Router {
             return Err(held(until_ms));
         }
         let in_flight = state.depart().with(place);
-        Ok((To { id, target, upstream, state, in_flight }, opened))
+        Ok((Admitted { id, target, upstream, state, in_flight }, opened))
     }
 }
 
 /// An answer, and what its reply needs.
-enum Got<'a> {
+enum Response<'a> {
     Whole(Box<Whole>),
-    Stream { begun: Box<Begun>, to: Box<To<'a>>, deadline_ms: u64, onward: Option<Box<Onward>> },
+    Stream {
+        begun: Box<StartedStream>,
+        to: Box<Admitted<'a>>,
+        deadline_ms: u64,
+        continuation: Option<Box<Continuation>>,
+    },
 }
 
-impl Got<'_> {
+impl Response<'_> {
     fn is_unfit(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_unfit,
@@ -360,7 +375,7 @@ pub(crate) enum NotCalled {
     /// Its breaker, its cooldown or its provider's account holds it for a time, or there is no retry left for it.
     Held(Refused),
     /// The request cannot be said in its API.
-    Unsayable(Broken),
+    Unrepresentable(Broken),
 }
 
 /// The field that refers to a conversation which a provider keeps.
@@ -370,7 +385,7 @@ fn kept_by_provider(client: Format, fields: &Fields<'_>) -> Option<&'static str>
 }
 
 /// A target that may be called now.
-pub(crate) struct To<'a> {
+pub(crate) struct Admitted<'a> {
     pub(crate) id: TargetId,
     pub(crate) target: &'a Target,
     pub(crate) upstream: &'a Upstream,
@@ -378,7 +393,7 @@ pub(crate) struct To<'a> {
     pub(crate) in_flight: InFlight,
 }
 
-impl To<'_> {
+impl Admitted<'_> {
     /// A call to it failed.
     pub(crate) fn failed(&self, now_ms: u64, kind: FailureKind) {
         if self.state.on_failure(now_ms, kind) {
@@ -418,10 +433,10 @@ async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
 }
 
 fn stream_reply(
-    begun: Begun,
-    to: To<'_>,
+    begun: StartedStream,
+    to: Admitted<'_>,
     (input_tokens, deadline_ms): (Estimate, u64),
-    onward: Option<Box<Onward>>,
+    continuation: Option<Box<Continuation>>,
     log: &mut Log,
 ) -> Reply {
     let mut headers = headers::passed_on(&begun.headers);
@@ -431,6 +446,6 @@ fn stream_reply(
     log.head(&mut headers);
     let timeouts = to.timeouts(log.monotonic_ms(), deadline_ms);
     let input_tokens = to.target.limits.vocabulary.tokens(input_tokens);
-    let relay = Relay::new(begun, log.hand_over(), to.in_flight, timeouts, input_tokens, onward);
+    let relay = Relay::new(begun, log.hand_over(), to.in_flight, timeouts, input_tokens, continuation);
     Reply { status: StatusCode::OK, headers, body: ReplyBody::Stream(Box::new(relay)) }
 }

@@ -54,7 +54,7 @@ pub enum FailureKind {
     /// A whole answer that verifiably does not do: against the schema, bad tool arguments, empty. A tier up may do it.
     Unfit,
     /// Not called: the request cannot be said in the target's API without losing its meaning.
-    Unsayable,
+    Unrepresentable,
     /// Not called: the target is cooling down after failures.
     CoolingDown {
         /// Until it may be called again.
@@ -115,7 +115,7 @@ impl FailureKind {
             | Self::Garbled
             | Self::BodyTooLarge
             | Self::ModelNotFound
-            | Self::Unsayable => Recovery::NextTarget,
+            | Self::Unrepresentable => Recovery::NextTarget,
             Self::Unauthorized | Self::QuotaExhausted => Recovery::NextProvider,
             Self::ContextTooLong => Recovery::LargerWindow,
             Self::Unfit => Recovery::NextTier,
@@ -131,7 +131,7 @@ impl FailureKind {
             | Self::BodyTooLarge
             | Self::ContextTooLong
             | Self::ContentFilter
-            | Self::Unsayable => Blame::Caller,
+            | Self::Unrepresentable => Blame::Caller,
             Self::Unauthorized | Self::QuotaExhausted | Self::ModelNotFound | Self::Tls => Blame::Operator,
             Self::Deadline => Blame::Nobody,
             Self::Connect
@@ -173,7 +173,7 @@ impl FailureKind {
             | Self::ContextTooLong
             | Self::ContentFilter
             | Self::Unfit
-            | Self::Unsayable
+            | Self::Unrepresentable
             | Self::CoolingDown { .. }
             | Self::Deadline => false,
         }
@@ -195,7 +195,7 @@ impl FailureKind {
     pub const fn client_status(self) -> u16 {
         match self {
             Self::BadRequest { status } => status,
-            Self::ContextTooLong | Self::ContentFilter | Self::Unsayable => 400,
+            Self::ContextTooLong | Self::ContentFilter | Self::Unrepresentable => 400,
             Self::BodyTooLarge => 413,
             Self::RateLimited { .. } => 429,
             Self::Overloaded { .. } | Self::CoolingDown { .. } => 503,
@@ -237,7 +237,7 @@ impl FailureKind {
             Self::ContentFilter => "content_filter",
             Self::ModelNotFound => "model_not_found",
             Self::Unfit => "unfit",
-            Self::Unsayable => "unsupported_parameter",
+            Self::Unrepresentable => "unsupported_parameter",
             Self::CoolingDown { .. } => "cooling_down",
             Self::Deadline => "deadline",
         }

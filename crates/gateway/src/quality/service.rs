@@ -7,8 +7,8 @@
 use super::budget::{Budget, Purse};
 use super::cells::{Cells, Led};
 use super::equals;
-use super::herald::{self, Carried, Herald};
 use super::look::{Found, GivenUp, look};
+use super::notifier::{self, Carried, Notifier};
 use super::task::{Taken, Task};
 use super::{Order, Shared};
 use crate::metrics::Metrics;
@@ -79,7 +79,7 @@ impl Service {
                 open: None,
                 running: FuturesUnordered::new(),
                 said: None,
-                herald: Herald::default(),
+                notifier: Notifier::default(),
                 carrying: FuturesUnordered::new(),
             };
             runtime.block_on(bench.run(orders, stopped));
@@ -109,7 +109,7 @@ struct Bench {
     running: FuturesUnordered<BoxFuture<'static, (Taken, Found)>>,
     /// Why the store cannot be opened: said once.
     said: Option<String>,
-    herald: Herald,
+    notifier: Notifier,
     /// The alarm on its way to the webhook.
     carrying: FuturesUnordered<BoxFuture<'static, Carried>>,
 }
@@ -366,15 +366,15 @@ impl Bench {
     fn carry(&mut self) {
         let Some(open) = self.open.as_mut().filter(|open| open.leads && self.carrying.is_empty()) else { return };
         let (now, config) = (now_ms(), self.shared.config.load());
-        if !self.herald.may_carry(&config, now) {
+        if !self.notifier.may_carry(&config, now) {
             return;
         }
-        let alarms = match open.state.alarms(now - herald::STALE_MS, MOST_ALARMS) {
+        let alarms = match open.state.alarms(now - notifier::STALE_MS, MOST_ALARMS) {
             Ok(alarms) => alarms,
             Err(error) => return self.lost(&error),
         };
         let Some(next) = alarms.iter().rev().find(|alarm| !alarm.delivered) else { return };
-        self.carrying.push(Herald::carry(&config, next));
+        self.carrying.push(Notifier::carry(&config, next));
     }
 
     fn carried(&mut self, id: i64, taken: Result<(), String>) {
@@ -384,7 +384,7 @@ impl Bench {
                 Ok(()) => self.carry(),
                 Err(error) => self.lost(&error),
             },
-            Err(why) => self.herald.failed(&why, now_ms()),
+            Err(why) => self.notifier.failed(&why, now_ms()),
         }
     }
 

@@ -1,13 +1,13 @@
 //! Chat Completions: chunks with one id, and text in `delta.content`.
 
-use super::{Heard, Joint};
+use super::{Joint, Transcript};
 use crate::meter::Out;
 use serde_json::Value;
 use tierway_wire::MOST_TOKENS;
 use tierway_wire::openai_chat::Facts;
 use tierway_wire::sse::Event;
 
-pub(super) fn hear(data: &[u8], heard: &mut Heard) {
+pub(super) fn hear(data: &[u8], heard: &mut Transcript) {
     if let Some(said) = heard.repeats.text(data) {
         return heard.take(&said);
     }

@@ -1,7 +1,7 @@
 //! Messages: numbered blocks between one start and one stop of the message. Only a first block of text that is still open
 //! can be gone on with.
 
-use super::{Heard, Joint};
+use super::{Joint, Transcript};
 use crate::meter::Out;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ struct Delta<'a> {
     text: &'a RawValue,
 }
 
-pub(super) fn hear(data: &[u8], heard: &mut Heard) {
+pub(super) fn hear(data: &[u8], heard: &mut Transcript) {
     if let Some(said) = heard.repeats.text(data) {
         return heard.take(&said);
     }

@@ -12,9 +12,9 @@ const MOST: usize = 1_000;
 
 /// States of targets by provider and model.
 #[derive(Debug, Default)]
-pub(crate) struct Passing(Mutex<BTreeMap<(String, String), Arc<TargetState>>>);
+pub(crate) struct UnlistedTargets(Mutex<BTreeMap<(String, String), Arc<TargetState>>>);
 
-impl Passing {
+impl UnlistedTargets {
     /// The state of this target. Where there is no more room, those that nobody calls and nothing speaks against go.
     pub(crate) fn state(&self, target: &Target, now_ms: u64, fresh: impl FnOnce() -> TargetState) -> Arc<TargetState> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

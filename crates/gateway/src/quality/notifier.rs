@@ -17,11 +17,11 @@ pub(super) type Carried = (i64, Result<(), String>);
 
 /// Knows when the next try is due.
 #[derive(Default)]
-pub(super) struct Herald {
+pub(super) struct Notifier {
     not_before_ms: i64,
 }
 
-impl Herald {
+impl Notifier {
     /// The config has a webhook, and nothing speaks against trying now.
     pub(super) fn may_carry(&self, config: &Config, now_ms: i64) -> bool {
         now_ms >= self.not_before_ms && config.quality.webhook != KeySource::None

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// What is known of one connection.
 #[derive(Default)]
-pub(crate) struct Vigil {
+pub(crate) struct HealthWatch {
     /// HTTP/1 needs no one to look after it.
     dismissed: AtomicBool,
     answers: Mutex<Vec<Watched>>,
@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     Idle,
 }
 
-impl Vigil {
+impl HealthWatch {
     /// A request began.
     pub(crate) fn enter(&self) -> Arc<Pulse> {
         let pulse = Arc::new(Pulse::default());

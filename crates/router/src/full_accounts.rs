@@ -18,12 +18,12 @@ pub(crate) struct Refused {
 }
 
 /// What a call takes at an account: a place that was waited for, or one of so many tokens.
-pub(crate) struct Seat {
+pub(crate) struct AccountSlot {
     tokens: u64,
     waited_for: Option<Place>,
 }
 
-impl Seat {
+impl AccountSlot {
     /// One that nobody waited for.
     pub(crate) const fn of(tokens: u64) -> Self {
         Self { tokens, waited_for: None }
@@ -42,21 +42,21 @@ impl Seat {
 }
 
 /// The accounts that a request found full.
-pub(crate) struct Crowded {
+pub(crate) struct FullAccounts {
     tokens: u64,
     targets: Vec<usize>,
     was_any: bool,
     waited_for: Option<Place>,
 }
 
-impl Crowded {
+impl FullAccounts {
     pub(crate) fn new(asked: &Asked<'_>) -> Self {
         Self { tokens: asked.tokens(), targets: Vec::new(), was_any: false, waited_for: None }
     }
 
     /// What the next call takes.
-    pub(crate) fn seat(&mut self) -> Seat {
-        Seat { tokens: self.tokens, waited_for: self.waited_for.take() }
+    pub(crate) fn seat(&mut self) -> AccountSlot {
+        AccountSlot { tokens: self.tokens, waited_for: self.waited_for.take() }
     }
 
     /// This target of the plan could not be called.

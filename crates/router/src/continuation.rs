@@ -5,9 +5,9 @@
 //! first; when another model goes on for a Chat client, its name stands in the `model` field of everything that it says.
 //! A Messages stream names its model once, at its start, so there nobody but the same model goes on.
 
-use crate::attempt::{Begun, Served};
+use crate::attempt::{Served, StartedStream};
 use crate::call::Call;
-use crate::crowded::Seat;
+use crate::full_accounts::AccountSlot;
 use crate::joint::Sent;
 use crate::log::Log;
 use crate::meter::Broken;
@@ -24,7 +24,7 @@ use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{Format, Outline, OutputForm, Role};
 
 /// What is needed to go on with an answer elsewhere.
-pub(crate) struct Onward {
+pub(crate) struct Continuation {
     router: Router,
     dispatch: Dispatch,
     call: Call,
@@ -35,7 +35,7 @@ pub(crate) struct Onward {
 
 /// Somebody goes on, or nobody does; with everything that was lent out for finding that.
 pub(crate) struct Resumed {
-    pub(crate) onward: Box<Onward>,
+    pub(crate) continuation: Box<Continuation>,
     pub(crate) log: Log,
     pub(crate) outcome: Result<Taken, Nobody>,
 }
@@ -50,12 +50,12 @@ pub(crate) enum Nobody {
 
 /// A target that goes on.
 pub(crate) struct Taken {
-    pub(crate) begun: Begun,
+    pub(crate) begun: StartedStream,
     pub(crate) in_flight: InFlight,
     pub(crate) timeouts: Timeouts,
 }
 
-impl Onward {
+impl Continuation {
     /// For a stream that could be gone on with if it broke; none for all others.
     pub(crate) fn new(
         router: &Router,
@@ -83,7 +83,7 @@ impl Onward {
             found = self.find(first.kind, &mut log) => found.ok_or(Nobody::Able(first)),
             () = router.ground.cut_off.said() => Err(Nobody::InTime),
         };
-        Resumed { onward: self, log, outcome: found }
+        Resumed { continuation: self, log, outcome: found }
     }
 
     /// Performs what [`Dispatch`] says. None: the client is told of the break, not of who would not mend it.
@@ -117,7 +117,7 @@ impl Onward {
             return Err(NotTaken::Held(None));
         }
         let (who, deadline_ms) = ((id, self.foreign.as_ref(), again), self.dispatch.deadline_ms());
-        let (to, opened) = self.router.admitted(who, Seat::of(asked.tokens()), &asked, deadline_ms, log)?;
+        let (to, opened) = self.router.admitted(who, AccountSlot::of(asked.tokens()), &asked, deadline_ms, log)?;
         match self.router.call(&asked, &to, opened, log).await {
             Ok(Served::Stream(begun)) => {
                 let timeouts = to.timeouts(log.monotonic_ms(), deadline_ms);
@@ -141,7 +141,7 @@ impl From<NotCalled> for NotTaken {
     fn from(why: NotCalled) -> Self {
         match why {
             NotCalled::Held(refused) => Self::Held(refused.ready_at_ms),
-            NotCalled::Unsayable(broken) => Self::Broken(broken.kind),
+            NotCalled::Unrepresentable(broken) => Self::Broken(broken.kind),
         }
     }
 }
