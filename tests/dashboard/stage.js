@@ -61,6 +61,11 @@ export async function clean(page, name) {
   assert.deepEqual(page.wrong, [], name);
   const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(over <= 0, `${name} is ${over} px wider than the screen`);
+  const cut = await page.evaluate(() => [...document.querySelectorAll("svg text")].filter((text) => {
+    const [inner, outer] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+  }).map((text) => text.textContent));
+  assert.deepEqual(cut, [], `${name} has labels that are cut`);
   // Evaluated by the driver: the page's own policy lets no foreign script in.
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => axe.run());

@@ -44,6 +44,14 @@ async function figures(origin) {
   assert.ok(hero.includes(`${(report.totals.money.saved_share * 100).toFixed(1).replace(/\.0$/, "")} %`), `headline in ${hero}`);
   assert.ok(hero.includes("Not calibrated"), "says that thresholds are not proven");
   assert.ok(hero.includes("Everything on nano"), "shows the always-cheapest line");
+  // As a reader adds them up.
+  const amounts = async (rows) => (await rows.allInnerTexts()).map((text) => Number(text.match(/\$([\d.,]+)/)[1].replace(",", "")));
+  const [baseline, routed] = await amounts(page.locator(".hero .row b"));
+  const [saved] = await amounts(page.locator(".hero .big span"));
+  assert.equal((baseline - routed).toFixed(6), saved.toFixed(6), "baseline less paid is what was saved");
+  const [paid] = await amounts(page.locator(".tile", { hasText: "Paid in all" }).locator("dd"));
+  const tiers = await amounts(page.locator("section", { hasText: "By tier" }).locator("tbody tr > :nth-child(3)"));
+  assert.equal(tiers.reduce((sum, one) => sum + one, 0).toFixed(6), paid.toFixed(6), "tiers add up to what was paid");
   console.log("  headline");
   await page.context().close();
 }
@@ -138,6 +146,35 @@ async function markup(origin) {
   await page.context().close();
 }
 
+// Names as long as a config may have them stay in their columns.
+async function longNames() {
+  const port = await freePort();
+  const names = ["nano-for-everything-that-is-short", "standard-for-all-that-is-general-work"];
+  const tier = (name, price) => `[[tiers]]\nname = "${name}"\nprice = { input = ${price}, output = ${price} }\ntargets = [{ provider = "p", model = "m" }]\n`;
+  writeFileSync(join(folder, "long.toml"), `[server]\nlisten = "127.0.0.1:${port}"\n[providers.p]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n${tier(names[0], 1)}${tier(names[1], 9)}[routing]\nbaseline = "${names[1]}"\n[ledger]\npath = "long.db"\n`);
+  await start(["serve", "--config", "long.toml", "--workers", "1"], "/dashboard");
+  const origin = `http://127.0.0.1:${port}`;
+  const page = await open(origin, { viewport: { width: 320, height: 640 } });
+  await go(page, origin, "#/requests", "Requests");
+  await page.getByText("Nothing was recorded yet.").waitFor();
+  await fetch(`${origin}/v1/chat/completions`, { method: "POST", body: JSON.stringify({ model: "auto", messages: [{ role: "user", content: "hello" }] }) });
+  for (let tries = 0; tries < 50 && !(await (await fetch(`${origin}/api/v1/requests`)).json()).requests.length; tries++) await page.waitForTimeout(100);
+  for (const name of ["overview", "routes", "requests", "playground"]) {
+    await go(page, origin, ...PAGES[name]);
+    if (name === "playground") {
+      await page.getByLabel("Prompt").fill("Prove that there are infinitely many primes of the form 4k + 3.");
+      await page.locator("svg circle").first().waitFor();
+      const over = await page.evaluate(() => [...document.querySelectorAll("svg")].flatMap((svg) => {
+        const chart = Math.min(...[...svg.querySelectorAll("line.grid")].map((line) => line.getBoundingClientRect().left));
+        return [...svg.querySelectorAll("text")].filter((text) => text.getAttribute("x") === "0" && text.getBoundingClientRect().right > chart + 1).map((text) => text.textContent);
+      }));
+      assert.deepEqual(over, [], "names lie over the chart");
+    }
+    await clean(page, `long-${name}`);
+  }
+  await page.context().close();
+}
+
 async function keys() {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
@@ -177,6 +214,8 @@ hash = "${hash("app")}"
   await page.getByLabel("Key").fill("app");
   await page.getByRole("button", { name: "Open" }).click();
   await page.getByText("this key may not do that").waitFor();
+  assert.ok(!(await page.locator("#main").innerText()).includes("`"), "code stands out, not its marks");
+  await page.getByText("tierway keys add NAME --scope read").waitFor();
   page.wrong = page.wrong.filter((text) => !/40[13]/.test(text));
   await clean(page, "key");
   await page.getByLabel("Key").fill("good");
@@ -200,10 +239,12 @@ try {
   await everyPage(origin, "light", { colorScheme: "light" });
   await everyPage(origin, "dark", { colorScheme: "dark" });
   await everyPage(origin, "narrow", { colorScheme: "light", viewport: { width: 360, height: 740 } });
+  await everyPage(origin, "narrowest", { colorScheme: "dark", viewport: { width: 320, height: 640 } });
   await filters(origin);
   await target(origin);
   await keyboard(origin);
   await markup(origin);
+  await longNames();
   await keys();
   await review();
   console.log("all good");
