@@ -16,7 +16,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Knows which version of evidence is in force, and when the next calibration is due.
 pub(crate) struct Recalibration {
-    loaded: i64,
+    /// The version that was seen last, which is loaded by now or will be.
+    seen: i64,
+    /// It is not in force yet.
+    is_coming: bool,
     poll: Poll<State, Option<EvidenceVersion>, GatewayError>,
     newest: Option<EvidenceVersion>,
     /// When it was tried last; what came of it may be nothing.
@@ -32,12 +35,12 @@ impl Recalibration {
             Some(Ok((state, newest))) => (Some(state), newest),
             _ => (None, None),
         };
-        let loaded = number(newest.as_ref());
-        Self { loaded, poll: Poll::new(state), newest, tried_ms: 0, calibrating: None }
+        let seen = number(newest.as_ref());
+        Self { seen, is_coming: false, poll: Poll::new(state), newest, tried_ms: 0, calibrating: None }
     }
 
-    /// Whether the evidence in force is another one by now, which is then taken for loaded. Called about once a second; what
-    /// takes time is done aside.
+    /// Whether there is another version by now, once for each; whoever asks loads it, however often that takes, and says so
+    /// ([`Self::in_force`]). Called about once a second; what takes time is done aside.
     pub(crate) async fn has_changed(&mut self, config: &Config) -> bool {
         if !is_on(config) {
             return false;
@@ -47,11 +50,16 @@ impl Recalibration {
         let Some(Ok(newest)) = self.poll.look(move |state| ask(state, &aside)).await else { return false };
         self.newest = newest;
         let version = number(self.newest.as_ref());
-        let changed = std::mem::replace(&mut self.loaded, version) != version;
-        if changed {
-            tell(format_args!("version {version} of the evidence is in force"));
-        }
+        let changed = std::mem::replace(&mut self.seen, version) != version;
+        self.is_coming |= changed;
         changed
+    }
+
+    /// What was seen was loaded.
+    pub(crate) fn in_force(&mut self) {
+        if std::mem::take(&mut self.is_coming) {
+            tell(format_args!("version {} of the evidence is in force", self.seen));
+        }
     }
 
     /// Calibrates when it is due. For one process of several.

@@ -8,7 +8,7 @@ use crate::recalibrate::Recalibration;
 use crate::stopping::Stopping;
 use crate::weekly::Schedule;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tierway_config::Config;
 use tierway_gateway::Gateway;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -101,31 +101,65 @@ async fn until_stopped(
     mut recalibration: Recalibration,
 ) {
     let started = config.clone();
+    let mut failed: Option<FailedReload> = None;
     let mut week = Schedule::new(&config);
     let leadership = gateway.leadership();
     loop {
-        tokio::select! {
+        let is_new = tokio::select! {
             () = stopping.wanted() => return,
             _ = hang_up.recv() => {
                 watch.look();
-                config = reload(arg, gateway, &mut watch, &started).await.unwrap_or(config);
+                true
             }
             () = tokio::time::sleep(LOOK_EVERY) => {
-                if watch.has_changed().await | recalibration.has_changed(&config).await {
-                    config = reload(arg, gateway, &mut watch, &started).await.unwrap_or(config);
-                }
                 // Of several processes one makes it.
                 if leadership.leads() {
                     week.look(&config).await;
                     recalibration.look(&config).await;
                 }
+                watch.has_changed().await | recalibration.has_changed(&config).await
             }
+        };
+        if !is_new && failed.as_ref().is_none_or(|failed| Instant::now() < failed.again_at) {
+            continue;
+        }
+        match reload(arg, gateway, &mut watch, &started).await {
+            Ok(taken) => {
+                (config, failed) = (taken, None);
+                recalibration.in_force();
+            }
+            Err(why) => failed = Some(FailedReload::after(failed.filter(|_| !is_new), why)),
         }
     }
 }
 
-/// A bad new config keeps the old one in force and says why; one that changes what only a start can, says so.
-async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch, started: &Config) -> Option<Config> {
+/// A reload that failed. It is tried again although nothing changes: what it wants, such as a database or the file of a key,
+/// may have been away for a moment, and nobody else would take up what is new.
+struct FailedReload {
+    why: String,
+    pause: Duration,
+    again_at: Instant,
+}
+
+impl FailedReload {
+    const FIRST_PAUSE: Duration = Duration::from_secs(2);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+    /// Says why, once for each reason. `before`: the try for the same change that failed before this one.
+    fn after(before: Option<Self>, why: String) -> Self {
+        let (pause, said) = match before {
+            Some(before) => ((before.pause * 2).min(Self::LONGEST_PAUSE), before.why == why),
+            None => (Self::FIRST_PAUSE, false),
+        };
+        if !said {
+            warn(format_args!("the old config stays in force; {why}"));
+        }
+        Self { why, pause, again_at: Instant::now() + pause }
+    }
+}
+
+/// A bad new config keeps the old one in force; one that changes what only a start can, says so.
+async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch, started: &Config) -> Result<Config, String> {
     let place = arg.clone();
     // A database may keep us waiting, and its client has a runtime of its own.
     let loaded = tokio::task::spawn_blocking(move || place.load()).await;
@@ -139,24 +173,17 @@ async fn reload(arg: &ConfigArg, gateway: &Gateway, watch: &mut Watch, started: 
         Ok(Err(Failed::Silent | Failed::HadEnough)) | Err(_) => Err("the config cannot be read".to_owned()),
     };
     gateway.count_reload(reloaded.is_ok());
-    match reloaded {
-        Ok(config) => {
-            watch.follow(&config);
-            match &config.fixed_at_start(started)[..] {
-                [] => tell(format_args!("{} is in force", arg.place())),
-                fixed => warn(format_args!(
-                    "{} is in force, but what it changes in {} takes a restart",
-                    arg.place(),
-                    fixed.join(" and ")
-                )),
-            }
-            Some(config)
-        }
-        Err(problems) => {
-            warn(format_args!("the old config stays in force; {problems}"));
-            None
-        }
+    let config = reloaded?;
+    watch.follow(&config);
+    match &config.fixed_at_start(started)[..] {
+        [] => tell(format_args!("{} is in force", arg.place())),
+        fixed => warn(format_args!(
+            "{} is in force, but what it changes in {} takes a restart",
+            arg.place(),
+            fixed.join(" and ")
+        )),
     }
+    Ok(config)
 }
 
 /// Says where it is reached: to people as text, to programs as an event of the log.

@@ -34,7 +34,8 @@ impl Watch {
         self.files.look();
     }
 
-    /// Whether there is something new, which is then taken for read. Called about once a second.
+    /// Whether there is something new, once for each change: whoever asks reads it, however often that takes. Called about once
+    /// a second.
     pub(super) async fn has_changed(&mut self) -> bool {
         let newer = match &mut self.versions {
             Some(versions) => versions.has_changed().await,
@@ -47,7 +48,8 @@ impl Watch {
 /// The versions in a database.
 struct Versions {
     url: PostgresUrl,
-    loaded: Option<i64>,
+    /// The version that was seen last.
+    seen: Option<i64>,
     /// It could not be asked, which was said.
     away: bool,
     poll: Poll<ConfigStore, Option<i64>, LedgerError>,
@@ -55,8 +57,8 @@ struct Versions {
 
 impl Versions {
     fn new(url: &PostgresUrl) -> Self {
-        let (store, loaded) = ask(None, url).map_or((None, None), |(store, newest)| (Some(store), newest));
-        Self { url: url.clone(), loaded, away: false, poll: Poll::new(store) }
+        let (store, seen) = ask(None, url).map_or((None, None), |(store, newest)| (Some(store), newest));
+        Self { url: url.clone(), seen, away: false, poll: Poll::new(store) }
     }
 
     async fn has_changed(&mut self) -> bool {
@@ -65,7 +67,7 @@ impl Versions {
             None => false,
             Some(Ok(newest)) => {
                 self.away = false;
-                std::mem::replace(&mut self.loaded, newest) != newest
+                std::mem::replace(&mut self.seen, newest) != newest
             }
             Some(Err(error)) => {
                 if !std::mem::replace(&mut self.away, true) {
@@ -127,7 +129,7 @@ impl Files {
         self.settling.clone_from(&self.read);
     }
 
-    /// Whether there is something new, which is then taken for read.
+    /// Whether there is something new, once for each change.
     fn has_changed(&mut self) -> bool {
         let now = self.stamps();
         // The same at two looks: nobody is in the middle of writing it.

@@ -68,3 +68,20 @@ fn a_config_that_changed_is_read_again_and_a_bad_one_is_refused() {
     assert!(!ready(second.address), "a router that cannot record calls itself ready");
     process.stop();
 }
+
+/// What a new config needs may be there only a moment later: nobody has to change the config again for it.
+#[test]
+fn a_config_that_could_not_be_taken_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = "http://127.0.0.1:9";
+    let file = config(dir.path(), [here, here], "127.0.0.1:0", "[ledger]\npath = \"c.db\"\n");
+    let process = Process::start(&file);
+    let key = dir.path().join("key");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replacen("first_byte_ms", &format!("key_file = \"{}\"\nfirst_byte_ms", key.display()), 1);
+    std::fs::write(&file, text).unwrap();
+    process.hear("the old config stays in force");
+    std::fs::write(&key, "sk-late").unwrap();
+    process.hear("is in force");
+    process.stop();
+}
