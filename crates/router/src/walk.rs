@@ -164,31 +164,28 @@ impl Router {
     ) -> Result<Response<'a>, Refusal> {
         let clock = &*self.ground.clock;
         let mut dispatch = self.plan(decided, asked.outline.stream, log);
-        let (mut last, mut short): (Option<Broken>, bool) = (None, false);
-        // An answer that does not do, for want of a better one.
-        let mut unfit = None;
-        let mut full = FullAccounts::new(asked);
+        let mut tried = Tried { last: None, unfit: None, short: false, full: FullAccounts::new(asked) };
         let mut step = dispatch.next(clock.monotonic_ms());
         loop {
             step = match step {
                 Step::Call { target, again } => {
                     let id = dispatch.plan()[target].id;
                     if !self.affords(id, decided.foreign.as_ref(), asked, log).await {
-                        short = true;
+                        tried.short = true;
                         step = dispatch.on_refused(clock.monotonic_ms(), None);
                         continue;
                     }
                     let who = (id, decided.foreign.as_ref(), again);
-                    let (to, opened) = match self.admitted(who, full.seat(), asked, dispatch.deadline_ms(), log) {
+                    let (to, opened) = match self.admitted(who, tried.full.seat(), asked, dispatch.deadline_ms(), log) {
                         Ok(admitted) => admitted,
                         Err(NotCalled::Held(refused)) => {
-                            full.saw(target, refused);
+                            tried.full.saw(target, refused);
                             step = dispatch.on_refused(clock.monotonic_ms(), refused.ready_at_ms);
                             continue;
                         }
                         Err(NotCalled::Unrepresentable(broken)) => {
                             step = dispatch.on_failure(clock.monotonic_ms(), broken.kind, false);
-                            last = Some(broken);
+                            tried.last = Some(broken);
                             continue;
                         }
                     };
@@ -205,19 +202,15 @@ impl Router {
                         Ok(Served::Whole(whole)) => Ok(Response::Whole(whole)),
                         Ok(Served::Stream(begun)) => {
                             let held = self.held(begun, &to, asked, deadline_ms, log).await;
-                            held.map(|begun| Response::Stream {
-                                begun,
-                                to: Box::new(to),
-                                deadline_ms,
-                                continuation: None,
-                            })
+                            let to = Box::new(to);
+                            held.map(|begun| Response::Stream { begun, to, deadline_ms, continuation: None })
                         }
                         Err(broken) => Err(broken),
                     };
                     match got {
                         Ok(got) if got.is_unfit() => {
                             log.served_by_nobody();
-                            unfit = Some((id, got));
+                            tried.unfit = Some((id, got));
                             dispatch.on_failure(clock.monotonic_ms(), FailureKind::Unfit, false)
                         }
                         Ok(mut got) => {
@@ -228,12 +221,12 @@ impl Router {
                         }
                         Err(broken) => {
                             let kind = broken.kind;
-                            last = Some(broken);
+                            tried.last = Some(broken);
                             dispatch.on_failure(clock.monotonic_ms(), kind, false)
                         }
                     }
                 }
-                Step::Wait { .. } if full.is_any() => full.wait(self, asked, decided, &mut dispatch).await,
+                Step::Wait { .. } if tried.full.is_any() => tried.full.wait(self, asked, decided, &mut dispatch).await,
                 Step::Wait { until_ms } => {
                     clock.sleep(Duration::from_millis(until_ms.saturating_sub(clock.monotonic_ms()))).await;
                     dispatch.next(clock.monotonic_ms())
@@ -242,20 +235,7 @@ impl Router {
                 Step::Continue { .. } | Step::Hedge { .. } => {
                     dispatch.on_failure(clock.monotonic_ms(), FailureKind::Cut, true)
                 }
-                Step::GiveUp { failure } => {
-                    if let Some((id, got)) = unfit {
-                        log.served_by(id);
-                        return Ok(got);
-                    }
-                    if short && last.is_none() {
-                        return Err(Refusal::short());
-                    }
-                    if full.was_any() && last.is_none() {
-                        return Err(Refusal::full(failure.retry_after_ms()));
-                    }
-                    let said = last.as_ref().filter(|last| last.kind == failure).and_then(|last| last.reply.as_deref());
-                    return Err(Refusal::upstream(failure, said, decided.foreign.is_some()));
-                }
+                Step::GiveUp { failure } => return tried.given_up(failure, decided.foreign.is_some(), log),
             };
         }
     }
@@ -359,6 +339,36 @@ enum Response<'a> {
         deadline_ms: u64,
         continuation: Option<Box<Continuation>>,
     },
+}
+
+/// What came of the targets that were asked so far.
+struct Tried<'a> {
+    /// The last failure.
+    last: Option<Broken>,
+    /// An answer that does not do, for want of a better one.
+    unfit: Option<(TargetId, Response<'a>)>,
+    /// There was not the money for some.
+    short: bool,
+    full: FullAccounts,
+}
+
+impl<'a> Tried<'a> {
+    /// Nobody is left to be asked. `named`: the client named the model.
+    fn given_up(self, failure: FailureKind, named: bool, log: &mut Log) -> Result<Response<'a>, Refusal> {
+        if let Some((id, got)) = self.unfit {
+            log.served_by(id);
+            return Ok(got);
+        }
+        let Some(last) = &self.last else {
+            return Err(match (self.short, self.full.was_any()) {
+                (true, _) => Refusal::short(),
+                (false, true) => Refusal::full(failure.retry_after_ms()),
+                (false, false) => Refusal::upstream(failure, None, named),
+            });
+        };
+        let said = last.reply.as_deref().filter(|_| last.kind == failure);
+        Err(Refusal::upstream(failure, said, named))
+    }
 }
 
 impl Response<'_> {
