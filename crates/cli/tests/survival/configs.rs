@@ -41,7 +41,7 @@ fn following(providers: [&str; 2]) {
     std::fs::write(dir.path().join("bad.toml"), "[providers.x]\nkind = \"nothing\"\n").unwrap();
     let bad = dir.path().join("bad.toml");
     let (code, _, said) = tierway(&["config", "push", bad.to_str().unwrap(), "--config", &url]);
-    assert!(code == 1 && said.contains("is not put in force") && said.contains("config:2:"), "{said}");
+    assert!(code == 1 && said.contains("is not put in force") && said.contains("bad.toml:2:"), "{said}");
 
     postgres.kill();
     process.hear("the config stays as it is until its database is back");
