@@ -137,7 +137,7 @@ fn refused(id: &Value, why: &str, router: &Router, outline: &Outline<'_>) -> Val
     let baseline = usize::from(ladder.baseline().0);
     let prediction = setup.predictor.predict(&Features::of(outline), ladder.tiers().len(), baseline);
     let mut row = told(id, None, &prediction);
-    row["error"] = why.into();
+    (row["reason"], row["decide_us"], row["error"]) = ("nothing_fits".into(), 0.into(), why.into());
     row
 }
 

@@ -55,8 +55,13 @@ pub(crate) fn shown(value: &str) -> String {
 const KEY_PREFIXES: [&str; 10] = ["sk-", "sk_", "pk-", "AIza", "AQ.", "xai-", "gsk_", "key-", "Bearer ", "tw-"];
 
 /// Whether a text begins as keys of providers do.
-pub(crate) fn is_key(value: &str) -> bool {
+fn is_key(value: &str) -> bool {
     value.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| value.starts_with(prefix))
+}
+
+/// Whether a text among others is a key, and no name that begins like one (`key-openai-prod`): keys hold digits.
+pub(crate) fn is_pasted_key(value: &str) -> bool {
+    is_key(value) && value.bytes().filter(u8::is_ascii_digit).count() >= 3
 }
 
 /// Whether a text is probably a key that somebody pasted.

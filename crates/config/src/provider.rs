@@ -10,7 +10,7 @@ pub(crate) use kind::KIND_NAMES;
 pub use kind::ProviderKind;
 
 use crate::base_url::BaseUrl;
-use crate::problem::{is_key, shown};
+use crate::problem::{is_pasted_key, shown};
 use crate::reader::Section;
 use crate::secret::Secret;
 use address::{base_url, check_cloud, place};
@@ -206,7 +206,7 @@ fn headers(section: &Section<'_, '_>) -> Vec<(String, String)> {
             Some("is no header name; use letters, digits and `-`")
         } else if value.text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             Some("has a value with line ends or control characters")
-        } else if is_key(&value.text) {
+        } else if is_pasted_key(&value.text) {
             Some("looks like a key, which does not belong in this file; use `key_env`, `key_file` or `key_command`")
         } else {
             None

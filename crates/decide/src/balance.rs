@@ -237,6 +237,11 @@ impl InFlight {
         call.place = place;
         call
     }
+
+    /// The account of its provider is done with it before its client is.
+    pub fn leave_account(&mut self) {
+        self.place = None;
+    }
 }
 
 impl Drop for InFlight {

@@ -116,10 +116,6 @@ pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Dec
     let (tier, reason) = first_choice(ladder, choosing, ask, ceiling, &mut rejected);
     let upwards = || tier..=ceiling.max(tier);
     let (mut targets, mut misfits) = fitting(ladder, ask, upwards(), misfit);
-    if targets.is_empty() {
-        // Of those that an estimate rules out, one that it may be wrong about is asked before everybody is refused.
-        (targets, misfits) = fitting(ladder, ask, upwards(), certain_misfit);
-    }
     if targets.is_empty() && is_ours(&reason) {
         // Who was chosen for what is asked cannot serve how it is asked (o1-mini calls no tools): the best of those below that can.
         let below = ladder.ids().rev().filter(|below| (floor_of_both(ask)..tier).contains(below));
@@ -127,6 +123,10 @@ pub fn decide(ladder: &Ladder, choosing: &Choosing, ask: &Ask<'_>) -> Result<Dec
             .map(|below| fitting(ladder, ask, below..=below, misfit).0)
             .find(|fit| !fit.is_empty())
             .unwrap_or_default();
+    }
+    if targets.is_empty() {
+        // Of those that an estimate rules out, one that it may be wrong about is asked before everybody is refused.
+        (targets, misfits) = fitting(ladder, ask, upwards(), certain_misfit);
     }
     rejected.extend(misfits);
     let Some(first) = targets.first() else { return Err(NothingFits { tier, rejected }) };

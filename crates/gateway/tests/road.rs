@@ -266,19 +266,22 @@ async fn a_model_that_is_named_thinks_as_hard_as_its_caller_says() {
         "[[tiers]]\nname = \"deep\"\ntargets = [{ provider = \"fake\", model = \"o-mini\", effort = \"high\" }]\n";
     let road = Road::open(effort).await;
     road.upstream.traits("o-mini", Traits { thinks: Thinks::Always, ..Traits::default() });
-    for (model, asked, want) in [
-        ("deep", json!(null), json!("high")),
-        ("fake/o-mini", json!(null), json!(null)),
-        ("fake/o-mini", json!("low"), json!("low")),
-        ("fake/o-mini@high", json!(null), json!("high")),
-        ("o-mini@high", json!("low"), json!("high")),
+    let top = Some(TierId(3));
+    for (model, asked, ceiling, want) in [
+        ("deep", json!(null), None, json!("high")),
+        ("fake/o-mini", json!(null), None, json!(null)),
+        ("fake/o-mini", json!("low"), None, json!("low")),
+        ("fake/o-mini@high", json!(null), None, json!("high")),
+        ("o-mini@high", json!("low"), None, json!("high")),
+        // Under a ceiling a rung is what it was configured to be.
+        ("fake/o-mini", json!("low"), top, json!("high")),
     ] {
         let mut body = said("Hello there");
         body["model"] = json!(model);
         if !asked.is_null() {
             body["reasoning_effort"] = asked;
         }
-        let reply = road.ask(&body, |_| {}).await;
+        let reply = road.ask(&body, |call| call.pins.ceiling = ceiling).await;
         assert_eq!(reply.status, 200, "{model}");
         let seen = road.upstream.seen().pop().unwrap().json();
         assert_eq!((&seen["model"], &seen["reasoning_effort"]), (&json!("o-mini"), &want), "{model}");

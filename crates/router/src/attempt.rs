@@ -202,12 +202,16 @@ fn decoded(
         ..Usage::default()
     });
     let failed = answer.choices.iter().find_map(|choice| match &choice.finish {
-        // A client of the same API knows what is not there yet.
-        Finish::Failed(why) if provider != client || !matches!(why.as_str(), "queued" | "in_progress") => Some(why),
+        Finish::Failed(why) => Some(why.as_str()),
         _ => None,
     });
-    if let Some(why) = failed {
-        return Err(Broken { spent: usage, ..Broken::failed(why) });
+    match failed {
+        // A client of the same API knows what is not there yet, nor its usage.
+        Some("queued" | "in_progress") if provider == client => {
+            return Ok(Read { body, usage, estimated, usage_json: None, finish });
+        }
+        Some(why) => return Err(Broken { spent: usage, ..Broken::failed(why) }),
+        None => {}
     }
     let body = match (provider == client, estimated) {
         (true, false) => body,

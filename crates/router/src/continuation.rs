@@ -29,6 +29,7 @@ pub(crate) struct Continuation {
     dispatch: Dispatch,
     call: Call,
     foreign: Option<Arc<Target>>,
+    sets_effort: bool,
     /// What the client has.
     pub(crate) sent: Sent,
 }
@@ -70,6 +71,7 @@ impl Continuation {
                 dispatch,
                 call: asked.call.clone(),
                 foreign: foreign.cloned(),
+                sets_effort: asked.sets_effort(),
                 sent: Sent::new(asked.call.format),
             })
         })
@@ -112,7 +114,8 @@ impl Continuation {
         };
         let call = Call { body, ..self.call.clone() };
         let Ok((outline, fields)) = tierway_wire::outline(call.format, &call.body) else { return Err(unreadable) };
-        let asked = Asked::new(&call, &outline, &fields, tierway_wire::tokens::estimate_outline(&outline));
+        let asked = Asked::new(&call, &outline, &fields, tierway_wire::tokens::estimate_outline(&outline))
+            .with_own_effort(self.sets_effort);
         if !self.router.affords(id, self.foreign.as_ref(), &asked, log).await {
             return Err(NotTaken::Held(None));
         }

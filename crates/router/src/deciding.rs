@@ -177,6 +177,11 @@ impl<'a> Looked<'a> {
         if self.rule.is_some_and(|rule| rule.locked) { Requested::Auto } else { self.requested }
     }
 
+    /// Neither who asks nor the request itself is held to a tier or below one.
+    pub(crate) fn is_unbound(&self) -> bool {
+        [self.caller.pins, self.call.pins].iter().all(|pins| pins.exact.is_none() && pins.ceiling.is_none())
+    }
+
     /// Nothing else has decided yet: a prediction is what will.
     pub(crate) fn is_open(&self, ask: &Ask<'_>) -> bool {
         let free = matches!(self.requested, Requested::Auto) && self.rule.is_none();

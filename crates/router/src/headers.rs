@@ -70,7 +70,8 @@ impl<'h> HeaderWriter<'h> {
 }
 
 /// What was decided and who served, as far as the record knows it.
-pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
+/// `is_running`: a call whose attempt is not in the record yet.
+pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord, is_running: bool) {
     let mut pen = HeaderWriter::new(headers);
     if let Some(id) = pen.write(record.id) {
         // The names under which the official SDKs show the id.
@@ -94,8 +95,7 @@ pub(crate) fn decision(headers: &mut HeaderMap, record: &CallRecord) {
     pen.headers.insert(TASK_TYPE, HeaderValue::from_static(record.prediction.task_type.name()));
     let calibrated = if record.prediction.calibrated { "true" } else { "false" };
     pen.headers.insert(CALIBRATED, HeaderValue::from_static(calibrated));
-    // A stream's running attempt is not in the record yet.
-    pen.set(ATTEMPTS, record.attempts.len() + usize::from(record.first_byte_ms.is_some()));
+    pen.set(ATTEMPTS, record.attempts.len() + usize::from(is_running));
     if !record.adapted.is_empty() {
         pen.set(ADAPTED, record.adapted.join("; "));
     }

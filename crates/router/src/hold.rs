@@ -37,7 +37,7 @@ impl Router {
             return Ok(begun);
         }
         let input_tokens = asked.input_tokens_of(to.target);
-        let mut held = hold(begun, window, input_tokens, log).await;
+        let mut held = hold(begun, (window, to.upstream.timeouts.between_chunks), input_tokens, log).await;
         match &mut held {
             Err(broken) => {
                 log.one_ends(to.id, attempt_end(broken.kind, broken.reply.as_deref()), broken.spent, true);
@@ -57,9 +57,10 @@ impl Router {
     }
 }
 
+/// `silence`: so long a provider may say nothing.
 async fn hold(
     mut begun: Box<StartedStream>,
-    window: Duration,
+    (window, silence): (Duration, Duration),
     input_tokens: u32,
     log: &mut Log,
 ) -> Result<Box<StartedStream>, Broken> {
@@ -69,9 +70,14 @@ async fn hold(
         // Should the client leave now.
         log.spends(usage);
         let StartedStream { body, meter, out, provider, .. } = &mut *begun;
-        let Ok(heard) = tokio::time::timeout_at(until, next(body)).await else { break };
+        let too_long = tokio::time::Instant::now() + silence;
+        let heard = tokio::time::timeout_at(until.min(too_long), next(body)).await;
+        if heard.is_err() && until <= too_long {
+            break;
+        }
         let mut price = |usage: &Usage| log.money_if(usage);
-        let fed = match heard {
+        let fed = match heard.unwrap_or(Some(Err(FailureKind::Stalled))) {
+            Some(Err(FailureKind::Stalled)) => Err(FailureKind::Stalled.into()),
             Some(Ok(bytes)) => meter.feed(&bytes, out, &mut price),
             // An answer that had its finish is whole, however the connection ends.
             Some(Err(_)) if !meter.said.is_finished() => Err(FailureKind::Cut.into()),

@@ -251,7 +251,7 @@ impl Log {
     /// Sets the headers that tell the client what was decided, as far as it is known.
     pub(crate) fn head(&self, headers: &mut HeaderMap) {
         if let Some(record) = &self.record {
-            headers::decision(headers, record);
+            headers::decision(headers, record, self.running.is_some());
         }
         if let Some((hold, _)) = &self.hold {
             hold.head(headers);

@@ -30,6 +30,8 @@ pub(crate) struct Asked<'a> {
     last_model: Option<&'a str>,
     /// That was within the life of a prompt cache, and prompts may be marked for one.
     goes_on: bool,
+    /// Who asks chose the model, under no ceiling of tiers: how hard it thinks is for them to say.
+    sets_effort: bool,
     /// Our estimate of its tokens.
     pub(crate) input_tokens: Estimate,
     operation: Operation,
@@ -57,6 +59,7 @@ impl<'a> Asked<'a> {
             fields,
             last_model: None,
             goes_on: false,
+            sets_effort: false,
             input_tokens,
             operation: Operation::Chat,
             neutral: OnceLock::new(),
@@ -66,6 +69,10 @@ impl<'a> Asked<'a> {
     /// Our estimate of its tokens, as this target counts them.
     pub(crate) fn input_tokens_of(&self, target: &Target) -> u32 {
         target.limits.vocabulary.tokens(self.input_tokens)
+    }
+
+    pub(crate) const fn sets_effort(&self) -> bool {
+        self.sets_effort
     }
 
     /// The request in neutral form, read anew; none when it cannot be.
@@ -92,6 +99,12 @@ impl<'a> Asked<'a> {
     pub(crate) const fn after(mut self, last_model: Option<&'a str>, goes_on: bool) -> Self {
         self.last_model = last_model;
         self.goes_on = goes_on;
+        self
+    }
+
+    /// How hard a model thinks that is named without an effort is for who asks to say.
+    pub(crate) const fn with_own_effort(mut self, sets_effort: bool) -> Self {
+        self.sets_effort = sets_effort;
         self
     }
 
@@ -190,8 +203,8 @@ fn options(asked: &Asked<'_>, target: &Target) -> EncodeOptions {
         reasoning: rules.reasoning,
         reasoning_budget: rules.thinking == Thinking::Budget,
         efforts: rules.efforts.clone(),
-        // Who names the model and no effort of it (`model@effort`) says itself how hard it shall think.
-        effort: target.effort.clone().filter(|_| !is_named(asked, target)),
+        // Not where an effort is named, too (`model@effort`).
+        effort: target.effort.clone().filter(|_| !asked.sets_effort || !is_named(asked, target)),
         system_role: system_role(rules),
         stop: rules.stop,
         forced_tool_choice: rules.forced_tool_choice,

@@ -1,6 +1,7 @@
 //! Answers that verifiably do not do ([`Form::is_broken`]): where `escalate_on_broken` asks for it, the request is tried again one
 //! tier up, and who comes last serves whatever it said.
 
+use crate::call::Purpose;
 use crate::prepare::Asked;
 use crate::router::Router;
 use tierway_decide::AttemptEnd;
@@ -17,7 +18,8 @@ pub(crate) enum Said<'a> {
 
 impl Router {
     pub(crate) fn is_unfit(&self, asked: &Asked<'_>, said: Said<'_>) -> bool {
-        if !asked.has_output() || !self.ground.setup.table.escalate_on_broken() {
+        let is_clients = asked.call.purpose == Purpose::Client;
+        if !is_clients || !asked.has_output() || !self.ground.setup.table.escalate_on_broken() {
             return false;
         }
         // A request that cannot be read asks for nothing, and an answer that cannot be was refused before it came here.

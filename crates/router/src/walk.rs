@@ -86,7 +86,9 @@ impl Router {
         // tenths less at each turn that follows, so that it pays where more than 28 % of such conversations have a third.
         let warm = decided.session.is_some_and(|session| session.warm_tokens > 0);
         let goes_on = warm && self.ground.setup.table.session().cache_marks;
-        let asked = Asked::new(call, &outline, &fields, decided.input_tokens).after(last_model, goes_on);
+        let asked = Asked::new(call, &outline, &fields, decided.input_tokens)
+            .after(last_model, goes_on)
+            .with_own_effort(looked.is_unbound() && decided.decision.reason == Reason::RequestedModel);
         // A dry run calls nobody.
         let may_ask = !call.dry_run && call.purpose == Purpose::Client && !looked.standing.exhausted;
         if let Some(how) = self.opinion_wanted(&looked).filter(|_| may_ask) {
@@ -208,8 +210,12 @@ impl Router {
                         Err(broken) => Err(broken),
                     };
                     match got {
-                        Ok(got) if got.is_unfit() => {
+                        Ok(mut got) if got.is_unfit() => {
                             log.served_by_nobody();
+                            if let Response::Stream { to, .. } = &mut got {
+                                // All of it is there: others may have its place, this request among them.
+                                to.in_flight.leave_account();
+                            }
                             tried.unfit = Some((id, got));
                             dispatch.on_failure(clock.monotonic_ms(), FailureKind::Unfit, false)
                         }
@@ -225,6 +231,10 @@ impl Router {
                             dispatch.on_failure(clock.monotonic_ms(), kind, false)
                         }
                     }
+                }
+                // Nobody waits for a better answer than the one that is here.
+                Step::Wait { .. } if tried.unfit.is_some() => {
+                    return tried.given_up(FailureKind::Unfit, decided.foreign.is_some(), log);
                 }
                 Step::Wait { .. } if tried.full.is_any() => tried.full.wait(self, asked, decided, &mut dispatch).await,
                 Step::Wait { until_ms } => {

@@ -103,7 +103,9 @@ impl Form {
     }
 
     fn is_choice_broken(&self, choice: &Choice, at_bound: bool) -> bool {
-        match choice.finish {
+        match &choice.finish {
+            // In the background: it is not there yet.
+            Finish::Failed(why) if matches!(why.as_str(), "queued" | "in_progress") => return false,
             Finish::ContentFilter | Finish::ContextFull | Finish::Failed(_) => return true,
             Finish::Length => return !at_bound,
             Finish::Stop | Finish::StopSequence(_) | Finish::ToolCalls | Finish::Pause => {}
@@ -174,7 +176,13 @@ impl<'a> Schema<'a> {
 
 fn is_listed(value: &Value, schema: &Value) -> bool {
     let listed = schema.get("enum").and_then(Value::as_array);
-    listed.is_none_or(|known| known.contains(value)) && schema.get("const").is_none_or(|only| only == value)
+    listed.is_none_or(|known| known.iter().any(|one| same(one, value)))
+        && schema.get("const").is_none_or(|only| same(only, value))
+}
+
+/// 1 and 1.0 are one number in JSON.
+fn same(left: &Value, right: &Value) -> bool {
+    left == right || left.as_f64().is_some_and(|left| Some(left) == right.as_f64())
 }
 
 fn is_typed(value: &Value, schema: &Value) -> bool {
@@ -199,7 +207,8 @@ fn object_fits(value: &Value, schema: &Value, fits: impl Fn(&Value, &Value) -> b
     let Some(object) = value.as_object() else { return true };
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let properties = schema.get("properties").and_then(Value::as_object);
-    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    let closed =
+        schema.get("additionalProperties") == Some(&Value::Bool(false)) && schema.get("patternProperties").is_none();
     let known = |name: &str| properties.and_then(|properties| properties.get(name));
     required.into_iter().all(|name| object.contains_key(name))
         && object.iter().all(|(name, value)| known(name).map_or(!closed, |schema| fits(value, schema)))
@@ -272,6 +281,9 @@ mod tests {
         check(with("auto"), called("f", r#"{"a":"#), "tool_calls", true);
         check(with("auto"), called("f", ""), "tool_calls", true);
         check(with("auto"), called("g", "{}"), "tool_calls", true);
+        let open = json!({"type": "object", "patternProperties": {"^x": {}}, "additionalProperties": false, "properties": {"n": {"enum": [1]}}});
+        let odd = json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": open}}]});
+        check(odd, called("f", r#"{"x1":2,"n":1.0}"#), "tool_calls", false);
         check(with("auto"), said("I need no tool"), "stop", false);
         check(with("required"), said("I need no tool"), "stop", true);
     }

@@ -2,7 +2,7 @@
 
 use super::ProviderKind;
 use super::kind::KindFacts;
-use crate::problem::{is_key, looks_secret};
+use crate::problem::{is_pasted_key, looks_secret};
 use crate::reader::{Origin, Section, quoted};
 use crate::schema::{self, Spec};
 use crate::secret::Secret;
@@ -221,7 +221,7 @@ fn command(section: &Section<'_, '_>) -> Option<KeySource> {
             .problem("key_command", format!("`key_command` in {} is empty; give program and arguments", section.title));
         return None;
     }
-    if words.iter().any(|word| is_key(word)) {
+    if words.iter().any(|word| is_pasted_key(word)) {
         let message = "holds a key itself, which does not belong in this file; name the program that prints it";
         section.problem("key_command", format!("`key_command` in {} {message}", section.title));
         return None;

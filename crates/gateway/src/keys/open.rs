@@ -20,11 +20,13 @@ pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     from_elsewhere || host.is_some_and(|host| is_public(host.host()))
 }
 
-/// A name that anybody can have: no address, and not a name of machines in a house.
+/// A name that anybody can have: no address, and none of those that are never given away (RFC 6761, RFC 6762, ICANN's
+/// `internal`, which containers call their host by).
 fn is_public(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.contains('.') && address.parse::<IpAddr>().is_err() && !name.to_ascii_lowercase().ends_with(".localhost")
+    let of_the_house = [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end));
+    name.contains('.') && address.parse::<IpAddr>().is_err() && !of_the_house
 }
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ mod tests {
             (vec![("host", "LocalHost:8484"), ("sec-fetch-site", "none")], false),
             (vec![("host", "a.localhost"), ("sec-fetch-site", "same-origin")], false),
             (vec![("host", "tierway:8484")], false),
+            (vec![("host", "host.docker.internal:8484")], false),
             // HTTP/2 names no host here.
             (vec![("origin", "https://localhost:8484"), ("sec-fetch-site", "same-origin")], false),
             (vec![("host", "localhost:8484"), ("sec-fetch-site", "cross-site")], true),

@@ -143,7 +143,7 @@ fn recording_goes_on_when_another_program_lets_go_of_its_lock() {
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     sample(6, 20).into_iter().for_each(|call| assert!(ledger.offer(call)));
-    let stuck = ledger.flush(Duration::from_millis(1500)).unwrap_err().to_string();
+    let stuck = ledger.flush(Duration::from_secs(12)).unwrap_err().to_string();
     assert!(stuck.contains("locked by another program"), "{stuck}");
     assert!(ledger.failing().is_some() && ledger.counters().failed_groups > 0);
     other.execute_batch("COMMIT").unwrap();
