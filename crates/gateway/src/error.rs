@@ -19,14 +19,6 @@ pub enum GatewayError {
         /// What the system said.
         cause: io::Error,
     },
-    /// A new config has no keys, for an address on this machine alone, and the one that is bound is another.
-    #[error(
-        "without keys everybody who reaches {address} could come in: that is bound until a restart, whatever `listen` says now; restart, or keep keys"
-    )]
-    WouldOpen {
-        /// What is bound.
-        address: SocketAddr,
-    },
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

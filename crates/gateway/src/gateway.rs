@@ -154,18 +154,14 @@ impl Gateway {
     /// ledger stay as they are, and so does whether TLS is spoken.
     ///
     /// # Errors
-    /// When a provider or the certificate cannot be used, or everybody could come in who reaches an address that the config
-    /// does not name; then the old config stays in force.
+    /// When a provider or the certificate cannot be used, or it takes out the last key, so that everybody could come in; then the
+    /// old config stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), GatewayError> {
         let Some(first) = self.workers.first() else { return Ok(()) };
         let tls = tls(config)?;
         let prepared = Prepared::after(config, first.load().router.setup())?;
         let mut quality = self.quality.lock().unwrap_or_else(PoisonError::into_inner);
-        let beyond = self.bound_beyond(config);
         self.keys.desk().reload(self.ground.keys(config), prepared.setup.table.ladder(), |keys| {
-            if let Some(address) = beyond.filter(|_| keys.is_open()) {
-                return Err(GatewayError::WouldOpen { address });
-            }
             if keys.is_open() && !self.is_open() {
                 return Err(GatewayError::LastKey);
             }
@@ -194,17 +190,6 @@ impl Gateway {
     /// Counts a config that was read while serving: it is in force, or was refused, here or before it came here.
     pub fn count_reload(&self, good: bool) {
         self.ground.metrics.reloaded(good);
-    }
-
-    /// What others than this machine reach although a config wants nobody else there: addresses are bound once.
-    fn bound_beyond(&self, config: &Config) -> Option<SocketAddr> {
-        let bound =
-            [(Some(self.address()), Some(config.server.listen)), (self.admin_address(), config.server.admin_listen)];
-        let is_beyond = |address: &SocketAddr| !address.ip().is_loopback();
-        let unmeant = |(bound, wanted): (Option<SocketAddr>, Option<SocketAddr>)| {
-            bound.filter(|bound| is_beyond(bound) && !wanted.as_ref().is_some_and(is_beyond))
-        };
-        bound.into_iter().find_map(unmeant)
     }
 
     /// Cuts a stop short: nobody waits for requests in progress any more. Records are written all the same.
