@@ -7,7 +7,7 @@ use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
 use crate::setup::Upstream;
-use crate::unfit::{Said, unfit};
+use crate::unfit::unfit;
 use crate::walk::Admitted;
 use std::time::Duration;
 use tierway_decide::dispatch::{ErrorReply, FailureKind};
@@ -73,7 +73,7 @@ impl Router {
         match &mut served {
             Ok(Served::Stream(_)) => {}
             Ok(Served::Whole(whole)) => {
-                whole.is_unfit = self.is_unfit(asked, Said::Whole(&whole.body));
+                whole.is_unfit = self.is_unfit(asked, &whole.body);
                 let end = if whole.is_unfit { unfit() } else { AttemptEnd::Ok };
                 log.one_ends(to.id, end, whole.usage, whole.estimated);
             }

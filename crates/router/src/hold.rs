@@ -10,7 +10,7 @@ use crate::meter::Broken;
 use crate::prepare::Asked;
 use crate::relay::attempt_end;
 use crate::router::Router;
-use crate::unfit::{Said, unfit};
+use crate::unfit::unfit;
 use crate::walk::Admitted;
 use std::time::Duration;
 use tierway_decide::dispatch::FailureKind;
@@ -45,7 +45,7 @@ impl Router {
                 to.in_flight.target().on_failure(log.monotonic_ms(), broken.kind);
             }
             Ok(begun) if checks && begun.meter.said.done => {
-                begun.is_unfit = self.is_unfit(asked, Said::Stream(begun.out.all()));
+                begun.is_unfit = self.is_unfit(asked, begun.out.all());
                 if begun.is_unfit {
                     let (usage, estimated) = begun.meter.said.usage(input_tokens);
                     log.one_ends(to.id, unfit(), usage, estimated);

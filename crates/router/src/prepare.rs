@@ -10,7 +10,8 @@ use tierway_decide::{MaxTokensField, ParameterRules, Target, Thinking};
 use tierway_wire::neutral::Request;
 use tierway_wire::splice::{Edit, Fields};
 use tierway_wire::{
-    Adaptation, Context, EncodeError, EncodeOptions, Estimate, Format, Needs, Outline, Structured, SystemRole,
+    Adaptation, Context, DecodeError, EncodeError, EncodeOptions, Estimate, Format, Needs, Outline, Structured,
+    SystemRole,
 };
 
 /// Headers of the client that mean something to a provider. Everything else stays here, credentials above all.
@@ -75,9 +76,15 @@ impl<'a> Asked<'a> {
         self.sets_effort
     }
 
-    /// The request in neutral form, read anew; none when it cannot be.
-    pub(crate) fn decoded(&self) -> Option<Request> {
-        tierway_wire::decode_request(self.call.format, self.fields).ok()
+    /// The request in neutral form; read once.
+    pub(crate) fn neutral(&self) -> Result<&Request, DecodeError> {
+        match self.neutral.get() {
+            Some(neutral) => Ok(neutral),
+            None => {
+                let decoded = tierway_wire::decode_request(self.call.format, self.fields)?;
+                Ok(self.neutral.get_or_init(|| decoded))
+            }
+        }
     }
 
     /// Whether its answer is made of tokens that are paid for.
@@ -163,17 +170,9 @@ impl<'a> Asked<'a> {
     }
 
     fn translated(&self, options: &EncodeOptions, context: Context, to: Format) -> Result<Written, EncodeError> {
-        let unreadable = |error: tierway_wire::DecodeError| EncodeError {
-            field: error.param.unwrap_or_default(),
-            reason: error.message,
-        };
-        let neutral = match self.neutral.get() {
-            Some(neutral) => neutral,
-            None => {
-                let decoded = tierway_wire::decode_request(self.call.format, self.fields).map_err(unreadable)?;
-                self.neutral.get_or_init(|| decoded)
-            }
-        };
+        let unreadable =
+            |error: DecodeError| EncodeError { field: error.param.unwrap_or_default(), reason: error.message };
+        let neutral = self.neutral().map_err(unreadable)?;
         let options = EncodeOptions { guessed: false, ..options.clone() };
         let encoded = tierway_wire::encode_request(to, neutral, &options)?;
         let echo = match self.call.format {

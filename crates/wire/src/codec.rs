@@ -1,11 +1,11 @@
 //! One function for each thing that every API can do, by [`Format`].
 
-use crate::neutral::{Answer, Request};
+use crate::neutral::{Answer, Collector, Request};
 use crate::options::Changes;
 use crate::splice::Fields;
 use crate::{
-    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, anthropic, bedrock_converse,
-    fit, gemini, ollama_chat, openai_chat, openai_responses, restore, strangers,
+    ApiError, Context, DecodeError, EncodeError, EncodeOptions, Encoded, Format, Outline, StreamDecoder, anthropic,
+    bedrock_converse, fit, gemini, ollama_chat, openai_chat, openai_responses, restore, strangers,
 };
 
 /// Reads what routing needs from a request of that API, and its top-level fields for splicing.
@@ -80,6 +80,17 @@ pub fn decode_answer(format: Format, body: &[u8], context: &Context) -> Result<A
         Format::OllamaChat => ollama_chat::decode_answer(body, context),
         Format::BedrockConverse => bedrock_converse::decode_answer(body, context),
     }
+}
+
+/// Reads all events of a streamed answer as the answer that they make up. None when they are none of this API, or not to its end.
+#[must_use]
+pub fn decode_stream(format: Format, bytes: &[u8], context: &Context) -> Option<Answer> {
+    let (mut decoder, mut events) = (StreamDecoder::new(format, context), Vec::new());
+    decoder.push(bytes, &mut events).ok()?;
+    decoder.end(&mut events);
+    let mut collector = Collector::new(format);
+    events.iter().for_each(|event| collector.push(event));
+    collector.finish().ok()
 }
 
 /// Writes a whole answer for a client of that API.

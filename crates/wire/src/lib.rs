@@ -47,7 +47,9 @@ mod vocabulary;
 mod write;
 
 pub use adapt::{Fitted, adapt};
-pub use codec::{decode_answer, decode_error, decode_request, encode_answer, encode_error, encode_request, outline};
+pub use codec::{
+    decode_answer, decode_error, decode_request, decode_stream, encode_answer, encode_error, encode_request, outline,
+};
 pub use context::Context;
 pub use cost::{final_usage, usage_in, with_cost};
 pub use error::{ApiError, DecodeError};

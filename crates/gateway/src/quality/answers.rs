@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use tierway_wire::neutral::{Answer, Collector, Content};
-use tierway_wire::{Context, Format, Outline, Role, StreamDecoder};
+use tierway_wire::neutral::{Answer, Content};
+use tierway_wire::{Context, Format, Outline, Role};
 
 /// Of a conversation, at most this is shown: its end.
 const MOST_BYTES: usize = 12_000;
@@ -23,12 +23,7 @@ impl Said {
     pub(crate) fn read(format: Format, stream: bool, bytes: &[u8]) -> Option<Self> {
         let context = Context::default();
         let answer = if stream {
-            let (mut decoder, mut events) = (StreamDecoder::new(format, &context), Vec::new());
-            decoder.push(bytes, &mut events).ok()?;
-            decoder.end(&mut events);
-            let mut collector = Collector::new(format);
-            events.iter().for_each(|event| collector.push(event));
-            collector.finish().ok()?
+            tierway_wire::decode_stream(format, bytes, &context)?
         } else {
             tierway_wire::decode_answer(format, bytes, &context).ok()?
         };

@@ -4,8 +4,8 @@ use crate::door::{CLIENTS, Door, PROVIDERS};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tierway_testkit::{Ended, Pace, Seen, Traits};
-use tierway_wire::neutral::{Collector, Content};
-use tierway_wire::{Context, Format, StreamDecoder, grammar};
+use tierway_wire::neutral::Content;
+use tierway_wire::{Context, Format, decode_stream, grammar};
 
 const STREAMS: usize = 210;
 
@@ -32,13 +32,7 @@ fn body(format: Format, model: &str, question: &str) -> Vec<u8> {
 
 /// The calls of a stream as `name {arguments}`.
 fn calls(format: Format, stream: &[u8]) -> Vec<String> {
-    let mut decoder = StreamDecoder::new(format, &Context::default());
-    let mut events = Vec::new();
-    decoder.push(stream, &mut events).unwrap();
-    decoder.end(&mut events);
-    let mut collector = Collector::new(format);
-    events.iter().for_each(|event| collector.push(event));
-    let answer = collector.finish().unwrap();
+    let answer = decode_stream(format, stream, &Context::default()).unwrap();
     let call = |content: &Content| match content {
         Content::ToolCall { name, arguments, .. } => {
             Some(format!("{name} {}", serde_json::from_str::<Value>(arguments).unwrap()))
