@@ -40,6 +40,11 @@ impl Ahead {
         self.left
     }
 
+    /// What is held when it is full.
+    pub(super) const fn size(&self) -> i64 {
+        self.size
+    }
+
     pub(super) const fn limit(&self) -> i64 {
         self.limit
     }

@@ -13,6 +13,8 @@ use tierway_decide::budget::{Budget, Period, Share, Window};
 const KEEP_AFTER_S: i64 = 86_400;
 /// One without an end is kept for so long after it was last used.
 const KEEP_TOTAL_S: i64 = 400 * 86_400;
+/// Settled money is told once it is one part in so many of what is held for requests to come, when that is full.
+const SETTLED_PART: i64 = 4;
 
 /// One budget in one window.
 pub(crate) struct Book {
@@ -43,7 +45,7 @@ pub(super) struct Known {
     pub(super) tally: Tally,
     /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
     ahead: Ahead,
-    /// What the last one asked for, [`FEWEST`] times: settled money beyond that is told at once.
+    /// What the last one asked for, [`FEWEST`] times: where less may be held, everything is told at once.
     few: i64,
 }
 
@@ -152,10 +154,10 @@ impl Book {
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
         let known = self.known();
-        // Settled money nobody but this replica knows of: little of it is lost when that is killed.
+        // Settled money nobody but this replica knows of: little of it is lost when that is killed, and less than is held ahead.
         known.ahead.portion() < known.few
             || known.ahead.is_due(known.tally.untold())
-            || self.untold_settled() > known.few
+            || self.untold_settled() > known.few.max(known.ahead.size() / SETTLED_PART)
     }
 
     fn untold_settled(&self) -> i64 {

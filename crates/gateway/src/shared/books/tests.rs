@@ -59,10 +59,10 @@ fn what_is_known_to_be_spent_is_not_there_to_take() {
 }
 
 #[test]
-fn settled_money_is_told_once_it_is_the_worth_of_four_requests() {
+fn settled_money_is_told_once_it_is_a_quarter_of_what_is_held_ahead() {
     let mut house = House::new();
     assert!(house.ask(0, 10) && house.books[0].held(usd(LIMIT)) == 290);
-    for (paid, due) in [(10, false), (30, false), (1, true)] {
+    for (paid, due) in [(10, false), (62, false), (1, true)] {
         house.books[0].settle(Usd::ZERO, usd(paid));
         assert_eq!(house.books[0].is_due(), due, "{paid} more");
     }
