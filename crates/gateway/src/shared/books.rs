@@ -45,7 +45,7 @@ pub(super) struct Known {
     pub(super) tally: Tally,
     /// Held for requests that are still to come; open in the tally, and committed in the share, as that of requests in progress is.
     ahead: Ahead,
-    /// What the last one asked for, [`FEWEST`] times: where less may be held, everything is told at once.
+    /// What the last one asked for, [`FEWEST`] times: settled money up to that may wait, but where less may be held, everything is told at once.
     few: i64,
 }
 
@@ -154,7 +154,7 @@ impl Book {
     /// Enough is to be told that it should not wait for the next heartbeat.
     pub(crate) fn is_due(&self) -> bool {
         let known = self.known();
-        // Settled money nobody but this replica knows of: little of it is lost when that is killed, and less than is held ahead.
+        // Settled money nobody but this replica knows of: little of it is lost when that is killed.
         known.ahead.portion() < known.few
             || known.ahead.is_due(known.tally.untold())
             || self.untold_settled() > known.few.max(known.ahead.size() / SETTLED_PART)

@@ -81,6 +81,16 @@ fn money_that_is_far_from_its_bound_is_told_in_sums_though_another_bound_is_near
     }
 }
 
+#[test]
+fn settled_money_waits_for_the_worth_of_four_requests_where_little_is_held_ahead() {
+    let book = book(0);
+    book.granted(0, usd(LIMIT), Extra { need: 10, held: 0 }, Count { came: 0, wanted: MOST, portion: 10 }, LIMIT);
+    for (paid, due) in [(40, false), (1, true)] {
+        book.settle(Usd::ZERO, usd(paid));
+        assert_eq!(book.is_due(), due, "{paid} more");
+    }
+}
+
 /// What the database knows of one replica.
 #[derive(Clone, Copy, Default)]
 struct Known {
