@@ -22,6 +22,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tierway_providers::Together;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -282,7 +283,7 @@ impl Door {
                 )
             });
             let stream = Patient::new(wire, header_timeout, write_timeout);
-            let connection = http.serve_connection(TokioIo::new(stream), service);
+            let connection = http.serve_connection(Together::new(TokioIo::new(stream)), service);
             attend(connection, &health_watch, (header_timeout, write_timeout), ending).await;
             drop(permit);
         });

@@ -13,9 +13,11 @@ mod line;
 mod pool;
 mod poster;
 mod renewing;
+mod together;
 
 pub use aws::{AwsAccount, Source as AwsSource};
 pub use endpoint::{Auth, Dialect, Endpoint, EndpointError};
 pub use google::GoogleAccount;
 pub use http_provider::HttpProvider;
 pub use poster::{PostError, Poster};
+pub use together::Together;

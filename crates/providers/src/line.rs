@@ -4,6 +4,7 @@
 //! than carrying them, and pieces that lie ready in the buffer would arrive one by one. Between requests nobody drives it,
 //! so what the provider does to an idle connection is noticed when it is looked at again.
 
+use crate::together::Together;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -20,7 +21,7 @@ use tokio::net::TcpStream;
 pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// A connection as hyper has it: a future that reads and writes when it is polled.
-type Connection = http1::Connection<Stream, Full<Bytes>>;
+type Connection = http1::Connection<Together<Stream>, Full<Bytes>>;
 
 /// A connection and the handle that puts requests on it.
 pub(crate) struct Line {
@@ -31,7 +32,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) async fn new(stream: Stream) -> Result<Self, hyper::Error> {
-        let (sender, connection) = http1::handshake(stream).await?;
+        let (sender, connection) = http1::handshake(Together::new(stream)).await?;
         Ok(Self { sender, connection: Some(Box::pin(connection)) })
     }
 
