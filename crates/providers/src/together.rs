@@ -1,4 +1,4 @@
-//! Writes that fall due in one turn of a worker go out together, at its end.
+//! First words that fall due in one turn of a worker go out together, at its end.
 //!
 //! A write to a process on the same machine that waits for it wakes it, which costs the writer more than sending: an interrupt to
 //! another core. Who was woken is through with one request before the next one has been decided, and waits again, so that each
@@ -10,26 +10,26 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-/// A stream that holds each write back until the tasks that are ready now have had their turn. While there is only one, that is at
-/// once.
+/// A stream whose first write after something was read (or at all) lets the tasks that are ready go first, up to those that one
+/// turn of the runtime takes. What is written after that goes out at once: the rest of a long body, events of a stream, and all that a
+/// full socket has kept back.
 #[derive(Debug)]
 pub struct Together<S> {
     stream: S,
-    /// A write has been held back, and is next.
-    held: bool,
+    /// The next write is such a first one.
+    first: bool,
 }
 
 impl<S> Together<S> {
-    /// Nothing is held back yet.
+    /// The first write is held back.
     pub const fn new(stream: S) -> Self {
-        Self { stream, held: false }
+        Self { stream, first: true }
     }
 
-    /// Ready at every second look; at the first one asks to be woken at the end of the turn. Who looks again before then writes
-    /// sooner, and nothing else.
+    /// Pending where a first write is due, once: the task is woken at the end of the turn. Who looks again before then writes sooner, and
+    /// is woken in vain.
     fn turn_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.held = !self.held;
-        if !self.held {
+        if !std::mem::take(&mut self.first) {
             return Poll::Ready(());
         }
         // Its first poll leaves the waker with the runtime, which is all that it is for.
@@ -39,7 +39,9 @@ impl<S> Together<S> {
 
 impl<S: Read + Unpin> Read for Together<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, room)
+        let read = Pin::new(&mut self.stream).poll_read(cx, room);
+        self.first |= read.is_ready();
+        read
     }
 }
 
@@ -74,10 +76,19 @@ impl<S: Write + Unpin> Write for Together<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::rt::ReadBuf;
+    use std::future::poll_fn;
     use std::sync::{Arc, Mutex};
 
-    /// Notes what is written.
+    /// Notes what is written; there is always nothing more to be read.
+    #[derive(Clone, Default)]
     struct Notes(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl Notes {
+        fn count(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+    }
 
     impl Write for Notes {
         fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -94,28 +105,69 @@ mod tests {
         }
     }
 
+    impl Read for Notes {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Takes nothing.
+    struct Full;
+
+    impl Write for Full {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
     #[tokio::test]
-    async fn writes_wait_for_what_is_ready_and_keep_their_order() {
-        let notes = Arc::new(Mutex::new(Vec::new()));
-        let writers = [[b"one", b"two"], [b"six", b"ten"]].map(|words| {
-            let mut stream = Together::new(Notes(notes.clone()));
-            tokio::spawn(async move {
-                for word in words {
-                    let wrote = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, word)).await;
-                    assert_eq!(wrote.unwrap(), word.len());
-                }
-            })
+    async fn first_words_wait_for_who_is_ready_and_the_next_ones_do_not() {
+        let notes = Notes::default();
+        let mut stream = Together::new(notes.clone());
+        let writer = tokio::spawn(async move {
+            for word in [b"one", b"two"] {
+                let wrote = poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, word)).await;
+                assert_eq!(wrote.unwrap(), word.len());
+            }
+            stream
         });
         let seen = notes.clone();
-        let other = tokio::spawn(async move { seen.lock().unwrap().len() });
-        assert_eq!(other.await.unwrap(), 0, "a task that was ready had its turn before any write");
-        for writer in writers {
-            writer.await.unwrap();
-        }
-        let wrote = notes.lock().unwrap();
-        for [first, second] in [[b"one", b"two"], [b"six", b"ten"]] {
-            let at = |word: &[u8]| wrote.iter().position(|wrote| wrote == word);
-            assert!(at(first).is_some() && at(first) < at(second), "{wrote:?}");
-        }
+        let other = tokio::spawn(async move { seen.count() });
+        assert_eq!(other.await.unwrap(), 0, "a task that was ready had its turn before the first write");
+        let mut stream = writer.await.unwrap();
+        assert_eq!(*notes.0.lock().unwrap(), [b"one", b"two"]);
+
+        let look = |stream: &mut Together<Notes>, cx: &mut Context<'_>| Pin::new(stream).poll_write(cx, b"more");
+        poll_fn(|cx| {
+            assert!(look(&mut stream, cx).is_ready(), "nothing was heard since");
+            let mut room = [0; 8];
+            assert!(Pin::new(&mut stream).poll_read(cx, ReadBuf::new(&mut room).unfilled()).is_ready());
+            assert!(look(&mut stream, cx).is_pending(), "something was heard");
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_is_not_asked_again_and_again() {
+        let (mut stream, mut polls) = (Together::new(Full), 0);
+        let stuck = poll_fn(|cx| {
+            polls += 1;
+            // As hyper looks, where its buffer is full: to make room, and to flush.
+            for _ in 0..2 {
+                assert!(Pin::new(&mut stream).poll_write(cx, b"more").is_pending());
+            }
+            Poll::<()>::Pending
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), stuck).await.is_err());
+        assert!(polls <= 3, "{polls}");
     }
 }
