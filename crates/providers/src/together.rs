@@ -10,6 +10,10 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+/// More than so many bytes go out at once: at the end of a turn they would have to be fetched from memory again, which costs more than
+/// waking somebody.
+const HELD_AT_MOST: usize = 8 * 1024;
+
 /// A stream whose first write after something was read (or at all) lets the tasks that are ready go first, up to those that one
 /// turn of the runtime takes. What is written after that goes out at once: the rest of a long body, events of a stream, and all that a
 /// full socket has kept back.
@@ -26,10 +30,10 @@ impl<S> Together<S> {
         Self { stream, first: true }
     }
 
-    /// Pending where a first write is due, once: the task is woken at the end of the turn. Who looks again before then writes sooner, and
+    /// Pending where a first write of so many bytes is due, once: the task is woken at the end of the turn. Who looks again before then writes sooner, and
     /// is woken in vain.
-    fn turn_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !std::mem::take(&mut self.first) {
+    fn turn_ends(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::take(&mut self.first) || bytes > HELD_AT_MOST {
             return Poll::Ready(());
         }
         // Its first poll leaves the waker with the runtime, which is all that it is for.
@@ -47,7 +51,7 @@ impl<S: Read + Unpin> Read for Together<S> {
 
 impl<S: Write + Unpin> Write for Together<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.turn_ends(cx));
+        ready!(self.turn_ends(bytes.len(), cx));
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -56,7 +60,7 @@ impl<S: Write + Unpin> Write for Together<S> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.turn_ends(cx));
+        ready!(self.turn_ends(pieces.iter().map(|piece| piece.len()).sum(), cx));
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
 
