@@ -30,8 +30,8 @@ impl<S> Together<S> {
         Self { stream, first: true }
     }
 
-    /// Pending where a first write of so many bytes is due, once: the task is woken at the end of the turn. Who looks again before then writes sooner, and
-    /// is woken in vain.
+    /// Pending where a first write of so many bytes is due, once: the task is woken at the end of the turn. Who looks again before then
+    /// writes sooner, and is woken in vain.
     fn turn_ends(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
         if !std::mem::take(&mut self.first) || bytes > HELD_AT_MOST {
             return Poll::Ready(());
