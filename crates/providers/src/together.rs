@@ -81,80 +81,53 @@ impl<S: Write + Unpin> Write for Together<S> {
 mod tests {
     use super::*;
     use hyper::rt::ReadBuf;
+    use hyper_util::rt::TokioIo;
     use std::future::poll_fn;
-    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    /// Notes what is written; there is always nothing more to be read.
-    #[derive(Clone, Default)]
-    struct Notes(Arc<Mutex<Vec<Vec<u8>>>>);
+    type Stream = Together<TokioIo<DuplexStream>>;
 
-    impl Notes {
-        fn count(&self) -> usize {
-            self.0.lock().unwrap().len()
-        }
-    }
-
-    impl Write for Notes {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.0.lock().unwrap().push(bytes.to_vec());
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    impl Read for Notes {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    /// Takes nothing.
-    struct Full;
-
-    impl Write for Full {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
+    fn look(stream: &mut Stream, cx: &mut Context<'_>, word: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(stream).poll_write(cx, word)
     }
 
     #[tokio::test]
     async fn first_words_wait_for_who_is_ready_and_the_next_ones_do_not() {
-        let notes = Notes::default();
-        let mut stream = Together::new(notes.clone());
+        let (ours, mut theirs) = duplex(64);
+        let mut stream = Together::new(TokioIo::new(ours));
         let writer = tokio::spawn(async move {
             for word in [b"one", b"two"] {
-                let wrote = poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, word)).await;
+                let wrote = poll_fn(|cx| look(&mut stream, cx, word)).await;
                 assert_eq!(wrote.unwrap(), word.len());
             }
             stream
         });
-        let seen = notes.clone();
-        let other = tokio::spawn(async move { seen.count() });
-        assert_eq!(other.await.unwrap(), 0, "a task that was ready had its turn before the first write");
+        let other = tokio::spawn(async move {
+            let nothing = poll_fn(|cx| Poll::Ready(pin!(theirs.read_u8()).poll(cx).is_pending())).await;
+            (nothing, theirs)
+        });
+        let (nothing, mut theirs) = other.await.unwrap();
+        assert!(nothing, "a task that was ready had its turn before the first write");
         let mut stream = writer.await.unwrap();
-        assert_eq!(*notes.0.lock().unwrap(), [b"one", b"two"]);
+        let mut said = [0; 6];
+        theirs.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"onetwo");
 
-        let look = |stream: &mut Together<Notes>, cx: &mut Context<'_>| Pin::new(stream).poll_write(cx, b"more");
+        theirs.write_all(b"heard").await.unwrap();
         poll_fn(|cx| {
-            assert!(look(&mut stream, cx).is_ready(), "nothing was heard since");
-            let mut room = [0; 8];
-            assert!(Pin::new(&mut stream).poll_read(cx, ReadBuf::new(&mut room).unfilled()).is_ready());
-            assert!(look(&mut stream, cx).is_pending(), "something was heard");
+            assert!(look(&mut stream, cx, b"more").is_ready(), "nothing was heard since");
+            let long = [b'x'; HELD_AT_MOST + 1];
+            for (word, waits) in [(&b"more"[..], true), (&long, false)] {
+                let mut room = [0; 2];
+                assert!(Pin::new(&mut stream).poll_read(cx, ReadBuf::new(&mut room).unfilled()).is_ready());
+                assert_eq!(
+                    look(&mut stream, cx, word).is_pending(),
+                    waits,
+                    "{} bytes after something was heard",
+                    word.len()
+                );
+            }
             Poll::Ready(())
         })
         .await;
@@ -162,16 +135,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_socket_is_not_asked_again_and_again() {
-        let (mut stream, mut polls) = (Together::new(Full), 0);
+        let (mut ours, _theirs) = duplex(1);
+        ours.write_all(b"x").await.unwrap();
+        let (mut stream, mut polls) = (Together::new(TokioIo::new(ours)), 0);
         let stuck = poll_fn(|cx| {
             polls += 1;
             // As hyper looks, where its buffer is full: to make room, and to flush.
             for _ in 0..2 {
-                assert!(Pin::new(&mut stream).poll_write(cx, b"more").is_pending());
+                assert!(look(&mut stream, cx, b"more").is_pending());
             }
             Poll::<()>::Pending
         });
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), stuck).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), stuck).await.is_err());
         assert!(polls <= 3, "{polls}");
     }
 }
