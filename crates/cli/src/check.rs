@@ -100,7 +100,7 @@ fn summary(config: &Config) -> String {
     let ladder = config.table.ladder();
     let tier = |tier: &tierway::decide::Tier| match tier.name == ladder.tier(ladder.baseline()).name {
         true => format!("{} (baseline)", tier.name),
-        false => tier.name.clone(),
+        false => tier.name.to_string(),
     };
     let tiers = ladder.tiers().iter().map(tier).collect::<Vec<_>>().join(" < ");
     let providers = counted(config.providers.len(), "provider");

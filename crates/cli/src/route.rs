@@ -169,13 +169,13 @@ fn decide(router: &Router, outline: &Outline<'_>) -> Result<Decided, String> {
 
 fn row(id: &Value, decided: &Decided, ladder: &Ladder) -> Value {
     let decision = &decided.decision;
-    let mut row = told(id, Some(&ladder.tier(decision.tier).name), &decision.prediction);
+    let mut row = told(id, Some(&*ladder.tier(decision.tier).name), &decision.prediction);
     row["reason"] = decision.reason.summary().into();
     row["decide_us"] = decided.decide_us.into();
     row
 }
 
-fn told(id: &Value, tier: Option<&String>, prediction: &Prediction) -> Value {
+fn told(id: &Value, tier: Option<&str>, prediction: &Prediction) -> Value {
     json!({
         "id": id,
         "tier": tier,

@@ -154,8 +154,8 @@ fn explain_tells_of_decisions_that_were_made_and_of_no_others() {
         status: CallStatus::Refused,
         http_status: 400,
         reason: Reason::Default,
-        tier: String::new(),
-        requested_model: String::new(),
+        tier: "".into(),
+        requested_model: "".into(),
         table_version: 0,
         attempts: vec![],
         ..predicted.clone()
@@ -312,7 +312,7 @@ fn explain_recomputes_prediction_and_choice_from_the_features_of_the_row() {
     call.reason = if prediction.abstain.is_some() { Reason::Abstained } else { Reason::Predicted };
     (call.features, call.prediction, call.table_version) = (features.pack(), prediction, config.table.version());
     // What a key may have that this config does not know, nobody can tell; without a key nothing is bound.
-    call.key.clear();
+    call.key = "".into();
     let mut changed = call.clone();
     changed.id = RequestId::new(MONDAY_MS + 1, 0, 0);
     changed.key = "app-of-others".into();

@@ -144,7 +144,7 @@ impl Config {
             let last_day = target.shutdown.clone()?;
             let days_left = day::parse(&last_day)? - today;
             let (tier, target) = (tier.name.clone(), format!("{}/{}", target.provider, target.model));
-            (days_left <= days).then_some(Shutdown { tier, target, last_day, days_left })
+            (days_left <= days).then_some(Shutdown { tier: tier.to_string(), target, last_day, days_left })
         };
         targets.filter_map(near).collect()
     }
@@ -158,7 +158,7 @@ impl Config {
                 Err(error) => error,
             };
             let uses = |tier: &&Tier| tier.targets.iter().any(|target| target.provider == provider.name);
-            let tiers = self.table.ladder().tiers().iter().filter(uses).map(|tier| tier.name.clone()).collect();
+            let tiers = self.table.ladder().tiers().iter().filter(uses).map(|tier| tier.name.to_string()).collect();
             Some(MissingKey { provider: provider.name.clone(), line: provider.line, tiers, error })
         };
         self.providers.iter().filter_map(missing).collect()

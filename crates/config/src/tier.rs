@@ -93,7 +93,7 @@ fn one(section: &Section<'_, '_>, known: &Known<'_>) -> Option<Tier> {
             .problem("targets", format!("all targets of {} have weight 0; give at least one a weight", section.title));
     }
     let (strengths, weaknesses) = (section.string("strengths"), section.string("weaknesses"));
-    (!targets.is_empty()).then_some(Tier { name, targets, strengths, weaknesses })
+    (!targets.is_empty()).then_some(Tier { name: name.into(), targets, strengths, weaknesses })
 }
 
 fn targets(section: &Section<'_, '_>, known: &Known<'_>) -> Vec<Target> {
@@ -222,8 +222,8 @@ fn target(asked: &Asked, sources: &[&Section<'_, '_>], at: usize, known: &Known<
     }
     let responses = facts.parameters.responses_only && provider.format == Format::OpenaiChat;
     Some(Target {
-        provider: provider.name.clone(),
-        model: asked.model.text.clone(),
+        provider: provider.name.as_str().into(),
+        model: asked.model.text.as_str().into(),
         format: if responses { Format::OpenaiResponses } else { provider.format },
         effort: asked.effort.clone(),
         weight: asked.weight,

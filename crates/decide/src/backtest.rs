@@ -213,7 +213,7 @@ impl Backtest {
         let chances = (chance(prediction, from), chance(prediction, outcome.tier));
         let better = f64::from(chances.1 - chances.0);
         let dearer = paid.0.zip(paid.1).map_or(Usd::ZERO, |(was, would)| would - was);
-        let moves = self.moves.entry((call.tier.clone(), to.to_owned(), prediction.task_type)).or_default();
+        let moves = self.moves.entry((call.tier.to_string(), to.to_owned(), prediction.task_type)).or_default();
         moves.calls += 1;
         moves.dearer += dearer;
         moves.better += better;
@@ -225,10 +225,10 @@ impl Backtest {
         }
         self.requests.push(Ranked(Moved {
             id: call.id,
-            from: call.tier.clone(),
+            from: call.tier.to_string(),
             to: to.to_owned(),
-            from_model: call.served_model.clone(),
-            to_model: ladder.target(outcome.target).model.clone(),
+            from_model: call.served_model.to_string(),
+            to_model: ladder.target(outcome.target).model.to_string(),
             task_type: prediction.task_type,
             complexity: prediction.complexity,
             chances,

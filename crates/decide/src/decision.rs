@@ -1,7 +1,7 @@
 //! A decision: the chosen tier, the reason, and everyone who was passed over.
 
 use crate::equals::Duel;
-use crate::{Prediction, TargetId, TierId};
+use crate::{Name, Prediction, TargetId, TierId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Name of the key, for records; empty without authentication.
-    pub key: String,
+    pub key: Name,
     /// Team of the key.
-    pub team: String,
+    pub team: Name,
     /// What the key and the user may have.
     pub pins: Pins,
     /// What a request may name as its model; empty: anything.

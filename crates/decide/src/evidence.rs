@@ -177,7 +177,7 @@ impl Evidence {
     /// [`EvidenceError::Models`] for the first tier that has none of the models it had.
     pub fn speaks_of(&self, ladder: &Ladder) -> Result<(), EvidenceError> {
         for (own, tier) in self.tiers.iter().zip(ladder.tiers()) {
-            if tier.targets.iter().any(|target| own.models.contains(&target.model)) {
+            if tier.targets.iter().any(|target| own.models.iter().any(|model| *model == target.model)) {
                 continue;
             }
             let have: Vec<&str> = tier.targets.iter().map(|target| target.model.as_str()).collect();

@@ -1,5 +1,6 @@
 //! The ladder: tiers from cheap to capable, and the targets that serve them.
 
+use crate::Name;
 use crate::pricing::PriceHistory;
 use serde::{Deserialize, Serialize};
 use tierway_wire::{Format, MaxTokensField, Needs, Reasoning, Sampling, Vocabulary};
@@ -55,7 +56,7 @@ impl Complexity {
 #[derive(Clone, Debug)]
 pub struct Tier {
     /// Its name: what callers pin and reports show.
-    pub name: String,
+    pub name: Name,
     /// Who can serve it; at least one.
     pub targets: Vec<Target>,
     /// What it is good at, for `explain` and the model-asked classifier.
@@ -68,9 +69,9 @@ pub struct Tier {
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The provider's name in the config.
-    pub provider: String,
+    pub provider: Name,
     /// The model as the provider knows it.
-    pub model: String,
+    pub model: Name,
     /// The API that this provider is spoken to in.
     pub format: Format,
     /// Reasoning effort to ask for; `gpt-x@low` and `gpt-x@high` are two targets.
@@ -267,10 +268,10 @@ impl Ladder {
         }
         for (at, tier) in tiers.iter().enumerate() {
             if tier.targets.is_empty() {
-                return Err(LadderError::NoTarget(tier.name.clone()));
+                return Err(LadderError::NoTarget(tier.name.to_string()));
             }
             if tiers[..at].iter().any(|earlier| earlier.name == tier.name) {
-                return Err(LadderError::SameName(tier.name.clone()));
+                return Err(LadderError::SameName(tier.name.to_string()));
             }
         }
         let at = tiers.iter().position(|tier| tier.name == baseline);

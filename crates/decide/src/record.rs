@@ -1,6 +1,6 @@
 //! The durable row of one finished request.
 
-use crate::{Prediction, Reason, Rejected, Usd};
+use crate::{Name, Prediction, Reason, Rejected, Usd};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -132,11 +132,11 @@ pub enum AttemptEnd {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Tier name at the time.
-    pub tier: String,
+    pub tier: Name,
     /// Provider name.
-    pub provider: String,
+    pub provider: Name,
     /// Model asked.
-    pub model: String,
+    pub model: Name,
     /// Milliseconds after the request came.
     pub started_ms: u32,
     /// Milliseconds it took.
@@ -155,31 +155,31 @@ pub struct CallRecord {
     /// Its id; holds the time it came (UTC).
     pub id: RequestId,
     /// The caller's key name; empty without authentication.
-    pub key: String,
+    pub key: Name,
     /// The team of the key.
-    pub team: String,
+    pub team: Name,
     /// The end user that the application named.
-    pub user: String,
+    pub user: Name,
     /// The conversation, as the client named it or as derived.
-    pub session: String,
+    pub session: Name,
     /// The API that the client spoke ([`tierway_wire::Format::name`]).
-    pub format: String,
+    pub format: Name,
     /// The client wanted a stream.
     pub stream: bool,
     /// The model as the client named it.
-    pub requested_model: String,
+    pub requested_model: Name,
     /// Tier name that was decided; empty when refused before.
-    pub tier: String,
+    pub tier: Name,
     /// Tier that answered in the end (fallbacks and escalations may raise it).
-    pub served_tier: String,
+    pub served_tier: Name,
     /// Provider that answered.
-    pub provider: String,
+    pub provider: Name,
     /// Model that answered.
-    pub served_model: String,
+    pub served_model: Name,
     /// Why.
     pub reason: Reason,
     /// Constraints raised the tier from this one.
-    pub raised_from: String,
+    pub raised_from: Name,
     /// Everyone passed over.
     pub rejected: Vec<Rejected>,
     /// The predictor's view.
@@ -211,7 +211,7 @@ pub struct CallRecord {
     /// How it ended.
     pub status: CallStatus,
     /// Finish reason in OpenAI's words; empty when none came.
-    pub finish: String,
+    pub finish: Name,
     /// Milliseconds to the first content byte that went to the client.
     pub first_byte_ms: Option<u32>,
     /// Milliseconds until the last byte.

@@ -67,7 +67,7 @@ fn chosen_again(call: &CallRecord, setup: &Setup, key_pins: &dyn Fn(&str) -> Opt
     }
     let under = Under { table: &setup.table, predictor: &setup.predictor, key_pins };
     let outcome = Looked::decision(call, under, None).ok()?.decide(&setup.table, &setup.choosing, call).ok()?;
-    Some(setup.table.ladder().tier(outcome.tier).name.clone())
+    Some(setup.table.ladder().tier(outcome.tier).name.to_string())
 }
 
 /// Features and their weights as JSON.
@@ -103,7 +103,7 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn tier(&self, id: TierId) -> String {
         let tier = self.0.and_then(|ladder| ladder.tiers().get(usize::from(id.0)));
-        tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.clone())
+        tier.map_or_else(|| format!("tier {}", id.0 + 1), |tier| tier.name.to_string())
     }
 
     /// What the config says the tier is good and bad at; empty where it says nothing.

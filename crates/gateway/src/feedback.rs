@@ -81,7 +81,7 @@ async fn take(app: &App, request: Request<Incoming>) -> Result<RequestId, Refusa
         }
     })?;
     let record = found.filter(|stored| stored.call.key == caller.key).ok_or_else(unknown)?;
-    let feedback = Feedback { id, key: record.call.key, at_ms: now_ms(), score, comment: said.comment };
+    let feedback = Feedback { id, key: record.call.key.to_string(), at_ms: now_ms(), score, comment: said.comment };
     store.states.ask(move |state| state.keep_feedback(&feedback)).await.map_err(|error| {
         tracing::error!(%error, "feedback cannot be written");
         refused(503, "not_recorded", "the feedback could not be written; try again")

@@ -97,7 +97,7 @@ impl Keys {
         let mut keys = Self::default();
         for entry in entries {
             if let Some(Bar::Unusable { why }) = &entry.bar {
-                tracing::error!(key = entry.caller.key, why, "a key of the ledger opens nothing under this config");
+                tracing::error!(key = %entry.caller.key, why, "a key of the ledger opens nothing under this config");
             }
             let key = Arc::new(Opened { scope: entry.scope, caller: Arc::new(entry.caller), bar: entry.bar });
             for (digest, until_ms) in entry.secrets {
@@ -112,7 +112,7 @@ impl Keys {
         if self.accounts.is_empty() {
             return self.account_of_others.clone();
         }
-        self.accounts.get(&caller.key).or(self.account_of_others.as_ref()).cloned()
+        self.accounts.get(caller.key.as_str()).or(self.account_of_others.as_ref()).cloned()
     }
 
     pub(crate) fn paid_by(mut self, paying: desk::Paying) -> Self {

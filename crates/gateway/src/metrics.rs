@@ -386,9 +386,9 @@ impl Metrics {
         let ladder = setup.table.ladder();
         for (id, target) in ladder.ids().flat_map(|tier| ladder.targets_of(tier)) {
             let labels = [
-                ("tier", ladder.tier(id.tier).name.clone()),
-                ("provider", target.provider.clone()),
-                ("model", target.model.clone()),
+                ("tier", ladder.tier(id.tier).name.to_string()),
+                ("provider", target.provider.to_string()),
+                ("model", target.model.to_string()),
             ];
             self.targets.get_or_create(&Labels(labels)).set(i64::from(setup.state(id).health(now).callable()));
         }

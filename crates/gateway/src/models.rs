@@ -48,10 +48,10 @@ pub(crate) fn one(app: &App, caller: &Caller, name: &str, headers: &HeaderMap) -
 /// What this caller may name.
 fn names(ladder: &Ladder, caller: &Caller) -> Vec<(String, String)> {
     let mut names = vec![(AUTO.to_owned(), "tierway".to_owned())];
-    names.extend(ladder.tiers().iter().map(|tier| (tier.name.clone(), "tierway".to_owned())));
+    names.extend(ladder.tiers().iter().map(|tier| (tier.name.to_string(), "tierway".to_owned())));
     for target in ladder.tiers().iter().flat_map(|tier| &tier.targets) {
         if !names.iter().any(|(known, _)| *known == target.model) {
-            names.push((target.model.clone(), target.provider.clone()));
+            names.push((target.model.to_string(), target.provider.to_string()));
         }
     }
     names.retain(|(name, _)| caller.may_name(name));

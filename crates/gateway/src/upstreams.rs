@@ -57,8 +57,8 @@ pub(crate) fn foreign(config: &Config) -> Arc<impl Fn(&str, &str) -> Option<Targ
         let (catalogue, format) = formats.get(provider)?;
         let facts = prices.lookup(*catalogue, model).unwrap_or_default();
         Some(Target {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
+            provider: provider.into(),
+            model: model.into(),
             format: *format,
             effort: None,
             weight: 1,

@@ -83,7 +83,7 @@ fn in_force(config: Option<&Config>) -> InForce {
     };
     let table = &config.table;
     InForce {
-        baseline: table.ladder().tier(table.ladder().baseline()).name.clone(),
+        baseline: table.ladder().tier(table.ladder().baseline()).name.to_string(),
         policy: table.policy(),
         quality_target: table.quality_target(),
         calibrated: config.evidence.is_some(),

@@ -327,14 +327,14 @@ fn between(rows: &[&Row<'_>], (cheap, dear): (usize, usize), need: &[f64]) -> Ve
 
 fn draft(table: &Table<'_>, train: &[&Row<'_>], ladder: &Ladder, options: &Options, bank: &Bank) -> Evidence {
     let tier = |tier: &tierway_decide::Tier| EvidenceTier {
-        name: tier.name.clone(),
-        models: tier.targets.iter().map(|target| target.model.clone()).collect(),
+        name: tier.name.to_string(),
+        models: tier.targets.iter().map(|target| target.model.to_string()).collect(),
     };
     let (seen, unfamiliar) = familiar(train);
     Evidence {
         version: EVIDENCE_VERSION,
         tiers: ladder.tiers().iter().map(tier).collect(),
-        baseline: ladder.tier(ladder.baseline()).name.clone(),
+        baseline: ladder.tier(ladder.baseline()).name.to_string(),
         promise: Promise {
             quality: options.quality,
             confidence: options.confidence,

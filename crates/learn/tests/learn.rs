@@ -38,7 +38,7 @@ fn ladder() -> Ladder {
         name: name.into(),
         targets: vec![Target {
             provider: "p".into(),
-            model: format!("{name}-model"),
+            model: format!("{name}-model").into(),
             format: Format::OpenaiChat,
             effort: None,
             weight: 1,

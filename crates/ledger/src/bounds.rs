@@ -43,14 +43,14 @@ pub(crate) fn cut(call: &mut CallRecord) {
     }
 }
 
-fn cut_text(text: &mut String) {
+fn cut_text<T: AsRef<str> + From<String>>(text: &mut T) {
     // PostgreSQL has no such character in its texts; one client must not stop everybody's records with it.
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{fffd}");
+    if text.as_ref().len() <= MOST_TEXT_BYTES && !text.as_ref().contains('\0') {
+        return;
     }
-    if text.len() > MOST_TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(MOST_TEXT_BYTES));
-    }
+    let mut cut = text.as_ref().replace('\0', "\u{fffd}");
+    cut.truncate(cut.floor_char_boundary(MOST_TEXT_BYTES));
+    *text = cut.into();
 }
 
 fn cut_usage(usage: &mut Usage) {

@@ -55,7 +55,7 @@ pub(crate) fn unpack(detail: &[u8], call: &mut CallRecord) -> Result<String, Gar
     }
     let table = input.take(8)?;
     call.table_version = u64::from_le_bytes(table.try_into().map_err(|_| input.garbled())?);
-    call.raised_from = input.text()?;
+    call.raised_from = input.text()?.into();
     let why = input.text()?;
     call.prediction.p_ok = input.floats()?;
     call.prediction.output_tokens = input.floats()?;
@@ -197,7 +197,7 @@ fn pack_attempt(out: &mut Vec<u8>, call: &CallRecord, attempt: &Attempt) {
 fn unpack_attempt(input: &mut Input, call: &CallRecord, version: u8) -> Result<Attempt, Garbled> {
     let bits = input.byte()?;
     let (tier, provider, model) = if bits & SAME_TARGET == 0 {
-        (input.text()?, input.text()?, input.text()?)
+        (input.text()?.into(), input.text()?.into(), input.text()?.into())
     } else {
         (call.served_tier.clone(), call.provider.clone(), call.served_model.clone())
     };

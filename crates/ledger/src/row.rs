@@ -5,7 +5,7 @@ use crate::codes::{Code, ReasonKind, rule_of};
 use crate::value::{Fields, Unfit, Value};
 use crate::words::{OTHERS_ID, Spelling, Word};
 use crate::{LedgerError, StoredCall, checksum, detail};
-use tierway_decide::{CallRecord, MAX_TIERS, Prediction, RequestId, Usd};
+use tierway_decide::{CallRecord, MAX_TIERS, Name, Prediction, RequestId, Usd};
 use tierway_wire::{ServiceTier, Usage};
 
 /// The columns of a row, in the order of [`read`] and [`put`].
@@ -213,8 +213,8 @@ impl<'a> Columns<'a> {
         T::from_code(self.number()?).ok_or(Unreadable::Unfit)
     }
 
-    fn text(&mut self) -> Result<String, Unreadable> {
-        Ok(self.next()?.text()?.to_owned())
+    fn text(&mut self) -> Result<Name, Unreadable> {
+        Ok(self.next()?.text()?.into())
     }
 
     fn money(&mut self) -> Result<Option<Usd>, Unreadable> {
@@ -222,7 +222,7 @@ impl<'a> Columns<'a> {
     }
 
     /// A column of `words`: a number, or the text itself.
-    fn word(&mut self, spelling: &Spelling) -> Result<String, Unreadable> {
+    fn word(&mut self, spelling: &Spelling) -> Result<Name, Unreadable> {
         spelling.text(self.next()?).ok_or(Unreadable::Unfit)
     }
 
@@ -276,7 +276,7 @@ impl<'a> Columns<'a> {
             provider,
             served_model,
             reason: reason.with(String::new(), String::new()),
-            raised_from: String::new(),
+            raised_from: Name::default(),
             rejected: Vec::new(),
             prediction,
             features: Vec::new(),
@@ -297,6 +297,6 @@ impl<'a> Columns<'a> {
             total_ms,
             decide_us,
         };
-        Ok((call, reason, rule))
+        Ok((call, reason, rule.to_string()))
     }
 }

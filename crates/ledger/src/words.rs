@@ -8,6 +8,7 @@
 use crate::value::Value;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use tierway_decide::Name;
 
 /// The most texts that are numbered.
 pub(crate) const MOST_WORDS: usize = 20_000;
@@ -92,23 +93,23 @@ impl Words {
 
 /// The reader's side: number to text. Read once; a number that it does not know yet has been added since.
 #[derive(Debug, Default)]
-pub(crate) struct Spelling(HashMap<i64, String>);
+pub(crate) struct Spelling(HashMap<i64, Name>);
 
 impl Spelling {
     pub(crate) fn of(texts: impl IntoIterator<Item = (i64, String)>) -> Self {
-        Self(texts.into_iter().collect())
+        Self(texts.into_iter().map(|(id, text)| (id, text.into())).collect())
     }
 
     /// The text of a number; the number itself in brackets when it has none.
     pub(crate) fn number(&self, id: i64) -> String {
-        self.0.get(&id).cloned().unwrap_or_else(|| format!("({id})"))
+        self.0.get(&id).map_or_else(|| format!("({id})"), Name::to_string)
     }
 
     /// The text of a column; none when it is no word at all.
-    pub(crate) fn text(&self, value: Value) -> Option<String> {
+    pub(crate) fn text(&self, value: Value) -> Option<Name> {
         match value {
             Value::Integer(id) => self.0.get(&id).cloned(),
-            Value::Text(text) => Some(text.to_owned()),
+            Value::Text(text) => Some(text.into()),
             _ => None,
         }
     }

@@ -96,7 +96,7 @@ fn sides(out: &mut String, report: &BacktestReport<'_>) {
 
 /// Tiers of the new ladder in its order, then those that are gone.
 fn tiers(report: &BacktestReport<'_>) -> Vec<String> {
-    let mut names: Vec<String> = report.ladder.tiers().iter().map(|tier| tier.name.clone()).collect();
+    let mut names: Vec<String> = report.ladder.tiers().iter().map(|tier| tier.name.to_string()).collect();
     let gone = report.backtest.before.tiers.keys().filter(|name| report.ladder.find(name).is_none());
     names.extend(gone.cloned());
     names

@@ -55,11 +55,11 @@ impl Router {
 
     /// None when the provider does not tell: then an estimate has to do.
     async fn ask_for_count(&self, call: &Call, fields: &Fields<'_>, target: &Target) -> Option<u64> {
-        let provider = &self.ground.upstreams.get(&target.provider)?.provider;
+        let provider = &self.ground.upstreams.get(target.provider.as_str())?.provider;
         let request = WireRequest {
             operation: Operation::CountTokens,
             format: target.format,
-            model: target.model.clone(),
+            model: target.model.to_string(),
             stream: false,
             headers: forwarded(&call.headers),
             body: fields.apply(&[Edit::Set("model", json!(target.model).to_string().into())]).into(),

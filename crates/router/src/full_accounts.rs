@@ -86,7 +86,7 @@ impl FullAccounts {
         let (ground, targets) = (&*router.ground, std::mem::take(&mut self.targets));
         let account = |at: &usize| {
             let target = ground.setup.target(dispatch.plan()[*at].id, decided.foreign.as_ref());
-            Some((*at, ground.setup.accounts().get(&target.provider)?))
+            Some((*at, ground.setup.accounts().get(target.provider.as_str())?))
         };
         let shortest = targets.iter().filter_map(account).min_by_key(|(_, account)| account.waiting());
         let now = ground.clock.monotonic_ms();

@@ -7,12 +7,12 @@ use tierway_decide::{CallRecord, CallStatus};
 pub(crate) fn note(record: &CallRecord) {
     match record.status {
         CallStatus::Failed => tracing::warn!(
-            request = %record.id, status = record.http_status, key = record.key, tier = record.tier,
+            request = %record.id, status = record.http_status, key = %record.key, tier = %record.tier,
             reason = %record.reason.summary(), attempts = attempts(record), took_ms = record.total_ms, "request failed"
         ),
         CallStatus::Answered | CallStatus::Cancelled | CallStatus::Refused => tracing::info!(
-            request = %record.id, status = record.http_status, key = record.key, tier = record.tier,
-            model = record.served_model, reason = %record.reason.summary(), attempts = record.attempts.len(),
+            request = %record.id, status = record.http_status, key = %record.key, tier = %record.tier,
+            model = %record.served_model, reason = %record.reason.summary(), attempts = record.attempts.len(),
             took_ms = record.total_ms, "request"
         ),
     }

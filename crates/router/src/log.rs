@@ -17,8 +17,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use tierway_decide::savings;
 use tierway_decide::{
-    Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Prediction, Reason, RequestId, Target,
-    TargetId, TaskType, TierId, Usd,
+    Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Name, Prediction, Reason, RequestId, Target,
+    TargetId, TaskType, TierId, ToName, Usd,
 };
 use tierway_wire::{Context, Format, Outline, ServiceTier, Usage};
 
@@ -123,9 +123,9 @@ impl Log {
         self.note(|record| {
             record.asked_service_tier = service_tier;
             record.stream = outline.stream;
-            record.requested_model = outline.requested_model.clone().into_owned();
+            record.requested_model = outline.requested_model.as_ref().into();
             if let Some(user) = outline.user.as_ref().filter(|_| record.user.is_empty()) {
-                record.user = user.clone().into_owned();
+                record.user = user.as_ref().into();
             }
         });
     }
@@ -136,10 +136,8 @@ impl Log {
         self.session = Some(decided.session_key);
         let decision = &mut decided.decision;
         let ground = self.ground.clone();
-        let name = |tier: TierId| match ground.setup.table.ladder().tiers().get(usize::from(tier.0)) {
-            Some(tier) => tier.name.clone(),
-            None => String::new(),
-        };
+        let tiers = ground.setup.table.ladder().tiers();
+        let name = |tier: TierId| tiers.get(usize::from(tier.0)).map(|tier| tier.name.clone()).unwrap_or_default();
         self.note(|record| {
             record.tier = name(decision.tier);
             record.raised_from = decision.raised_from.map(name).unwrap_or_default();
@@ -148,7 +146,7 @@ impl Log {
             record.prediction = decision.prediction;
             record.table_version = ground.setup.table.version();
             if record.session.is_empty() {
-                record.session = decided.session_key.to_string();
+                record.session = decided.session_key.to_smolstr();
             }
             record.features = std::mem::take(&mut decided.features);
             record.decide_us = u32::try_from(decided.decide_us).unwrap_or(u32::MAX);
@@ -170,9 +168,9 @@ impl Log {
     }
 
     /// A request that is not routed: there is nothing to save, so the counterfactuals are what it costs.
-    pub(crate) fn unrouted(&mut self, format: &str) {
+    pub(crate) fn unrouted(&mut self, format: &'static str) {
         self.routed = false;
-        self.note(|record| format.clone_into(&mut record.format));
+        self.note(|record| record.format = Name::new_static(format));
     }
 
     pub(crate) fn elapsed_ms(&self) -> u32 {
@@ -298,8 +296,8 @@ impl Log {
         self.ground.setup.target(id, self.foreign.as_ref())
     }
 
-    fn tier_name(&self, id: TargetId) -> String {
-        if id == FOREIGN { String::new() } else { self.ground.setup.table.ladder().tier(id.tier).name.clone() }
+    fn tier_name(&self, id: TargetId) -> Name {
+        if id == FOREIGN { Name::default() } else { self.ground.setup.table.ladder().tier(id.tier).name.clone() }
     }
 
     /// The answer that goes to the client comes from this target.
@@ -318,9 +316,9 @@ impl Log {
     pub(crate) fn served_by_nobody(&mut self) {
         self.served = None;
         self.note(|record| {
-            record.served_tier.clear();
-            record.provider.clear();
-            record.served_model.clear();
+            record.served_tier = Name::default();
+            record.provider = Name::default();
+            record.served_model = Name::default();
         });
     }
 
@@ -495,19 +493,19 @@ fn push_number(out: &mut String, amount: Option<Usd>) {
 pub(crate) fn blank(id: RequestId, format: Format) -> CallRecord {
     CallRecord {
         id,
-        key: String::new(),
-        team: String::new(),
-        user: String::new(),
-        session: String::new(),
-        format: format.name().to_owned(),
+        key: Name::default(),
+        team: Name::default(),
+        user: Name::default(),
+        session: Name::default(),
+        format: Name::new_static(format.name()),
         stream: false,
-        requested_model: String::new(),
-        tier: String::new(),
-        served_tier: String::new(),
-        provider: String::new(),
-        served_model: String::new(),
+        requested_model: Name::default(),
+        tier: Name::default(),
+        served_tier: Name::default(),
+        provider: Name::default(),
+        served_model: Name::default(),
         reason: Reason::Default,
-        raised_from: String::new(),
+        raised_from: Name::default(),
         rejected: Vec::new(),
         prediction: no_prediction(),
         features: Vec::new(),
@@ -523,7 +521,7 @@ pub(crate) fn blank(id: RequestId, format: Format) -> CallRecord {
         cheapest: Some(Usd::ZERO),
         http_status: 0,
         status: CallStatus::Refused,
-        finish: String::new(),
+        finish: Name::default(),
         first_byte_ms: None,
         total_ms: 0,
         decide_us: 0,

@@ -130,7 +130,7 @@ impl<'a> Asked<'a> {
         let request = WireRequest {
             operation: self.operation,
             format: target.format,
-            model: target.model.clone(),
+            model: target.model.to_string(),
             stream: self.outline.stream,
             headers: if same { forwarded(&self.call.headers) } else { HeaderMap::new() },
             body: Bytes::from(body),
@@ -154,7 +154,7 @@ impl<'a> Asked<'a> {
         let request = WireRequest {
             operation: self.operation,
             format: target.format,
-            model: target.model.clone(),
+            model: target.model.to_string(),
             stream: false,
             headers: forwarded(&self.call.headers),
             body: self.fields.apply(&[Edit::Set("model", model.into())]).into(),

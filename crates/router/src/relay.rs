@@ -265,7 +265,7 @@ impl Relay {
         }
         log.attempt_ends(attempt_end, usage);
         log.settle(&log.with_carried(&usage), estimated || self.seam.is_some());
-        log.note(|record| record.finish.clone_from(&self.meter.said.finish));
+        log.note(|record| record.finish = self.meter.said.finish.as_str().into());
         self.held = log.finish(status, 200);
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn resolve<'a>(name: &'a str, ladder: &Ladder, is_provider: impl Fn(&
     let find = |is_it: &dyn Fn(&Target) -> bool| {
         ladder.ids().flat_map(|tier| ladder.targets_of(tier)).find(|(_, target)| is_it(target))
     };
-    let is = |target: &Target, name: &str| match name.strip_prefix(&target.model) {
+    let is = |target: &Target, name: &str| match name.strip_prefix(target.model.as_str()) {
         Some("") => true,
         // `model@effort`, as in the config.
         Some(rest) => target.effort.as_deref().is_some_and(|effort| rest.strip_prefix('@') == Some(effort)),

@@ -130,8 +130,8 @@ impl Router {
         log.note(|record| {
             record.key.clone_from(&call.caller.key);
             record.team.clone_from(&call.caller.team);
-            record.user = call.user.clone().unwrap_or_default();
-            record.session = call.session.clone().unwrap_or_default();
+            record.user = call.user.as_deref().unwrap_or_default().into();
+            record.session = call.session.as_deref().unwrap_or_default().into();
         });
         log
     }

@@ -4,15 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tierway_decide::Target;
 use tierway_decide::balance::TargetState;
+use tierway_decide::{Name, Target};
 
 /// Models that are remembered at most; one beyond them is called like one that nothing is known of.
 const MOST: usize = 1_000;
 
 /// States of targets by provider and model.
 #[derive(Debug, Default)]
-pub(crate) struct UnlistedTargets(Mutex<BTreeMap<(String, String), Arc<TargetState>>>);
+pub(crate) struct UnlistedTargets(Mutex<BTreeMap<(Name, Name), Arc<TargetState>>>);
 
 impl UnlistedTargets {
     /// The state of this target. Where there is no more room, those that nobody calls and nothing speaks against go.

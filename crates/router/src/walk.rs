@@ -321,13 +321,13 @@ impl Router {
         let target = ground.setup.target(id, foreign);
         let state = foreign.map_or_else(|| ground.setup.state(id).clone(), |target| ground.setup.state_of(target, now));
         let held = |ready_at_ms| NotCalled::Held(Refused { ready_at_ms, is_full: false });
-        let upstream = ground.upstreams.get(&target.provider).ok_or(held(None))?;
+        let upstream = ground.upstreams.get(target.provider.as_str()).ok_or(held(None))?;
         if let Health::Ill { until_ms } | Health::Cooling { until_ms } = state.health(now) {
             return Err(held(Some(until_ms)));
         }
         // Written first: a request that cannot be written is no probe and no retry.
         let opened = self.opened(asked, (target, upstream), deadline_ms, log).map_err(NotCalled::Unrepresentable)?;
-        let place = match ground.setup.accounts().get(&target.provider) {
+        let place = match ground.setup.accounts().get(target.provider.as_str()) {
             None => None,
             Some(account) => Some(seat.at(account, now).map_err(NotCalled::Held)?),
         };
@@ -417,7 +417,7 @@ impl Admitted<'_> {
     /// A call to it failed.
     pub(crate) fn failed(&self, now_ms: u64, kind: FailureKind) {
         if self.state.on_failure(now_ms, kind) {
-            tracing::warn!(provider = self.target.provider, model = self.target.model, "breaker opened");
+            tracing::warn!(provider = %self.target.provider, model = %self.target.model, "breaker opened");
         }
     }
 
@@ -447,7 +447,7 @@ async fn whole_reply(whole: Whole, log: &mut Log) -> Reply {
     let mut headers = headers::passed_on(&whole.headers);
     log.head(&mut headers);
     headers::money(&mut headers, money);
-    log.note(|record| record.finish = whole.finish);
+    log.note(|record| record.finish = whole.finish.into());
     recorded(log.finish(CallStatus::Answered, 200), &mut headers).await;
     Reply { status: StatusCode::OK, headers, body: priced.map_or(whole.body, Bytes::from).into() }
 }

@@ -6,8 +6,8 @@
 
 use crate::call::Call;
 use bytes::Bytes;
-use tierway_decide::CallRecord;
 use tierway_decide::quality::{Drawn, Kind};
+use tierway_decide::{CallRecord, Name};
 use tierway_wire::Format;
 
 /// Longer answers are not looked at; a judge could not read them to the end.
@@ -28,7 +28,7 @@ pub struct Wanted {
     /// What it can tell.
     pub kind: Kind,
     /// The cheap tier of the comparison, by name.
-    pub cheap_tier: String,
+    pub cheap_tier: Name,
     /// Its chance and weight.
     pub drawn: Drawn,
 }

@@ -58,7 +58,7 @@ pub(super) fn run(wish: &List) -> Done {
 
 /// A key of the config in the shape of one in the ledger.
 fn of_config(key: &ClientKey, ladder: &Ladder) -> Value {
-    let tier = |tier: Option<TierId>| tier.map(|tier| ladder.tier(tier).name.clone());
+    let tier = |tier: Option<TierId>| tier.map(|tier| ladder.tier(tier).name.to_string());
     let scope = match key.scope {
         KeyScope::Client => "",
         KeyScope::Read => "read",

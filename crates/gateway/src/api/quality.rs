@@ -60,7 +60,7 @@ pub(super) async fn change_cell(app: &App, request: Request<Incoming>) -> Result
     let author = app.admit(request.headers(), Scope::Admin)?.key.clone();
     let wish: Wish = body(app, request).await?;
     let cell = CellKey { task_type: wish.task_type, tier: wish.tier };
-    order(app, cell, wish.state, author, wish.why).await
+    order(app, cell, wish.state, author.to_string(), wish.why).await
 }
 
 /// Takes one change back: the cell stands again where it stood before it.
@@ -70,7 +70,7 @@ pub(super) async fn rollback(app: &App, request: Request<Incoming>, version: &st
         version.parse().map_err(|_| refused(400, "bad_version", "versions of cells are whole numbers"))?;
     let change = ask(app, move |state| state.cell_changed(wanted)).await?;
     let change = change.ok_or_else(|| refused(404, "no_such_version", format!("there is no change {wanted}")))?;
-    order(app, change.cell, change.from, author, format!("rollback of change {wanted}")).await
+    order(app, change.cell, change.from, author.to_string(), format!("rollback of change {wanted}")).await
 }
 
 async fn order(app: &App, cell: CellKey, to: CellState, author: String, why: String) -> Result<Value, Refusal> {

@@ -94,12 +94,12 @@ impl Known {
             entries.push(stored::entry(key, ladder));
         }
         for entry in &mut entries {
-            if let Some(team) = self.config.teams.get(&entry.caller.team) {
+            if let Some(team) = self.config.teams.get(entry.caller.team.as_str()) {
                 entry.caller.pins = entry.caller.pins.and(team.pins);
             }
         }
         let paying = self.paying(&entries, accounts);
-        let of_config = self.config.entries.iter().map(|entry| entry.caller.key.clone()).collect();
+        let of_config = self.config.entries.iter().map(|entry| entry.caller.key.to_string()).collect();
         let keys = Keys::new(entries).with_names_of_config(of_config).paid_by(paying);
         if self.stored.is_none() { keys.unread() } else { keys }
     }
@@ -129,12 +129,12 @@ impl Known {
         let mut all: Vec<Arc<Holder>> = users.values().chain(teams.values()).cloned().collect();
         let mut keys = HashMap::new();
         for KeyEntry { caller, allowance, .. } in entries {
-            let own = accounts.holder(Payer::Key(caller.key.clone()), *allowance, terms);
+            let own = accounts.holder(Payer::Key(caller.key.to_string()), *allowance, terms);
             all.extend(own.clone());
-            let holders: Vec<_> = own.into_iter().chain(teams.get(&caller.team).cloned()).collect();
+            let holders: Vec<_> = own.into_iter().chain(teams.get(caller.team.as_str()).cloned()).collect();
             if !holders.is_empty() {
                 let account = CallerAccount { holders, users: users.clone() };
-                keys.insert(caller.key.clone(), Arc::new(account) as Arc<dyn Account>);
+                keys.insert(caller.key.to_string(), Arc::new(account) as Arc<dyn Account>);
             }
         }
         let of_users = CallerAccount { holders: Vec::new(), users: users.clone() };

@@ -119,7 +119,7 @@ pub(super) fn entry(stored: &StoredKey, ladder: &Ladder) -> KeyEntry {
     KeyEntry {
         secrets: secrets.collect(),
         scope,
-        caller: Caller { key: stored.name.clone(), team: policy.team, pins, models: policy.models },
+        caller: Caller { key: stored.name.as_str().into(), team: policy.team.into(), pins, models: policy.models },
         allowance,
         bar,
     }

@@ -74,10 +74,11 @@ impl Meter {
         }
         for attempt in &record.attempts {
             self.changed = true;
-            let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
+            let provider = providers.get(attempt.provider.as_str()).copied().unwrap_or(&attempt.provider);
             let end = if attempt.end == AttemptEnd::Ok { "".into() } else { outcome(&attempt.end) };
             let most = if record.tier.is_empty() { MOST_FOREIGN } else { MOST_SERIES };
-            let mut series: Series = (operation(record), provider.to_owned(), attempt.model.clone(), end.into_owned());
+            let mut series: Series =
+                (operation(record), provider.to_owned(), attempt.model.to_string(), end.into_owned());
             if self.seconds.len() >= most && !self.seconds.contains_key(&series) {
                 series.2 = OTHER.to_owned();
             }

@@ -94,7 +94,7 @@ fn upstream(
     attempt: &Attempt,
     providers: &BTreeMap<String, &'static str>,
 ) -> Value {
-    let provider = providers.get(&attempt.provider).copied().unwrap_or(&attempt.provider);
+    let provider = providers.get(attempt.provider.as_str()).copied().unwrap_or(&attempt.provider);
     let usage = &attempt.usage;
     let mut attributes = vec![
         attribute("gen_ai.operation.name", operation(record)),

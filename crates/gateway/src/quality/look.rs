@@ -98,15 +98,15 @@ impl Looking {
     /// The other tier's answer to the same request, whole.
     async fn shadow(&mut self, request: &Fields<'_>) -> Result<Shadow, String> {
         let ladder = self.router.setup().table.ladder();
-        let baseline = &ladder.tier(ladder.baseline()).name;
+        let baseline = ladder.tier(ladder.baseline()).name.as_str();
         let tier = if self.task.taken.kind.served_cheap() { baseline } else { &self.task.taken.cell.tier };
-        let name = Value::from(tier.as_str()).to_string();
+        let name = Value::from(tier).to_string();
         let mut edits = vec![Edit::Set("model", name.into()), Edit::Remove("stream"), Edit::Remove("stream_options")];
         if self.task.format == Format::OpenaiResponses {
             // Nobody will ever go on from it.
             edits.push(Edit::Set("store", "false".into()));
         }
-        let tier = tier.clone();
+        let tier = tier.to_owned();
         let answer = self.ask(Purpose::Shadow, self.task.format, request.apply(&edits).into()).await?;
         if answer.tier != tier {
             return Err(format!("`{tier}` could not take it"));

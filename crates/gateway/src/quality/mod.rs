@@ -88,7 +88,7 @@ pub(crate) fn cells_of(ladder: &Ladder) -> Vec<CellKey> {
     let below = ladder.ids().filter(|tier| *tier < ladder.baseline());
     let of = |tier| {
         let name = ladder.tier(tier).name.clone();
-        TaskType::ALL.into_iter().map(move |task_type| CellKey { task_type, tier: name.clone() })
+        TaskType::ALL.into_iter().map(move |task_type| CellKey { task_type, tier: name.to_string() })
     };
     below.flat_map(of).collect()
 }

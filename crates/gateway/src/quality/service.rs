@@ -196,7 +196,7 @@ impl Bench {
                 self.running.push(Box::pin(std::future::ready(refused)));
                 continue;
             }
-            let top = || config.table.ladder().tiers().last().map(|tier| tier.name.clone()).unwrap_or_default();
+            let top = || config.table.ladder().tiers().last().map(|tier| tier.name.to_string()).unwrap_or_default();
             let judge = config.quality.judge.clone().unwrap_or_else(top);
             let router = Router::clone(&self.router.load_full());
             self.running.push(Box::pin(look(router, judge, self.purse.clone(), task)));

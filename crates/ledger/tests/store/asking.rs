@@ -115,8 +115,8 @@ fn sums_of_any_span_equal_a_recount(store: &Scratch) {
         check_lines(&summary.task_types, &inside, |call| own_or(call, call.prediction.task_type.name()));
         check_lines(&summary.complexities, &inside, |call| own_or(call, call.prediction.complexity.name()));
         check_lines(&summary.reasons, &inside, |call| ReasonKind::of(&call.reason).name().into());
-        check_lines(&summary.teams, &inside, |call| call.team.clone());
-        check_lines(&summary.keys, &inside, |call| call.key.clone());
+        check_lines(&summary.teams, &inside, |call| call.team.to_string());
+        check_lines(&summary.keys, &inside, |call| call.key.to_string());
         let of_clients = inside.iter().filter(|call| !ReasonKind::of(&call.reason).is_own()).count();
         assert_eq!(summary.routes.iter().map(|route| route.calls).sum::<u64>(), of_clients as u64);
     }
@@ -221,7 +221,7 @@ fn pages_together_hold_every_match_once_the_newest_first(store: &Scratch) {
         Filter { of_clients: true, team: some("team-1"), ..Filter::default() },
         Filter { rule: some("translation"), ..Filter::default() },
         Filter { user: some("u000001"), ..Filter::default() },
-        Filter { session: Some(session), ..Filter::default() },
+        Filter { session: Some(session.to_string()), ..Filter::default() },
         Filter { slower_than_ms: Some(9_000), retried: true, ..Filter::default() },
     ];
     let spans = [Span::ALL, Span { from_ms: MONDAY_MS + 20 * HOUR_MS + 77, to_ms: MONDAY_MS + 30 * HOUR_MS + 99 }];

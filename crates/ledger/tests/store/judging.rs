@@ -228,7 +228,7 @@ fn callers_words_are_summed_by_tier(store: &Scratch) {
     let comment = "no\0thing".to_owned();
     state.keep_feedback(&Feedback { id: call.id, key: "app".into(), at_ms: 1, score: 1.0, comment }).unwrap();
     let sums = state.feedback(MONDAY_MS, MONDAY_MS + HOUR_MS).unwrap();
-    assert_eq!((sums.len(), &sums[0].tier), (1, &call.served_tier));
+    assert_eq!((sums.len(), sums[0].tier.as_str()), (1, call.served_tier.as_str()));
 }
 
 on_both!(

@@ -113,7 +113,7 @@ fn a_full_disk_stops_recording_not_serving_and_space_brings_it_back() {
     let ledger = Ledger::open(&path, options).unwrap();
     let mut calls = sample(1, 20_000);
     // New words in every group: those of a group that is rolled back must be forgotten.
-    (0..).zip(&mut calls).for_each(|(at, call)| call.requested_model = format!("model-{}", at / 10));
+    (0..).zip(&mut calls).for_each(|(at, call)| call.requested_model = format!("model-{}", at / 10).into());
     let mut offered = calls.iter();
     until("the disk is full", || {
         // Only as fast as it is written: what is dropped now would not fill anything.

@@ -66,7 +66,7 @@ fn the_readable_view_shows_texts_time_and_dollars() {
         })
         .unwrap();
     assert!(row.0.starts_with("2026-03-02T0") && row.0.ends_with('Z'), "{}", row.0);
-    assert_eq!((row.1, row.2), (call.tier.clone(), call.served_model.clone()));
+    assert_eq!((row.1, row.2), (call.tier.to_string(), call.served_model.to_string()));
     assert_eq!((row.3, row.4), (call.prediction.task_type.name().into(), call.paid.unwrap().as_f64()));
     assert_eq!(row.5, "answered");
 }

@@ -2,7 +2,7 @@
 
 use crate::scratch::{Scratch, on_both};
 use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
-use tierway_decide::{CallRecord, Usd};
+use tierway_decide::{CallRecord, Name, Usd};
 use tierway_ledger::{Ledger, Options, Payer};
 
 fn sums_since_a_moment_are_those_of_the_rows(store: &Scratch) {
@@ -13,11 +13,11 @@ fn sums_since_a_moment_are_those_of_the_rows(store: &Scratch) {
     let mut reader = store.reader();
     let user = calls.iter().find(|call| !call.user.is_empty()).unwrap().user.clone();
     let (key, team) = (calls[0].key.clone(), calls[0].team.clone());
-    type Of = fn(&CallRecord) -> &String;
-    let payers: [(Payer, Of, String); 3] = [
-        (Payer::Key(key.clone()), |call| &call.key, key),
-        (Payer::Team(team.clone()), |call| &call.team, team),
-        (Payer::User(user.clone()), |call| &call.user, user),
+    type Of = fn(&CallRecord) -> &Name;
+    let payers: [(Payer, Of, Name); 3] = [
+        (Payer::Key(key.to_string()), |call| &call.key, key),
+        (Payer::Team(team.to_string()), |call| &call.team, team),
+        (Payer::User(user.to_string()), |call| &call.user, user),
     ];
     for (payer, of, name) in payers {
         for from_ms in [0, MONDAY_MS, MONDAY_MS + HOUR_MS / 2, MONDAY_MS + 24 * HOUR_MS, MONDAY_MS + 50 * HOUR_MS + 7] {

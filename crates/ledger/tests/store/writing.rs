@@ -5,7 +5,7 @@ use crate::synthetic::{HOUR_MS, MONDAY_MS, traffic};
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
-use tierway_decide::{CallRecord, Usd};
+use tierway_decide::{CallRecord, Name, Usd};
 use tierway_ledger::{Durability, Ledger, LedgerError, NotRecorded, Options, Payer, Reader, Span, StoredCall};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -67,12 +67,12 @@ fn long_texts_are_cut_and_inventions_leave_room_in_the_word_table(store: &Scratc
     let ledger = Ledger::open(store.location(), quick()).unwrap();
     let mut calls = sample(9, 12_000);
     for (at, call) in calls.iter_mut().enumerate() {
-        call.requested_model = format!("model-{at}");
+        call.requested_model = format!("model-{at}").into();
         if at % 2 == 0 {
             // On no tier: the request named it.
-            (call.served_tier, call.served_model) = (String::new(), format!("served-{at}"));
+            (call.served_tier, call.served_model) = (Name::default(), format!("served-{at}").into());
         }
-        call.user = "é".repeat(500);
+        call.user = "é".repeat(500).into();
         call.session = "nul \0 in it".into();
         call.prediction.novelty = -0.0;
         call.prediction.score_strong = f32::NAN;

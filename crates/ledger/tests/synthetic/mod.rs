@@ -133,17 +133,17 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
     let key = chance.skewed(40.0);
     CallRecord {
         id: RequestId::new(unix_ms, 7, count as u16),
-        key: format!("key-{key}"),
-        team: format!("team-{}", key % 8),
-        user: format!("u{:06x}", chance.skewed(100_000.0)),
-        session: format!("{:012x}", chance.next() >> 16),
+        key: format!("key-{key}").into(),
+        team: format!("team-{}", key % 8).into(),
+        user: format!("u{:06x}", chance.skewed(100_000.0)).into(),
+        session: format!("{:012x}", chance.next() >> 16).into(),
         format: "openai_chat".into(),
         stream: chance.one_in(2),
         requested_model: if reason == Reason::RequestedModel { model.into() } else { "auto".into() },
-        tier: if reached { name.into() } else { String::new() },
-        served_tier: served_name(name),
-        provider: served_name(provider),
-        served_model: served_name(model),
+        tier: if reached { name.into() } else { "".into() },
+        served_tier: served_name(name).into(),
+        provider: served_name(provider).into(),
+        served_model: served_name(model).into(),
         rejected: (0..TIERS.len() as u8)
             .filter(|other| usize::from(*other) != tier)
             .map(|other| Rejected {
@@ -159,7 +159,7 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
                 },
             })
             .collect(),
-        raised_from: String::new(),
+        raised_from: "".into(),
         prediction: Prediction {
             p_ok,
             score_strong: strong as f32,
@@ -189,7 +189,7 @@ pub fn call(chance: &mut Chance, unix_ms: i64, count: u64) -> CallRecord {
             CallStatus::Refused => 400,
         },
         status,
-        finish: if status == CallStatus::Answered { "stop".into() } else { String::new() },
+        finish: if status == CallStatus::Answered { "stop".into() } else { "".into() },
         first_byte_ms: served.then_some(first_byte_ms),
         total_ms,
         decide_us: 8 + chance.below(30) as u32,
