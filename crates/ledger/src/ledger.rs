@@ -120,7 +120,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     accepted: AtomicU64,
-    dropped: AtomicU64,
+    pub(crate) dropped: AtomicU64,
     pub(crate) written: AtomicU64,
     pub(crate) write_errors: AtomicU64,
     pub(crate) failed_groups: AtomicU64,

@@ -46,6 +46,7 @@ pub(crate) fn start(
         calls: Vec::new(),
         promises: Vec::new(),
         outage: None,
+        drops: Drops::default(),
         unsynced_since: None,
         forgetting: Forgetting::new(),
     };
@@ -67,6 +68,7 @@ struct Writer {
     /// Who waits for which record of the group, by its place.
     promises: Vec<(usize, Promise)>,
     outage: Option<Outage>,
+    drops: Drops,
     /// Since when something is committed that no checkpoint has synced.
     unsynced_since: Option<Instant>,
     forgetting: Forgetting,
@@ -133,6 +135,26 @@ struct Outage {
     said: Instant,
 }
 
+/// What was turned away at the door and said so.
+#[derive(Default)]
+struct Drops {
+    told: u64,
+    said: Option<Instant>,
+}
+
+impl Drops {
+    /// How many more there are than was told before; none while there are no more, or it was said a short while ago.
+    fn more(&mut self, dropped: u64, now: Instant) -> Option<u64> {
+        let more = dropped - self.told;
+        let is_due = self.said.is_none_or(|said| now.duration_since(said) >= REMIND_EVERY);
+        if more == 0 || !is_due {
+            return None;
+        }
+        *self = Self { told: dropped, said: Some(now) };
+        Some(more)
+    }
+}
+
 /// Counts rows, and offers the core after each few.
 struct Turns<'a> {
     shared: &'a Shared,
@@ -161,6 +183,7 @@ impl Writer {
             if !self.calls.is_empty() {
                 self.write_group();
             }
+            self.say_drops();
             self.checkpoint_if_due();
             self.forget_if_due();
             if !closing {
@@ -367,6 +390,18 @@ impl Writer {
         }
     }
 
+    /// The queue was full: records come faster than they are written, or could not be written for a while.
+    fn say_drops(&mut self) {
+        let dropped = self.shared.counts.dropped.load(Ordering::Relaxed);
+        if let Some(more) = self.drops.more(dropped, Instant::now()) {
+            tracing::error!(
+                more,
+                dropped,
+                "records were lost: the queue was full; a faster disk, another core or a longer `ledger.queue` keeps them"
+            );
+        }
+    }
+
     fn say_recovery(&mut self) {
         if let Some(outage) = self.outage.take() {
             *self.shared.failing() = None;
@@ -377,6 +412,8 @@ impl Writer {
 
     /// Only reached with an empty queue, or when it cannot be written.
     fn close(mut self) -> Result<(), LedgerError> {
+        self.drops.said = None;
+        self.say_drops();
         let mut lost = self.calls.len() as u64;
         while self.shared.queue.pop().is_some() {
             lost += 1;
@@ -389,5 +426,21 @@ impl Writer {
         let last_error = self.shared.failing().clone().unwrap_or_default();
         tracing::error!(lost, last_error, "records were given up");
         Err(LedgerError::NotWritten { rows: lost, last_error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_said_at_once_and_then_now_and_then_in_all() {
+        let (mut drops, began) = (Drops::default(), Instant::now());
+        assert_eq!(drops.more(0, began), None);
+        assert_eq!(drops.more(3, began), Some(3));
+        assert_eq!(drops.more(50, began + REMIND_EVERY / 2), None);
+        assert_eq!(drops.more(50, began + REMIND_EVERY), Some(47));
+        assert_eq!(drops.more(50, began + REMIND_EVERY * 2), None);
+        assert_eq!(drops.more(51, began + REMIND_EVERY * 2), Some(1));
     }
 }
