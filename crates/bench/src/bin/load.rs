@@ -82,6 +82,9 @@ struct Load {
 #[derive(Default)]
 struct Seen {
     answered: u64,
+    /// Answers and their tokens, those before and after the time that counts included.
+    served: u64,
+    served_tokens: u64,
     failed: u64,
     /// Told to come back later.
     refused: u64,
@@ -138,10 +141,14 @@ impl Load {
     async fn ask(&self, due: Instant) {
         let mut one = One::default();
         let answered = self.exchange(&mut one).await;
+        let seen = &mut *self.seen.borrow_mut();
+        if matches!(answered, Ok(200)) {
+            seen.served += 1;
+            seen.served_tokens += one.transit.len() as u64;
+        }
         if !self.counts(due) {
             return;
         }
-        let seen = &mut *self.seen.borrow_mut();
         let since_due =
             |moment: Instant| u64::try_from(moment.saturating_duration_since(due).as_nanos()).unwrap_or(u64::MAX);
         match answered {
@@ -201,7 +208,7 @@ impl Seen {
     fn summary(mut self, seconds: u64) -> serde_json::Value {
         json!({
             "answered": self.answered, "failed": self.failed, "refused": self.refused, "turned_away": self.turned_away,
-            "tokens": self.tokens,
+            "tokens": self.tokens, "served": self.served, "served_tokens": self.served_tokens,
             "per_second": self.answered as f64 / seconds.max(1) as f64,
             "total_us": percentiles(&mut self.total),
             "first_token_us": percentiles(&mut self.first_token),
