@@ -190,6 +190,10 @@ impl Ledger {
         let accepted = self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         if waited_for || accepted.is_multiple_of(writer::GOOD_GROUP) {
             self.hurry();
+            if self.shared.queue.len() >= writer::BEHIND {
+                // The thread was woken before and got no turn: on this core, most probably.
+                std::thread::yield_now();
+            }
         } else if self.shared.idle.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
         }

@@ -8,7 +8,6 @@ use crate::folding::Folding;
 use crate::ledger::{Entry, Options, Shared};
 use crate::ticket::{NotRecorded, Promise};
 use crate::{Durability, LedgerError};
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -23,11 +22,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Every so many records the writer is woken, however long the group has gathered: a commit for a few hundred rows costs
 /// next to nothing for each, and the memory of what is written soon after it was made is still in the processor's cache.
 pub(crate) const GOOD_GROUP: u64 = 256;
-/// While fewer records than this wait, whoever answers clients goes first: after each few rows the thread offers its core.
-/// Without that a request that comes to a busy core waits for a whole group, milliseconds.
-const POLITE_BELOW: usize = 2_048;
-/// Rows between two such offers: some forty microseconds.
-const ROWS_AT_A_TIME: usize = 4;
+/// While a group is smaller than this and fewer records wait, whoever answers clients goes first: after each row the thread offers
+/// its core. Without that a request that comes to a busy core waits for a whole group, milliseconds. More of them show that the
+/// thread gets too few turns: they are written in one go, while they are still in the processor's cache.
+pub(crate) const BEHIND: usize = 512;
 /// How often an outage that lasts is said again.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
@@ -155,20 +153,10 @@ impl Drops {
     }
 }
 
-/// Counts rows, and offers the core after each few.
-struct Turns<'a> {
-    shared: &'a Shared,
-    rows: Cell<usize>,
-}
-
-impl<'a> Turns<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        Self { shared, rows: Cell::new(0) }
-    }
-
-    fn row(&self) {
-        self.rows.set(self.rows.get() + 1);
-        if self.rows.get().is_multiple_of(ROWS_AT_A_TIME) && self.shared.queue.len() < POLITE_BELOW {
+impl Shared {
+    /// Offers the core after a row of a group of so many records.
+    fn give_way(&self, group: usize) {
+        if group.max(self.queue.len()) < BEHIND {
             std::thread::yield_now();
         }
     }
@@ -244,8 +232,8 @@ impl Writer {
             let engine = Engine::open(&self.location, &self.options)?;
             self.take(engine);
         }
-        let turns = Turns::new(&self.shared);
-        self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls, || turns.row()))
+        let give_way = || self.shared.give_way(self.calls.len());
+        self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls, give_way))
     }
 
     /// The group is committed, but for the records at the `refused` places.
@@ -261,10 +249,10 @@ impl Writer {
             promise.resolve(if refused.contains(&place) { Err(NotRecorded::SameId) } else { Ok(()) });
         }
         // To free what other threads made takes as long as to write it.
-        let turns = Turns::new(&self.shared);
+        let group = self.calls.len();
         for call in self.calls.drain(..) {
             drop(call);
-            turns.row();
+            self.shared.give_way(group);
         }
     }
 
