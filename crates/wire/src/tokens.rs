@@ -197,14 +197,12 @@ fn rounded(sum: u64, times: u64, by: u64) -> u32 {
 /// Tokens of the bytes in 1/64, in the lower half of the number; those beyond ASCII once more in the upper half. The bytes are
 /// UTF-8, no more than a few megabytes; a broken sequence counts as some letter.
 fn count(bytes: &[u8]) -> u64 {
-    let (mut sum, mut foreign) = (0, 0);
+    let (mut sum, mut foreign) = (0u64, 0u64);
     let (mut before, mut thirds) = (Block::default(), 0);
     for (at, block) in runs::blocks(bytes).enumerate() {
-        sum += weigh(&WORD, block.word, before.word)
-            + weigh(&SPACE, block.space, before.space)
-            + weigh(&SIGN, block.sign, before.sign);
+        sum += weight_of_runs(&block, &before);
         if block.digits != 0 {
-            sum += ONE * i64::from(digits(block.digits, before.digits, &mut thirds));
+            sum += ONE.unsigned_abs() * u64::from(digits(block.digits, before.digits, &mut thirds));
         }
         let mut begins = block.foreign & !moved(block.foreign, before.foreign, 1);
         while begins != 0 {
@@ -213,7 +211,7 @@ fn count(bytes: &[u8]) -> u64 {
         }
         before = block;
     }
-    foreign << 32 | (sum.cast_unsigned() + foreign)
+    foreign << 32 | (sum + foreign)
 }
 
 /// The weight of letters beyond ASCII that the bytes begin with.
@@ -259,42 +257,50 @@ const fn sign(length: i64) -> i64 {
     }
 }
 
-/// By how much a run's weight rises more with its nth letter than with the one before, for each n from 1 on. The weight of
-/// all runs of a text is then a sum over those that last so long, and nobody has to ask how long each of them is.
-macro_rules! bends {
-    ($weight:ident, $most:literal) => {{
-        let (mut bends, mut at) = ([0; $most], 0);
-        while at < 64 {
-            let n = at as i64;
-            let bend = $weight(n + 1) - 2 * $weight(n) + $weight(n - 1);
-            if at < $most {
-                bends[at] = bend;
-            } else {
-                assert!(bend == 0);
-            }
-            at += 1;
-        }
-        bends
-    }};
-}
+/// What each byte of a block weighs, a number of a few bits: the lowest bits of all 64 first. The block then weighs one sum
+/// of bits for each place of such a number, however many kinds of runs there are; to count bits is what is dear here.
+#[derive(Default)]
+struct Weights([u64; 7]);
 
-const WORD: [i64; 11] = bends!(word, 11);
-const SPACE: [i64; 3] = bends!(space, 3);
-const SIGN: [i64; 10] = bends!(sign, 10);
-
-/// The weight of the runs of these bits, as far as they lie in this block.
-#[inline(always)]
-fn weigh<const MOST: usize>(bends: &[i64; MOST], block: u64, before: u64) -> i64 {
-    let (mut lasting, mut sum) = (block, 0);
-    for (letters, bend) in bends.iter().enumerate() {
-        if letters > 0 {
-            lasting &= moved(block, before, letters);
-        }
-        if *bend != 0 {
-            sum += bend * i64::from(lasting.count_ones());
+impl Weights {
+    /// These bytes weigh so much; no byte gets a second weight.
+    #[inline(always)]
+    fn set<const WEIGHT: i64>(&mut self, bytes: u64) {
+        const { assert!(0 <= WEIGHT && WEIGHT < 1 << 7) };
+        for (bit, place) in self.0.iter_mut().enumerate() {
+            *place |= if WEIGHT >> bit & 1 == 1 { bytes } else { 0 };
         }
     }
-    sum
+
+    /// Of all bytes together.
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        self.0.iter().enumerate().map(|(bit, place)| u64::from(place.count_ones()) << bit).sum()
+    }
+}
+
+/// Gives the bytes of a block's runs their weights: the nth byte of a run weighs as much as the run's weight rises with it, for
+/// each n that is listed; all behind those rise by the same. Nobody has to ask how long a run is.
+macro_rules! weigh {
+    ($weights:ident, $weight:ident, $block:expr, $before:expr, $($nth:literal)+, $later:literal) => {
+        let lasting = $block;
+        $(
+            let longer = lasting & moved($block, $before, $nth);
+            $weights.set::<{ $weight($nth) - $weight($nth - 1) }>(lasting & !longer);
+            let lasting = longer;
+        )+
+        $weights.set::<{ $weight($later) - $weight($later - 1) }>(lasting);
+    };
+}
+
+/// The weight of the runs of a block, as far as they lie in it; of digits and what is not ASCII nothing.
+#[inline(always)]
+fn weight_of_runs(block: &Block, before: &Block) -> u64 {
+    let mut weights = Weights::default();
+    weigh!(weights, word, block.word, before.word, 1 2 3 4 5 6 7 8 9 10, 11);
+    weigh!(weights, space, block.space, before.space, 1 2, 3);
+    weigh!(weights, sign, block.sign, before.sign, 1 2 3 4 5 6 7 8 9, 10);
+    weights.sum()
 }
 
 /// Tokens that begin in this block: digits go in threes. `thirds` are those of the next block that begin one because of digits
