@@ -113,12 +113,12 @@ fn write_ids(first: u16, slots: &[u64; PART], ids: &mut [u16; ROOM], mut count: 
     for at in &full[..some] {
         let first = first | u16::from(*at) << 6;
         let mut left = slots[usize::from(*at)];
-        // Most slots hold one or two: both are written, kept or not without a guess.
-        for _ in 0..2 {
-            ids[count & room] = first | left.trailing_zeros() as u16 & 63;
-            count += usize::from(left != 0);
-            left &= left.wrapping_sub(1);
-        }
+        // Most slots hold one or two: a second one is written in any case, and kept or not without a guess.
+        ids[count & room] = first | left.trailing_zeros() as u16;
+        left &= left - 1;
+        ids[(count + 1) & room] = first | left.trailing_zeros() as u16 & 63;
+        count += 1 + usize::from(left != 0);
+        left &= left.wrapping_sub(1);
         while left != 0 {
             ids[count & room] = first | left.trailing_zeros() as u16;
             count += 1;

@@ -81,7 +81,7 @@ impl Features {
 }
 
 /// Writes the gaps between n-grams; gives the bytes that they take.
-fn pack_gaps(grams: &[u16], bytes: &mut [u8]) -> usize {
+fn pack_gaps(grams: &[u16], mut bytes: &mut [u8]) -> usize {
     // Seven bits a byte, as if all of them took two bytes: worked out for many at once.
     let mut twos = [0u16; MAX_GRAMS];
     let mut largest = 0;
@@ -97,15 +97,14 @@ fn pack_gaps(grams: &[u16], bytes: &mut [u8]) -> usize {
     if largest > 0x3fff {
         return pack_wide_gaps(grams, bytes);
     }
-    let mut at = 0;
+    let room = bytes.len();
     for two in &twos[..grams.len()] {
         // About as many take one byte as two: both are written, the second one kept or not without a guess.
-        if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-            *place = two.to_le_bytes();
-        }
-        at += 1 + usize::from(*two >> 7 & 1);
+        let Some(place) = bytes.first_chunk_mut() else { break };
+        *place = two.to_le_bytes();
+        bytes = &mut bytes[1 + usize::from(*two >> 7 & 1)..];
     }
-    at
+    room - bytes.len()
 }
 
 /// The same where a gap may take three bytes: in short texts only, whose n-grams are few.
