@@ -169,7 +169,7 @@ fn decide(router: &Router, outline: &Outline<'_>) -> Result<Decided, String> {
 
 fn row(id: &Value, decided: &Decided, ladder: &Ladder) -> Value {
     let decision = &decided.decision;
-    let mut row = told(id, Some(&*ladder.tier(decision.tier).name), &decision.prediction);
+    let mut row = told(id, Some(ladder.tier(decision.tier).name.as_str()), &decision.prediction);
     row["reason"] = decision.reason.summary().into();
     row["decide_us"] = decided.decide_us.into();
     row

@@ -50,8 +50,8 @@ pub use predict::{Contribution, Predictor};
 pub use prediction::{Abstain, Prediction, TaskType};
 pub use record::{Attempt, AttemptEnd, CallRecord, CallStatus, RequestId};
 pub use rules::{Rule, RuleError, RuleMatch, RuleProblem, RuleSet, Scope, UnknownScope};
-/// A name as records keep it: up to 23 bytes in place, longer ones shared. To note one takes no memory of its own, and the thread that is
-/// done with a record has nothing to give back for it.
-pub use smol_str::{SmolStr as Name, ToSmolStr as ToName};
+/// A name as records keep it: up to 23 bytes in place, longer ones shared. To note one of the config takes no memory of its own, and
+/// the thread that is done with a record has nothing to give back for it.
+pub use smol_str::{SmolStr as Name, ToSmolStr};
 pub use table::{AskModel, Classifier, ComplexityMap, DEFAULT_QUALITY_TARGET, RouteTable, SessionPolicy, TableError};
 pub use tierway_wire::{MaxTokensField, Reasoning, Sampling};

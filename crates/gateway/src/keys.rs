@@ -97,7 +97,11 @@ impl Keys {
         let mut keys = Self::default();
         for entry in entries {
             if let Some(Bar::Unusable { why }) = &entry.bar {
-                tracing::error!(key = %entry.caller.key, why, "a key of the ledger opens nothing under this config");
+                tracing::error!(
+                    key = entry.caller.key.as_str(),
+                    why,
+                    "a key of the ledger opens nothing under this config"
+                );
             }
             let key = Arc::new(Opened { scope: entry.scope, caller: Arc::new(entry.caller), bar: entry.bar });
             for (digest, until_ms) in entry.secrets {

@@ -86,7 +86,7 @@ impl Sink for Recorder {
     fn offer(&self, record: Box<CallRecord>) {
         self.count(&record);
         if let Some(store) = &self.store {
-            // A full queue is counted by the ledger and shown in /metrics.
+            // A full queue is counted by the ledger, shown in /metrics and said in the log.
             let _ = store.ledger.offer(record);
         }
     }

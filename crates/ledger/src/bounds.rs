@@ -48,7 +48,8 @@ fn cut_text<T: AsRef<str> + From<String>>(text: &mut T) {
     if text.as_ref().len() <= MOST_TEXT_BYTES && !text.as_ref().contains('\0') {
         return;
     }
-    let mut cut = text.as_ref().replace('\0', "\u{fffd}");
+    let text_as_it_is: &str = text.as_ref();
+    let mut cut = text_as_it_is[..text_as_it_is.floor_char_boundary(MOST_TEXT_BYTES)].replace('\0', "\u{fffd}");
     cut.truncate(cut.floor_char_boundary(MOST_TEXT_BYTES));
     *text = cut.into();
 }

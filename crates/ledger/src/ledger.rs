@@ -104,6 +104,10 @@ pub(crate) struct Entry {
 /// What the door and the writer both see.
 pub(crate) struct Shared {
     pub(crate) queue: ArrayQueue<Entry>,
+    /// Every so many records the writer is woken.
+    pub(crate) good_group: u64,
+    /// So many that wait show that it gets too few turns.
+    pub(crate) behind: usize,
     /// The writer sleeps until somebody wakes it.
     pub(crate) idle: AtomicBool,
     /// Somebody waits: do not gather any longer.
@@ -143,23 +147,15 @@ impl Ledger {
         if !options.begin_without_store {
             engine = Ok(engine?);
         }
-        let shared = Arc::new(Shared {
-            queue: ArrayQueue::new(options.queue.max(1)),
-            idle: AtomicBool::new(false),
-            urgent: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            counts: Counts::default(),
-            failing: Mutex::new(None),
-            settled: Condvar::new(),
-            settling: Mutex::new(()),
-        });
+        let shared = Arc::new(Shared::new(&options));
         let (durability, close_within) = (options.durability, options.close_within);
         let writer = writer::start(Arc::clone(&shared), location, engine, options).map_err(LedgerError::Thread)?;
         let thread = writer.thread().clone();
         Ok(Self { shared, writer: Mutex::new(Some(writer)), thread, durability, close_within })
     }
 
-    /// Takes a record to be written soon. Never blocks; false when it had to be dropped (and was counted).
+    /// Takes a record to be written soon. Never blocks, but offers the core where the writer gets too few turns; false when the record had
+    /// to be dropped (and was counted).
     pub fn offer(&self, call: impl Into<Box<CallRecord>>) -> bool {
         self.enqueue(call.into(), None).is_ok()
     }
@@ -188,9 +184,11 @@ impl Ledger {
             return Err((entry, NotRecorded::QueueFull));
         }
         let accepted = self.shared.counts.accepted.fetch_add(1, Ordering::Relaxed) + 1;
-        if waited_for || accepted.is_multiple_of(writer::GOOD_GROUP) {
+        if waited_for {
             self.hurry();
-            if self.shared.queue.len() >= writer::BEHIND {
+        } else if accepted.is_multiple_of(self.shared.good_group) {
+            self.hurry();
+            if self.shared.queue.len() >= self.shared.behind {
                 // The thread was woken before and got no turn: on this core, most probably.
                 std::thread::yield_now();
             }
@@ -288,6 +286,23 @@ impl Drop for Ledger {
 }
 
 impl Shared {
+    pub(crate) fn new(options: &Options) -> Self {
+        // A short queue has room for as many again while those are fetched.
+        let half = (options.queue / 2).max(1);
+        Self {
+            queue: ArrayQueue::new(options.queue.max(1)),
+            good_group: writer::GOOD_GROUP.min(half) as u64,
+            behind: writer::BEHIND.min(half),
+            idle: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            counts: Counts::default(),
+            failing: Mutex::new(None),
+            settled: Condvar::new(),
+            settling: Mutex::new(()),
+        }
+    }
+
     pub(crate) fn failing(&self) -> MutexGuard<'_, Option<String>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }

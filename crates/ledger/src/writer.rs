@@ -21,11 +21,13 @@ const CHORE_PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Every so many records the writer is woken, however long the group has gathered: a commit for a few hundred rows costs
 /// next to nothing for each, and the memory of what is written soon after it was made is still in the processor's cache.
-pub(crate) const GOOD_GROUP: u64 = 256;
+pub(crate) const GOOD_GROUP: usize = 256;
 /// While a group is smaller than this and fewer records wait, whoever answers clients goes first: after each row the thread offers
 /// its core. Without that a request that comes to a busy core waits for a whole group, milliseconds. More of them show that the
-/// thread gets too few turns: they are written in one go, while they are still in the processor's cache.
+/// thread gets too few turns, or that a disk stood still: they are written in one go, while they are still in the processor's cache.
 pub(crate) const BEHIND: usize = 512;
+/// A group goes second for so long. Each offer on a busy core may take as long as the others' turns, some milliseconds.
+const POLITE_FOR: Duration = Duration::from_millis(50);
 /// How often an outage that lasts is said again.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
@@ -153,12 +155,28 @@ impl Drops {
     }
 }
 
-impl Shared {
-    /// Offers the core after a row of a group of so many records.
-    fn give_way(&self, group: usize) {
-        if group.max(self.queue.len()) < BEHIND {
+/// How long, and for which groups, the thread goes second.
+struct Manners<'a> {
+    shared: &'a Shared,
+    group: usize,
+    /// None when an answer waits for a record of the group: it would be held up in favour of others.
+    until: Option<Instant>,
+}
+
+impl<'a> Manners<'a> {
+    fn new(shared: &'a Shared, group: usize, is_waited_for: bool) -> Self {
+        Self { shared, group, until: (!is_waited_for).then(|| Instant::now() + POLITE_FOR) }
+    }
+
+    /// Offers the core after a row.
+    fn give_way(&self) {
+        if self.gives_way(self.shared.queue.len(), Instant::now()) {
             std::thread::yield_now();
         }
+    }
+
+    fn gives_way(&self, waiting: usize, now: Instant) -> bool {
+        self.group.max(waiting) < self.shared.behind && self.until.is_some_and(|until| now < until)
     }
 }
 
@@ -232,8 +250,9 @@ impl Writer {
             let engine = Engine::open(&self.location, &self.options)?;
             self.take(engine);
         }
-        let give_way = || self.shared.give_way(self.calls.len());
-        self.engine.as_mut().map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls, give_way))
+        let manners = Manners::new(&self.shared, self.calls.len(), !self.promises.is_empty());
+        let engine = self.engine.as_mut();
+        engine.map_or_else(|| Ok(Vec::new()), |engine| engine.write(&self.calls, || manners.give_way()))
     }
 
     /// The group is committed, but for the records at the `refused` places.
@@ -249,10 +268,10 @@ impl Writer {
             promise.resolve(if refused.contains(&place) { Err(NotRecorded::SameId) } else { Ok(()) });
         }
         // To free what other threads made takes as long as to write it.
-        let group = self.calls.len();
+        let manners = Manners::new(&self.shared, self.calls.len(), false);
         for call in self.calls.drain(..) {
             drop(call);
-            self.shared.give_way(group);
+            manners.give_way();
         }
     }
 
@@ -385,7 +404,7 @@ impl Writer {
             tracing::error!(
                 more,
                 dropped,
-                "records were lost: the queue was full; a faster disk, another core or a longer `ledger.queue` keeps them"
+                "records were lost to a full queue; where the store is well, a faster disk, another core or a longer `ledger.queue` keeps them"
             );
         }
     }
@@ -420,6 +439,27 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Options;
+
+    #[test]
+    fn who_waits_for_a_record_or_long_enough_is_not_held_up_in_favour_of_others() {
+        let (shared, now) = (Shared::new(&Options::default()), Instant::now());
+        let manners = |group, is_waited_for| Manners::new(&shared, group, is_waited_for);
+        assert!(manners(1, false).gives_way(0, now));
+        assert!(!manners(1, true).gives_way(0, now));
+        assert!(!manners(BEHIND, false).gives_way(0, now));
+        assert!(!manners(1, false).gives_way(BEHIND, now));
+        assert!(!manners(1, false).gives_way(0, now + POLITE_FOR * 2));
+    }
+
+    #[test]
+    fn a_short_queue_is_not_full_before_it_is_written() {
+        for queue in [1, 16, 100, 1_000, 65_536] {
+            let shared = Shared::new(&Options { queue, ..Options::default() });
+            let (good_group, behind) = (shared.good_group as usize, shared.behind);
+            assert!((1..=queue).contains(&good_group) && (good_group..=queue).contains(&behind), "{queue}");
+        }
+    }
 
     #[test]
     fn what_is_lost_is_said_at_once_and_then_now_and_then_in_all() {

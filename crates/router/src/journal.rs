@@ -7,12 +7,12 @@ use tierway_decide::{CallRecord, CallStatus};
 pub(crate) fn note(record: &CallRecord) {
     match record.status {
         CallStatus::Failed => tracing::warn!(
-            request = %record.id, status = record.http_status, key = %record.key, tier = %record.tier,
+            request = %record.id, status = record.http_status, key = record.key.as_str(), tier = record.tier.as_str(),
             reason = %record.reason.summary(), attempts = attempts(record), took_ms = record.total_ms, "request failed"
         ),
         CallStatus::Answered | CallStatus::Cancelled | CallStatus::Refused => tracing::info!(
-            request = %record.id, status = record.http_status, key = %record.key, tier = %record.tier,
-            model = %record.served_model, reason = %record.reason.summary(), attempts = record.attempts.len(),
+            request = %record.id, status = record.http_status, key = record.key.as_str(), tier = record.tier.as_str(),
+            model = record.served_model.as_str(), reason = %record.reason.summary(), attempts = record.attempts.len(),
             took_ms = record.total_ms, "request"
         ),
     }
@@ -39,6 +39,7 @@ mod tests {
     fn said(status: CallStatus) -> String {
         let mut record = crate::log::blank(tierway_decide::RequestId::from_i64(77), tierway_wire::Format::OpenaiChat);
         record.status = status;
+        record.served_model = "m\n2026 ERROR forged".into();
         record.attempts.push(tierway_decide::Attempt {
             tier: "nano".into(),
             provider: "p".into(),
@@ -80,5 +81,7 @@ mod tests {
         assert!(failed.contains("WARN") && failed.contains(&id) && failed.contains("p/m: Stalled"), "{failed}");
         let answered = said(CallStatus::Answered);
         assert!(answered.contains("INFO") && answered.contains(&id), "{answered}");
+        // A client may name any model.
+        assert_eq!(answered.lines().count(), 1, "{answered}");
     }
 }

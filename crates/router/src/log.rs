@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tierway_decide::savings;
 use tierway_decide::{
     Attempt, AttemptEnd, CallRecord, CallStatus, Complexity, MAX_TIERS, Name, Prediction, Reason, RequestId, Target,
-    TargetId, TaskType, TierId, ToName, Usd,
+    TargetId, TaskType, TierId, ToSmolStr, Usd,
 };
 use tierway_wire::{Context, Format, Outline, ServiceTier, Usage};
 

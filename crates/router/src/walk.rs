@@ -417,7 +417,11 @@ impl Admitted<'_> {
     /// A call to it failed.
     pub(crate) fn failed(&self, now_ms: u64, kind: FailureKind) {
         if self.state.on_failure(now_ms, kind) {
-            tracing::warn!(provider = %self.target.provider, model = %self.target.model, "breaker opened");
+            tracing::warn!(
+                provider = self.target.provider.as_str(),
+                model = self.target.model.as_str(),
+                "breaker opened"
+            );
         }
     }
 
