@@ -143,8 +143,8 @@ impl Config {
         let near = |(tier, target): (&Tier, &Target)| {
             let last_day = target.shutdown.clone()?;
             let days_left = day::parse(&last_day)? - today;
-            let (tier, target) = (tier.name.clone(), format!("{}/{}", target.provider, target.model));
-            (days_left <= days).then_some(Shutdown { tier: tier.to_string(), target, last_day, days_left })
+            let (tier, target) = (tier.name.to_string(), format!("{}/{}", target.provider, target.model));
+            (days_left <= days).then_some(Shutdown { tier, target, last_day, days_left })
         };
         targets.filter_map(near).collect()
     }

@@ -45,11 +45,11 @@ pub(crate) fn cut(call: &mut CallRecord) {
 
 fn cut_text<T: AsRef<str> + From<String>>(text: &mut T) {
     // PostgreSQL has no such character in its texts; one client must not stop everybody's records with it.
-    if text.as_ref().len() <= MOST_TEXT_BYTES && !text.as_ref().contains('\0') {
+    let whole = text.as_ref();
+    if whole.len() <= MOST_TEXT_BYTES && !whole.contains('\0') {
         return;
     }
-    let text_as_it_is: &str = text.as_ref();
-    let mut cut = text_as_it_is[..text_as_it_is.floor_char_boundary(MOST_TEXT_BYTES)].replace('\0', "\u{fffd}");
+    let mut cut = whole[..whole.floor_char_boundary(MOST_TEXT_BYTES)].replace('\0', "\u{fffd}");
     cut.truncate(cut.floor_char_boundary(MOST_TEXT_BYTES));
     *text = cut.into();
 }

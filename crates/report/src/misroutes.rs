@@ -6,7 +6,7 @@
 use crate::figures::{dollars, percent, thousands};
 use std::collections::BTreeMap;
 use tierway_decide::{
-    AttemptEnd, CallRecord, CallStatus, Name, Policy, Reason, RejectWhy, RequestId, TaskType, TierId, Usd, savings,
+    AttemptEnd, CallRecord, CallStatus, Policy, Reason, RejectWhy, RequestId, TaskType, TierId, Usd, savings,
 };
 
 /// Requests that are named for each group, the dearest.
@@ -89,7 +89,7 @@ pub struct InForce {
     pub calibrated: bool,
 }
 
-type Key = (Fault, TaskType, Name, String);
+type Key = (Fault, TaskType, String, String);
 
 /// Finds them, one record after the other.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ impl Misroutes {
         }
         let Some((fault, lost)) = fault(call) else { return };
         let reason = if is_raised(call) { FLOOR.to_owned() } else { call.reason.summary().into_owned() };
-        let key = (fault, call.prediction.task_type, call.tier.clone(), reason);
+        let key = (fault, call.prediction.task_type, call.tier.to_string(), reason);
         if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&key) {
             return;
         }
@@ -133,16 +133,7 @@ impl Misroutes {
         let misroute = |((fault, task_type, tier, reason), group): (Key, Group)| {
             let advice = advice(fault, &tier, &reason, in_force);
             let examples = group.examples.into_iter().map(|(_, id)| id).collect();
-            Misroute {
-                fault,
-                task_type,
-                tier: tier.to_string(),
-                reason,
-                calls: group.calls,
-                lost: group.lost,
-                examples,
-                advice,
-            }
+            Misroute { fault, task_type, tier, reason, calls: group.calls, lost: group.lost, examples, advice }
         };
         groups.into_iter().map(misroute).collect()
     }

@@ -57,20 +57,20 @@ struct Wish {
 
 /// Holds or releases a cell by hand.
 pub(super) async fn change_cell(app: &App, request: Request<Incoming>) -> Result<Value, Refusal> {
-    let author = app.admit(request.headers(), Scope::Admin)?.key.clone();
+    let author = app.admit(request.headers(), Scope::Admin)?.key.to_string();
     let wish: Wish = body(app, request).await?;
     let cell = CellKey { task_type: wish.task_type, tier: wish.tier };
-    order(app, cell, wish.state, author.to_string(), wish.why).await
+    order(app, cell, wish.state, author, wish.why).await
 }
 
 /// Takes one change back: the cell stands again where it stood before it.
 pub(super) async fn rollback(app: &App, request: Request<Incoming>, version: &str) -> Result<Value, Refusal> {
-    let author = app.admit(request.headers(), Scope::Admin)?.key.clone();
+    let author = app.admit(request.headers(), Scope::Admin)?.key.to_string();
     let wanted: i64 =
         version.parse().map_err(|_| refused(400, "bad_version", "versions of cells are whole numbers"))?;
     let change = ask(app, move |state| state.cell_changed(wanted)).await?;
     let change = change.ok_or_else(|| refused(404, "no_such_version", format!("there is no change {wanted}")))?;
-    order(app, change.cell, change.from, author.to_string(), format!("rollback of change {wanted}")).await
+    order(app, change.cell, change.from, author, format!("rollback of change {wanted}")).await
 }
 
 async fn order(app: &App, cell: CellKey, to: CellState, author: String, why: String) -> Result<Value, Refusal> {
@@ -146,7 +146,7 @@ enum Side {
 }
 
 pub(super) async fn label(app: &App, request: Request<Incoming>, id: &str) -> Result<Value, Refusal> {
-    let reviewer = app.admit(request.headers(), Scope::Admin)?.key.clone();
+    let reviewer = app.admit(request.headers(), Scope::Admin)?.key.to_string();
     let id = request_id(id)?;
     let word: Word = body(app, request).await?;
     let left = match word.better {

@@ -87,7 +87,7 @@ impl Looking {
 pub(crate) fn cells_of(ladder: &Ladder) -> Vec<CellKey> {
     let below = ladder.ids().filter(|tier| *tier < ladder.baseline());
     let of = |tier| {
-        let name = ladder.tier(tier).name.clone();
+        let name = &ladder.tier(tier).name;
         TaskType::ALL.into_iter().map(move |task_type| CellKey { task_type, tier: name.to_string() })
     };
     below.flat_map(of).collect()
